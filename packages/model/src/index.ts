@@ -1,0 +1,37 @@
+/** Names shared by every package: ids, instants, results, problems, decimals, principals, tools, denials. */
+
+export type {
+  Branded,
+  PrincipalId,
+  TenantId,
+  AgentName,
+  ServerName,
+  ToolName,
+  RuleId,
+  SessionId,
+  DecisionId,
+  RequestId,
+  StreamId,
+  Digest,
+  KeyId,
+  Area,
+  Ring,
+  Revision,
+  ReleaseSeq,
+} from './ids.ts';
+export { isAgentName, isServerName, isToolName, isArea, isRing, isDigest, toolName, serverOf, localNameOf } from './ids.ts';
+export type { Instant, BootMs, Clock, Random } from './instant.ts';
+export { parseInstant, formatInstant, addMs } from './instant.ts';
+export type { Result } from './result.ts';
+export { ok, fail } from './result.ts';
+export type { Problem } from './problem.ts';
+export { formatProblem, nearest } from './problem.ts';
+export type { FaultCode, FaultSource } from './fault.ts';
+export { Fault, Bug, invariant, unreachable } from './fault.ts';
+export { Decimal } from './decimal.ts';
+export type { Json, JsonObject } from './json.ts';
+export type { Principal } from './principal.ts';
+export type { Effect, HttpRoute, Tool, ToolServer } from './tool.ts';
+export { EFFECTS } from './tool.ts';
+export type { DenialCode, NextAction, DenialEffect, PublicAnswer, Denial, PublicDenial } from './denial.ts';
+export { ANSWERS, DENIAL_CODES, deny, isRetryable, publicDenial } from './denial.ts';

@@ -1,0 +1,36 @@
+/** A tool as the bundle pins it: what it does, what it may be asked, where it lives. */
+
+import type { ServerName, ToolName } from './ids.ts';
+import type { JsonObject } from './json.ts';
+
+/** What a call may change. Unknown means `destructive`. */
+export type Effect = 'read' | 'write' | 'side_effect' | 'destructive';
+
+export const EFFECTS: readonly Effect[] = ['read', 'write', 'side_effect', 'destructive'];
+
+/** How a call to a tool of a plain HTTP server is spelled. `path` may name arguments in braces: `/orders/{order_id}`. */
+export interface HttpRoute {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+}
+
+export interface Tool {
+  readonly name: ToolName;
+  readonly effect: Effect;
+  /** Data and business classes: `pii`, `money`. */
+  readonly classes: readonly string[];
+  /** Shown in listings in place of the vendor's own words. */
+  readonly description: string;
+  /** The named subset of JSON Schema (strict, `schema.ts`). */
+  readonly arguments: JsonObject;
+  readonly route?: HttpRoute;
+  /** How an MCP client is told of a denial. */
+  readonly denyAs: 'tool_result' | 'error';
+}
+
+export interface ToolServer {
+  readonly name: ServerName;
+  readonly kind: 'mcp' | 'http';
+  /** Absolute `http:` or `https:` URL without query or fragment; a fixed upstream, never taken from a request. */
+  readonly url: string;
+}

@@ -1,0 +1,23 @@
+import { defineConfig } from 'vitest/config';
+
+/** Every project runs from the sources, through the `sallyport-src` export condition; nothing needs a build first. */
+const conditions = ['sallyport-src', 'node', 'import', 'default'];
+const project = (name: string, include: string[], more: object = {}): object => ({
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  resolve: { conditions },
+  test: { name, include, environment: 'node', testTimeout: 30_000, hookTimeout: 30_000, ...more },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', ['packages/*/src/**/*.test.ts'], { exclude: ['**/*.prop.test.ts'] }),
+      project('prop', ['packages/*/src/**/*.prop.test.ts']),
+      project('vectors', ['test/vectors/**/*.test.ts']),
+      project('exhaustive', ['test/exhaustive/**/*.test.ts']),
+      project('faults', ['test/faults/**/*.test.ts'], { testTimeout: 120_000 }),
+      project('integration', ['test/integration/**/*.test.ts'], { testTimeout: 120_000 }),
+      project('tidy', ['test/tidy/**/*.test.ts']),
+    ],
+  },
+});

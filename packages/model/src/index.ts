@@ -31,6 +31,8 @@ export { Fault, Bug, invariant, unreachable } from './fault.ts';
 export { Decimal } from './decimal.ts';
 export type { Json, JsonObject } from './json.ts';
 export type { Principal } from './principal.ts';
+export type { PartName, Agent, PinnedJwk, Issuer, Destination } from './bundle.ts';
+export { PART_NAMES } from './bundle.ts';
 export type { Effect, HttpRoute, Tool, ToolServer } from './tool.ts';
 export { EFFECTS } from './tool.ts';
 export type { DenialCode, NextAction, DenialEffect, PublicAnswer, Denial, PublicDenial } from './denial.ts';

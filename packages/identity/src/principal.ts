@@ -1,0 +1,99 @@
+/**
+ * From the claims of a verified token to a principal: an issuer's mapping is the only way in, so a claim that the
+ * bundle does not name is not a fact. Verifies nothing; the caller holds a proven signature before it asks.
+ */
+
+import type { Instant, Issuer, Json, JsonObject, Principal, PrincipalId, Problem, Result, TenantId } from '@sallyport/model';
+import { fail, ok } from '@sallyport/model';
+import { readNumericDate } from './token-times.ts';
+
+const TEXT_CHARS_MAX = 256;
+const LIST_ITEMS_MAX = 256;
+/** Control characters, line separators and bidi overrides: nothing that could forge a line or a look in a record. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+
+/**
+ * The principal that an issuer's token speaks of. Every mapped claim is typed: subject and tenant are required
+ * text, roles and scopes an array of text or one space-separated text, attributes text, numbers, booleans or lists of text.
+ * Reports every problem with the claim's name as its path.
+ */
+export function principalFromClaims(issuer: Issuer, claims: JsonObject): Result<Principal, readonly Problem[]> {
+  const problems: Problem[] = [];
+  const id = readName(claims, issuer.claims.subject, problems);
+  const tenant = readName(claims, issuer.claims.tenant, problems);
+  const roles = readWords(claims, issuer.claims.roles, problems);
+  const scopes = readWords(claims, issuer.claims.scopes, problems);
+  const attributes = readAttributes(claims, issuer.claims.attributes, problems);
+  const authenticatedAt = readAuthenticatedAt(claims, problems);
+  if (id === undefined || tenant === undefined || authenticatedAt === undefined || problems.length > 0) return fail(problems);
+  return ok({
+    id: id as PrincipalId,
+    kind: 'person',
+    tenant: tenant as TenantId,
+    issuer: issuer.issuer,
+    roles,
+    scopes,
+    attributes,
+    authenticatedAt,
+  });
+}
+
+/** The case that the token ties its session to, or `null` where it names none. */
+export function caseFromClaims(issuer: Issuer, claims: JsonObject): Result<string | null, readonly Problem[]> {
+  if (own(claims, issuer.claims.case) === undefined) return ok(null);
+  const problems: Problem[] = [];
+  const value = readName(claims, issuer.claims.case, problems);
+  return value === undefined ? fail(problems) : ok(value);
+}
+
+function readName(claims: JsonObject, name: string, problems: Problem[]): string | undefined {
+  const value = own(claims, name);
+  if (value === undefined) {
+    problems.push({ path: name, message: 'is missing' });
+    return undefined;
+  }
+  // `-` is how a record writes "unknown": a subject of that name would be invisible in the log.
+  if (isText(value) && value !== '' && value !== '-' && value === value.trim()) return value;
+  problems.push({ path: name, message: `is not a printable text of 1 to ${TEXT_CHARS_MAX} characters` });
+  return undefined;
+}
+
+/** RFC 6749, section 3.3 writes scopes with single spaces; issuers write roles and scopes either way. */
+function readWords(claims: JsonObject, name: string, problems: Problem[]): readonly string[] {
+  const value = own(claims, name);
+  if (value === undefined) return [];
+  const words = typeof value === 'string' ? value.split(' ').filter((word) => word !== '') : value;
+  if (isTextList(words) && words.every((word) => word !== '')) return [...new Set(words)];
+  problems.push({ path: name, message: `is neither a list of texts nor space-separated text of at most ${LIST_ITEMS_MAX} items` });
+  return [];
+}
+
+function readAttributes(claims: JsonObject, mapping: Issuer['claims']['attributes'], problems: Problem[]): Principal['attributes'] {
+  const entries: [string, string | number | boolean | readonly string[]][] = [];
+  for (const [attribute, claim] of Object.entries(mapping)) {
+    const value = own(claims, claim);
+    if (value === undefined) continue;
+    const isScalar = typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value)) || isText(value);
+    if (isScalar || isTextList(value)) entries.push([attribute, value]);
+    else problems.push({ path: claim, message: 'is not text, a number, a boolean or a list of texts' });
+  }
+  return Object.fromEntries(entries);
+}
+
+/** A refresh renews `iat` without a person's presence, so `auth_time` wins where the issuer tells it (OpenID Connect Core 1.0, section 2). */
+function readAuthenticatedAt(claims: JsonObject, problems: Problem[]): Instant | undefined {
+  return readNumericDate(claims, own(claims, 'auth_time') === undefined ? 'iat' : 'auth_time', problems);
+}
+
+/** Own members only: a mapping to `constructor` must not find the prototype's. */
+function own(claims: JsonObject, name: string): Json | undefined {
+  return Object.hasOwn(claims, name) ? claims[name] : undefined;
+}
+
+function isText(value: Json): value is string {
+  return typeof value === 'string' && value.length <= TEXT_CHARS_MAX && !UNPRINTABLE.test(value);
+}
+
+function isTextList(value: Json): value is readonly string[] {
+  return Array.isArray(value) && value.length <= LIST_ITEMS_MAX && value.every((item: Json) => isText(item));
+}

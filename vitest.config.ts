@@ -17,6 +17,7 @@ export default defineConfig({
       project('exhaustive', ['test/exhaustive/**/*.test.ts']),
       project('faults', ['test/faults/**/*.test.ts'], { testTimeout: 120_000 }),
       project('integration', ['test/integration/**/*.test.ts'], { testTimeout: 120_000 }),
+      project('tools', ['scripts/**/*.test.ts', 'test/*.test.ts'], { testTimeout: 60_000 }),
       project('tidy', ['test/tidy/**/*.test.ts']),
     ],
   },

@@ -1,0 +1,32 @@
+/** The policy decision point: documents to source, source to parts, parts to a compiled policy, and decisions from it. */
+
+export type {
+  Verb,
+  Source,
+  Selector,
+  RuleFor,
+  Once,
+  Rule,
+  EnvironmentValue,
+  EnvironmentValues,
+  TestGiven,
+  TestCase,
+  TestSuite,
+} from './rule.ts';
+export type { SessionFacts } from './session.ts';
+export { FEATURES } from './features.ts';
+export type { PolicyFile, PolicySource } from './documents.ts';
+export { parseDocuments } from './documents.ts';
+export type { BuiltParts } from './build.ts';
+export { buildParts } from './build.ts';
+export type { Parts } from './parts.ts';
+export { readParts } from './parts.ts';
+export type { CompiledPolicy } from './compile.ts';
+export { compile } from './compile.ts';
+export type { PolicyInput, PolicyDecision, ReservationSpec, Requirement, Unmet } from './decide.ts';
+export { decide } from './decide.ts';
+export { visible, visibleTools } from './visible.ts';
+export type { Explanation } from './explain.ts';
+export { explain, formatExplanation } from './explain.ts';
+export type { TestReport, TestOutcome } from './run-tests.ts';
+export { runTests } from './run-tests.ts';

@@ -1,0 +1,28 @@
+/** SHA-256 in the forms the product uses: over parts, as a digest text, keyed; and comparison in constant time. */
+
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { encodeHex, plain } from './bytes.ts';
+
+/** SHA-256 (FIPS 180-4) over the concatenation of all parts: 32 bytes. */
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return plain(hash.digest());
+}
+
+/** `sha256:` and 64 lower-case hex digits; `isDigest` of model holds for it. */
+export function digestOf(bytes: Uint8Array): string {
+  return `sha256:${encodeHex(sha256(bytes))}`;
+}
+
+/** HMAC-SHA-256 (RFC 2104) over the concatenation of all parts: 32 bytes. */
+export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const hmac = createHmac('sha256', key);
+  for (const part of parts) hmac.update(part);
+  return plain(hmac.digest());
+}
+
+/** Whether both hold the same bytes, in time that depends on the lengths alone. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.byteLength === b.byteLength && timingSafeEqual(a, b);
+}

@@ -1,0 +1,28 @@
+/**
+ * Hashing, verification and X.509 reading: synchronous, deterministic, free of input and output. Pure packages call
+ * these directly. Anything that makes or holds a private key is behind the other entry, `./keys`.
+ */
+
+export {
+  encodeHex,
+  decodeHex,
+  encodeBase64,
+  decodeBase64,
+  encodeBase64Url,
+  decodeBase64Url,
+  utf8,
+  fromUtf8,
+  concatBytes,
+  uint64be,
+} from './bytes.ts';
+export { sha256, digestOf, hmacSha256, equalBytes } from './hash.ts';
+export { crc32c } from './crc32c.ts';
+export type { KeyAlg, VerifyKey } from './verify.ts';
+export { keyIdOf, readVerifyKey, readP256Jwk, verify } from './verify.ts';
+export { pae } from './dsse.ts';
+export type { Inclusion, Consistency } from './merkle.ts';
+export { leafHash, merkleRoot, inclusionProof, verifyInclusion, consistencyProof, verifyConsistency } from './merkle.ts';
+export type { KeyUsage, CertificateUsage, Certificate } from './certificate.ts';
+export { readCertificate } from './certificate.ts';
+export type { ChainProblem, ChainResult } from './chain.ts';
+export { verifyChain } from './chain.ts';

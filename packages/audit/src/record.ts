@@ -1,0 +1,255 @@
+/**
+ * The audit record line: one JSON object on one line, members in the order of `fields.ts`, its exact bytes hashed,
+ * carried, stored and exported (docs/spec/audit-v1.md sections 2 and 3). It does not decide what is worth recording, and
+ * it never sees a secret: callers pass names, numbers and codes.
+ */
+
+import { encodeHex, sha256, utf8 } from '@sallyport/crypto';
+import { formatInstant, invariant } from '@sallyport/model';
+import type { Instant, StreamId } from '@sallyport/model';
+import type { Envelope } from './envelope.ts';
+import { RECORD_FIELDS } from './fields.ts';
+import type { Field, OutcomeResult } from './fields.ts';
+
+/** Where a record stands. `prev` is the hash of the line before (64 hex digits), so that damage can be located. */
+export interface RecordPlace {
+  readonly stream: StreamId;
+  readonly seq: number;
+  readonly prev: string;
+  readonly at: Instant;
+}
+
+/** Where another stream ended, or a place in one: its last seq and the head there. */
+export interface StreamEnd {
+  readonly stream: StreamId;
+  readonly seq: number;
+  /** 64 hex digits. */
+  readonly head: string;
+}
+
+/** First of every stream: who writes it, with which key, and where this writer's last stream ended. */
+export interface StartBody {
+  readonly kind: 'START';
+  /** SPIFFE id of the writer. */
+  readonly sidecar: string;
+  readonly agent: string;
+  readonly instance: string;
+  readonly build: string;
+  /** Chain of the audit key, base64 DER, leaf first. */
+  readonly certificates: readonly string[];
+  readonly previous: StreamEnd | null;
+  readonly detail?: string | null;
+}
+
+/** One decision. `actor` and `policy_version` are written by the encoder, from `agent_id` and `release_seq`. */
+export interface DecisionBody {
+  readonly kind: 'DECISION';
+  readonly decision_id: string;
+  readonly request_id: string;
+  readonly leg: 'inbound' | 'outbound';
+  readonly dialect: string;
+  readonly action: string;
+  readonly agent_id: string;
+  readonly operator: string;
+  readonly user_id: string;
+  readonly tenant_id: string;
+  readonly session_id: string;
+  readonly case: string;
+  readonly tool: string;
+  readonly tool_effect: string;
+  readonly decision: 'allow' | 'deny';
+  /** The denial code; `-` for an allow. */
+  readonly code: string;
+  readonly gate: string;
+  /** The rule that decided; `default-deny` when none matched; `gate:<name>` when another gate than authorization refused. */
+  readonly rule_id: string;
+  readonly release_seq: number | null;
+  readonly policy_digest: string | null;
+  readonly freshness_seq: number | null;
+  readonly policy_age_ms: number | null;
+  /** Entry to decision. Required of a denial, which has no OUTCOME to carry it. */
+  readonly latency_ms: number | null;
+  /** For auditors, never for callers. */
+  readonly detail: string | null;
+}
+
+/** What became of an allowed call. */
+export interface OutcomeBody {
+  readonly kind: 'OUTCOME';
+  readonly decision_id: string;
+  readonly result: OutcomeResult;
+  readonly upstream_status: number | null;
+  /** The denial code where an answer was refused or the call was not forwarded or cut; `-` otherwise. */
+  readonly code: string;
+  /** Entry to the last byte. */
+  readonly latency_ms: number;
+  /** Length of the answer's body as delivered. */
+  readonly bytes: number | null;
+  readonly detail?: string | null;
+}
+
+/** A release became the one that is enforced. */
+export interface ActiveBody {
+  readonly kind: 'ACTIVE';
+  readonly area: string;
+  readonly ring: string;
+  readonly release_seq: number;
+  readonly previous_release_seq: number | null;
+  readonly policy_digest: string;
+  readonly freshness_seq: number | null;
+  readonly revocation_seq: number | null;
+  readonly detail?: string | null;
+}
+
+/** The bundle turned fresh, stale or absent. */
+export interface StateBody {
+  readonly kind: 'STATE';
+  readonly state: 'absent' | 'fresh' | 'stale';
+  readonly release_seq: number | null;
+  readonly freshness_seq: number | null;
+  readonly policy_age_ms: number | null;
+  readonly detail?: string | null;
+}
+
+/** Many refusals of strangers in one record, once they are too many to write one by one. */
+export interface RefusedBody {
+  readonly kind: 'REFUSED';
+  readonly code: string;
+  readonly source: string;
+  readonly count: number;
+  /** At most `SAMPLES_MAX` are kept. */
+  readonly samples: readonly string[];
+}
+
+/** Records that a rule allowed to be counted instead of kept. */
+export interface DroppedBody {
+  readonly kind: 'DROPPED';
+  readonly reason: string;
+  readonly count: number;
+  readonly detail?: string | null;
+}
+
+export interface AlertBody {
+  readonly kind: 'ALERT';
+  readonly code: string;
+  /** The stream and place that it is about. */
+  readonly subject: StreamEnd | null;
+  readonly detail: string | null;
+}
+
+/** An act of the control plane: who did what to which object, from which version to which. */
+export interface ActBody {
+  readonly kind: 'ACT';
+  readonly actor: string;
+  readonly act: string;
+  readonly object: string;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly detail?: string | null;
+}
+
+/** The audit key's new certificate; later checkpoints are judged by it. */
+export interface CertificateBody {
+  readonly kind: 'CERTIFICATE';
+  readonly certificates: readonly string[];
+}
+
+/** A signed statement over an earlier head of this stream (`checkpoint.ts`). */
+export interface CheckpointBody {
+  readonly kind: 'CHECKPOINT';
+  readonly envelope: Envelope;
+}
+
+/** A clean stop, with the last checkpoint inside. Nothing follows it. */
+export interface CloseBody {
+  readonly kind: 'CLOSE';
+  readonly reason: string;
+  readonly envelope: Envelope;
+}
+
+/** What a record says; the encoder adds its place. */
+export type RecordBody =
+  | StartBody
+  | DecisionBody
+  | OutcomeBody
+  | ActiveBody
+  | StateBody
+  | RefusedBody
+  | DroppedBody
+  | AlertBody
+  | ActBody
+  | CertificateBody
+  | CheckpointBody
+  | CloseBody;
+
+/** No line is longer; the encoder cuts texts long before. */
+export const RECORD_BYTES_MAX = 65_536;
+const NAME_CHARS_MAX = 256;
+const TEXT_CHARS_MAX = 1_024;
+const SAMPLES_MAX = 8;
+export const CERTIFICATES_MAX = 4;
+/** Base64 characters of one certificate. */
+export const CERTIFICATE_CHARS_MAX = 12_288;
+
+/**
+ * The bytes of a record, without a line feed. Deterministic. Odd text never fails: a lone surrogate becomes U+FFFD, an
+ * empty name `-`, a text that is too long keeps its beginning and ends in the digest of the whole.
+ */
+export function encodeRecord(place: RecordPlace, body: RecordBody): Uint8Array {
+  invariant(Number.isSafeInteger(place.seq) && place.seq > 0, 'a record has a place from 1');
+  const line: Record<string, unknown> = {
+    v: 1,
+    kind: body.kind,
+    stream: place.stream,
+    seq: place.seq,
+    at: formatInstant(place.at),
+    prev: place.prev,
+  };
+  const values = body.kind === 'DECISION' ? { ...body, actor: body.agent_id, policy_version: body.release_seq } : body;
+  for (const field of RECORD_FIELDS[body.kind])
+    line[field.name] = written(field, (values as Readonly<Record<string, unknown>>)[field.name]);
+  const bytes = utf8(JSON.stringify(line));
+  invariant(bytes.length <= RECORD_BYTES_MAX, 'every text of a record is bounded');
+  return bytes;
+}
+
+function written({ form }: Field, value: unknown): unknown {
+  switch (form) {
+    case 'name':
+      return typeof value === 'string' && value !== '' ? bounded(value, NAME_CHARS_MAX) : '-';
+    case 'text':
+      return typeof value === 'string' ? bounded(value, TEXT_CHARS_MAX) : null;
+    case 'number':
+      return typeof value === 'number' && Number.isFinite(value) ? value : null;
+    case 'texts':
+      return (value as readonly string[]).slice(0, SAMPLES_MAX).map((text) => bounded(text, NAME_CHARS_MAX));
+    case 'certificates':
+      return checkedCertificates(value as readonly string[]);
+    case 'end':
+      return value === null || value === undefined ? null : writtenEnd(value as StreamEnd);
+    case 'envelope':
+      return writtenEnvelope(value as Envelope);
+  }
+}
+
+/** Cut texts stay distinct from each other: what was cut off is in the digest. */
+function bounded(text: string, charsMax: number): string {
+  if (text.length <= charsMax) return text.toWellFormed();
+  const digest = `…sha256:${encodeHex(sha256(utf8(text))).slice(0, 32)}`;
+  return `${text.slice(0, charsMax - digest.length).toWellFormed()}${digest}`;
+}
+
+function checkedCertificates(certificates: readonly string[]): readonly string[] {
+  invariant(certificates.length > 0 && certificates.length <= CERTIFICATES_MAX, 'a certificate chain has 1 to 4 certificates');
+  invariant(
+    certificates.every((text) => text.length <= CERTIFICATE_CHARS_MAX),
+    'certificates of this product are small',
+  );
+  return certificates;
+}
+
+const writtenEnd = ({ stream, seq, head }: StreamEnd): StreamEnd => ({ stream, seq, head });
+
+function writtenEnvelope({ payloadType, payload, signatures }: Envelope): Envelope {
+  return { payloadType, payload, signatures: signatures.map(({ keyid, sig }) => ({ keyid, sig })) };
+}

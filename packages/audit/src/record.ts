@@ -137,14 +137,20 @@ export interface AlertBody {
   readonly detail: string | null;
 }
 
-/** An act of the control plane: who did what to which object, from which version to which. */
+/** An act on the control plane: who did what to which object, from which version to which. */
 export interface ActBody {
   readonly kind: 'ACT';
+  /** SPIFFE id of who did it; the control plane's own for what it does by itself. */
   readonly actor: string;
   readonly act: string;
+  /** What it was done to, in words that name it: `bundle default 7`, `join token for support-triage`. */
   readonly object: string;
-  readonly from: string | null;
-  readonly to: string | null;
+  /** What stood there before; null where nothing did. */
+  readonly old_digest: string | null;
+  readonly new_digest: string | null;
+  readonly area: string;
+  readonly ring: string;
+  readonly release_seq: number | null;
   readonly detail?: string | null;
 }
 

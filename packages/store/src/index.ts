@@ -1,0 +1,33 @@
+/** Durable state: the journal and the segment log under it, reservations, and the control plane's database. */
+
+export type { Frame, FrameKind } from './frames.ts';
+export { encodeFrame, FRAME_BYTES_MAX, FRAME_OVERHEAD_BYTES } from './frames.ts';
+export type {
+  AppendOptions,
+  AppendRefusal,
+  Appended,
+  Durability,
+  LoggedFrame,
+  LogProblem,
+  SegmentLog,
+  SegmentLogOptions,
+  SegmentLogStatus,
+} from './segment-log.ts';
+export { openSegmentLog } from './segment-log.ts';
+export type {
+  Journal,
+  JournalEntry,
+  JournalOptions,
+  JournalRecord,
+  JournalStatus,
+  Recovered,
+  StateFrame,
+  UnshippedRecord,
+} from './journal.ts';
+export { openJournal } from './journal.ts';
+export type { CountLimit, Refused, ReservationStore, Reserved, ReserveRequest, SettleOutcome } from './reservations.ts';
+export { RESERVATION_KEY_CHARS_MAX } from './reservations.ts';
+export type { MemoryReservations, MemoryReservationsOptions } from './memory-reservations.ts';
+export { memoryReservations } from './memory-reservations.ts';
+export type { Database, DatabaseOptions, DatabaseProblem, Migration, Row, ServiceDatabase, SqlValue, Statement } from './database.ts';
+export { openDatabase } from './database.ts';

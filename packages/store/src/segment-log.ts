@@ -1,0 +1,87 @@
+/**
+ * An append-only log in segment files, used by the sidecar's journal and by the control plane's audit segments
+ * (docs/spec/journal-v1.md sections 3 to 5). All appends of one turn are one write; one sync is in flight. What it holds
+ * is opaque to it. A failed write or sync ends it for good: after a failed fsync nobody knows what is on the disk.
+ */
+
+import { Bug } from '@sallyport/model';
+import type { Fault, Result } from '@sallyport/model';
+import type { FileSystem } from '@sallyport/runtime';
+import type { Frame } from './frames.ts';
+
+/** When an append is acknowledged: once it survives a kill of the process, or once it survives a loss of power. */
+export type Durability = 'kernel' | 'disk';
+
+/** A frame and its place in the log; places are contiguous and start at 1. */
+export interface LoggedFrame extends Frame {
+  readonly sequence: number;
+}
+
+export interface SegmentLogOptions {
+  readonly disk: FileSystem;
+  /** Absolute; made if absent. One process at a time: its owner holds whatever lock there is. */
+  readonly directory: string;
+  /** A segment is ended before it would grow past this. */
+  readonly segmentBytesMax: number;
+  /** All segments together; appends beyond are refused as `full`. At least four segments. */
+  readonly logBytesMax: number;
+  /** Kept free below `logBytesMax` for appends that complete what was begun (`usesHeadroom`). */
+  readonly headroomBytes: number;
+  /** Sees every frame that is there on opening, in order. */
+  readonly onRecovered?: (frame: LoggedFrame) => void;
+  /** Runs the write of this turn; `setImmediate` unless a test holds the turn. */
+  readonly schedule?: (write: () => void) => void;
+}
+
+/** Why nothing was appended. `failed`: the log is poisoned, now and from now on. */
+export type AppendRefusal = { readonly code: 'full' } | { readonly code: 'closed' } | { readonly code: 'failed'; readonly fault: Fault };
+
+/** Why a log does not open. Nothing was changed on disk. */
+export type LogProblem =
+  | { readonly code: 'corrupt' | 'hole'; readonly path: string; readonly position: number; readonly message: string }
+  | { readonly code: 'failed'; readonly fault: Fault };
+
+export interface AppendOptions {
+  readonly durability: Durability;
+  /** For outcomes and settlements of calls that were let through: a full log must not lose them. */
+  readonly usesHeadroom?: boolean;
+}
+
+/** The places that an append took. */
+export interface Appended {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface SegmentLogStatus {
+  readonly bytes: number;
+  readonly segments: number;
+  /** First place still held. */
+  readonly firstSequence: number;
+  /** Last place that was given out; 0 before the first. */
+  readonly lastSequence: number;
+  /** Last place that survives a loss of power. */
+  readonly durableSequence: number;
+  readonly isFull: boolean;
+  /** What ended the log, if something did. */
+  readonly fault: Fault | null;
+}
+
+export interface SegmentLog {
+  /** All frames or none, contiguous. Resolves when they are as durable as asked. */
+  append(frames: readonly Frame[], options: AppendOptions): Promise<Result<Appended, AppendRefusal>>;
+  /** Durable frames from place `from` on, at most about `bytesMax` (at least one, if there is one). Throws a Fault. */
+  read(options: { readonly from: number; readonly bytesMax: number }): readonly LoggedFrame[];
+  /** Removes whole segments whose every place is below `sequence`; never the current one. Returns how many went. */
+  dropBelow(sequence: number): Promise<number>;
+  /** Resolves at the next advance of `durableSequence` past `sequence` (at once if it is past already), or at the log's end. */
+  whenDurable(sequence: number): Promise<void>;
+  readonly status: SegmentLogStatus;
+  /** Writes and syncs what was accepted, then takes no more. */
+  close(): Promise<void>;
+}
+
+/** Opens the log, cutting what a loss of power left torn at its end; refuses rot and holes before that end. */
+export function openSegmentLog(_options: SegmentLogOptions): Promise<Result<SegmentLog, LogProblem>> {
+  throw new Bug('to come');
+}

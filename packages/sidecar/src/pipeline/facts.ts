@@ -1,0 +1,107 @@
+/**
+ * Facts, in the order in which gates prove them. A fact is there because its gate passed; a gate that reads one does
+ * not compile in front of the gate that proves it.
+ */
+
+import type { VerifiedOperator } from '@sallyport/credentials';
+import type { Ask } from '@sallyport/dialects';
+import type { SessionClaims } from '@sallyport/identity';
+import type { Denial, Destination, Result, ServerName, ToolServer } from '@sallyport/model';
+import type { PolicyDecision } from '@sallyport/policy';
+import type { HeaderLookup, TypedArguments } from '@sallyport/strict';
+import type { CallIds, Dialect, Leg } from './gate.ts';
+import type { Held, OpenSession, PinnedTool, Reserved } from './ports.ts';
+
+/** What the listener hands over. Nothing in it has been judged. */
+export interface Arrival extends CallIds {
+  readonly leg: Leg;
+  readonly method: string;
+  /** The request target as it stood on the start line. */
+  readonly target: string;
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+  /** Address of the peer; for the record, never for a decision. */
+  readonly peer: string;
+  readonly body: Body;
+  /** Aborted when the caller is gone or the sidecar must end the exchange. */
+  readonly signal: AbortSignal;
+}
+
+/** The body, unread until a gate asks; read once, and kept for a call that is judged anew. */
+export interface Body {
+  read(options: { bytesMax: number; coding: 'identity' | 'gzip' }): Promise<Result<Uint8Array, Denial>>;
+}
+
+/** framing: a head with one meaning, its path canonical, its headers unambiguous. */
+export interface Framed {
+  readonly head: {
+    readonly method: string;
+    readonly segments: readonly string[];
+    readonly path: string;
+    readonly query: string | undefined;
+    readonly headers: HeaderLookup;
+  };
+}
+
+/** freshness: the release and the revocations that this call is judged by, and how old they are. */
+export interface Fresh {
+  readonly held: Extract<Held, { snapshot: unknown }>;
+}
+
+/** Who is calling, as far as a credential proves it. The session itself is looked up per call. */
+export type Caller =
+  | { readonly kind: 'session'; readonly claims: SessionClaims }
+  | { readonly kind: 'operator'; readonly operator: VerifiedOperator };
+
+/** authentication */
+export interface Authenticated {
+  readonly caller: Caller;
+}
+
+/** route: a named server and perhaps a tool, never an address. */
+export interface Routed {
+  readonly route: {
+    readonly dialect: Dialect;
+    readonly server: ServerName | undefined;
+    /** The tool's own name where the path carries it; for `invoke` and MCP the body does. */
+    readonly tool: string | undefined;
+  };
+}
+
+/** What HEAD proves, and CALL starts from. */
+export type HeadFacts = Arrival & Framed & Fresh & Authenticated & Routed;
+
+/** content: the body as one message with one meaning. */
+export interface Asked {
+  readonly ask: Ask;
+}
+
+/** session: the open session that the credential names. */
+export interface InSession {
+  readonly session: OpenSession;
+}
+
+/** tool: exactly one, that some rule could allow for this principal and agent. */
+export interface Named {
+  readonly tool: PinnedTool;
+  readonly server: ToolServer;
+  readonly destination: Destination;
+}
+
+/** validation: arguments, exact and of one type each. */
+export interface Validated {
+  readonly args: TypedArguments;
+}
+
+/** authorization: the rule that allows, and what it wants reserved. */
+export interface Authorized {
+  readonly decision: Extract<PolicyDecision, { decision: 'allow' }>;
+}
+
+/** reservation: taken, and not yet settled. */
+export interface Reserving {
+  readonly reserved: Reserved;
+}
+
+/** What CALL proves: all that a permit is minted from. */
+export type CallFacts = HeadFacts & Asked & InSession & Named & Validated & Authorized & Reserving;

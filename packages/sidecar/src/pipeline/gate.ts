@@ -1,0 +1,127 @@
+/**
+ * The words of the pipeline: what a call is, what a gate may answer, and what passing leaves behind. A gate gathers its
+ * facts (the only place with I/O), then judges them in a pure function. There is no answer that means "continue": a
+ * call goes on because `decide` said pass, and is forwarded only by a Permit. docs/spec/pipeline-v1.md.
+ */
+
+import type { BootMs, DecisionId, Denial, DenialCode, RequestId, RuleId } from '@sallyport/model';
+
+export type Leg = 'inbound' | 'outbound';
+
+/** How a call is spelled on the wire. A new dialect does not compile until every gate says what it does with it. */
+export type Dialect = 'http-tool' | 'mcp' | 'session';
+
+export const DIALECTS: readonly Dialect[] = ['http-tool', 'mcp', 'session'];
+
+/** Every gate that exists. One exists when it does something. */
+export type GateName =
+  | 'admission'
+  | 'framing'
+  | 'freshness'
+  | 'authentication'
+  | 'route'
+  | 'content'
+  | 'session'
+  | 'tool'
+  | 'validation'
+  | 'authorization'
+  | 'reservation'
+  | 'accountability'
+  | 'settlement';
+
+/** Where a refusal can come from: a gate, or forwarding itself. */
+export type Place = GateName | 'forward';
+
+/** Whether a gate runs for a dialect; `not applicable` needs its reason. No gate passes silently. */
+export type Cell = 'runs' | { readonly notApplicable: string };
+
+/** The gate is passed, and this is what passing proves: facts that only a later gate can need. */
+export interface Pass<Y> {
+  readonly verdict: 'pass';
+  readonly facts: Y;
+}
+export interface Deny {
+  readonly verdict: 'deny';
+  readonly denial: Denial;
+}
+/** An answer made here. It is recorded and passes ANSWER like any other; `produce` runs only after the record is kept. */
+export interface LocalAnswer {
+  readonly verdict: 'local';
+  readonly what: 'session' | 'initialize' | 'ping' | 'listing' | 'notification';
+  readonly ruleId: RuleId;
+  produce(): Answer;
+}
+/** The release switched under the call: CALL runs again under the new one, before anything is written. */
+export interface Again {
+  readonly verdict: 'again';
+}
+export type Judgement<Y> = Pass<Y> | Deny | LocalAnswer | Again;
+
+export function pass<Y>(facts: Y): Pass<Y> {
+  return { verdict: 'pass', facts };
+}
+
+/** A refusal by a gate; `detail` goes to the record and never to the caller. */
+export function refuse(denial: Denial): Deny {
+  return { verdict: 'deny', denial };
+}
+
+/**
+ * One step. `gather` collects by I/O what the judgement needs (`G`), from the facts that earlier gates proved (`F`);
+ * `decide` is pure and never throws to deny; what passing proves (`Y`) joins the facts. `P` is the ports.
+ */
+export interface Gate<F, G, Y, P> {
+  readonly name: GateName;
+  /** A missing cell does not compile. */
+  readonly dialects: Readonly<Record<Dialect, Cell>>;
+  gather(facts: F, ports: P): G | Promise<G>;
+  decide(gathered: G): Judgement<Y>;
+  /** Gives back what passing took (a reservation) when a later gate refuses, before anything was forwarded. */
+  undo?(proven: Y): void;
+}
+
+/** One unit of an answer: a whole body, or one message of a stream. `isLast` marks the one that is held until ANSWER ends. */
+export interface AnswerUnit {
+  readonly bytes: Uint8Array;
+  readonly isLast: boolean;
+}
+
+/** What came of forwarding, for settlement: the record's `result` and what a session may count as done. */
+export interface Outcome {
+  readonly result: 'ok' | 'tool_error' | 'upstream_error' | 'upstream_timeout' | 'local' | 'not_forwarded' | 'cut';
+  readonly code?: DenialCode;
+  readonly upstreamStatus?: number;
+  /** True only when the effect certainly did not happen; a reservation may then be cancelled. */
+  readonly isDefiniteFailure?: boolean;
+}
+
+/** A head and a sequence of units; `outcome` is known when the units are at their end. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** `whole`: one unit, sent with a length. `messages`: one server-sent event per unit. */
+  readonly delivery: 'whole' | 'messages';
+  readonly units: AsyncIterable<AnswerUnit>;
+  outcome(): Outcome;
+}
+
+/** An ANSWER gate: begun once per answer, sees every unit in order, and keeps its look-back inside. */
+export interface AnswerGate<C, P> {
+  readonly name: GateName;
+  readonly dialects: Readonly<Record<Dialect, Cell>>;
+  begin(
+    call: C,
+    ports: P,
+  ): {
+    unit(unit: AnswerUnit): AnswerUnit | Deny;
+    /** After the last unit and before it is released; a refusal withholds it. */
+    end(outcome: Outcome): Pass<unknown> | Deny | Promise<Pass<unknown> | Deny>;
+  };
+}
+
+/** Who is asking and when; the facts that every call has before its first gate. */
+export interface CallIds {
+  readonly requestId: RequestId;
+  readonly decisionId: DecisionId;
+  readonly receivedAt: BootMs;
+}

@@ -1,0 +1,54 @@
+/**
+ * The proof that every gate passed. A class with private state, so that no object literal can pass for one; spent once,
+ * so that one decision forwards one call. Only `pipeline.ts` may import `mintPermit` (the tidy test reads the imports).
+ */
+
+import { invariant, type AgentName, type DecisionId, type Digest, type ReleaseSeq, type Tool, type ToolServer } from '@sallyport/model';
+import type { TypedArguments } from '@sallyport/strict';
+
+/** What the permit allows, and nothing else: this tool, with these judged arguments, under this release. */
+export interface Permitted {
+  readonly decisionId: DecisionId;
+  readonly agent: AgentName;
+  readonly server: ToolServer;
+  readonly tool: Tool;
+  readonly arguments: TypedArguments;
+  readonly argumentDigest: Digest;
+  readonly lease: Lease;
+}
+
+/** A permit is a lease: it holds for one release, and not beyond the age at which that release is stale. */
+export interface Lease {
+  readonly releaseSeq: ReleaseSeq;
+  /** Milliseconds of freshness that were left when the permit was minted. */
+  readonly freshForMs: number;
+}
+
+/** Owner: the class's static block, which alone can reach the private constructor. */
+let mint: (permitted: Permitted) => Permit;
+
+export class Permit {
+  /** Owner: this class. Written by the constructor and by `take`, which empties it. */
+  #permitted: Permitted | undefined;
+
+  private constructor(permitted: Permitted) {
+    this.#permitted = permitted;
+  }
+
+  /** Gives what was permitted, once; a second call is a bug and throws. */
+  take(): Permitted {
+    const permitted = this.#permitted;
+    invariant(permitted !== undefined, 'a permit was spent twice');
+    this.#permitted = undefined;
+    return permitted;
+  }
+
+  static {
+    mint = (permitted) => new Permit(permitted);
+  }
+}
+
+/** Makes a permit. For `pipeline.ts` alone, after every gate passed and freshness and revocations were read again. */
+export function mintPermit(permitted: Permitted): Permit {
+  return mint(permitted);
+}

@@ -1,0 +1,113 @@
+/**
+ * The life of a call, whole: three lists, read top to bottom, and the one function that runs them. Nothing is forwarded
+ * without a Permit, and only this file mints one. docs/life-of-a-call.md tells the same story in prose.
+ */
+
+import { argumentDigest } from '@sallyport/strict';
+import { deny, type Denial } from '@sallyport/model';
+import { deliver, deliverLocal } from './answering.ts';
+import type { Arrival, CallFacts, HeadFacts } from './facts.ts';
+import { gates, runGates, type GateList, type Ran } from './gate-list.ts';
+import type { Answer, AnswerGate } from './gate.ts';
+import { accountability } from './gates/accountability.ts';
+import { admission } from './gates/admission.ts';
+import { authentication } from './gates/authentication.ts';
+import { authorization } from './gates/authorization.ts';
+import { content } from './gates/content.ts';
+import { framing } from './gates/framing.ts';
+import { freshness } from './gates/freshness.ts';
+import { reservation } from './gates/reservation.ts';
+import { route } from './gates/route.ts';
+import { session } from './gates/session.ts';
+import { settlement } from './gates/settlement.ts';
+import { tool } from './gates/tool.ts';
+import { validation } from './gates/validation.ts';
+import { mintPermit, type Permit } from './permit.ts';
+import type { Ports } from './ports.ts';
+import { notForwarded, refuseCall, refuseHead } from './refusing.ts';
+
+/** Once per HTTP request, on headers only. */
+export const HEAD: GateList<Arrival, HeadFacts, Ports> = gates<Arrival, Ports>()
+  .then(admission)
+  .then(framing)
+  .then(freshness)
+  .then(authentication)
+  .then(route);
+
+/** Once per call. */
+export const CALL: GateList<HeadFacts, CallFacts, Ports> = gates<HeadFacts, Ports>()
+  .then(freshness)
+  .then(content)
+  .then(session)
+  .then(tool)
+  .then(validation)
+  .then(authorization)
+  .then(reservation)
+  .then(accountability);
+
+/** Once per answer unit. */
+export const ANSWER: readonly AnswerGate<CallFacts, Ports>[] = [settlement];
+
+/** Answers one HTTP request. Never rejects: whatever goes wrong becomes a denial, and a denial is recorded. */
+export async function answerRequest(arrival: Arrival, ports: Ports): Promise<Answer> {
+  const head = await runGates(HEAD, arrival, { ports, dialect: undefined });
+  if (head.end !== 'passed') return refuseHead(arrival, head, ports);
+
+  const call = await judge(head.facts, ports);
+  if (call.end === 'denied') return refuseCall(head.facts, call, ports);
+  if (call.end === 'local') return deliverLocal(head.facts, call, ports);
+  if (call.end === 'again') return refuseCall(head.facts, { ...call, ...SWITCHING, facts: head.facts }, ports);
+
+  const permit = mint(call.facts, ports);
+  if (permit.verdict === 'deny') {
+    call.giveBack();
+    return notForwarded(call.facts, permit.denial, ports);
+  }
+  return deliver(permit.permit, call.facts, { gates: ANSWER, ports });
+}
+
+/** Runs CALL; once more for each time that the release switched under it, up to a bound. */
+async function judge(head: HeadFacts, ports: Ports): Promise<Ran<CallFacts>> {
+  for (let times = 0; times < ports.limits.rejudgementsMax; times++) {
+    const ran = await runGates(CALL, head, { ports, dialect: head.route.dialect });
+    if (ran.end !== 'again') return ran;
+  }
+  return { end: 'again' };
+}
+
+const SWITCHING = {
+  end: 'denied',
+  gate: 'accountability',
+  denial: deny('overloaded', 'the release switched under the call at every judgement'),
+} as const;
+
+/**
+ * Makes the permit, after reading freshness and revocations once more: the call may have waited for a disk. The
+ * DECISION stands; what follows from a refusal here is an OUTCOME `not_forwarded`.
+ */
+function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Permit } | { verdict: 'deny'; denial: Denial } {
+  const held = ports.bundle.read();
+  if (held.state !== 'fresh')
+    return { verdict: 'deny', denial: deny('policy_stale', 'the bundle turned stale while the call was recorded') };
+  const { session: open, tool: pinned } = facts;
+  const subject = {
+    tokenId: open.tokenId ?? undefined,
+    session: open.id,
+    principal: open.principal,
+    agent: open.agent,
+    tool: pinned.tool.name,
+  };
+  if (held.snapshot.revocations.denies(subject, ports.clock.wall())) {
+    return { verdict: 'deny', denial: deny('token_revoked', 'revoked while the call was recorded') };
+  }
+  const permit = mintPermit({
+    decisionId: facts.decisionId,
+    agent: open.agent,
+    server: facts.server,
+    tool: pinned.tool,
+    arguments: facts.args,
+    argumentDigest: argumentDigest(facts.args),
+    lease: { releaseSeq: facts.held.snapshot.releaseSeq, freshForMs: held.freshForMs },
+  });
+  return { verdict: 'permit', permit };
+}

@@ -1,0 +1,37 @@
+/** The wire: gRPC over mTLS, the strict HTTP listener, the checked dialler. Nothing else opens a socket. */
+
+export { encode } from './grpc-encoded.ts';
+export type { Encoded, Sendable } from './grpc-encoded.ts';
+export { grpcFault, grpcStatus } from './grpc-status.ts';
+export type { GrpcCode, GrpcStatus } from './grpc-status.ts';
+export { WRITER_LIMITS } from './grpc-writer.ts';
+export type { StreamWriter, WriterLimits } from './grpc-writer.ts';
+export { serve, startGrpcServer } from './grpc-server.ts';
+export type { GrpcServer, GrpcServerLimits, GrpcServerOptions, Handler, Handlers, ServedService, ServerCall } from './grpc-server.ts';
+export { createClient, openChannel } from './grpc-client.ts';
+export type {
+  CallOptions,
+  Channel,
+  ChannelOptions,
+  Client,
+  ClientMethod,
+  IncomingStream,
+  ServerTrust,
+  StreamOptions,
+} from './grpc-client.ts';
+export { tlsHolder } from './tls.ts';
+export type { Peer, PeerPurpose, TlsHolder, TlsMaterial } from './tls.ts';
+export { HTTP_LIMITS, startHttpListener } from './http-listener.ts';
+export type {
+  AnswerHead,
+  HttpExchange,
+  HttpLimits,
+  HttpListener,
+  HttpListenerOptions,
+  ListenerRefusal,
+  ListenerRefusalCode,
+} from './http-listener.ts';
+export { addressKind, judgeAddress } from './address.ts';
+export type { AddressKind } from './address.ts';
+export { createUpstreams, UPSTREAM_LIMITS, UpstreamFault } from './upstream.ts';
+export type { Resolve, UpstreamAnswer, UpstreamLimits, UpstreamRequest, Upstreams } from './upstream.ts';

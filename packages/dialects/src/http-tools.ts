@@ -1,0 +1,127 @@
+/**
+ * Tool calls over plain HTTP: the agent's POST to one ask, and the route of a tool to the request that its server gets.
+ * docs/spec/mcp.md, sections 6 and 7.
+ */
+
+import { Decimal, type Denial, type Json, type Result, type Tool, type ToolServer, deny, fail, localNameOf, ok } from '@sallyport/model';
+import { type Judged, type TypedArguments, type TypedValue, serializeArguments } from '@sallyport/strict';
+import { type ToolAsk, membersOf } from './ask.ts';
+import type { OutboundRoute } from './http-routes.ts';
+
+/** Reads the body of a tool call. Without a body there are no arguments, which `/invoke` cannot do without. */
+export function readToolCall(route: Extract<OutboundRoute, { kind: 'tool' | 'invoke' }>, body: Judged): Result<ToolAsk, Denial> {
+  const members = membersOf(body);
+  if (members === undefined) return malformed('the body is not an object');
+  if (route.kind === 'tool') return ok({ server: route.server, tool: route.tool, arguments: body });
+  const { tool } = members;
+  if (!Object.hasOwn(members, 'tool') || typeof tool !== 'string') return malformed('`tool` is not text');
+  const nested = body.at('arguments');
+  // One rule decides between the two forms: where `arguments` stands, it is all of them.
+  if (nested === undefined) return ok({ server: route.server, tool, arguments: without(body, 'tool') });
+  if (membersOf(nested) === undefined) return malformed('`arguments` is not an object');
+  const unknown = Object.keys(members).find((key) => key !== 'tool' && key !== 'arguments');
+  if (unknown !== undefined) return malformed(`\`${unknown.slice(0, 64)}\` stands beside \`arguments\``);
+  return ok({ server: route.server, tool, arguments: nested });
+}
+
+/** The body of `POST /session` says nothing yet: absent, or an empty object. The session is the token's. */
+export function readSessionRequest(body: Judged | undefined): Result<undefined, Denial> {
+  if (body === undefined) return ok(undefined);
+  const members = membersOf(body);
+  return members !== undefined && Object.keys(members).length === 0
+    ? ok(undefined)
+    : malformed('the body of a session request is `{}` or absent');
+}
+
+/** What a tool's server is sent. Headers that every request has (host, length, credentials, trace) are the sender's. */
+export interface UpstreamRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Path and query, in the one spelling that was built here. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | undefined;
+}
+
+/**
+ * The request for a call: arguments named in the route's path fill it, each as one segment; the rest go to the query of a
+ * GET or DELETE, and into a JSON body otherwise. A tool without a route is `POST /<tool>`. Refuses, as `schema_violation`
+ * with the argument's name, what cannot stand where the route puts it.
+ */
+export function upstreamRequest(server: ToolServer, tool: Tool, args: TypedArguments): Result<UpstreamRequest, Denial> {
+  const { method, path } = tool.route ?? { method: 'POST' as const, path: `/${localNameOf(tool.name)}` };
+  const used = new Set<string>();
+  const unfit: string[] = [];
+  const filled = path.replaceAll(PLACEHOLDER, (_, name: string) => {
+    used.add(name);
+    const segment = pathSegment(Object.hasOwn(args, name) ? args[name] : undefined);
+    if (segment === undefined) unfit.push(name);
+    return segment ?? '';
+  });
+  const rest = Object.fromEntries(Object.entries(args).filter(([name]) => !used.has(name)));
+  const hasQuery = method === 'GET' || method === 'DELETE';
+  const query = hasQuery ? queryOf(rest, unfit) : '';
+  if (unfit.length > 0) return fail(deny('schema_violation', `${unfit.join(', ')}: no place in \`${method} ${path}\``, { fields: unfit }));
+  return ok({
+    method,
+    target: `${basePath(server.url)}${filled}${query === '' ? '' : `?${query}`}`,
+    headers: { accept: 'application/json', ...(hasQuery ? {} : { 'content-type': 'application/json' }) },
+    // Members of typed arguments are typed values, and so is a selection of them.
+    body: hasQuery ? undefined : serializeArguments(Object.assign(Object.create(null) as object, rest) as TypedArguments),
+  });
+}
+
+/** Whether an upstream's status says that the tool did it. A redirect does not: it is never followed. */
+export function isSuccessStatus(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+const PLACEHOLDER = /\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
+/** What would make two segments of one, for us or for a server that decodes before it splits. */
+const UNFIT_FOR_PATH = /[/\\\p{Cc}]/u;
+
+function pathSegment(value: TypedValue | undefined): string | undefined {
+  const text = scalarText(value);
+  if (text === undefined || text === '' || text === '.' || text === '..' || UNFIT_FOR_PATH.test(text)) return undefined;
+  return encodeURIComponent(text);
+}
+
+function queryOf(args: Readonly<Record<string, TypedValue>>, unfit: string[]): string {
+  const pairs: string[] = [];
+  for (const [name, value] of Object.entries(args)) {
+    const texts = (Array.isArray(value) ? (value as readonly TypedValue[]) : [value]).map(scalarText);
+    for (const text of texts) {
+      if (text === undefined) unfit.push(name);
+      else pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(text)}`);
+    }
+  }
+  return pairs.join('&');
+}
+
+/** `undefined` for what has no one spelling outside of JSON: null, lists, records. */
+function scalarText(value: TypedValue | undefined): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'boolean' || typeof value === 'number' || typeof value === 'bigint') return String(value);
+  return value instanceof Decimal ? value.toString() : undefined;
+}
+
+/** The path of an absolute URL that has neither query nor fragment, without its last slash. */
+function basePath(url: string): string {
+  const afterScheme = url.indexOf('://') + 3;
+  const slash = url.indexOf('/', afterScheme);
+  return slash === -1 ? '' : url.slice(slash).replace(/\/$/, '');
+}
+
+/** The document less one member at its top, its numbers as exact as before. */
+function without(body: Judged, name: string): Judged {
+  const whole = body.tree as { readonly [key: string]: Json };
+  const rest = Object.fromEntries(Object.entries(whole).filter(([key]) => key !== name));
+  return {
+    tree: rest,
+    numberText: (holder, key) => body.numberText(holder === rest ? whole : holder, key),
+    at: (...steps) => (steps.length === 0 ? without(body, name) : steps[0] === name ? undefined : body.at(...steps)),
+  };
+}
+
+function malformed(detail: string): { readonly ok: false; readonly error: Denial } {
+  return fail(deny('malformed_request', `http: ${detail}`));
+}

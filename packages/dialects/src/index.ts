@@ -1,0 +1,35 @@
+/** Wire to ask and denial to wire, for each protocol. No sockets: bytes and headers in, values out, and back. */
+
+export type { ToolAsk, WireAnswer } from './ask.ts';
+export { noArguments } from './ask.ts';
+export { accepts, mediaTypeOf } from './accept.ts';
+export type { RpcId, RpcMessage } from './jsonrpc.ts';
+export { RPC_CODES, readRpc, peekId, rpcResult, rpcError, rpcRequest, rpcNotification } from './jsonrpc.ts';
+export type { McpAsk, McpReplyTo, McpVersion } from './mcp.ts';
+export { MCP_JUDGE_OPTIONS, MCP_VERSIONS, eraOf, mcpReplyTo, negotiateVersion, readMcp } from './mcp.ts';
+export type { CallMeta } from './mcp-meta.ts';
+export { SESSION_META_KEY } from './mcp-meta.ts';
+export { acceptedAnswer, initializeAnswer, listToolsAnswer, mcpMessage, pingAnswer } from './mcp-answers.ts';
+export type { McpDenialForm } from './mcp-denial.ts';
+export { DENIAL_META_KEY, denialText, mcpDenial, mcpDenialForm, rpcCodeOf } from './mcp-denial.ts';
+export type { ToolOutcome, UpstreamBody, UpstreamMessage, UpstreamProblem, UpstreamSession } from './mcp-upstream.ts';
+export {
+  notificationFor,
+  readUpstreamInitialize,
+  readUpstreamMessage,
+  resultFor,
+  toolOutcome,
+  upstreamBody,
+  upstreamCall,
+  upstreamCancel,
+  upstreamHeaders,
+  upstreamInitialize,
+  upstreamInitialized,
+} from './mcp-upstream.ts';
+export type { SseComment, SseEvent, SseItem, SseProblem, SseReaderOptions } from './sse.ts';
+export { SseReader, writeSseComment, writeSseEvent } from './sse.ts';
+export type { OutboundRoute } from './http-routes.ts';
+export { routeOutbound } from './http-routes.ts';
+export type { UpstreamRequest } from './http-tools.ts';
+export { isSuccessStatus, readSessionRequest, readToolCall, upstreamRequest } from './http-tools.ts';
+export { PROBLEM_TYPE, denialHeaders, problemAnswer } from './problem.ts';

@@ -1,0 +1,57 @@
+/** Finds a member's source bytes in a JSON object that is already known to be valid and free of duplicates. Judges nothing. */
+
+import { invariant } from '@sallyport/model';
+
+const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
+const OPEN = new Set([0x7b, 0x5b]);
+const CLOSE = new Set([0x7d, 0x5d]);
+const WHITE = new Set([0x20, 0x09, 0x0a, 0x0d]);
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * The bytes of the value of `name` at the top level of `source`, without white space around them, or `undefined`.
+ * `source` must be one valid JSON object: `judge` has accepted these very bytes.
+ */
+export function memberBytes(source: Uint8Array, name: string): Uint8Array | undefined {
+  let at = skipWhite(source, 0) + 1;
+  for (;;) {
+    at = skipWhite(source, at);
+    if (source[at] !== QUOTE) return undefined;
+    const keyEnd = endOfString(source, at);
+    const key: unknown = JSON.parse(decoder.decode(source.subarray(at, keyEnd)));
+    const valueAt = skipWhite(source, skipWhite(source, keyEnd) + 1);
+    invariant(source[valueAt - 1] === COLON || WHITE.has(source[valueAt - 1] ?? 0), 'a member without a colon was judged valid');
+    const valueEnd = endOfValue(source, valueAt);
+    if (key === name) return source.subarray(valueAt, valueEnd);
+    at = skipWhite(source, valueEnd);
+    if (source[at] !== COMMA) return undefined;
+    at += 1;
+  }
+}
+
+function endOfValue(source: Uint8Array, start: number): number {
+  let depth = 0;
+  for (let at = start; at < source.byteLength;) {
+    const byte = source[at] ?? 0;
+    if (byte === QUOTE) at = endOfString(source, at);
+    else if (OPEN.has(byte)) [depth, at] = [depth + 1, at + 1];
+    else if (CLOSE.has(byte) && depth > 0) [depth, at] = [depth - 1, at + 1];
+    else if (depth > 0) at += 1;
+    else if (CLOSE.has(byte) || byte === COMMA || WHITE.has(byte)) return at;
+    else at += 1;
+    if (depth === 0 && (byte === QUOTE || CLOSE.has(byte))) return at;
+  }
+  return source.byteLength;
+}
+
+function endOfString(source: Uint8Array, quote: number): number {
+  let at = quote + 1;
+  while (at < source.byteLength && source[at] !== QUOTE) at += source[at] === BACKSLASH ? 2 : 1;
+  return at + 1;
+}
+
+function skipWhite(source: Uint8Array, from: number): number {
+  let at = from;
+  while (at < source.byteLength && WHITE.has(source[at] ?? 0)) at += 1;
+  return at;
+}

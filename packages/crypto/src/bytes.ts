@@ -3,6 +3,8 @@
  * everything else, so that one value has one spelling and nothing can hide in the difference.
  */
 
+import { plain, view } from './buffer.ts';
+
 const utf8Encoder = new TextEncoder();
 // A byte order mark is kept as a character, so that decoding never loses bytes; strict parsers then refuse it.
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -65,13 +67,4 @@ export function uint64be(value: number | bigint): Uint8Array {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(BigInt(value));
   return plain(bytes);
-}
-
-/** A `Buffer` seen as what it is to callers: nothing outside this package needs to know of Buffer. */
-export function plain(buffer: Buffer): Uint8Array {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-}
-
-function view(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

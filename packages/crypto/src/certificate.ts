@@ -1,28 +1,18 @@
-/** X.509 certificates as this product reads them (RFC 5280, SPIFFE X509-SVID). */
+/**
+ * X.509 certificates as this product reads them (RFC 5280, SPIFFE X509-SVID): what they say. Who signed them is
+ * `verifyChain`'s to prove.
+ */
 
-import type { VerifyKey } from './verify.ts';
-
-/** RFC 5280 section 4.2.1.3, spelled as there. */
-export type KeyUsage =
-  | 'digitalSignature'
-  | 'nonRepudiation'
-  | 'keyEncipherment'
-  | 'dataEncipherment'
-  | 'keyAgreement'
-  | 'keyCertSign'
-  | 'cRLSign'
-  | 'encipherOnly'
-  | 'decipherOnly';
-
-/** What one of our leaf certificates is for; exactly one of these, never an absent usage that would fit everything. */
-export type CertificateUsage = 'tls-client' | 'tls-server' | 'tls-both' | 'audit';
+import { parseCertificate } from './x509.ts';
+import type { CertificateUsage, KeyUsage } from './key-usage.ts';
+import type { VerifyKey } from './verify-key.ts';
 
 export interface Certificate {
   /** The exact bytes. */
   readonly der: Uint8Array;
-  /** RFC 4514-like text, for people. */
+  /** For people; a certificate's name in this product is its SPIFFE ID. */
   readonly subject: string;
-  /** Lower-case hex without leading zero bytes. */
+  /** Lower-case hex. */
   readonly serial: string;
   /** The one URI among the subject alternative names, where it is the only one and a valid SPIFFE ID. */
   readonly spiffeId: string | undefined;
@@ -43,6 +33,6 @@ export interface Certificate {
 }
 
 /** Reads one DER certificate and nothing after it; `undefined` where it is not one. Proves nothing about who signed it. */
-export function readCertificate(_der: Uint8Array): Certificate | undefined {
-  throw new Error('to come');
+export function readCertificate(der: Uint8Array): Certificate | undefined {
+  return parseCertificate(der)?.certificate;
 }

@@ -1,7 +1,8 @@
 /** SHA-256 in the forms the product uses: over parts, as a digest text, keyed; and comparison in constant time. */
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import { encodeHex, plain } from './bytes.ts';
+import { plain } from './buffer.ts';
+import { encodeHex } from './bytes.ts';
 
 /** SHA-256 (FIPS 180-4) over the concatenation of all parts: 32 bytes. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {

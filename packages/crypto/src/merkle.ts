@@ -41,7 +41,7 @@ export function inclusionProof(leafHashes: readonly Uint8Array[], index: number)
     proof.push(merkleRoot(isLeft ? leafHashes.slice(middle, to) : leafHashes.slice(from, middle)));
     [from, to] = isLeft ? [from, middle] : [middle, to];
   }
-  return proof.reverse();
+  return proof.toReversed();
 }
 
 export interface Inclusion {
@@ -91,7 +91,7 @@ export function consistencyProof(leafHashes: readonly Uint8Array[], size: number
     }
   }
   if (!isKnown) proof.push(merkleRoot(leafHashes.slice(from, to)));
-  return proof.reverse();
+  return proof.toReversed();
 }
 
 export interface Consistency {

@@ -4,3 +4,17 @@ export { fakeClock } from './fake-clock.ts';
 export type { FakeClock } from './fake-clock.ts';
 export { everyPowerLoss, PowerLost, simulatedDisk, SURVIVALS } from './simulated-disk.ts';
 export type { DiskFailure, DiskOperation, Moment, SimulatedDisk, Survival } from './simulated-disk.ts';
+export { startEverything, startFilesystem, startStdioServer } from './mcp-servers.ts';
+export { recordingMcpUpstream, recordingUpstream } from './recording-upstream.ts';
+export type {
+  McpScript,
+  RecordedRequest,
+  RecordedToolCall,
+  RecordingMcpUpstream,
+  RecordingUpstream,
+  Script,
+  ScriptedAnswer,
+} from './recording-upstream.ts';
+export type { RunningMcpServer, StdioServer } from './stdio-bridge.ts';
+export { BENT_TOKENS, signJws, tokenIssuer } from './token-issuer.ts';
+export type { TokenIssuer, TokenOverrides } from './token-issuer.ts';

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { type RunningMcpServer, serveStdio } from './stdio-bridge.ts';
+import type { RunningMcpServer, StdioServer } from './stdio-bridge.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -47,7 +47,14 @@ export async function startEverything(): Promise<RunningMcpServer> {
 
 /** Serves `@modelcontextprotocol/server-filesystem` for one directory; it refuses paths outside of it. */
 export async function startFilesystem(directory: string): Promise<RunningMcpServer> {
-  return serveStdio({ command: process.execPath, args: [entryOf('server-filesystem'), directory] });
+  return startStdioServer({ command: process.execPath, args: [entryOf('server-filesystem'), directory] });
+}
+
+/** Serves any stdio MCP server over streamable HTTP on loopback. */
+export async function startStdioServer(server: StdioServer): Promise<RunningMcpServer> {
+  // Only who bridges pays for loading the SDK.
+  const { serveStdio } = await import('./stdio-bridge.ts');
+  return serveStdio(server);
 }
 
 function entryOf(name: string): string {

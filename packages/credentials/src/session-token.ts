@@ -1,24 +1,46 @@
 /**
- * The agent's token for one session (`sallyport-session+jwt`): minted and verified by the same sidecar with a key that
- * lives as long as its process. docs/spec/sessions.md, section 3.
+ * The agent's token for one session (`sallyport-session+jwt`): minted and verified by the same sidecar, synchronously,
+ * with a key that no other process needs to know. docs/spec/sessions.md, section 3.
  */
 
-import type { SessionClaims, SessionEpoch, SpiffeId } from '@sallyport/identity';
-import { type AgentName, Bug, type Denial, type Instant, type PrincipalId, type Result, type SessionId } from '@sallyport/model';
-
-/** An Ed25519 key pair whose private half stays with its owner. */
-export interface SessionKey {
-  /** 32 bytes. */
-  readonly publicKey: Uint8Array;
-  readonly sign: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>;
-}
+import { encodeBase64Url, encodeHex, readVerifyKey, sha256, utf8, verify } from '@sallyport/crypto';
+import type { Signer } from '@sallyport/crypto/keys';
+import {
+  SESSION_TOKEN_MS,
+  SESSION_TOKEN_TYP,
+  type SessionClaims,
+  type SessionEpoch,
+  type SpiffeId,
+  audienceOf,
+  epochOf,
+  judgeTokenTimes,
+  readSessionClaims,
+} from '@sallyport/identity';
+import {
+  type AgentName,
+  type Denial,
+  type DenialCode,
+  type Instant,
+  type PrincipalId,
+  type Random,
+  type Result,
+  type SessionId,
+  deny,
+  fail,
+  formatProblem,
+  invariant,
+  ok,
+} from '@sallyport/model';
+import { BoundedCache } from './bounded-cache.ts';
+import { readCompactJws } from './compact-jws.ts';
 
 export interface SessionTokenOptions {
-  readonly key: SessionKey;
+  /** Ed25519 or ES256. */
+  readonly signer: Signer;
   readonly sidecar: SpiffeId;
-  /** The start whose sessions these are; a token of another epoch is `session_expired`. */
+  /** The start whose sessions these are; a token of another start is `session_expired`. */
   readonly epoch: SessionEpoch;
-  readonly random: (length: number) => Uint8Array;
+  readonly random: Random;
   /** Proven tokens kept by hash. */
   readonly cacheEntriesMax?: number;
 }
@@ -30,14 +52,83 @@ export interface SessionGrant {
   readonly agent: AgentName;
 }
 
+export interface MintedSessionToken {
+  readonly token: string;
+  readonly expiresAt: Instant;
+}
+
 export interface SessionTokens {
-  /** A token for 15 minutes from `now`. */
-  mint(grant: SessionGrant, now: Instant): Promise<string>;
-  /** Synchronous, so that a call pays no turn for it. Denies with `session_unknown`, `session_expired` or `token_expired`. */
+  /** A token for 15 minutes from `now`, in whole seconds. */
+  mint(grant: SessionGrant, now: Instant): Promise<MintedSessionToken>;
+  /**
+   * Synchronous, so that a call pays no turn for it. `unauthenticated` for what is no token of ours, `session_expired`
+   * for one of an earlier start, `signature_invalid`, `token_expired`.
+   */
   verify(token: string, now: Instant): Result<SessionClaims, Denial>;
 }
 
+const TOKEN_BYTES_MAX = 4096;
+const CACHE_ENTRIES_MAX = 10_000;
+const TOKEN_ID_BYTES = 16;
+/** Our own wall clock may be set back between minting and use. */
+const CLOCK_SKEW_MS_MAX = 30_000;
+
 /** Mints and verifies the session tokens of one start of one sidecar. */
-export function sessionTokens(_options: SessionTokenOptions): SessionTokens {
-  throw new Bug('to come');
+export function sessionTokens(options: SessionTokenOptions): SessionTokens {
+  const { signer, sidecar, epoch, random } = options;
+  const key = readVerifyKey(signer.alg, signer.publicRaw);
+  invariant(key !== undefined, 'a session key is an Ed25519 or P-256 key');
+  const header = { alg: signer.alg === 'ed25519' ? 'EdDSA' : 'ES256', kid: signer.keyId, typ: SESSION_TOKEN_TYP };
+  const proven = new BoundedCache<SessionClaims>(options.cacheEntriesMax ?? CACHE_ENTRIES_MAX);
+
+  const prove = (token: string): Result<SessionClaims, Denial> => {
+    const jws = readCompactJws(token, TOKEN_BYTES_MAX);
+    if (!jws.ok) return refuse('unauthenticated', jws.error);
+    if (jws.value.header['typ'] !== SESSION_TOKEN_TYP) return refuse('unauthenticated', '`typ` is not that of a session token');
+    const { sid } = jws.value.claims;
+    const claimed = typeof sid === 'string' ? epochOf(sid) : undefined;
+    // The key of an earlier start is gone, so this cannot be proven, and need not: either way it is refused.
+    if (claimed !== undefined && claimed !== epoch) return refuse('session_expired', 'the session is of another start');
+    const isOurs = Object.entries(header).every(([name, value]) => jws.value.header[name] === value);
+    if (!isOurs || Object.keys(jws.value.header).length !== Object.keys(header).length)
+      return refuse('unauthenticated', 'the header is not ours');
+    if (!verify(key, utf8(jws.value.signingInput), jws.value.signature)) return refuse('signature_invalid', 'the signature is not ours');
+    const claims = readSessionClaims(jws.value.claims, sidecar);
+    return claims.ok ? claims : refuse('unauthenticated', claims.error.map((problem) => formatProblem(problem)).join('; '));
+  };
+
+  return {
+    mint: async ({ sessionId, operator, agent }, now) => {
+      invariant(epochOf(sessionId) === epoch, 'a session is minted for by the start that opened it');
+      const iat = Math.floor(now / 1000);
+      const exp = iat + SESSION_TOKEN_MS / 1000;
+      const jti = encodeBase64Url(random(TOKEN_ID_BYTES));
+      const claims = { iss: sidecar, aud: audienceOf(sidecar, 'outbound'), sub: operator, agent, sid: sessionId, epoch, jti, iat, exp };
+      const signingInput = `${encodeJson(header)}.${encodeJson(claims)}`;
+      const signature = await signer.sign(utf8(signingInput));
+      return { token: `${signingInput}.${encodeBase64Url(signature)}`, expiresAt: (exp * 1000) as Instant };
+    },
+    verify: (token, now) => {
+      if (token.length > TOKEN_BYTES_MAX) return refuse('unauthenticated', `longer than ${TOKEN_BYTES_MAX} bytes`);
+      const cacheKey = encodeHex(sha256(utf8(token)));
+      let claims = proven.get(cacheKey);
+      if (claims === undefined) {
+        const fresh = prove(token);
+        if (!fresh.ok) return fresh;
+        claims = fresh.value;
+        proven.set(cacheKey, claims);
+      }
+      const limits = { clockSkewMsMax: CLOCK_SKEW_MS_MAX, lifetimeMsMax: SESSION_TOKEN_MS };
+      const untimely = judgeTokenTimes({ ...claims, notBefore: claims.issuedAt }, now, limits);
+      return untimely === undefined ? ok(claims) : fail(untimely);
+    },
+  };
+}
+
+function encodeJson(value: object): string {
+  return encodeBase64Url(utf8(JSON.stringify(value)));
+}
+
+function refuse(code: DenialCode, detail: string): { readonly ok: false; readonly error: Denial } {
+  return fail(deny(code, `session token: ${detail}`));
 }

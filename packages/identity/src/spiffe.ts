@@ -58,7 +58,7 @@ export function audienceOf(sidecar: SpiffeId, leg: Leg): string {
 }
 
 function purposeOf(segments: readonly string[]): WorkloadPurpose | undefined {
-  const [role, first = '', second = ''] = segments;
+  const [role = '', first = '', second = ''] = segments;
   switch (role) {
     case 'control-plane':
       return segments.length === 1 ? { kind: 'control_plane' } : undefined;

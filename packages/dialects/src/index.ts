@@ -2,7 +2,6 @@
 
 export type { ToolAsk, WireAnswer } from './ask.ts';
 export { noArguments } from './ask.ts';
-export type { Ask } from './dialect-ask.ts';
 export { accepts, mediaTypeOf } from './accept.ts';
 export type { RpcId, RpcMessage } from './jsonrpc.ts';
 export { RPC_CODES, readRpc, peekId, rpcResult, rpcError, rpcRequest, rpcNotification } from './jsonrpc.ts';

@@ -12,8 +12,11 @@ import { denialHeaders, problemAnswer } from './problem.ts';
 /** Where a denied tool result carries the machine's half; never in `structuredContent`, whose schema is the tool's. */
 export const DENIAL_META_KEY = 'dev.sallyport/denial';
 
-/** What a denial becomes. */
-export type McpDenialForm = 'challenge' | 'unknown_tool' | 'tool_result' | 'error' | 'problem';
+/**
+ * What a denial becomes: `problem` is plain HTTP; `http_error` keeps the HTTP status around a JSON-RPC error, for what
+ * the client itself has to act on; the others come with status 200.
+ */
+export type McpDenialForm = 'problem' | 'http_error' | 'unknown_tool' | 'tool_result' | 'error';
 
 /**
  * The whole answer to a denied message. `denyAs` is the tool's own wish where the tool is known, else the default.
@@ -23,7 +26,7 @@ export function mcpDenial(denial: PublicDenial, to: McpReplyTo, denyAs: 'tool_re
   if (to.id === undefined) return problemAnswer(denial);
   const headers = { 'content-type': 'application/json', ...denialHeaders(denial) };
   switch (mcpDenialForm(denial.code, to, denyAs)) {
-    case 'challenge':
+    case 'http_error':
       return { status: denial.status, headers, body: rpcError(to.id, asError(denial)) };
     case 'unknown_tool':
       return {
@@ -43,12 +46,11 @@ export function mcpDenial(denial: PublicDenial, to: McpReplyTo, denyAs: 'tool_re
 /** Which form a code takes for a message. */
 export function mcpDenialForm(code: DenialCode, to: McpReplyTo, denyAs: 'tool_result' | 'error'): McpDenialForm {
   if (to.id === undefined) return 'problem';
-  // A client acts on the status and the challenge; what it can do about them is the same for every method.
-  if (CHALLENGED.has(code)) return 'challenge';
+  if (HTTP_ERRORS.has(code)) return 'http_error';
   if (to.tool === undefined) return 'error';
   // A forbidden tool answers as a missing one does, whatever its own wish: that wish is known only of tools that exist.
   if (code === 'tool_not_allowed') return 'unknown_tool';
-  return code === 'malformed_request' ? 'error' : denyAs;
+  return denyAs;
 }
 
 /** The JSON-RPC code: JSON-RPC's own where it has one for exactly this, else the HTTP status, which no range reserves. */
@@ -76,7 +78,13 @@ export function denialText(denial: PublicDenial): string {
   );
 }
 
-const CHALLENGED: ReadonlySet<DenialCode> = new Set<DenialCode>([
+/** Credentials and framing: the client's own business, which no model can mend by other arguments. */
+const HTTP_ERRORS: ReadonlySet<DenialCode> = new Set<DenialCode>([
+  'malformed_request',
+  'direct_address_rejected',
+  'payload_too_large',
+  'unsupported_content_type',
+  'headers_too_large',
   'unauthenticated',
   'token_expired',
   'token_revoked',

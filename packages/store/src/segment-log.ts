@@ -4,10 +4,12 @@
  * is opaque to it. A failed write or sync ends it for good: after a failed fsync nobody knows what is on the disk.
  */
 
-import { Bug } from '@sallyport/model';
-import type { Fault, Result } from '@sallyport/model';
+import { Fault, fail, invariant, ok } from '@sallyport/model';
+import type { Result } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
 import type { Frame } from './frames.ts';
+import { SegmentEngine } from './segment-engine.ts';
+import { recoverSegments } from './segment-files.ts';
 
 /** When an append is acknowledged: once it survives a kill of the process, or once it survives a loss of power. */
 export type Durability = 'kernel' | 'disk';
@@ -62,13 +64,19 @@ export interface SegmentLogStatus {
   readonly lastSequence: number;
   /** Last place that survives a loss of power. */
   readonly durableSequence: number;
+  /** Whether an append without headroom was last refused and nothing has been dropped since. */
   readonly isFull: boolean;
+  /** What opening cut from the torn end. */
+  readonly cutBytes: number;
   /** What ended the log, if something did. */
   readonly fault: Fault | null;
 }
 
 export interface SegmentLog {
-  /** All frames or none, contiguous. Resolves when they are as durable as asked. */
+  /**
+   * Takes all frames or none, in contiguous places, and resolves when they are as durable as asked. After a crash in
+   * between, a beginning of them may be there. Whether they are refused as `full` is decided in this call.
+   */
   append(frames: readonly Frame[], options: AppendOptions): Promise<Result<Appended, AppendRefusal>>;
   /** Durable frames from place `from` on, at most about `bytesMax` (at least one, if there is one). Throws a Fault. */
   read(options: { readonly from: number; readonly bytesMax: number }): readonly LoggedFrame[];
@@ -82,6 +90,19 @@ export interface SegmentLog {
 }
 
 /** Opens the log, cutting what a loss of power left torn at its end; refuses rot and holes before that end. */
-export function openSegmentLog(_options: SegmentLogOptions): Promise<Result<SegmentLog, LogProblem>> {
-  throw new Bug('to come');
+export async function openSegmentLog(options: SegmentLogOptions): Promise<Result<SegmentLog, LogProblem>> {
+  const { disk, directory, segmentBytesMax, logBytesMax, headroomBytes } = options;
+  invariant(logBytesMax >= 4 * segmentBytesMax, 'a log has room for four segments');
+  invariant(headroomBytes * 2 <= logBytesMax, 'at most half of a log is headroom');
+  try {
+    disk.makeDirectory(directory);
+    const recovery = await recoverSegments(disk, directory, options.onRecovered ?? (() => undefined));
+    if (!recovery.ok) return recovery;
+    const engine = new SegmentEngine(options, recovery.value);
+    await engine.begin();
+    return ok(engine);
+  } catch (error) {
+    if (error instanceof Fault) return fail({ code: 'failed', fault: error });
+    throw error;
+  }
 }

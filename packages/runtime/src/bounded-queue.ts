@@ -24,6 +24,7 @@ export function boundedQueue<T>(bounds: { readonly itemsMax: number; readonly by
   let isClosed = false;
   const reader = bell();
 
+  const mustWait = (): boolean => held.length === head && !isClosed;
   const shift = (): T | undefined => {
     const entry = held[head];
     if (entry === undefined) return undefined;
@@ -45,7 +46,7 @@ export function boundedQueue<T>(bounds: { readonly itemsMax: number; readonly by
     },
     shift,
     async take({ signal }) {
-      while (held.length === head && !isClosed && !signal.aborted) await reader.heard(signal);
+      while (mustWait() && !signal.aborted) await reader.heard(signal);
       return signal.aborted ? undefined : shift();
     },
     close() {

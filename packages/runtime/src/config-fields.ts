@@ -40,22 +40,22 @@ export type ListenAddress =
 
 /** A group of keys. Unknown ones are refused; one that is left out altogether is read as an empty group. */
 export function section<S extends Shape>(says: string, shape: S): Field<Read<S>> {
-  const object = z.strictObject(shape as Record<string, z.ZodMiniType>);
-  return noted(z.prefault(object, {}), { description: says, 'x-kind': 'section' }) as unknown as Field<Read<S>>;
+  const object = z.strictObject(shape);
+  return noted(z.prefault(object, {} as never), { description: says, 'x-kind': 'section' }) as unknown as Field<Read<S>>;
 }
 
 /** A field or section that may be left out, and is then not there. */
 export function optional<T>(field: Field<T>): Field<T | undefined> {
   // A section's own stand-in (an empty group) would otherwise be read in its place.
-  const inner = field instanceof z.ZodMiniPrefault ? (field._zod.def.innerType as unknown as Field<T>) : field;
+  const inner = field instanceof z.ZodMiniPrefault ? (field.def.innerType as unknown as Field<T>) : field;
   const notes = fieldNotes.get(field);
-  return noted(z.optional(inner), notes ?? { description: '' }) as unknown as Field<T | undefined>;
+  return noted(z.optional(inner), notes ?? { description: '' });
 }
 
 /** A list with at most `itemsMax` items, empty unless given. */
 export function listOf<T>(item: Field<T>, options: Says & { readonly itemsMax: number; readonly itemsMin?: number }): Field<readonly T[]> {
   const list = z.array(item).check(z.maxLength(options.itemsMax), z.minLength(options.itemsMin ?? 0));
-  return noted(z.prefault(list, []), { description: options.says }) as unknown as Field<readonly T[]>;
+  return noted(z.prefault(list, []), { description: options.says });
 }
 
 /** Text of 1 to `charactersMax` characters. `pattern` is anchored by its author; `form` says in words what it asks for. */
@@ -72,7 +72,7 @@ export function text(
 
 /** One word of a closed list. */
 export function choice<const W extends string>(options: Says & { readonly of: readonly W[]; readonly default?: W }): Field<W> {
-  return withDefault(z.enum(options.of as readonly [W, ...W[]]), options.default, { description: options.says }) as unknown as Field<W>;
+  return withDefault(z.enum(options.of as readonly [W, ...W[]]), options.default, { description: options.says });
 }
 
 /** `true` or `false`. */
@@ -129,8 +129,8 @@ export function listenAddress(options: Says & { readonly default?: string }): Fi
     }),
   );
   const notes: FieldNotes = { description: options.says, 'x-kind': 'listen' };
-  if (options.default === undefined) return noted(field, notes) as unknown as Field<ListenAddress>;
-  return noted(z.prefault(field, options.default), notes) as unknown as Field<ListenAddress>;
+  if (options.default === undefined) return noted(field, notes);
+  return noted(z.prefault(field, options.default), notes);
 }
 
 /** An `http:` or `https:` origin in its one canonical spelling: lower case, no default port, no path. */
@@ -168,7 +168,7 @@ function isOrigin(value: string): boolean {
 }
 
 function isOneLine(value: string): boolean {
-  return !/[\u0000-\u001f\u007f]/.test(value);
+  return Array.from(value).every((character) => character >= ' ' && character !== '\u007f');
 }
 
 /** What somebody wrote, cut to a length that fits in a message. */

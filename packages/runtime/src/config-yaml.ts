@@ -42,24 +42,17 @@ const PROBLEMS_MAX = 50;
 /** Reads `text`; every problem at once, at most 50. An empty document is an empty mapping. */
 export function readYaml(text: string): Result<ReadYaml, readonly Problem[]> {
   const lines = new LineCounter();
-  let document: Document.Parsed;
-  try {
-    document = parseDocument(text, {
-      version: '1.2',
-      schema: 'core',
-      merge: false,
-      uniqueKeys: true,
-      stringKeys: true,
-      strict: true,
-      prettyErrors: false,
-      lineCounter: lines,
-      logLevel: 'error',
-    });
-  } catch (error) {
-    // The composer recurses: thousands of brackets exhaust the stack, which is the author's problem and no bug of ours.
-    if (error instanceof RangeError) return fail([{ path: '', message: 'the document is nested too deeply' }]);
-    throw error;
-  }
+  const document = parseDocument(text, {
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    uniqueKeys: true,
+    stringKeys: true,
+    strict: true,
+    prettyErrors: false,
+    lineCounter: lines,
+    logLevel: 'error',
+  });
   const place = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
@@ -89,6 +82,7 @@ function syntaxMessage(code: string, message: string): string {
   if (code === 'NON_STRING_KEY') return 'a key is text, not a list or a mapping';
   if (code === 'MULTIPLE_DOCS') return 'one file holds one document; `---` begins a second';
   if (code === 'TAB_AS_INDENT') return 'tabs are not allowed as indentation';
+  if (code === 'RESOURCE_EXHAUSTION') return 'the document is nested too deeply';
   return `not valid YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
 }
 

@@ -11,6 +11,7 @@ import {
   fdatasyncSync,
   fstatSync,
   fsync,
+  fsyncSync,
   ftruncateSync,
   mkdirSync,
   open,
@@ -21,6 +22,7 @@ import {
   unlinkSync,
   writevSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { Fault } from '@sallyport/model';
 
@@ -59,7 +61,7 @@ export interface FileSystem {
   unlink(path: string): boolean;
   /** Names in a folder, sorted; empty where there is no such folder. */
   list(directory: string): readonly string[];
-  /** Makes the folder and those above it; one that is there is fine. */
+  /** Makes the folder and those above it, durable when it returns; one that is there is fine. */
   makeDirectory(directory: string): void;
   /** When it resolves, entries made, renamed and removed in this folder before the call survive a loss of power. */
   syncDirectory(directory: string): Promise<void>;
@@ -195,7 +197,21 @@ function list(directory: string): readonly string[] {
 }
 
 function makeDirectory(directory: string): void {
-  guarded('making', directory, () => mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE }));
+  guarded('making', directory, () => {
+    const first = mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    if (first === undefined) return;
+    // Each new name is an entry of the folder above it, and is synced there.
+    for (let made = directory; made.length >= first.length; made = dirname(made)) syncDirectoryNow(dirname(made));
+  });
+}
+
+function syncDirectoryNow(directory: string): void {
+  const fd = openSync(directory, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 async function syncDirectory(directory: string): Promise<void> {

@@ -16,6 +16,7 @@ export function latest<T>(): Latest<T> {
   let waiting: { readonly item: T } | undefined;
   let isClosed = false;
   const reader = bell();
+  const mustWait = (): boolean => waiting === undefined && !isClosed;
   return {
     put(item) {
       const replaced = waiting;
@@ -24,7 +25,7 @@ export function latest<T>(): Latest<T> {
       return replaced?.item;
     },
     async take({ signal }) {
-      while (waiting === undefined && !isClosed && !signal.aborted) await reader.heard(signal);
+      while (mustWait() && !signal.aborted) await reader.heard(signal);
       if (signal.aborted) return undefined;
       const taken = waiting;
       waiting = undefined;

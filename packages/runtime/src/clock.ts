@@ -19,10 +19,10 @@ export interface BootSources {
   uptimeMs(): number;
 }
 
-/** The clock of this machine. Its timers never keep the process alive, and wait in steps where a delay is longer than 24 days. */
-export function systemClock(): Clock {
+/** The clock of this machine. Its timers never keep the process alive, and wait in steps where a delay is longer than one step (24 days). */
+export function systemClock(options: { readonly timerStepMsMax?: number } = {}): Clock {
   const boot = bootClock({ monotonicMs: () => performance.now(), uptimeMs: () => uptime() * 1_000 });
-  return { wall: () => Date.now() as Instant, boot, timer };
+  return { wall: () => Date.now() as Instant, boot, timer: timers(Math.min(options.timerStepMsMax ?? TIMER_MS_MAX, TIMER_MS_MAX)) };
 }
 
 /**
@@ -48,16 +48,18 @@ export function bootClock(sources: BootSources): () => BootMs {
   };
 }
 
-function timer(ms: number, fn: () => void, options: { readonly signal: AbortSignal }): void {
-  const { signal } = options;
-  if (signal.aborted) return;
-  const step = Math.max(0, Math.min(ms, TIMER_MS_MAX));
-  const cancel = (): void => clearTimeout(handle);
-  const handle = setTimeout(() => {
-    signal.removeEventListener('abort', cancel);
-    if (step < ms) timer(ms - step, fn, options);
-    else fn();
-  }, step);
-  handle.unref();
-  signal.addEventListener('abort', cancel, { once: true });
+function timers(stepMsMax: number): Clock['timer'] {
+  return function timer(ms, fn, options) {
+    const { signal } = options;
+    if (signal.aborted) return;
+    const step = Math.max(0, Math.min(ms, stepMsMax));
+    const cancel = (): void => clearTimeout(handle);
+    const handle = setTimeout(() => {
+      signal.removeEventListener('abort', cancel);
+      if (step < ms) timer(ms - step, fn, options);
+      else fn();
+    }, step);
+    handle.unref();
+    signal.addEventListener('abort', cancel, { once: true });
+  };
 }

@@ -50,7 +50,7 @@ test('waits for a task that a task starts while it ends, and drains only once', 
   drain.onDrain('first', async () => {
     drain.track(
       'last',
-      Promise.resolve().then(() => (isLastDone = true)),
+      new Promise<void>((resolve) => setImmediate(resolve)).then(() => (isLastDone = true)),
     );
   });
   const drained = drain.drain({ graceMs: 1_000 });

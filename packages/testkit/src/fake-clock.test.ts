@@ -12,9 +12,7 @@ test('runs timers in the order they fall due, each at its own moment, promises s
     10,
     () => {
       seen.push(`a at ${clock.boot()}/${clock.wall()}`);
-      void Promise.resolve().then(() => {
-        clock.timer(5, () => seen.push(`b at ${clock.boot()}`), { signal: never });
-      });
+      queueMicrotask(() => clock.timer(5, () => seen.push(`b at ${clock.boot()}`), { signal: never }));
     },
     { signal: never },
   );

@@ -1,0 +1,100 @@
+/** Signed objects, acceptance up to `VerifiedBundle`, age and revocation: docs/spec/trust-v1.md as code. */
+
+export type { RejectCode, Rejection } from './rejection.ts';
+export { REJECT_CODES, reject, explainRejection } from './rejection.ts';
+export type { SignedKind } from './kinds.ts';
+export { API_VERSION, SIGNED_KINDS, payloadTypeOf } from './kinds.ts';
+export {
+  ENVELOPE_BYTES_MAX,
+  PART_BYTES_MAX,
+  BUNDLE_BYTES_MAX,
+  FRESHNESS_TTL_MS_MIN,
+  FRESHNESS_TTL_MS_MAX,
+  REVOCATIONS_MAX,
+  SIGNER_SKEW_MS,
+  CHARGE_INTERVAL_MS,
+} from './limits.ts';
+
+export type { Signer, Envelope, EnvelopeSignature } from './envelope.ts';
+export { parseEnvelope, encodeEnvelope, signEnvelope, cosignEnvelope, digestOfPayload } from './envelope.ts';
+
+export type { KeyRecord, RoleRecord } from './objects/keys.ts';
+export { keyRecordOf } from './objects/keys.ts';
+export type { Root, RootRole, Profile, CaPrefix, CertificateAuthorityRecord } from './objects/root.ts';
+export { ROOT_ROLES, CA_PREFIXES, readRoot, encodeRoot } from './objects/root.ts';
+export type { AreaDelegation } from './objects/area-delegation.ts';
+export { readAreaDelegation, encodeAreaDelegation } from './objects/area-delegation.ts';
+export type { Bundle, PartRecord } from './objects/bundle.ts';
+export { readBundle, encodeBundle, describeParts } from './objects/bundle.ts';
+export type { Release, ReleasedBundle } from './objects/release.ts';
+export { readRelease, encodeRelease } from './objects/release.ts';
+export type { OnlineKeys, OnlineKey } from './objects/online-keys.ts';
+export { readOnlineKeys, encodeOnlineKeys } from './objects/online-keys.ts';
+export type { Freshness, LiveProof, FreshnessLeaf, FreshnessEntry, FreshnessTree, RevocationHead } from './objects/freshness.ts';
+export { readFreshness, readLiveProof, encodeFreshness, encodeLiveProof, freshnessLeaf, freshnessTree } from './objects/freshness.ts';
+export type { Revocation, RevocationEntry, RevocationSnapshot, Selector, SelectorType } from './objects/revocation.ts';
+export {
+  SELECTOR_TYPES,
+  parseSelector,
+  readRevocation,
+  readRevocationSnapshot,
+  encodeRevocation,
+  encodeRevocationSnapshot,
+} from './objects/revocation.ts';
+
+export type { RootOptions } from './roots.ts';
+export { TrustedRoot, trustRoot, followRoot, judgeRootExpiry, replacesKeys } from './roots.ts';
+export { authoritiesFor, mayCertify } from './certificate-authorities.ts';
+export type { RoleKeys } from './threshold.ts';
+export type { DelegationContext } from './delegations.ts';
+export { TrustedDelegation, trustDelegation } from './delegations.ts';
+export { TrustedOnlineKeys, trustOnlineKeys } from './online-keys.ts';
+
+export type { Receiver, AcceptanceContext, BundleOffer, Parts } from './acceptance.ts';
+export { SignedManifest, VerifiedBundle, acceptManifest, acceptParts, covers } from './acceptance.ts';
+export type { ReleaseContext, ReleaseVerdict } from './releases.ts';
+export { VerifiedRelease, verifyRelease } from './releases.ts';
+export type { StatementOffer } from './statements.ts';
+export { VerifiedStatement, verifyFreshness, verifyLiveProof } from './statements.ts';
+
+export type { Now, SignerTime } from './signer-time.ts';
+export { estimateSignerTime } from './signer-time.ts';
+export type { Challenge, HeldStatement, Renewal, FreshnessMemory, FreshnessContext, ActiveRelease } from './freshness.ts';
+export {
+  NO_MEMORY,
+  recallFreshness,
+  freshnessAfterRoot,
+  openChallenge,
+  admitStatement,
+  renewReleases,
+  awaitsRevocations,
+} from './freshness.ts';
+export type { Trusted, PolicyState, StaleReason } from './age.ts';
+export { ageOf, policyState, chargeAges, raiseFreshness, staleAt } from './age.ts';
+
+export type { HighWater, Mark, FreshnessMark, ChargedAge, ActivatedRelease } from './high-water.ts';
+export {
+  EMPTY_HIGH_WATER,
+  judgeRootMark,
+  raiseRoot,
+  raiseDelegations,
+  raiseOnlineKeys,
+  raiseRelease,
+  raiseRevocation,
+  highestRevision,
+} from './high-water.ts';
+export type { Recalled } from './high-water-file.ts';
+export { encodeHighWater, decodeHighWater, recallHighWater } from './high-water-file.ts';
+
+export type { RevocationState, RevocationStep, RevocationSubject, Credential } from './revocations.ts';
+export {
+  beginRevocations,
+  applyRevocation,
+  applySnapshot,
+  revocationsAfterRoot,
+  isContiguous,
+  compareRevocations,
+  isRevoked,
+} from './revocations.ts';
+export type { RevocationIndex } from './revocation-index.ts';
+export { allEntries } from './revocation-index.ts';

@@ -1,0 +1,116 @@
+/** Root: which keys may sign what, in one trust domain. Shape only; `roots.ts` decides what is trusted. Spec section 4.1. */
+
+import { encodeBase64 } from '@sallyport/crypto';
+import { formatInstant } from '@sallyport/model';
+import type { Instant, Result } from '@sallyport/model';
+import * as z from 'zod/mini';
+import { CERTIFICATE_AUTHORITIES_MAX, CERTIFICATE_BYTES_MAX } from '../limits.ts';
+import { encodePayload, readPayload } from '../payload.ts';
+import type { Rejection } from '../rejection.ts';
+import { bytes, head, instant, positive, textOf } from '../shapes.ts';
+import { keyRecordToWire, keyRecords, roleFields, roleRecord, roleRecordToWire } from './keys.ts';
+import type { KeyRecord, RoleRecord } from './keys.ts';
+
+export type Profile = 'development' | 'production';
+
+/** Path prefixes of SPIFFE ids that a certificate authority may be allowed. One ending in `/` covers what is below it. */
+export const CA_PREFIXES = ['/control-plane', '/sidecar/', '/admin/', '/collector'] as const;
+export type CaPrefix = (typeof CA_PREFIXES)[number];
+
+export interface CertificateAuthorityRecord {
+  /** DER. */
+  readonly certificate: Uint8Array;
+  readonly prefixes: readonly CaPrefix[];
+}
+
+/** The roles whose keys stand in Root itself. Publishers stand in delegations, freshness keys in OnlineKeys. */
+export const ROOT_ROLES = ['root', 'registrar', 'release', 'revocation'] as const;
+export type RootRole = (typeof ROOT_ROLES)[number];
+
+export interface Root {
+  /** 1, 2, 3, … without a gap. */
+  readonly number: number;
+  readonly profile: Profile;
+  readonly trustDomain: string;
+  readonly expiresAt: Instant;
+  readonly keys: readonly KeyRecord[];
+  readonly roles: Readonly<Record<RootRole, RoleRecord>> & {
+    /** A release that goes back needs this many distinct keys. */
+    readonly release: RoleRecord & { readonly rollbackThreshold: number };
+  };
+  readonly ceilings: { readonly freshnessTtlMsMax: number };
+  readonly certificateAuthorities: readonly CertificateAuthorityRecord[];
+}
+
+// SPIFFE-ID section 2.1: lower-case letters, digits, dots, dashes and underscores.
+const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/;
+
+const shape: z.ZodMiniType<Root> = z.pipe(
+  z.strictObject({
+    ...head('Root'),
+    number: positive,
+    profile: z.enum(['development', 'production']),
+    trust_domain: textOf((text) => (TRUST_DOMAIN.test(text) ? text : undefined), 'a SPIFFE trust domain'),
+    expires_at: instant,
+    keys: keyRecords,
+    roles: z.strictObject({
+      root: roleRecord,
+      registrar: roleRecord,
+      release: z.strictObject({ ...roleFields, rollback_threshold: positive }),
+      revocation: roleRecord,
+    }),
+    ceilings: z.strictObject({ freshness_ttl_ms_max: positive }),
+    certificate_authorities: z
+      .array(
+        z.strictObject({
+          certificate: bytes(1, CERTIFICATE_BYTES_MAX),
+          prefixes: z.array(z.enum(CA_PREFIXES)).check(z.minLength(1), z.maxLength(CA_PREFIXES.length)),
+        }),
+      )
+      .check(z.maxLength(CERTIFICATE_AUTHORITIES_MAX)),
+  }),
+  z.transform((wire): Root => {
+    const { release } = wire.roles;
+    return {
+      number: wire.number,
+      profile: wire.profile,
+      trustDomain: wire.trust_domain,
+      expiresAt: wire.expires_at,
+      keys: wire.keys,
+      roles: {
+        ...wire.roles,
+        release: { keyIds: release.keyids, threshold: release.threshold, rollbackThreshold: release.rollback_threshold },
+      },
+      ceilings: { freshnessTtlMsMax: wire.ceilings.freshness_ttl_ms_max },
+      certificateAuthorities: wire.certificate_authorities,
+    };
+  }),
+);
+
+/** Reads a Root's payload, verified or about to be: a Root names the keys that it is verified by. */
+export function readRoot(payload: Uint8Array): Result<Root, Rejection> {
+  return readPayload('Root', payload, shape);
+}
+
+/** The payload bytes to sign. */
+export function encodeRoot(root: Root): Uint8Array {
+  const { root: rootRole, registrar, release, revocation } = root.roles;
+  return encodePayload('Root', {
+    number: root.number,
+    profile: root.profile,
+    trust_domain: root.trustDomain,
+    expires_at: formatInstant(root.expiresAt),
+    keys: root.keys.map(keyRecordToWire),
+    roles: {
+      root: roleRecordToWire(rootRole),
+      registrar: roleRecordToWire(registrar),
+      release: { ...roleRecordToWire(release), rollback_threshold: release.rollbackThreshold },
+      revocation: roleRecordToWire(revocation),
+    },
+    ceilings: { freshness_ttl_ms_max: root.ceilings.freshnessTtlMsMax },
+    certificate_authorities: root.certificateAuthorities.map(({ certificate, prefixes }) => ({
+      certificate: encodeBase64(certificate),
+      prefixes,
+    })),
+  });
+}

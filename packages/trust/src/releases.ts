@@ -1,0 +1,152 @@
+/**
+ * Releases: what the release role has decided to enforce in one area and ring. `release_seq` alone orders them; a bundle
+ * by itself is never enforced. docs/spec/trust-v1.md section 6.4.
+ */
+
+import { fail, ok } from '@sallyport/model';
+import type { Digest, Result } from '@sallyport/model';
+import { covers } from './acceptance.ts';
+import type { AcceptanceContext, Receiver, VerifiedBundle } from './acceptance.ts';
+import { digestOfPayload, parseEnvelope } from './envelope.ts';
+import type { Envelope } from './envelope.ts';
+import { highestRevision, judgeNumber } from './high-water.ts';
+import type { HighWater } from './high-water.ts';
+import { FRESHNESS_TTL_MS_MIN } from './limits.ts';
+import { readRelease } from './objects/release.ts';
+import type { Release } from './objects/release.ts';
+import { reject } from './rejection.ts';
+import type { Rejection } from './rejection.ts';
+import { isRevoked } from './revocations.ts';
+import type { RevocationState } from './revocations.ts';
+import { judgeRootExpiry } from './roots.ts';
+import type { TrustedRoot } from './roots.ts';
+import { countThreshold } from './threshold.ts';
+
+let make: (payload: Release, digest: Digest, bundles: readonly VerifiedBundle[]) => VerifiedRelease;
+
+/** A release that may be enforced, with the verified bundles that it joins, in its order. Only this module makes one. */
+export class VerifiedRelease {
+  readonly #payload: Release;
+  readonly digest: Digest;
+  readonly bundles: readonly VerifiedBundle[];
+
+  private constructor(payload: Release, digest: Digest, bundles: readonly VerifiedBundle[]) {
+    this.#payload = payload;
+    this.digest = digest;
+    this.bundles = bundles;
+  }
+
+  static {
+    make = (payload, digest, bundles) => new VerifiedRelease(payload, digest, bundles);
+  }
+
+  get payload(): Release {
+    return this.#payload;
+  }
+
+  get area(): Release['area'] {
+    return this.#payload.area;
+  }
+
+  get ring(): Release['ring'] {
+    return this.#payload.ring;
+  }
+
+  get releaseSeq(): Release['releaseSeq'] {
+    return this.#payload.releaseSeq;
+  }
+}
+
+export interface ReleaseContext extends Omit<AcceptanceContext, 'features'> {
+  readonly revocations: RevocationState;
+  /** Every bundle verified here, by digest. */
+  readonly bundles: ReadonlyMap<Digest, VerifiedBundle>;
+}
+
+export interface ReleaseVerdict {
+  readonly release: VerifiedRelease;
+  /** The very release that the mark already holds: activating it again is a no-op. */
+  readonly isAlready: boolean;
+}
+
+/** Verifies a release for this receiver. What is enforced stays until the caller activates the result. */
+export function verifyRelease(bytes: Uint8Array, context: ReleaseContext): Result<ReleaseVerdict, Rejection> {
+  const parsed = parseEnvelope('Release', bytes);
+  if (!parsed.ok) return parsed;
+  const expired = judgeRootExpiry(context.root, context.at);
+  if (expired !== undefined) return fail(expired);
+  const counted = countThreshold('Release', parsed.value, context.root.role('release'));
+  if (!counted.ok) return counted;
+  const read = readRelease(parsed.value.payload);
+  if (!read.ok) return read;
+  const release = read.value;
+  const digest = digestOfPayload(parsed.value.payload);
+  const misplaced = judgePlace(release, context.receiver) ?? judgeTtl(release, context.root);
+  if (misplaced !== undefined) return fail(misplaced);
+  const sequence = judgeSequence(release, digest, context.highWater);
+  if (!sequence.ok) return sequence;
+  const joined = joinBundles(release, context);
+  if (!joined.ok) return joined;
+  const unbacked = judgeReturn(release, parsed.value, context);
+  if (unbacked !== undefined) return fail(unbacked);
+  return ok({ release: make(release, digest, joined.value), isAlready: sequence.value === 'already' });
+}
+
+/** Attacks: wrong area; a release of one ring shown to another. */
+function judgePlace(release: Release, receiver: Receiver): Rejection | undefined {
+  if (release.area === receiver.area && release.ring === receiver.ring) return undefined;
+  return reject(
+    'AREA',
+    `the release is for \`${release.area}\`, ring \`${release.ring}\`; this is \`${receiver.area}\`, ring \`${receiver.ring}\``,
+  );
+}
+
+/** Attack: stretching the time that a cut-off receiver goes on for. */
+function judgeTtl(release: Release, root: TrustedRoot): Rejection | undefined {
+  const [ttl, ttlMin, ttlMax] = [release.freshnessTtlMsMax, FRESHNESS_TTL_MS_MIN[root.profile], root.freshnessTtlMsMax];
+  if (ttl >= ttlMin && ttl <= ttlMax) return undefined;
+  return reject('ROOT', `\`freshness_ttl_ms_max\` ${ttl} is outside the ${ttlMin} to ${ttlMax} that the root allows`);
+}
+
+/** Attacks: rollback; equivocation. */
+function judgeSequence(release: Release, digest: Digest, highWater: HighWater): Result<'newer' | 'already', Rejection> {
+  const held = highWater.releases.find((row) => row.area === release.area && row.ring === release.ring);
+  return judgeNumber('release', { number: release.releaseSeq, digest }, held);
+}
+
+/** Attack: mix-and-match. Every bundle is one that was verified here under exactly the digest, area and revision named. */
+function joinBundles(release: Release, { bundles, revocations, at }: ReleaseContext): Result<readonly VerifiedBundle[], Rejection> {
+  const joined: VerifiedBundle[] = [];
+  for (const named of release.bundles) {
+    const bundle = bundles.get(named.digest);
+    if (bundle === undefined) return fail(reject('DIGEST', `bundle \`${named.digest}\` is not verified here`));
+    if (bundle.area !== named.area || bundle.revision !== named.revision)
+      return fail(
+        reject('DIGEST', `bundle \`${named.digest}\` is revision ${bundle.revision} of \`${bundle.area}\`, not as the release says`),
+      );
+    if (!covers(bundle.area, release.area))
+      return fail(reject('AREA', `a bundle of \`${bundle.area}\` does not apply to \`${release.area}\``));
+    if (joined.some((other) => other.area === bundle.area))
+      return fail(reject('AREA', `the release joins two bundles of \`${bundle.area}\``));
+    if (isRevoked(revocations, { bundles: [named.digest] }, at) !== undefined)
+      return fail(reject('ROLLBACK', `bundle \`${named.digest}\` is revoked`));
+    joined.push(bundle);
+  }
+  return ok(joined);
+}
+
+/** Attack: rollback by one stolen release key. Going back is a decision of its own, said aloud and signed by more keys. */
+function judgeReturn(release: Release, envelope: Envelope, { root, highWater }: ReleaseContext): Rejection | undefined {
+  const lower = release.bundles.find((bundle) => bundle.revision < highestRevision(highWater, bundle.area));
+  if (lower !== undefined && !release.rollback) {
+    const highest = highestRevision(highWater, lower.area);
+    return reject(
+      'ROLLBACK',
+      `revision ${lower.revision} of \`${lower.area}\` is below ${highest}, and the release does not say \`rollback: true\``,
+    );
+  }
+  if (!release.rollback) return undefined;
+  if (release.reason === null) return reject('ROLLBACK', 'the release says `rollback: true` and gives no reason');
+  const counted = countThreshold('Release', envelope, { keys: root.role('release').keys, threshold: root.rollbackThreshold });
+  return counted.ok ? undefined : { ...counted.error, detail: `going back: ${counted.error.detail}` };
+}

@@ -73,7 +73,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     what: 'as any',
-    pattern: /\bas any\b/,
+    pattern: /\bas any(?!\s+\w)/,
     why: 'it switches the compiler off just where something unexpected arrives',
     instead: 'parse it, or narrow from unknown',
     applies: isSource,

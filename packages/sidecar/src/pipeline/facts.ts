@@ -4,13 +4,15 @@
  */
 
 import type { VerifiedOperator } from '@sallyport/credentials';
-import type { Ask } from '@sallyport/dialects';
+import type { OutboundRoute } from '@sallyport/dialects';
 import type { SessionClaims } from '@sallyport/identity';
-import type { Denial, Destination, Result, ServerName, ToolServer } from '@sallyport/model';
+import type { Denial, Destination, Result, ToolServer } from '@sallyport/model';
 import type { PolicyDecision } from '@sallyport/policy';
-import type { HeaderLookup, TypedArguments } from '@sallyport/strict';
+import type { SettleOutcome, StateFrame } from '@sallyport/store';
+import type { CanonicalTarget, HeaderLookup, TypedArguments } from '@sallyport/strict';
+import type { Ask } from './asked.ts';
 import type { CallIds, Dialect, Leg } from './gate.ts';
-import type { Held, OpenSession, PinnedTool, Reserved } from './ports.ts';
+import type { Held, OpenSession, PinnedTool } from './ports.ts';
 
 /** What the listener hands over. Nothing in it has been judged. */
 export interface Arrival extends CallIds {
@@ -34,13 +36,7 @@ export interface Body {
 
 /** framing: a head with one meaning, its path canonical, its headers unambiguous. */
 export interface Framed {
-  readonly head: {
-    readonly method: string;
-    readonly segments: readonly string[];
-    readonly path: string;
-    readonly query: string | undefined;
-    readonly headers: HeaderLookup;
-  };
+  readonly head: { readonly method: string; readonly target: CanonicalTarget; readonly headers: HeaderLookup };
 }
 
 /** freshness: the release and the revocations that this call is judged by, and how old they are. */
@@ -58,14 +54,10 @@ export interface Authenticated {
   readonly caller: Caller;
 }
 
-/** route: a named server and perhaps a tool, never an address. */
+/** route: a logical name of the outbound port's table, never an address. */
 export interface Routed {
-  readonly route: {
-    readonly dialect: Dialect;
-    readonly server: ServerName | undefined;
-    /** The tool's own name where the path carries it; for `invoke` and MCP the body does. */
-    readonly tool: string | undefined;
-  };
+  readonly route: OutboundRoute;
+  readonly dialect: Dialect;
 }
 
 /** What HEAD proves, and CALL starts from. */
@@ -98,9 +90,16 @@ export interface Authorized {
   readonly decision: Extract<PolicyDecision, { decision: 'allow' }>;
 }
 
-/** reservation: taken, and not yet settled. */
+/** reservation: taken, and neither settled nor cancelled. */
 export interface Reserving {
-  readonly reserved: Reserved;
+  readonly reserved: {
+    /** Written to the journal in one batch with the DECISION. */
+    readonly frames: readonly StateFrame[];
+    /** The call was or may have been carried out; it counts. Gives the frames that say so. */
+    settle(outcome: SettleOutcome): Promise<readonly StateFrame[]>;
+    /** Nothing happened; as if it had never been. */
+    cancel(): Promise<void>;
+  };
 }
 
 /** What CALL proves: all that a permit is minted from. */

@@ -6,13 +6,13 @@
 import { Bug, Fault, deny, type Denial } from '@sallyport/model';
 import type { Dialect, Gate, GateName, Judgement, LocalAnswer } from './gate.ts';
 
-/** A gate with its facts erased, as the loop sees it. Only `GateList.then` makes one, after the chain was checked. */
+/** A gate with its facts erased, as the loop sees it. Only `GateList.gate` takes one in, after the chain was checked. */
 type AnyGate<P> = Gate<object, unknown, object, P>;
 
 /** `S`: the facts at the start; `F`: those after the last gate; `P`: the ports. */
 export interface GateList<S extends object, F extends S, P> {
   readonly gates: readonly AnyGate<P>[];
-  then<G, Y extends object>(gate: Gate<F, G, Y, P>): GateList<S, F & Y, P>;
+  gate<G, Y extends object>(gate: Gate<F, G, Y, P>): GateList<S, F & Y, P>;
 }
 
 /** An empty list over the facts that are there before the first gate. */
@@ -23,14 +23,13 @@ export function gates<S extends object, P>(): GateList<S, S, P> {
 function extend<S extends object, F extends S, P>(list: readonly AnyGate<P>[]): GateList<S, F, P> {
   return {
     gates: list,
-    then: <G, Y extends object>(gate: Gate<F, G, Y, P>): GateList<S, F & Y, P> =>
-      extend<S, F & Y, P>([...list, gate as unknown as AnyGate<P>]),
+    gate: <G, Y extends object>(gate: Gate<F, G, Y, P>): GateList<S, F & Y, P> => extend<S, F & Y, P>([...list, gate]),
   };
 }
 
 /** How a run over a list ended. */
 export type Ran<F> =
-  | { readonly end: 'passed'; readonly facts: F; giveBack(): void }
+  | { readonly end: 'passed'; readonly facts: F; giveBack(): Promise<void> }
   | { readonly end: 'again' }
   | { readonly end: 'denied'; readonly gate: GateName; readonly denial: Denial; readonly facts: object; readonly cause?: unknown }
   | { readonly end: 'local'; readonly gate: GateName; readonly answer: LocalAnswer; readonly facts: object };
@@ -45,8 +44,10 @@ export async function runGates<S extends object, F extends S, P>(
   start: S,
   options: { ports: P; dialect: Dialect | undefined },
 ): Promise<Ran<F>> {
-  const taken: (() => void)[] = [];
-  const giveBack = (): void => taken.toReversed().forEach(quietly);
+  const taken: (() => void | Promise<void>)[] = [];
+  const giveBack = async (): Promise<void> => {
+    for (const undo of taken.toReversed()) await quietly(undo);
+  };
   let facts: object = start;
   for (const gate of list.gates) {
     // A gate that does not apply says so in the table; before routing no dialect is known and every gate runs.
@@ -67,7 +68,7 @@ export async function runGates<S extends object, F extends S, P>(
       facts = { ...facts, ...proven };
       continue;
     }
-    giveBack();
+    await giveBack();
     if (judgement.verdict === 'again') return { end: 'again' };
     if (judgement.verdict === 'local') return { end: 'local', gate: gate.name, answer: judgement, facts };
     return { end: 'denied', gate: gate.name, denial: judgement.denial, facts, ...(cause === undefined ? {} : { cause }) };
@@ -75,9 +76,9 @@ export async function runGates<S extends object, F extends S, P>(
   return { end: 'passed', facts: facts as F, giveBack };
 }
 
-function quietly(undo: () => void): void {
+async function quietly(undo: () => void | Promise<void>): Promise<void> {
   try {
-    undo();
+    await undo();
   } catch {
     // The refusal stands whatever happens here; a reservation that stays taken refuses more, never less.
   }

@@ -4,6 +4,7 @@
  * call goes on because `decide` said pass, and is forwarded only by a Permit. docs/spec/pipeline-v1.md.
  */
 
+import type { OutcomeResult } from '@sallyport/audit';
 import type { BootMs, DecisionId, Denial, DenialCode, RequestId, RuleId } from '@sallyport/model';
 
 export type Leg = 'inbound' | 'outbound';
@@ -47,9 +48,9 @@ export interface Deny {
 /** An answer made here. It is recorded and passes ANSWER like any other; `produce` runs only after the record is kept. */
 export interface LocalAnswer {
   readonly verdict: 'local';
-  readonly what: 'session' | 'initialize' | 'ping' | 'listing' | 'notification';
+  readonly what: 'session' | 'initialize' | 'ping' | 'list_tools' | 'notification';
   readonly ruleId: RuleId;
-  produce(): Answer;
+  produce(): Answer | Promise<Answer>;
 }
 /** The release switched under the call: CALL runs again under the new one, before anything is written. */
 export interface Again {
@@ -77,7 +78,7 @@ export interface Gate<F, G, Y, P> {
   gather(facts: F, ports: P): G | Promise<G>;
   decide(gathered: G): Judgement<Y>;
   /** Gives back what passing took (a reservation) when a later gate refuses, before anything was forwarded. */
-  undo?(proven: Y): void;
+  undo?(proven: Y): void | Promise<void>;
 }
 
 /** One unit of an answer: a whole body, or one message of a stream. `isLast` marks the one that is held until ANSWER ends. */
@@ -88,7 +89,7 @@ export interface AnswerUnit {
 
 /** What came of forwarding, for settlement: the record's `result` and what a session may count as done. */
 export interface Outcome {
-  readonly result: 'ok' | 'tool_error' | 'upstream_error' | 'upstream_timeout' | 'local' | 'not_forwarded' | 'cut';
+  readonly result: OutcomeResult;
   readonly code?: DenialCode;
   readonly upstreamStatus?: number;
   /** True only when the effect certainly did not happen; a reservation may then be cancelled. */

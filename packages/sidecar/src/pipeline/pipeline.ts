@@ -28,22 +28,22 @@ import { notForwarded, refuseCall, refuseHead } from './refusing.ts';
 
 /** Once per HTTP request, on headers only. */
 export const HEAD: GateList<Arrival, HeadFacts, Ports> = gates<Arrival, Ports>()
-  .then(admission)
-  .then(framing)
-  .then(freshness)
-  .then(authentication)
-  .then(route);
+  .gate(admission)
+  .gate(framing)
+  .gate(freshness)
+  .gate(authentication)
+  .gate(route);
 
 /** Once per call. */
 export const CALL: GateList<HeadFacts, CallFacts, Ports> = gates<HeadFacts, Ports>()
-  .then(freshness)
-  .then(content)
-  .then(session)
-  .then(tool)
-  .then(validation)
-  .then(authorization)
-  .then(reservation)
-  .then(accountability);
+  .gate(freshness)
+  .gate(content)
+  .gate(session)
+  .gate(tool)
+  .gate(validation)
+  .gate(authorization)
+  .gate(reservation)
+  .gate(accountability);
 
 /** Once per answer unit. */
 export const ANSWER: readonly AnswerGate<CallFacts, Ports>[] = [settlement];
@@ -60,7 +60,7 @@ export async function answerRequest(arrival: Arrival, ports: Ports): Promise<Ans
 
   const permit = mint(call.facts, ports);
   if (permit.verdict === 'deny') {
-    call.giveBack();
+    await call.giveBack();
     return notForwarded(call.facts, permit.denial, ports);
   }
   return deliver(permit.permit, call.facts, { gates: ANSWER, ports });
@@ -69,7 +69,7 @@ export async function answerRequest(arrival: Arrival, ports: Ports): Promise<Ans
 /** Runs CALL; once more for each time that the release switched under it, up to a bound. */
 async function judge(head: HeadFacts, ports: Ports): Promise<Ran<CallFacts>> {
   for (let times = 0; times < ports.limits.rejudgementsMax; times++) {
-    const ran = await runGates(CALL, head, { ports, dialect: head.route.dialect });
+    const ran = await runGates(CALL, head, { ports, dialect: head.dialect });
     if (ran.end !== 'again') return ran;
   }
   return { end: 'again' };

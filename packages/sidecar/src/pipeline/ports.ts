@@ -3,14 +3,14 @@
  * (`bundle/`, `audit/`, `sessions/`, `upstream/`) and handed over by `compose.ts`; gates see facts, not ports.
  */
 
-import type { DecisionBody, OutcomeBody } from '@sallyport/audit';
+import type { DecisionBody, OutcomeBody, OutcomeResult } from '@sallyport/audit';
 import type { OperatorTokens, SessionTokens } from '@sallyport/credentials';
-import type { SessionClaims } from '@sallyport/identity';
 import type {
   Agent,
   AgentName,
   Clock,
   DecisionId,
+  Denial,
   Destination,
   Digest,
   Instant,
@@ -24,9 +24,11 @@ import type {
   ToolName,
   ToolServer,
 } from '@sallyport/model';
-import type { CompiledPolicy, ReservationSpec, SessionFacts } from '@sallyport/policy';
+import type { CompiledPolicy, SessionFacts } from '@sallyport/policy';
 import type { BytesAccount } from '@sallyport/runtime';
+import type { Durability, ReservationStore, StateFrame } from '@sallyport/store';
 import type { ArgumentSchema } from '@sallyport/strict';
+import type { Ask } from './asked.ts';
 import type { Answer } from './gate.ts';
 import type { Permit } from './permit.ts';
 
@@ -87,8 +89,10 @@ export interface BundleHolder {
 
 /** Kept in memory, lost with the process: an id of an earlier start is `session_expired`, never a fresh session. */
 export interface SessionRegistry {
-  /** Opens a session for an operator; refused (`undefined`) when `sessions_max` are open. */
-  open(opening: SessionOpening): OpenSession | undefined;
+  /** Whether another session may be opened (`sessions_max`). */
+  hasRoom(): boolean;
+  /** Opens a session for an operator; without room it is a bug. */
+  open(opening: SessionOpening): OpenSession;
   find(id: SessionId): OpenSession | 'unknown' | 'expired';
 }
 
@@ -113,42 +117,31 @@ export interface OpenSession {
   record(what: 'attempted' | 'completed' | 'failed' | 'denied', tool: ToolName): void;
 }
 
-/** Reservations of one call, all or none. */
-export interface Reservations {
-  reserve(call: ReservationCall): Reserved | ReservationRefused;
-}
-export interface ReservationCall {
-  readonly decisionId: DecisionId;
-  readonly session: SessionId;
-  readonly agent: AgentName;
-  readonly specs: readonly ReservationSpec[];
-}
-export interface Reserved {
-  readonly verdict: 'reserved';
-  /** Journal frames that make the reservation durable, written with the DECISION in one batch. */
-  readonly frames: readonly Uint8Array[];
-  /** After forwarding: it counts, whatever the tool answered. */
-  settle(): void;
-  /** Before any effect: as if it had never been. */
-  cancel(): void;
-}
-export interface ReservationRefused {
-  readonly verdict: 'refused';
-  readonly spec: ReservationSpec | undefined;
-  readonly detail: string;
-}
-
-/** The write-ahead record. Both reject with a Fault when the journal cannot keep the line; the call is then refused. */
+/** The write-ahead record. All reject with a Fault when the journal cannot keep the line; the call is then refused. */
 export interface Recorder {
-  decision(body: DecisionBody, options: { durability: 'disk' | 'kernel'; frames?: readonly Uint8Array[] }): Promise<void>;
-  outcome(body: OutcomeBody): Promise<void>;
+  /** `frames` (a reservation) are written with the line in one batch; `disk` resolves after the disk has it. */
+  decision(body: DecisionBody, options: { durability: Durability; frames: readonly StateFrame[] }): Promise<void>;
+  outcome(body: OutcomeBody, options: { frames: readonly StateFrame[] }): Promise<void>;
+  /** State without a record: a reservation given back. */
+  state(frames: readonly StateFrame[]): Promise<void>;
 }
 
 /** Forwarding takes the permit; there is no other way out. */
 export interface Upstream {
-  forward(permit: Permit, call: ForwardContext): Promise<Answer>;
+  /** Rejects with a Fault; an upstream that answered with an error is a failure by value. */
+  forward(permit: Permit, call: ForwardContext): Promise<Answer | UpstreamFailure>;
+}
+/** A call that went out, or tried to, and has no answer to deliver. */
+export interface UpstreamFailure {
+  readonly failure: Denial;
+  readonly result: OutcomeResult;
+  readonly upstreamStatus?: number;
+  /** False only where the upstream certainly saw nothing of the call. */
+  readonly wasSent: boolean;
 }
 export interface ForwardContext {
+  /** As asked; the answer takes the form of its dialect. */
+  readonly ask: Ask;
   readonly session: OpenSession;
   readonly destination: Destination;
   /** Ends the exchange: the caller left (where its dialect says that this cancels), or the sidecar is draining. */
@@ -175,10 +168,14 @@ export interface PipelineLimits {
 export interface Counters {
   decision(decision: 'allow' | 'deny', code: string, gate: string): void;
   bug(): void;
+  /** A refusal or an outcome that the journal could not keep. */
+  unrecorded(): void;
 }
 
 export interface Ports {
+  /** The agent beside which this sidecar stands, as its certificate says. */
   readonly agent: AgentName;
+  readonly build: string;
   readonly clock: Clock;
   readonly limits: PipelineLimits;
   readonly load: Load;
@@ -187,11 +184,9 @@ export interface Ports {
   readonly operatorTokens: OperatorTokens;
   readonly sessionTokens: SessionTokens;
   readonly sessions: SessionRegistry;
-  readonly reservations: Reservations;
+  readonly reservations: ReservationStore;
   readonly recorder: Recorder;
   readonly upstream: Upstream;
   readonly counters: Counters;
   readonly ids: { request(): RequestId; decision(): DecisionId };
 }
-
-export type { SessionClaims };

@@ -1,0 +1,43 @@
+/**
+ * Proves who calls before a byte of the body is read. The agent's credential is the session's own token; only a request
+ * that opens a session carries its operator's. Loopback, headers that name users and bodies prove nothing.
+ */
+
+import { deny, ok, type Denial, type Result } from '@sallyport/model';
+import type { Arrival, Authenticated, Caller, Framed, Fresh } from '../facts.ts';
+import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
+import type { Ports } from '../ports.ts';
+
+export const authentication: Gate<Arrival & Framed & Fresh, Result<Caller, Denial>, Authenticated, Ports> = {
+  name: 'authentication',
+  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
+  gather: ({ head, held }, ports) => {
+    const now = ports.clock.wall();
+    if (head.target.path !== '/session') return sessionCaller(head.headers.get('sallyport-session'), ports);
+    const token = bearerOf(head.headers.get('authorization'));
+    if (!token.ok) return token;
+    const { issuers, policyDigest } = held.snapshot;
+    return ports.operatorTokens
+      .verify(token.value, { issuers, bundle: policyDigest, now })
+      .then((verified): Result<Caller, Denial> => (verified.ok ? ok({ kind: 'operator', operator: verified.value }) : verified));
+  },
+  decide: decideAuthentication,
+};
+
+/** Passes a caller whose credential verified; otherwise the verifier's own code. */
+export function decideAuthentication(caller: Result<Caller, Denial>): Judgement<Authenticated> {
+  return caller.ok ? pass({ caller: caller.value }) : refuse(caller.error);
+}
+
+function sessionCaller(token: string | undefined, { sessionTokens, clock }: Ports): Result<Caller, Denial> {
+  if (token === undefined) return { ok: false, error: deny('unauthenticated', 'no Sallyport-Session header') };
+  const claims = sessionTokens.verify(token, clock.wall());
+  return claims.ok ? ok({ kind: 'session', claims: claims.value }) : claims;
+}
+
+/** RFC 6750 section 2.1: exactly `Bearer` and one token. */
+function bearerOf(header: string | undefined): Result<string, Denial> {
+  if (header === undefined) return { ok: false, error: deny('unauthenticated', 'no Authorization header') };
+  const match = /^Bearer ([A-Za-z0-9\-._~+/]+=*)$/i.exec(header);
+  return match?.[1] === undefined ? { ok: false, error: deny('unauthenticated', 'Authorization is not one bearer token') } : ok(match[1]);
+}

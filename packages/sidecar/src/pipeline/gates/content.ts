@@ -1,0 +1,75 @@
+/**
+ * Reads the body, within its bound and after authentication, and gives it one meaning: one media type, one coding, one
+ * strict parse, one message of its dialect. A call that is judged anew finds the same bytes again.
+ */
+
+import { MCP_JUDGE_OPTIONS, noArguments, readMcp, readSessionRequest, readToolCall } from '@sallyport/dialects';
+import { deny, fail, ok, type Denial, type Result } from '@sallyport/model';
+import { denyJson, judge, type HeaderLookup, type Judged } from '@sallyport/strict';
+import type { Ask } from '../asked.ts';
+import type { Asked, HeadFacts } from '../facts.ts';
+import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
+import type { Ports } from '../ports.ts';
+
+export const content: Gate<HeadFacts, Result<Ask, Denial>, Asked, Ports> = {
+  name: 'content',
+  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
+  gather: async (facts, { limits }) => {
+    const coding = codingOf(facts.head.headers);
+    if (!coding.ok) return coding;
+    const body = await facts.body.read({ bytesMax: limits.requestBodyBytesMax, coding: coding.value });
+    if (!body.ok) return body;
+    return body.value.length === 0 ? readEmpty(facts) : readBody(facts, body.value);
+  },
+  decide: decideContent,
+};
+
+/** Passes a body that asks for one thing. */
+export function decideContent(ask: Result<Ask, Denial>): Judgement<Asked> {
+  return ask.ok ? pass({ ask: ask.value }) : refuse(ask.error);
+}
+
+/** No body is no arguments; for MCP it is no message. */
+function readEmpty(facts: HeadFacts): Result<Ask, Denial> {
+  if (facts.route.kind === 'mcp') return fail(deny('malformed_request', 'mcp: no message'));
+  return facts.route.kind === 'session' ? ok({ dialect: 'session' }) : readAsk(facts, noArguments());
+}
+
+function readBody(facts: HeadFacts, bytes: Uint8Array): Result<Ask, Denial> {
+  const { route, head } = facts;
+  if (!isJson(head.headers.get('content-type'))) {
+    return fail(deny('unsupported_content_type', `content type \`${head.headers.get('content-type') ?? ''}\``));
+  }
+  const judged = judge(bytes, route.kind === 'mcp' ? MCP_JUDGE_OPTIONS : { caseDistinctDepth: 1 });
+  return judged.ok ? readAsk(facts, judged.value) : fail(denyJson(judged.error));
+}
+
+function readAsk({ route, head }: HeadFacts, judged: Judged): Result<Ask, Denial> {
+  switch (route.kind) {
+    case 'mcp': {
+      const message = readMcp(head.headers, judged);
+      return message.ok ? ok({ dialect: 'mcp', message: message.value }) : message;
+    }
+    case 'session': {
+      const empty = readSessionRequest(judged);
+      return empty.ok ? ok({ dialect: 'session' }) : empty;
+    }
+    case 'tool':
+    case 'invoke': {
+      const call = readToolCall(route, judged);
+      return call.ok ? ok({ dialect: 'http-tool', call: call.value }) : call;
+    }
+  }
+}
+
+/** `application/json`, and no character set but UTF-8 (RFC 8259 section 8.1). */
+function isJson(contentType: string | undefined): boolean {
+  return contentType !== undefined && /^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i.test(contentType);
+}
+
+/** One coding at most: stacked codings multiply, and what we cannot decode we cannot judge. */
+function codingOf(headers: HeaderLookup): Result<'identity' | 'gzip', Denial> {
+  const coding = headers.get('content-encoding')?.toLowerCase() ?? 'identity';
+  if (coding === 'identity' || coding === 'gzip') return ok(coding);
+  return fail(deny('unsupported_content_type', `content coding \`${coding}\``));
+}

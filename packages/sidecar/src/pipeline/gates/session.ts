@@ -1,0 +1,75 @@
+/**
+ * Ties the call to exactly one open session, which says who the principal is. A session that is not in memory has no
+ * facts and no rights: an id of an earlier start is `session_expired`, whatever else the token proves.
+ */
+
+import { deny, fail, ok, type Agent, type AgentName, type Denial, type Result, type RuleId } from '@sallyport/model';
+import { tieSession } from '@sallyport/identity';
+import type { Asked, Caller, HeadFacts, InSession } from '../facts.ts';
+import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
+import { sessionAnswer } from '../local-answers.ts';
+import type { OpenSession, Ports, Snapshot } from '../ports.ts';
+
+/** The session of the call, or for `POST /session` what opening one takes. */
+type Gathered = Result<OpenSession, Denial> | { readonly opening: Result<LocalAnswer, Denial> };
+
+export const session: Gate<HeadFacts & Asked, Gathered, InSession, Ports> = {
+  name: 'session',
+  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
+  gather: (facts, ports) =>
+    facts.caller.kind === 'operator'
+      ? { opening: openingOf(facts.caller, facts.held.snapshot, ports) }
+      : (tied(facts) ?? found(facts.caller, facts.held.snapshot, ports)),
+  decide: decideSession,
+};
+
+/** Passes the one open session; answers `POST /session` here. */
+export function decideSession(gathered: Gathered): Judgement<InSession> {
+  if ('opening' in gathered) return gathered.opening.ok ? gathered.opening.value : refuse(gathered.opening.error);
+  return gathered.ok ? pass({ session: gathered.value }) : refuse(gathered.error);
+}
+
+/** Two ties that disagree: something between the agent and us may have added one to move the call elsewhere. */
+function tied({ ask, head }: HeadFacts & Asked): Result<never, Denial> | undefined {
+  const meta = ask.dialect === 'mcp' ? ask.message.session : undefined;
+  const tie = tieSession({ header: head.headers.get('sallyport-session'), meta });
+  return tie.ok ? undefined : tie;
+}
+
+function found(caller: Extract<Caller, { kind: 'session' }>, snapshot: Snapshot, ports: Ports): Result<OpenSession, Denial> {
+  const { sessionId, agent } = caller.claims;
+  if (agent !== ports.agent) return fail(deny('session_binding_mismatch', `the token is agent \`${agent}\`'s`));
+  const open = ports.sessions.find(sessionId);
+  if (open === 'unknown') return fail(deny('session_unknown', 'no session of this id'));
+  if (open === 'expired') return fail(deny('session_expired', 'the session is over, or of an earlier start'));
+  if (!snapshot.agents.has(agent)) return fail(deny('agent_not_registered', `agent \`${agent}\` is not in the bundle`));
+  const subject = { tokenId: open.tokenId ?? undefined, session: open.id, principal: open.principal, agent };
+  if (snapshot.revocations.denies(subject, ports.clock.wall()))
+    return fail(deny('token_revoked', 'session, token, principal or agent revoked'));
+  return ok(open);
+}
+
+const OPENING_RULE = 'local:session' as RuleId;
+
+function openingOf(caller: Extract<Caller, { kind: 'operator' }>, snapshot: Snapshot, ports: Ports): Result<LocalAnswer, Denial> {
+  const { principal, tokenId } = caller.operator;
+  const agent = registered(ports.agent, snapshot);
+  if (!agent.ok) return agent;
+  const subject = { tokenId: tokenId ?? undefined, principal, agent: ports.agent };
+  if (snapshot.revocations.denies(subject, ports.clock.wall())) return fail(deny('token_revoked', 'token, principal or agent revoked'));
+  if (!ports.sessions.hasRoom()) return fail(deny('overloaded', 'sessions_max are open'));
+  return ok({
+    verdict: 'local',
+    what: 'session',
+    ruleId: OPENING_RULE,
+    produce: () => sessionAnswer({ operator: caller.operator, agent: agent.value }, ports),
+  });
+}
+
+function registered(name: AgentName, snapshot: Snapshot): Result<Agent, Denial> {
+  const agent = snapshot.agents.get(name);
+  if (agent === undefined) return fail(deny('agent_not_registered', `agent \`${name}\` is not in the bundle`));
+  if (!agent.sessions.roots.includes('operator'))
+    return fail(deny('agent_not_registered', 'operators may not open sessions of this agent'));
+  return ok(agent);
+}

@@ -1,0 +1,50 @@
+/**
+ * The last gate of an answer: keeps what became of the call before the caller sees it. Writes the OUTCOME, settles what
+ * was reserved, and notes in the session what certainly succeeded; only that satisfies a later `after`.
+ */
+
+import type { SettleOutcome } from '@sallyport/store';
+import type { CallFacts } from '../facts.ts';
+import { pass, type AnswerGate, type Outcome } from '../gate.ts';
+import type { Ports } from '../ports.ts';
+import { outcomeBody } from '../records.ts';
+
+export const settlement: AnswerGate<CallFacts, Ports> = {
+  name: 'settlement',
+  dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'a session has nothing to settle' } },
+  begin: (call, ports) => {
+    // Owner: this answer's own units, in order.
+    let bytes = 0;
+    return {
+      unit: (unit) => {
+        bytes += unit.bytes.byteLength;
+        return unit;
+      },
+      end: async (outcome) => {
+        await settle(call, outcome, { bytes, ports });
+        return pass({});
+      },
+    };
+  },
+};
+
+/** Settles a call, once: reservation, session facts, OUTCOME in one batch. Rejects with a Fault when it cannot be kept. */
+export async function settle(call: CallFacts, outcome: Outcome, measured: { bytes: number; ports: Ports; detail?: string }): Promise<void> {
+  const what = SETTLED_AS[outcome.result];
+  // A definite failure before any effect gives the use back; everything else counts, also what we do not know.
+  const frames = outcome.isDefiniteFailure === true ? [] : await call.reserved.settle(what);
+  if (outcome.isDefiniteFailure === true) await call.reserved.cancel();
+  call.session.record(what === 'succeeded' ? 'completed' : 'failed', call.tool.tool.name);
+  await measured.ports.recorder.outcome(outcomeBody(call, outcome, measured), { frames });
+}
+
+const SETTLED_AS: Readonly<Record<Outcome['result'], SettleOutcome>> = {
+  ok: 'succeeded',
+  local: 'succeeded',
+  tool_error: 'failed',
+  upstream_error: 'unknown',
+  upstream_timeout: 'unknown',
+  denied: 'unknown',
+  not_forwarded: 'failed',
+  cut: 'unknown',
+};

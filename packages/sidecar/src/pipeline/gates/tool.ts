@@ -1,0 +1,54 @@
+/**
+ * Finds exactly one tool that some rule could allow for this principal and agent. One that no rule could allow answers
+ * exactly as an unknown one, through the same function that filters listings: what is forbidden does not exist.
+ */
+
+import { visible, visibleTools } from '@sallyport/policy';
+import { deny, serverOf, toolName } from '@sallyport/model';
+import type { Asked, HeadFacts, InSession, Named } from '../facts.ts';
+import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
+import { askedCall } from '../asked.ts';
+import { mcpLocalAnswer } from '../local-answers.ts';
+import type { Ports } from '../ports.ts';
+
+type Gathered =
+  | { readonly found: Named }
+  /** An MCP message that names no tool; `undefined` where the server shows nothing to this caller. */
+  | { readonly local: LocalAnswer | undefined }
+  | { readonly missing: string };
+
+export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> = {
+  name: 'tool',
+  dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'names no tool: the session gate answers it' } },
+  gather: (facts, ports) => {
+    const { ask, route, session, held } = facts;
+    if (route.kind === 'session' || ask.dialect === 'session') return { missing: 'no tool is named' };
+    const who = { principal: session.principal, agent: session.agent };
+    const { policy, servers, tools, destinations } = held.snapshot;
+    const server = servers.get(route.server);
+    if (ask.dialect === 'mcp' && ask.message.kind !== 'call_tool') {
+      const shown = server?.kind === 'mcp' ? visibleTools(policy, who).filter(({ name }) => serverOf(name) === route.server) : [];
+      return {
+        local: shown.length === 0 ? undefined : mcpLocalAnswer(ask.message, { tools: shown, server: route.server, build: ports.build }),
+      };
+    }
+    const asked = askedCall(ask);
+    const name = toolName(route.server, asked.tool);
+    const pinned = name === undefined ? undefined : tools.get(name);
+    const destination = destinations.get(route.server);
+    const speaks = ask.dialect === 'mcp' ? 'mcp' : 'http';
+    if (pinned === undefined || server?.kind !== speaks || destination === undefined) {
+      return { missing: `\`${route.server}/${asked.tool}\` is not in the catalog` };
+    }
+    if (!visible(policy, who, pinned.tool.name)) return { missing: `no rule could allow ${pinned.tool.name}` };
+    return { found: { tool: pinned, server, destination } };
+  },
+  decide: decideTool,
+};
+
+/** Passes the one tool; everything else is `tool_not_allowed`, and a server that shows nothing `egress_denied`. */
+export function decideTool(gathered: Gathered): Judgement<Named> {
+  if ('found' in gathered) return pass(gathered.found);
+  if ('missing' in gathered) return refuse(deny('tool_not_allowed', gathered.missing));
+  return gathered.local ?? refuse(deny('egress_denied', 'no tool of this server is visible to the caller'));
+}

@@ -1,0 +1,111 @@
+/**
+ * The DECISION and OUTCOME of a call, built from the same facts that the gates judged. What is not known is `-`; what a
+ * caller merely claims (a tool that does not exist) is recorded as its claim, cut short.
+ */
+
+import type { DecisionBody, OutcomeBody } from '@sallyport/audit';
+import type { Denial, RuleId } from '@sallyport/model';
+import { actionOf, askedCall } from './asked.ts';
+import type { Arrival, Asked, Authenticated, CallFacts, Framed, Fresh, HeadFacts, InSession, Named, Routed } from './facts.ts';
+import type { CallIds, Outcome, Place } from './gate.ts';
+import type { OpenSession, Ports } from './ports.ts';
+
+/** As much as was proven when the call ended; whatever gate it ended at. */
+export type KnownFacts = Arrival & Partial<Framed & Fresh & Authenticated & Routed & Asked & InSession & Named>;
+
+/** The DECISION of a call that every gate passed. */
+export function allowBody(facts: CallFacts, ports: Ports): DecisionBody {
+  const rule = { gate: 'authorization', rule_id: facts.decision.ruleId, detail: null };
+  return { ...common(facts, ports), ...rule, decision: 'allow', code: '-', latency_ms: latency(facts, ports) };
+}
+
+/** The DECISION of an answer that was made here. */
+export function localBody(facts: KnownFacts, local: { gate: Place; ruleId: RuleId }, ports: Ports): DecisionBody {
+  const rule = { gate: local.gate, rule_id: local.ruleId, detail: null };
+  return { ...common(facts, ports), ...rule, decision: 'allow', code: '-', latency_ms: latency(facts, ports) };
+}
+
+/** The DECISION of a refusal; it has no OUTCOME. */
+export function denyBody(facts: KnownFacts, refusal: { gate: Place; denial: Denial }, ports: Ports): DecisionBody {
+  const { gate, denial } = refusal;
+  return {
+    ...common(facts, ports),
+    decision: 'deny',
+    code: denial.code,
+    gate,
+    rule_id: denial.ruleId ?? `gate:${gate}`,
+    latency_ms: latency(facts, ports),
+    detail: denial.detail,
+  };
+}
+
+/** What became of an allowed call; `bytes` is the length of the answer as delivered. */
+export function outcomeBody(
+  ids: CallIds,
+  outcome: Outcome,
+  measured: { bytes: number | null; ports: Ports; detail?: string },
+): OutcomeBody {
+  return {
+    kind: 'OUTCOME',
+    decision_id: ids.decisionId,
+    result: outcome.result,
+    upstream_status: outcome.upstreamStatus ?? null,
+    code: outcome.code ?? '-',
+    latency_ms: latency(ids, measured.ports),
+    bytes: measured.bytes,
+    ...(measured.detail === undefined ? {} : { detail: measured.detail }),
+  };
+}
+
+function latency(ids: CallIds, ports: Ports): number {
+  return Math.round((ports.clock.boot() - ids.receivedAt) * 1_000) / 1_000;
+}
+
+type Common = Omit<DecisionBody, 'decision' | 'code' | 'gate' | 'rule_id' | 'latency_ms' | 'detail'>;
+
+function common(facts: KnownFacts, ports: Ports): Common {
+  return {
+    kind: 'DECISION',
+    decision_id: facts.decisionId,
+    request_id: facts.requestId,
+    leg: facts.leg,
+    dialect: facts.dialect ?? 'http',
+    action: facts.ask === undefined ? `${facts.method} ${facts.head?.target.path ?? facts.target}`.slice(0, 200) : actionOf(facts.ask),
+    tool: facts.tool?.tool.name ?? claimedTool(facts),
+    tool_effect: facts.tool?.tool.effect ?? '-',
+    ...who(facts, ports),
+    ...under(facts),
+  };
+}
+
+function who(facts: KnownFacts, ports: Ports): Pick<Common, 'agent_id' | 'operator' | 'user_id' | 'tenant_id' | 'session_id' | 'case'> {
+  const open = facts.session ?? sessionOf(facts, ports);
+  const principal = open?.principal ?? (facts.caller?.kind === 'operator' ? facts.caller.operator.principal : undefined);
+  return {
+    agent_id: ports.agent,
+    operator: principal?.id ?? '-',
+    user_id: principal?.id ?? '-',
+    tenant_id: principal?.tenant ?? '-',
+    session_id: open?.id ?? '-',
+    case: open?.case ?? '-',
+  };
+}
+
+function under({ held }: KnownFacts): Pick<Common, 'release_seq' | 'policy_digest' | 'freshness_seq' | 'policy_age_ms'> {
+  if (held === undefined) return { release_seq: null, policy_digest: null, freshness_seq: null, policy_age_ms: null };
+  const { releaseSeq, policyDigest } = held.snapshot;
+  return { release_seq: releaseSeq, policy_digest: policyDigest, freshness_seq: held.freshnessSeq, policy_age_ms: Math.round(held.ageMs) };
+}
+
+/** A refusal between authentication and the session gate still names whose token it was, where that session is open. */
+function sessionOf(facts: KnownFacts, ports: Ports): OpenSession | undefined {
+  if (facts.caller?.kind !== 'session') return undefined;
+  const found = ports.sessions.find(facts.caller.claims.sessionId);
+  return typeof found === 'string' ? undefined : found;
+}
+
+function claimedTool({ ask, route }: Partial<HeadFacts & Asked>): string {
+  if (ask === undefined || ask.dialect === 'session' || route === undefined || route.kind === 'session') return '-';
+  if (ask.dialect === 'mcp' && ask.message.kind !== 'call_tool') return '-';
+  return `${route.server}/${askedCall(ask).tool}`.slice(0, 200);
+}

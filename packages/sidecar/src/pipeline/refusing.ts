@@ -1,0 +1,70 @@
+/**
+ * What a refusal becomes: one DECISION in the journal, and an answer in the caller's own protocol. Before authentication
+ * no body byte is read, so the answer is plain HTTP; after it an MCP request gets its JSON-RPC answer.
+ */
+
+import { MCP_JUDGE_OPTIONS, mcpDenial, mcpReplyTo, problemAnswer, type McpReplyTo } from '@sallyport/dialects';
+import { Bug, Fault, publicDenial, type Denial, type DenialEffect } from '@sallyport/model';
+import { judge } from '@sallyport/strict';
+import type { Arrival, CallFacts } from './facts.ts';
+import type { Ran } from './gate-list.ts';
+import type { Answer, Outcome } from './gate.ts';
+import { wholeAnswer } from './local-answers.ts';
+import type { Ports } from './ports.ts';
+import { denyBody, type KnownFacts } from './records.ts';
+import { settle } from './gates/settlement.ts';
+
+type Refused = Extract<Ran<unknown>, { end: 'denied' }>;
+
+/** A refusal by a gate of HEAD. `again` and `local` have no gate in HEAD that could say them. */
+export async function refuseHead(arrival: Arrival, ran: Exclude<Ran<unknown>, { end: 'passed' }>, ports: Ports): Promise<Answer> {
+  if (ran.end !== 'denied') throw new Bug(`HEAD ended in ${ran.end}`);
+  return refuseCall(arrival, ran, ports);
+}
+
+/** A refusal before anything was forwarded: recorded, counted, answered. */
+export async function refuseCall(start: Arrival, ran: Refused, ports: Ports): Promise<Answer> {
+  const facts: KnownFacts = { ...start, ...(ran.facts as Partial<KnownFacts>) };
+  ports.counters.decision('deny', ran.denial.code, ran.gate);
+  if (ran.denial.code === 'internal') ports.counters.bug();
+  if (facts.session !== undefined && facts.tool !== undefined) facts.session.record('denied', facts.tool.tool.name);
+  await recorded(facts, ran, ports);
+  return denialAnswer(facts, ran.denial, { effect: 'none', outcome: { result: 'denied', code: ran.denial.code }, ports });
+}
+
+/** The permit was refused at the last moment: the DECISION stands, and an OUTCOME says that nothing went out. */
+export async function notForwarded(call: CallFacts, denial: Denial, ports: Ports): Promise<Answer> {
+  const outcome: Outcome = { result: 'not_forwarded', code: denial.code, isDefiniteFailure: true };
+  await settle(call, outcome, { bytes: 0, ports, detail: denial.detail });
+  return denialAnswer(call, denial, { effect: 'none', outcome, ports });
+}
+
+/** A denial in the form of the caller's dialect. Reads the body, within its bound, for the id to answer to and no more. */
+export async function denialAnswer(
+  facts: KnownFacts,
+  denial: Denial,
+  more: { effect: DenialEffect; outcome: Outcome; ports: Ports },
+): Promise<Answer> {
+  const pinned = facts.tool?.tool;
+  const context = { decisionId: facts.decisionId, effect: more.effect, ...(pinned === undefined ? {} : { toolEffect: pinned.effect }) };
+  const told = publicDenial(denial, context);
+  const isMcp = facts.caller !== undefined && facts.head?.target.segments[0] === 'mcp';
+  const wire = isMcp ? mcpDenial(told, await replyTo(facts, more.ports), pinned?.denyAs) : problemAnswer(told);
+  return wholeAnswer(wire, more.outcome);
+}
+
+async function replyTo({ body }: Arrival, { limits }: Ports): Promise<McpReplyTo> {
+  const read = await body.read({ bytesMax: limits.requestBodyBytesMax, coding: 'identity' }).catch(() => undefined);
+  const judged = read?.ok === true ? judge(read.value, MCP_JUDGE_OPTIONS) : undefined;
+  return judged?.ok === true ? mcpReplyTo(judged.value) : { id: undefined, tool: undefined };
+}
+
+/** A refusal that cannot be recorded is still a refusal; a full journal shows in readiness and on the next allowed call. */
+async function recorded(facts: KnownFacts, { gate, denial }: Refused, ports: Ports): Promise<void> {
+  try {
+    await ports.recorder.decision(denyBody(facts, { gate, denial }, ports), { durability: 'kernel', frames: [] });
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    ports.counters.unrecorded();
+  }
+}

@@ -1,0 +1,94 @@
+import type { SessionEpoch } from '@sallyport/identity';
+import type { Agent, Principal, SessionId, ToolName } from '@sallyport/model';
+import { fakeClock } from '@sallyport/testkit';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { sessionRegistry } from './registry.ts';
+
+const EPOCH = '00aa11bb' as SessionEpoch;
+const agent = {
+  name: 'triage',
+  owner: 'team',
+  uses: [],
+  sessions: { roots: ['operator'], idleMs: 60_000, maxMs: 300_000 },
+} as unknown as Agent;
+const principal = { id: 'alice@company.com', tenant: 't1' } as unknown as Principal;
+const opening = { principal, agent, case: 'T-7', tokenId: 'j1', tokenExpiresAt: 0 as never };
+const TOOL = 'zendesk/get_ticket' as ToolName;
+
+describe('session registry', () => {
+  let clock: ReturnType<typeof fakeClock>;
+  let over: SessionId[];
+  let counter = 0;
+  const registry = (sessionsMax = 10): ReturnType<typeof sessionRegistry> =>
+    sessionRegistry({
+      clock,
+      random: () => Uint8Array.from({ length: 16 }, () => ++counter & 255),
+      epoch: EPOCH,
+      sessionsMax,
+      onOver: (id) => over.push(id),
+    });
+
+  beforeEach(() => {
+    clock = fakeClock();
+    over = [];
+  });
+
+  it('finds an open session with the facts that were recorded, in order', () => {
+    const sessions = registry();
+    const { id } = sessions.open(opening);
+    const found = sessions.find(id);
+    if (typeof found === 'string') throw new Error(found);
+    found.record('attempted', TOOL);
+    expect(found.facts().hasCompleted(TOOL)).toBe(false);
+    found.record('completed', TOOL);
+    expect(found.facts()).toMatchObject({ id, case: 'T-7', attempted: [TOOL], completed: [TOOL] });
+    expect(found.facts().hasCompleted(TOOL)).toBe(true);
+  });
+
+  it('gives views that do not change under a decision', () => {
+    const open = registry().open(opening);
+    const before = open.facts();
+    open.record('completed', TOOL);
+    expect(before.completed).toEqual([]);
+  });
+
+  it('lost state: an id of an earlier start is expired, an id never given out unknown', () => {
+    const sessions = registry();
+    expect(sessions.find('ffffffff.AAAAAAAAAAAAAAAAAAAAAA' as SessionId)).toBe('expired');
+    expect(sessions.find(`${EPOCH}.AAAAAAAAAAAAAAAAAAAAAA` as SessionId)).toBe('unknown');
+  });
+
+  it('idle and longest life end a session, and no wall clock prolongs it', async () => {
+    const sessions = registry();
+    const { id } = sessions.open(opening);
+    for (let i = 0; i < 4; i++) {
+      await clock.advance(59_000);
+      expect(typeof sessions.find(id)).toBe('object');
+    }
+    clock.setWall(0 as never);
+    await clock.advance(59_000);
+    expect(typeof sessions.find(id)).toBe('object');
+    await clock.advance(6_000);
+    expect(sessions.find(id)).toBe('expired');
+    expect(over).toEqual([id]);
+  });
+
+  it('an idle session is over, though unused sessions are swept late', async () => {
+    const sessions = registry();
+    const { id } = sessions.open(opening);
+    await clock.advance(60_000);
+    expect(sessions.find(id)).toBe('expired');
+    expect(sessions.find(id)).toBe('unknown');
+  });
+
+  it('hoarded sessions: at the maximum none is evicted; room comes only from one that is over', async () => {
+    const sessions = registry(2);
+    const first = sessions.open(opening);
+    sessions.open(opening);
+    expect(sessions.hasRoom()).toBe(false);
+    expect(typeof sessions.find(first.id)).toBe('object');
+    await clock.advance(60_000);
+    expect(sessions.hasRoom()).toBe(true);
+    expect(over).toHaveLength(2);
+  });
+});

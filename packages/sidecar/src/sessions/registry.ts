@@ -1,0 +1,84 @@
+/**
+ * The sessions of this start, in memory alone. Losing them never widens access: an id of an earlier start is `expired`,
+ * and nothing here can make a session look younger, emptier or less used than it is. docs/spec/sessions.md.
+ */
+
+import { epochOf, formatSessionId, type SessionEpoch } from '@sallyport/identity';
+import { invariant, type Agent, type Clock, type Random, type SessionId } from '@sallyport/model';
+import type { OpenSession, SessionOpening, SessionRegistry } from '../pipeline/ports.ts';
+import { sessionMemory, type SessionMemory } from './session-memory.ts';
+
+export interface RegistryOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly epoch: SessionEpoch;
+  /** Open sessions; one more is refused, none is evicted. */
+  readonly sessionsMax: number;
+  /** Told of a session that is over, so that what was kept under its id can be let go. */
+  readonly onOver: (id: SessionId) => void;
+}
+
+interface Entry {
+  readonly open: OpenSession;
+  readonly limits: Agent['sessions'];
+  readonly openedAtBoot: number;
+  /** Owner: the registry; written at every find. */
+  usedAtBoot: number;
+}
+
+/** Idle and longest life are measured since boot, so that no change of the wall clock prolongs a session. */
+export function sessionRegistry({
+  clock,
+  random,
+  epoch,
+  sessionsMax,
+  onOver,
+}: RegistryOptions): SessionRegistry & { readonly size: number } {
+  // Owner: this registry. In order of opening.
+  const entries = new Map<SessionId, Entry>();
+  const isOver = ({ limits, openedAtBoot, usedAtBoot }: Entry): boolean => {
+    const now = clock.boot();
+    return now - usedAtBoot >= limits.idleMs || now - openedAtBoot >= limits.maxMs;
+  };
+  const end = (id: SessionId): void => {
+    entries.delete(id);
+    onOver(id);
+  };
+  const sweep = (): void => {
+    for (const [id, entry] of entries) if (isOver(entry)) end(id);
+  };
+  return {
+    get size() {
+      return entries.size;
+    },
+    hasRoom() {
+      // Sweeping only when full keeps opening cheap; a session that is over but unswept is still never found.
+      if (entries.size >= sessionsMax) sweep();
+      return entries.size < sessionsMax;
+    },
+    open(opening) {
+      invariant(entries.size < sessionsMax, 'a session was opened without room');
+      const id = formatSessionId(epoch, random(16));
+      const memory = sessionMemory(id, opening.case);
+      const open = openSession(id, opening, memory);
+      const now = clock.boot();
+      entries.set(id, { open, limits: opening.agent.sessions, openedAtBoot: now, usedAtBoot: now });
+      return open;
+    },
+    find(id) {
+      const entry = entries.get(id);
+      if (entry === undefined) return epochOf(id) === epoch ? 'unknown' : 'expired';
+      if (isOver(entry)) {
+        end(id);
+        return 'expired';
+      }
+      entry.usedAtBoot = clock.boot();
+      return entry.open;
+    },
+  };
+}
+
+function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemory): OpenSession {
+  const { principal, agent, tokenId } = opening;
+  return { id, principal, agent: agent.name, case: opening.case, tokenId, facts: memory.facts, record: memory.record };
+}

@@ -3,6 +3,7 @@
  * one. Holds no session; that is the sidecar's memory. docs/spec/sessions.md.
  */
 
+import { encodeBase64Url } from '@sallyport/crypto';
 import {
   type AgentName,
   type Branded,
@@ -15,6 +16,7 @@ import {
   type SessionId,
   deny,
   fail,
+  invariant,
   isAgentName,
   ok,
 } from '@sallyport/model';
@@ -29,6 +31,9 @@ export const SESSION_TOKEN_TYP = 'sallyport-session+jwt';
 
 /** The token's life; the session lives longer, and the token is renewed. */
 export const SESSION_TOKEN_MS: number = 15 * 60_000;
+
+/** How much randomness a session id holds. */
+export const SESSION_RANDOM_BYTES = 16;
 
 /** What a `sallyport-session+jwt` says. */
 export interface SessionClaims {
@@ -54,8 +59,6 @@ export interface SessionTies {
 const EPOCH = /^[0-9a-f]{8,32}$/;
 const SESSION_ID = /^([0-9a-f]{8,32})\.([A-Za-z0-9_-]{22})$/;
 const CLAIM_NAMES = ['agent', 'aud', 'epoch', 'exp', 'iat', 'iss', 'jti', 'sid', 'sub'];
-const RANDOM_BYTES = 16;
-const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 export function isSessionEpoch(text: string): text is SessionEpoch {
   return EPOCH.test(text);
@@ -63,13 +66,8 @@ export function isSessionEpoch(text: string): text is SessionEpoch {
 
 /** `<epoch>.<16 random bytes, base64url>`. */
 export function formatSessionId(epoch: SessionEpoch, random: Uint8Array): SessionId {
-  let text = '';
-  for (let i = 0; i < RANDOM_BYTES; i += 3) {
-    const [a = 0, b = 0, c = 0] = random.subarray(i, Math.min(i + 3, RANDOM_BYTES));
-    const triple = (a << 16) | (b << 8) | c;
-    text += [18, 12, 6, 0].map((shift) => BASE64URL[(triple >> shift) & 63]).join('');
-  }
-  return `${epoch}.${text.slice(0, 22)}` as SessionId;
+  invariant(random.byteLength === SESSION_RANDOM_BYTES, 'a session id is 16 random bytes');
+  return `${epoch}.${encodeBase64Url(random)}` as SessionId;
 }
 
 /** The start that a session id belongs to, or `undefined` for a text that is no session id. */

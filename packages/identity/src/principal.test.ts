@@ -1,0 +1,93 @@
+import type { Issuer, JsonObject } from '@sallyport/model';
+import { describe, expect, it } from 'vitest';
+import { caseFromClaims, principalFromClaims } from './principal.ts';
+
+const ISSUER: Issuer = {
+  issuer: 'https://idp.test',
+  audience: 'sallyport',
+  keys: [],
+  tokenLifetimeMsMax: 3_600_000,
+  claims: {
+    subject: 'email',
+    tenant: 'tenant_id',
+    roles: 'roles',
+    scopes: 'scope',
+    case: 'ticket_id',
+    attributes: { manager: 'https://company.com/manager', level: 'level', groups: 'groups', is_internal: 'int' },
+  },
+};
+const CLAIMS: JsonObject = { email: 'alice@company.com', tenant_id: 'acme', roles: ['support-rep'], scope: 'a:read b:write', iat: 1000 };
+
+const problemPaths = (claims: JsonObject): string[] => {
+  const read = principalFromClaims(ISSUER, claims);
+  return read.ok ? [] : read.error.map(({ path }) => path);
+};
+
+describe('a principal', () => {
+  it('is what the issuer’s mapping admits, and nothing else of the token', () => {
+    const claims = { ...CLAIMS, level: 3, groups: ['x'], int: true, 'https://company.com/manager': 'bob', is_admin: true, sub: 'eve' };
+    expect(principalFromClaims(ISSUER, claims)).toEqual({
+      ok: true,
+      value: {
+        id: 'alice@company.com',
+        kind: 'person',
+        tenant: 'acme',
+        issuer: 'https://idp.test',
+        roles: ['support-rep'],
+        scopes: ['a:read', 'b:write'],
+        attributes: { manager: 'bob', level: 3, groups: ['x'], is_internal: true },
+        authenticatedAt: 1_000_000,
+      },
+    });
+  });
+
+  it('was authenticated when the person was there, not when a refresh was', () => {
+    expect(principalFromClaims(ISSUER, { ...CLAIMS, auth_time: 900 })).toMatchObject({ value: { authenticatedAt: 900_000 } });
+    expect(problemPaths({ ...CLAIMS, auth_time: 'yesterday' })).toEqual(['auth_time']);
+  });
+
+  it('has no roles and scopes where the token has none, and each once', () => {
+    const { roles: _, scope: __, ...rest } = CLAIMS;
+    expect(principalFromClaims(ISSUER, rest)).toMatchObject({ value: { roles: [], scopes: [] } });
+    expect(principalFromClaims(ISSUER, { ...CLAIMS, roles: 'a  b a' })).toMatchObject({ value: { roles: ['a', 'b'] } });
+  });
+
+  it.each<[string, JsonObject, string[]]>([
+    ['no subject and no tenant', { iat: 1 }, ['email', 'tenant_id']],
+    ['a subject that is a number', { ...CLAIMS, email: 7 }, ['email']],
+    ['a subject that is a list', { ...CLAIMS, email: ['alice'] }, ['email']],
+    ['an empty subject', { ...CLAIMS, email: '' }, ['email']],
+    ['the record’s word for unknown as a subject', { ...CLAIMS, email: '-' }, ['email']],
+    ['a subject that begins with white space', { ...CLAIMS, email: ' alice' }, ['email']],
+    ['a line feed in the subject', { ...CLAIMS, email: 'alice\nbob' }, ['email']],
+    ['a bidi override in the subject', { ...CLAIMS, email: 'alice\u202E' }, ['email']],
+    ['a zero-width joiner in the subject', { ...CLAIMS, email: 'al\u200Dice' }, ['email']],
+    ['a subject of 257 characters', { ...CLAIMS, email: 'a'.repeat(257) }, ['email']],
+    ['a tenant that is an object', { ...CLAIMS, tenant_id: {} }, ['tenant_id']],
+    ['roles that are an object', { ...CLAIMS, roles: { admin: true } }, ['roles']],
+    ['a role that is a list', { ...CLAIMS, roles: [['admin']] }, ['roles']],
+    ['an empty role', { ...CLAIMS, roles: [''] }, ['roles']],
+    ['too many scopes', { ...CLAIMS, scope: Array.from({ length: 257 }, (_, i) => `s${i}`) }, ['scope']],
+    ['null for scopes', { ...CLAIMS, scope: null }, ['scope']],
+    ['an attribute that is an object', { ...CLAIMS, level: { of: 3 } }, ['level']],
+  ])('is refused with %s', (_, claims, paths) => {
+    expect(problemPaths(claims)).toEqual(paths);
+  });
+
+  it('is not found on the prototype, whatever a mapping is called', () => {
+    const mapped = { ...ISSUER, claims: { ...ISSUER.claims, subject: 'constructor', roles: 'toString' } };
+    expect(principalFromClaims(mapped, CLAIMS).ok).toBe(false);
+    const attributes = Object.fromEntries([['__proto__', 'email']]);
+    const read = principalFromClaims({ ...ISSUER, claims: { ...ISSUER.claims, attributes } }, CLAIMS);
+    expect(read.ok && Object.getPrototypeOf(read.value.attributes)).toBe(Object.prototype);
+  });
+});
+
+describe('the case of a token', () => {
+  it('is a text, or there is none', () => {
+    expect(caseFromClaims(ISSUER, { ...CLAIMS, ticket_id: 'T-7' })).toEqual({ ok: true, value: 'T-7' });
+    expect(caseFromClaims(ISSUER, CLAIMS)).toEqual({ ok: true, value: null });
+    expect(caseFromClaims(ISSUER, { ...CLAIMS, ticket_id: 7 }).ok).toBe(false);
+    expect(caseFromClaims(ISSUER, { ...CLAIMS, ticket_id: null }).ok).toBe(false);
+  });
+});

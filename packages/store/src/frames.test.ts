@@ -12,7 +12,7 @@ const frame = (text: string): Frame => ({ kind: 'record', bytes: new TextEncoder
 describe('a frame', () => {
   it('has the layout of the specification', () => {
     expect(Buffer.from(encodeFrame({ kind: 'settlement', bytes: new TextEncoder().encode('123456789') })).toString('hex')).toBe(
-      `00000009${'03'}${'313233343536373839'}${'e328f055'}`,
+      '0000000903313233343536373839e328f055',
     );
   });
 

@@ -4,8 +4,11 @@
  * It does not chain or ship records, and knows nothing of what a snapshot says.
  */
 
-import { Bug } from '@sallyport/model';
-import type { Result, StreamId } from '@sallyport/model';
+import { fail, ok } from '@sallyport/model';
+import type { Fault, Result, StreamId } from '@sallyport/model';
+import { journalReplay } from './journal-replay.ts';
+import { SegmentJournal } from './segment-journal.ts';
+import { openSegmentLog } from './segment-log.ts';
 import type { AppendOptions, AppendRefusal, LogProblem, SegmentLogOptions, SegmentLogStatus } from './segment-log.ts';
 
 /** An audit record line and its place in its stream. */
@@ -49,13 +52,17 @@ export interface JournalStatus extends SegmentLogStatus {
 export interface Journal {
   /** All entries or none, in order. A refusal means `audit_unavailable`: the call may not go on. */
   append(entries: readonly JournalEntry[], options: AppendOptions): Promise<Result<undefined, AppendRefusal>>;
-  /** Durable records after `cursor` (0 is the beginning), at most about `bytesMax`, at least one if there is one. Throws a Fault. */
+  /** Why such an append would be refused now. Asked before a record takes its place in a chain, so that none is lost from it. */
+  refuses(entries: readonly JournalEntry[], options?: Omit<AppendOptions, 'durability'>): AppendRefusal | undefined;
+  /** Durable records after `after` (0 is the beginning) that are not acknowledged, at most about `bytesMax`, at least one if there is one. Throws a Fault. */
   unshipped(options: { readonly after: number; readonly bytesMax: number }): readonly UnshippedRecord[];
   /** Resolves when there may be durable records after `cursor`, or the journal has ended. */
   whenUnshipped(cursor: number): Promise<void>;
   /** The collector holds everything of this stream up to `seq`: segments that hold nothing else are removed, after a snapshot. */
   acknowledged(stream: StreamId, seq: number): Promise<void>;
   readonly status: JournalStatus;
+  /** Resolves once nothing more can be appended: with what failed, or null after `close`. */
+  readonly ended: Promise<Fault | null>;
   close(): Promise<void>;
 }
 
@@ -64,8 +71,24 @@ export interface JournalOptions extends Omit<SegmentLogOptions, 'onRecovered'> {
   readonly snapshot: () => Uint8Array;
 }
 
-export function openJournal(
-  _options: JournalOptions,
+/** Opens the journal; fails on damage to what was durable, and where records that nobody acknowledged are missing. */
+export async function openJournal(
+  options: JournalOptions,
 ): Promise<Result<{ readonly journal: Journal; readonly recovered: Recovered }, LogProblem>> {
-  throw new Bug('to come');
+  const replay = journalReplay();
+  const log = await openSegmentLog({ ...options, onRecovered: replay.add });
+  if (!log.ok) return log;
+  const problem = replay.problem(options.directory, log.value.status.firstSequence);
+  if (problem !== undefined) {
+    await log.value.close();
+    return fail(problem);
+  }
+  const recovered = replay.recovered();
+  const journal = new SegmentJournal({
+    log: log.value,
+    records: replay.unacknowledged,
+    last: recovered.last,
+    snapshot: options.snapshot,
+  });
+  return ok({ journal, recovered });
 }

@@ -75,6 +75,7 @@ export class SegmentEngine implements SegmentLog {
   #marked: number;
   readonly #cutBytes: number;
   readonly #reader: SegmentReader;
+  readonly #end: PromiseWithResolvers<Fault | null> = Promise.withResolvers();
 
   constructor(options: SegmentLogOptions, recovery: Recovery) {
     this.#options = options;
@@ -122,20 +123,32 @@ export class SegmentEngine implements SegmentLog {
     };
   }
 
-  append(frames: readonly Frame[], { durability, usesHeadroom = false }: AppendOptions): Promise<Result<Appended, AppendRefusal>> {
-    const refusal = this.#ending();
-    if (refusal !== undefined) return Promise.resolve(fail(refusal));
-    invariant(frames.length > 0, 'an append has at least one frame');
-    const bytes = frames.reduce((sum, frame) => sum + frame.bytes.length + FRAME_OVERHEAD_BYTES, 0);
+  refuses(
+    frames: readonly Frame[],
+    { usesHeadroom = false, mayExceed = false }: Omit<AppendOptions, 'durability'>,
+  ): AppendRefusal | undefined {
+    const ending = this.#ending();
+    if (ending !== undefined) return ending;
     const room = this.#options.logBytesMax - (usesHeadroom ? 0 : this.#options.headroomBytes);
-    if (this.#bytes() + bytes > room) {
-      this.#isFull = true;
-      return Promise.resolve(fail({ code: 'full' }));
+    return mayExceed || this.#bytes() + encodedBytes(frames) <= room ? undefined : { code: 'full' };
+  }
+
+  get ended(): Promise<Fault | null> {
+    return this.#end.promise;
+  }
+
+  append(frames: readonly Frame[], options: AppendOptions): Promise<Result<Appended, AppendRefusal>> {
+    invariant(frames.length > 0, 'an append has at least one frame');
+    const refusal = this.refuses(frames, options);
+    if (refusal !== undefined) {
+      this.#isFull ||= refusal.code === 'full';
+      return Promise.resolve(fail(refusal));
     }
+    const { durability } = options;
+    const bytes = encodedBytes(frames);
     const places = { first: this.#last + 1, last: this.#last + frames.length };
     this.#last = places.last;
     this.#pendingBytes += bytes;
-    this.#isFull &&= usesHeadroom;
     return new Promise((resolve) => {
       this.#pending.push({ chunks: frames.map(encodeFrame), bytes, places, durability, resolve });
       this.#scheduleWrite();
@@ -160,9 +173,8 @@ export class SegmentEngine implements SegmentLog {
     const { disk, directory } = this.#options;
     let dropped = 0;
     for (;;) {
-      const [oldest, second] = this.#ended;
-      const next = second?.first ?? this.#active?.first;
-      if (oldest === undefined || next === undefined || next > sequence) return dropped;
+      const [oldest] = this.#ended;
+      if (oldest === undefined || !this.wouldDrop(sequence)) return dropped;
       // Oldest first, each removal durable before the next: a crash in between may not leave a hole.
       disk.unlink(oldest.path);
       this.#ended.shift();
@@ -171,6 +183,12 @@ export class SegmentEngine implements SegmentLog {
       dropped += 1;
       await disk.syncDirectory(directory);
     }
+  }
+
+  wouldDrop(sequence: number): boolean {
+    const [oldest, second] = this.#ended;
+    const next = second?.first ?? this.#active?.first;
+    return oldest !== undefined && next !== undefined && next <= sequence;
   }
 
   whenDurable(sequence: number): Promise<void> {
@@ -193,7 +211,7 @@ export class SegmentEngine implements SegmentLog {
       this.#startSync();
       await this.#syncing;
     }
-    this.#end({ code: 'closed' });
+    this.#refuseAll({ code: 'closed' });
     // A log that failed keeps its handles to the end of the process: nothing true can be said to the disk any more.
     if (this.#fault === undefined) this.#active?.file.close();
   }
@@ -284,10 +302,13 @@ export class SegmentEngine implements SegmentLog {
   #startSync(): void {
     if (this.#syncing !== undefined || this.#fault !== undefined || this.#durable === this.#written) return;
     if (this.#waiters.length === 0 && !this.#hasEndedSegment && !this.#isClosed) return;
-    this.#syncing = this.#sync().then(() => {
-      this.#syncing = undefined;
-      this.#startSync();
-    });
+    this.#syncing = this.#syncRound();
+  }
+
+  async #syncRound(): Promise<void> {
+    await this.#sync();
+    this.#syncing = undefined;
+    this.#startSync();
   }
 
   async #sync(): Promise<void> {
@@ -319,12 +340,13 @@ export class SegmentEngine implements SegmentLog {
     this.#fault ??= new Fault('journal_failed', 'internal', `while ${what} the log in \`${this.#options.directory}\`: ${reason}`, {
       cause: error,
     });
-    this.#end({ code: 'failed', fault: this.#fault });
+    this.#refuseAll({ code: 'failed', fault: this.#fault });
   }
 
-  #end(refusal: AppendRefusal): void {
+  #refuseAll(refusal: AppendRefusal): void {
     const [pending, waiters] = [this.#pending, this.#waiters];
     [this.#pending, this.#waiters, this.#pendingBytes] = [[], [], 0];
+    this.#end.resolve(this.#fault ?? null);
     for (const { resolve } of pending) resolve(fail(refusal));
     for (const { settle } of waiters) settle(refusal);
   }
@@ -336,6 +358,10 @@ export class SegmentEngine implements SegmentLog {
     if (sequence >= active.first || ended === undefined) return active;
     return ended;
   }
+}
+
+function encodedBytes(frames: readonly Frame[]): number {
+  return frames.reduce((sum, { bytes }) => sum + bytes.length + FRAME_OVERHEAD_BYTES, 0);
 }
 
 async function syncSegment(disk: FileSystem, path: string): Promise<void> {

@@ -47,6 +47,8 @@ export interface AppendOptions {
   readonly durability: Durability;
   /** For outcomes and settlements of calls that were let through: a full log must not lose them. */
   readonly usesHeadroom?: boolean;
+  /** For the one append that makes room: what follows it is a `dropBelow`. */
+  readonly mayExceed?: boolean;
 }
 
 /** The places that an append took. */
@@ -78,13 +80,19 @@ export interface SegmentLog {
    * between, a beginning of them may be there. Whether they are refused as `full` is decided in this call.
    */
   append(frames: readonly Frame[], options: AppendOptions): Promise<Result<Appended, AppendRefusal>>;
+  /** Why such an append would be refused now; asked and answered in one turn, it is what `append` then does. */
+  refuses(frames: readonly Frame[], options: Omit<AppendOptions, 'durability'>): AppendRefusal | undefined;
   /** Durable frames from place `from` on, at most about `bytesMax` (at least one, if there is one). Throws a Fault. */
   read(options: { readonly from: number; readonly bytesMax: number }): readonly LoggedFrame[];
   /** Removes whole segments whose every place is below `sequence`; never the current one. Returns how many went. */
   dropBelow(sequence: number): Promise<number>;
+  /** Whether `dropBelow(sequence)` would remove anything. */
+  wouldDrop(sequence: number): boolean;
   /** Resolves at the next advance of `durableSequence` past `sequence` (at once if it is past already), or at the log's end. */
   whenDurable(sequence: number): Promise<void>;
   readonly status: SegmentLogStatus;
+  /** Resolves once nothing more can be appended: with what failed, or null after `close`. */
+  readonly ended: Promise<Fault | null>;
   /** Writes and syncs what was accepted, then takes no more. */
   close(): Promise<void>;
 }

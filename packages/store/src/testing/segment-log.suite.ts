@@ -36,7 +36,14 @@ export async function opened(options: LogPlace & Partial<SegmentLogOptions>): Pr
 const numbered = (from: number, to: number, bytes = 0): Frame[] =>
   Array.from({ length: to - from + 1 }, (_, index) => textFrame(`entry ${from + index}`, bytes));
 
-export function segmentLogSuite(name: string, place: () => Promise<LogPlace> | LogPlace): void {
+type MakePlace = () => Promise<LogPlace> | LogPlace;
+
+export function segmentLogSuite(name: string, place: MakePlace): void {
+  contentSuite(name, place);
+  boundsSuite(name, place);
+}
+
+function contentSuite(name: string, place: MakePlace): void {
   describe(`${name}: what is appended is there, in order, after reopening`, () => {
     it('gives contiguous places from 1, across appends and restarts', async () => {
       const where = await place();
@@ -98,7 +105,9 @@ export function segmentLogSuite(name: string, place: () => Promise<LogPlace> | L
       await log.close();
     });
   });
+}
 
+function boundsSuite(name: string, place: MakePlace): void {
   describe(`${name}: bounds`, () => {
     it('refuses as full, keeps headroom for completions, and takes again once segments are dropped', async () => {
       const where = await place();

@@ -98,22 +98,40 @@ async function released(
   return { ...answer, units: stream(first, next, { call, ports, answer }) };
 }
 
-/** After the head has gone a failure is a last unit in the dialect's own form, and the OUTCOME says `cut`. */
+/**
+ * After the head has gone a failure is a last unit in the dialect's own form, and the OUTCOME says `cut`. An agent that
+ * leaves has not cancelled its call (MCP 2025-11-25, transports), so the answer is still read to its end and settled.
+ */
 async function* stream(
   first: AnswerUnit,
   next: () => Promise<AnswerUnit>,
   { call, ports, answer }: { call: CallFacts; ports: Ports; answer: Answer },
 ): AsyncGenerator<AnswerUnit, void, void> {
   let unit = first;
-  yield unit;
   try {
+    yield unit;
     while (!unit.isLast) {
       unit = await next();
       yield unit;
     }
   } catch (thrown) {
     const cut = await failed(call, { ...failureOf(thrown), result: 'cut' }, { ports, answer });
+    unit = { ...unit, isLast: true };
     yield* cut.units;
+  } finally {
+    if (!unit.isLast) await settleUnheard(next, { call, ports, answer });
+  }
+}
+
+/** Nobody listens any more; what became of the call is still recorded and still counts. */
+async function settleUnheard(
+  next: () => Promise<AnswerUnit>,
+  { call, ports, answer }: { call: CallFacts; ports: Ports; answer: Answer },
+): Promise<void> {
+  try {
+    while (!(await next()).isLast);
+  } catch (thrown) {
+    await failed(call, { ...failureOf(thrown), result: 'cut' }, { ports, answer });
   }
 }
 

@@ -1,5 +1,5 @@
 import type { SessionEpoch } from '@sallyport/identity';
-import type { Agent, Principal, SessionId, ToolName } from '@sallyport/model';
+import type { Agent, Instant, Principal, SessionId, ToolName } from '@sallyport/model';
 import { fakeClock } from '@sallyport/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { sessionRegistry } from './registry.ts';
@@ -65,7 +65,7 @@ describe('session registry', () => {
       await clock.advance(59_000);
       expect(typeof sessions.find(id)).toBe('object');
     }
-    clock.setWall(0 as never);
+    clock.setWall(0 as Instant);
     await clock.advance(59_000);
     expect(typeof sessions.find(id)).toBe('object');
     await clock.advance(6_000);

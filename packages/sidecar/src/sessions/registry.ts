@@ -80,5 +80,13 @@ export function sessionRegistry({
 
 function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemory): OpenSession {
   const { principal, agent, tokenId } = opening;
-  return { id, principal, agent: agent.name, case: opening.case, tokenId, facts: memory.facts, record: memory.record };
+  return {
+    id,
+    principal,
+    agent: agent.name,
+    case: opening.case,
+    tokenId,
+    facts: () => memory.facts(),
+    record: (what, tool) => memory.record(what, tool),
+  };
 }

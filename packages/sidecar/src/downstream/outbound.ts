@@ -1,0 +1,70 @@
+/**
+ * The agent's side: takes exchanges from the strict listener, hands each to the pipeline, and writes what comes back.
+ * Judges nothing. A refusal by the listener itself (a head that never became one) is recorded like any other.
+ */
+
+import type { BootMs, Clock, DecisionId, RequestId } from '@sallyport/model';
+import type { HttpExchange } from '@sallyport/net';
+import type { BytesAccount } from '@sallyport/runtime';
+import { writeSseComment, writeSseEvent } from '@sallyport/dialects';
+import type { Arrival } from '../pipeline/facts.ts';
+import type { Answer } from '../pipeline/gate.ts';
+import { requestBody } from './body.ts';
+import { keptAlive } from './keep-alive.ts';
+
+export interface OutboundOptions {
+  readonly clock: Clock;
+  readonly account: BytesAccount;
+  readonly ids: { request(): RequestId; decision(): DecisionId };
+  /** The pipeline. */
+  readonly answer: (arrival: Arrival) => Promise<Answer>;
+}
+
+/** A function for the listener's `onExchange`. */
+export function outboundExchange({ clock, account, ids, answer }: OutboundOptions): (exchange: HttpExchange) => Promise<void> {
+  return async (exchange) => {
+    const contentLength = contentLengthOf(exchange.rawHeaders);
+    const body = requestBody({ contentLength, bytes: () => exchange.body() }, account);
+    const receivedAt: BootMs = clock.boot();
+    const arrival: Arrival = {
+      requestId: ids.request(),
+      decisionId: ids.decision(),
+      receivedAt,
+      leg: 'outbound',
+      // An upgrade keeps its method and is refused for its header; a CONNECT is refused for its method.
+      method: exchange.method,
+      target: exchange.target,
+      httpVersion: exchange.httpVersion,
+      rawHeaders: exchange.rawHeaders,
+      peer: exchange.address,
+      body,
+      signal: exchange.signal,
+    };
+    try {
+      await write(exchange, await answer(arrival), clock);
+    } finally {
+      body.release();
+    }
+  };
+}
+
+async function write(exchange: HttpExchange, answer: Answer, clock: Clock): Promise<void> {
+  const head = { status: answer.status, headers: Object.entries(answer.headers) };
+  if (answer.delivery === 'whole') {
+    for await (const unit of answer.units) await exchange.respond(head, unit.bytes);
+    return;
+  }
+  const events = (async function* events() {
+    for await (const unit of answer.units) yield writeSseEvent({ data: unit.bytes });
+  })();
+  await exchange.respond(head, keptAlive(events, { comment: writeSseComment(), clock, signal: exchange.signal }));
+}
+
+/** For refusing early; the listener's parser counts the bytes itself and refuses a second or a crooked length. */
+function contentLengthOf(rawHeaders: readonly string[]): number | undefined {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const value = rawHeaders[i + 1];
+    if (rawHeaders[i]?.toLowerCase() === 'content-length' && value !== undefined && /^\d{1,15}$/.test(value)) return Number(value);
+  }
+  return undefined;
+}

@@ -18,3 +18,15 @@ export type {
 export type { RunningMcpServer, StdioServer } from './stdio-bridge.ts';
 export { BENT_TOKENS, signJws, tokenIssuer } from './token-issuer.ts';
 export type { TokenIssuer, TokenOverrides } from './token-issuer.ts';
+export { SIMULATED_START, bendEnvelope, bendPayload, flipBit, payloadText, trustSimulator } from './trust-simulator.ts';
+export type {
+  Bend,
+  BendableEnvelope,
+  Published,
+  PublishedBundle,
+  PublishedStatement,
+  TrustSimulator,
+  TrustSimulatorOptions,
+} from './trust-simulator.ts';
+export { trustReceiver } from './trust-receiver.ts';
+export type { ReceiverFiles, TrustReceiver, TrustReceiverOptions } from './trust-receiver.ts';

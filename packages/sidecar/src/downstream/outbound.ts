@@ -3,7 +3,7 @@
  * Judges nothing. A refusal by the listener itself (a head that never became one) is recorded like any other.
  */
 
-import type { BootMs, Clock, DecisionId, RequestId } from '@sallyport/model';
+import { Fault, type BootMs, type Clock, type DecisionId, type RequestId } from '@sallyport/model';
 import type { HttpExchange } from '@sallyport/net';
 import type { BytesAccount } from '@sallyport/runtime';
 import { writeSseComment, writeSseEvent } from '@sallyport/dialects';
@@ -42,6 +42,9 @@ export function outboundExchange({ clock, account, ids, answer }: OutboundOption
     };
     try {
       await write(exchange, await answer(arrival), clock);
+    } catch (thrown) {
+      // The agent has gone. What became of its call is recorded; there is nobody left to tell.
+      if (!(thrown instanceof Fault && thrown.code === 'aborted')) throw thrown;
     } finally {
       body.release();
     }

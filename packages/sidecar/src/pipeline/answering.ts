@@ -87,15 +87,17 @@ async function released(
   } catch (thrown) {
     return failed(call, failureOf(thrown), { ports, answer });
   }
-  if (first.isLast)
-    return {
-      ...answer,
-      delivery: 'whole',
-      units: (async function* one() {
-        yield first;
-      })(),
-    };
+  if (first.isLast) return { ...answer, delivery: 'whole', units: only(first, source) };
   return { ...answer, units: stream(first, next, { call, ports, answer }) };
+}
+
+/** The one unit, and then the end of its source, which lets go of what it held. */
+async function* only(unit: AnswerUnit, source: AsyncIterator<AnswerUnit>): AsyncGenerator<AnswerUnit, void, void> {
+  try {
+    yield unit;
+  } finally {
+    await source.return?.();
+  }
 }
 
 /**

@@ -1,0 +1,18 @@
+/** What every way out shares: the dialler, the account of buffered bytes, and the bounds. */
+
+import type { Upstreams } from '@sallyport/net';
+import type { BytesAccount } from '@sallyport/runtime';
+
+export interface ForwardOptions {
+  readonly upstreams: Upstreams;
+  readonly account: BytesAccount;
+  readonly build: string;
+  readonly limits: ForwardLimits;
+}
+
+export interface ForwardLimits {
+  /** Of one answer's body, or one message of it. */
+  readonly answerBytesMax: number;
+  /** Upstream MCP sessions kept at a time. */
+  readonly mcpSessionsMax: number;
+}

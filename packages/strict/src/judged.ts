@@ -1,14 +1,25 @@
-/** JSON that was judged: unambiguous by construction, with the exact text of the numbers that a double would bend. */
+/**
+ * JSON that was judged: unambiguous by construction, with the exact text of the numbers that a double would bend. One
+ * byte pass, `JSON.parse`, one walk; the slow look at places is taken only for documents that have something to show.
+ * docs/spec/arguments-v1.md section 1.
+ */
 
-import { Bug, deny } from '@sallyport/model';
+import { fromUtf8 } from '@sallyport/crypto';
+import { deny, fail, ok } from '@sallyport/model';
 import type { Denial, Json, Result } from '@sallyport/model';
+import { collectNumberTexts, findDuplicateKeys, ROOT } from './json-trace.ts';
+import type { NumberTexts } from './json-trace.ts';
+import { scanJson } from './json-scan.ts';
+import { walkTree } from './json-walk.ts';
+import { formatPlace } from './place.ts';
+import type { Step } from './place.ts';
 
 /** Bounds on one document. Exceeding any is a refusal. */
 export interface JudgeLimits {
   readonly bytesMax: number;
-  /** Nesting of arrays and objects; a scalar has depth 0. */
+  /** Nesting of arrays and objects; a scalar has depth 0. At most 512, whatever is asked. */
   readonly depthMax: number;
-  /** Object members and array elements together, in the whole document. */
+  /** Object members and array elements together, in the whole document. An empty array or object counts as one. */
   readonly membersMax: number;
 }
 
@@ -37,12 +48,9 @@ export interface JsonProblem {
   readonly code: JsonProblemCode;
   /** Where, as in `Problem`: `params.items[3].name`. Empty where no place is known, or for the whole. */
   readonly path: string;
-  /** For the log and the record; may quote the sender's keys, cut short. */
+  /** For the log and the record; quotes nothing of the sender's but keys, cut short. */
   readonly message: string;
 }
-
-/** A step into a document: an object's key or an array's index. */
-export type Step = string | number;
 
 /**
  * A judged document, or a part of one. `tree` is what `JSON.parse` made; it has no duplicate keys and no lone
@@ -60,12 +68,48 @@ export interface Judged {
   at(...steps: readonly Step[]): Judged | undefined;
 }
 
+/** How many places one refusal names. */
+const PROBLEMS_MAX = 16;
+const DEPTH_CEILING = 512;
+const BYTE_ORDER_MARK = '\ufeff';
+
 /**
  * Judges UTF-8 bytes as one JSON document (RFC 8259) without byte order mark, with nothing after its value. Refuses what
  * two readers could read differently. All problems of the first failing stage are returned, at least one, at most 16.
  */
-export function judge(_source: Uint8Array, _options: JudgeOptions = {}): Result<Judged, readonly JsonProblem[]> {
-  throw new Bug('to come');
+export function judge(source: Uint8Array, options: JudgeOptions = {}): Result<Judged, readonly JsonProblem[]> {
+  const limits = options.limits === undefined ? JUDGE_LIMITS : { ...JUDGE_LIMITS, ...options.limits };
+  if (source.byteLength > limits.bytesMax) return one('too_large', `the document has more than ${limits.bytesMax} bytes`);
+  // Bounds first: a hostile document is refused before a tree of it is built.
+  const scan = scanJson(source);
+  const depthMax = Math.min(limits.depthMax, DEPTH_CEILING);
+  if (scan.depth > depthMax) return one('too_deep', `nested more than ${depthMax} deep`);
+  if (scan.items > limits.membersMax) return one('too_many_members', `more than ${limits.membersMax} members and elements`);
+
+  const text = fromUtf8(source);
+  if (text === undefined) return one('invalid_utf8', 'not UTF-8');
+  if (text.startsWith(BYTE_ORDER_MARK)) return one('invalid_json', 'begins with a byte order mark');
+  let tree: Json;
+  try {
+    tree = JSON.parse(text) as Json;
+  } catch {
+    // The engine's own message quotes the document, which may hold secrets.
+    return one('invalid_json', 'not one JSON document');
+  }
+
+  const walk = walkTree(tree, {
+    caseDistinctDepth: options.caseDistinctDepth ?? 0,
+    isSurrogateSought: text.includes('\\u'),
+    problemsMax: PROBLEMS_MAX,
+  });
+  // The tree keeps one member of each name; the source has spelled more of them.
+  if (walk.members !== scan.members) {
+    const places = findDuplicateKeys(text, PROBLEMS_MAX);
+    return fail(places.map((place) => ({ code: 'duplicate_key', path: formatPlace(place), message: 'the key stands twice' })));
+  }
+  if (walk.problems.length > 0) return fail(walk.problems);
+  const texts = scan.hasSpecialNumber ? collectNumberTexts(text, tree) : NO_TEXTS;
+  return ok(new JudgedTree(tree, texts, texts.get(ROOT)?.get('')));
 }
 
 /** The refusal for a document: `payload_too_large` where it is too large, else `malformed_request`. */
@@ -73,4 +117,38 @@ export function denyJson(problems: readonly JsonProblem[]): Denial {
   const isTooLarge = problems.some((problem) => problem.code === 'too_large');
   const detail = problems.map(({ code, path, message }) => `${code}${path === '' ? '' : ` at ${path}`}: ${message}`).join('; ');
   return deny(isTooLarge ? 'payload_too_large' : 'malformed_request', detail);
+}
+
+const NO_TEXTS: NumberTexts = new Map();
+
+function one(code: JsonProblemCode, message: string): { readonly ok: false; readonly error: readonly JsonProblem[] } {
+  return fail([{ code, path: '', message }]);
+}
+
+class JudgedTree implements Judged {
+  readonly tree: Json;
+  readonly #texts: NumberTexts;
+  readonly #ownText: string | undefined;
+
+  constructor(tree: Json, texts: NumberTexts, ownText: string | undefined) {
+    this.tree = tree;
+    this.#texts = texts;
+    this.#ownText = ownText;
+  }
+
+  numberText(holder: object | undefined, key: Step): string | undefined {
+    return holder === undefined ? this.#ownText : this.#texts.get(holder)?.get(key);
+  }
+
+  at(...steps: readonly Step[]): Judged | undefined {
+    let tree: Json = this.tree;
+    let ownText = this.#ownText;
+    for (const step of steps) {
+      if (typeof tree !== 'object' || tree === null || Array.isArray(tree) !== (typeof step === 'number')) return undefined;
+      if (!Object.hasOwn(tree, step)) return undefined;
+      ownText = this.#texts.get(tree)?.get(step);
+      tree = (tree as Readonly<Record<Step, Json>>)[step] as Json;
+    }
+    return new JudgedTree(tree, this.#texts, ownText);
+  }
 }

@@ -91,7 +91,7 @@ describe('the journal', () => {
     const { journal } = await opened(disk.fs);
     const reader = journal.whenUnshipped(0);
     disk.fail({ on: 'append', code: 'EIO' });
-    expect(await journal.append([record(1)], DISK)).toMatchObject({ ok: false, error: { code: 'failed' } });
+    expect(await journal.append([reservation('r1')], DISK)).toMatchObject({ ok: false, error: { code: 'failed' } });
     await reader;
     expect((await journal.ended)?.code).toBe('journal_failed');
   });

@@ -1,0 +1,177 @@
+/** What every reservation store must do, whatever engine is behind it. Run by tests only. */
+
+import { describe, expect, it } from 'vitest';
+import type { Instant, SessionId } from '@sallyport/model';
+import type { CountLimit, Refused, ReservationStore } from '../reservations.ts';
+
+const NOW = 1_800_000_000_000 as Instant;
+const later = (ms: number): Instant => (NOW + ms) as Instant;
+const session = (name: string): SessionId => name as SessionId;
+
+/** At most `max` within a minute, unless said otherwise. */
+export function limit(key: string, max: number, more: { window_ms?: number; session?: string } = {}): CountLimit {
+  return {
+    kind: 'count',
+    key,
+    max,
+    window_ms: more.window_ms ?? 60_000,
+    session: more.session === undefined ? null : session(more.session),
+  };
+}
+
+export const sessionLimit = (key: string, max: number, name: string): CountLimit => ({
+  kind: 'count',
+  key,
+  max,
+  window_ms: null,
+  session: session(name),
+});
+
+type MakeStore = (options: { readonly entriesMax: number }) => ReservationStore | Promise<ReservationStore>;
+
+/** Reserves and tells `ok`, or what refused. */
+async function tried(store: ReservationStore, id: string, limits: readonly CountLimit[], now: Instant = NOW): Promise<'ok' | Refused> {
+  const result = await store.reserve({ id, limits }, now);
+  return result.ok ? 'ok' : result.error;
+}
+
+export function reservationsSuite(name: string, make: MakeStore): void {
+  countingSuite(name, make);
+  lifeSuite(name, make);
+}
+
+function countingSuite(name: string, make: MakeStore): void {
+  describe(`${name}: counting`, () => {
+    it('refuses the attempt beyond the limit, names the limit, and says when to try again', async () => {
+      const store = await make({ entriesMax: 100 });
+      expect(await tried(store, 'a', [limit('k', 2)])).toBe('ok');
+      expect(await tried(store, 'b', [limit('k', 2)], later(10_000))).toBe('ok');
+      expect(await tried(store, 'c', [limit('other', 9), limit('k', 2)], later(20_000))).toEqual({
+        code: 'limit',
+        index: 1,
+        key: 'k',
+        retryAfterMs: 40_000,
+      });
+      expect(await tried(store, 'd', [limit('k', 2)], later(59_999))).not.toBe('ok');
+      expect(await tried(store, 'e', [limit('k', 2)], later(60_000))).toBe('ok');
+    });
+
+    it('takes all limits or none: a refused request leaves no trace in the others', async () => {
+      const store = await make({ entriesMax: 100 });
+      await tried(store, 'a', [limit('full', 1)]);
+      for (let attempt = 0; attempt < 5; attempt++)
+        expect(await tried(store, `b${attempt}`, [limit('free', 1), limit('full', 1)])).not.toBe('ok');
+      expect(await tried(store, 'c', [limit('free', 1)])).toBe('ok');
+    });
+
+    it('grants exactly the limit to 20 callers at once, and to the next after a definite failure', async () => {
+      const store = await make({ entriesMax: 100 });
+      const ids = Array.from({ length: 20 }, (_, index) => `caller-${index}`);
+      const results = await Promise.all(ids.map((id) => tried(store, id, [limit('k', 7), limit('wide', 1000)])));
+      const winners = ids.filter((_, index) => results[index] === 'ok');
+      expect(winners).toHaveLength(7);
+      const [loser, ...rest] = winners;
+      await store.cancel(loser ?? '');
+      for (const id of rest) await store.settle(id, 'failed');
+      const again = await Promise.all(ids.map((id) => tried(store, `again-${id}`, [limit('k', 7)])));
+      expect(again.filter((result) => result === 'ok')).toHaveLength(1);
+    });
+
+    it('counts one attempt once, however many limits look at the same key', async () => {
+      const store = await make({ entriesMax: 100 });
+      const both = [limit('k', 5, { window_ms: 1000 }), limit('k', 2, { window_ms: 60_000 })];
+      expect(await tried(store, 'a', both)).toBe('ok');
+      expect(await tried(store, 'b', both)).toBe('ok');
+      expect(await tried(store, 'c', both, later(5000))).toMatchObject({ index: 1 });
+    });
+
+    it.each([0, -1])('a limit of 0 is never granted; what is no count (%i) is a bug or refused', async (max) => {
+      const store = await make({ entriesMax: 100 });
+      if (max === 0) expect(await tried(store, 'a', [limit('k', max)])).toMatchObject({ code: 'limit', retryAfterMs: null });
+      else await expect((async () => tried(store, 'a', [limit('k', max)]))()).rejects.toThrow(/count/);
+    });
+
+    it('holds a limit that a new policy lowered, over what was counted under the old one', async () => {
+      const store = await make({ entriesMax: 100 });
+      for (const [index, id] of ['a', 'b', 'c'].entries()) await tried(store, id, [limit('k', 3)], later(index * 1000));
+      expect(await tried(store, 'd', [limit('k', 1)], later(10_000))).toMatchObject({ retryAfterMs: 52_000 });
+    });
+  });
+}
+
+function lifeSuite(name: string, make: MakeStore): void {
+  describe(`${name}: life of a reservation`, () => {
+    it.each(['succeeded', 'failed', 'unknown'] as const)(
+      'settled as %s it stays counted: the attempt may have had its effect',
+      async (outcome) => {
+        const store = await make({ entriesMax: 100 });
+        await tried(store, 'a', [limit('k', 1)]);
+        await store.settle('a', outcome);
+        expect(await tried(store, 'b', [limit('k', 1)])).not.toBe('ok');
+      },
+    );
+
+    it.each([
+      ['settled twice', ['settle', 'settle']],
+      ['cancelled after settling', ['settle', 'cancel']],
+      ['settled after cancelling', ['cancel', 'settle']],
+      ['cancelled twice', ['cancel', 'cancel']],
+    ] as const)('%s is a bug: a count may not be given back twice', async (_, steps) => {
+      const store = await make({ entriesMax: 100 });
+      await tried(store, 'a', [limit('k', 3)]);
+      const act = async (step: 'settle' | 'cancel'): Promise<unknown> =>
+        step === 'settle' ? store.settle('a', 'succeeded') : store.cancel('a');
+      await act(steps[0]);
+      await expect(act(steps[1])).rejects.toThrow(/once/);
+    });
+
+    it('of a session dies with that session alone', async () => {
+      const store = await make({ entriesMax: 100 });
+      const all = [sessionLimit('k', 1, 's1'), limit('windowed', 9)];
+      expect(await tried(store, 'a', all)).toBe('ok');
+      expect(await tried(store, 'b', [sessionLimit('k', 1, 's2')])).toBe('ok');
+      expect(await tried(store, 'c', [sessionLimit('k', 1, 's1')], later(86_400_000))).toMatchObject({ retryAfterMs: null });
+      await store.forgetSession(session('s1'));
+      expect(await tried(store, 'd', [sessionLimit('k', 1, 's1')])).toBe('ok');
+      expect(await tried(store, 'e', [sessionLimit('k', 1, 's2')])).not.toBe('ok');
+      await store.settle('a', 'succeeded');
+    });
+
+    it('keeps sessions and keys apart, whatever they are called', async () => {
+      const store = await make({ entriesMax: 100 });
+      expect(await tried(store, 'a', [sessionLimit('k","s', 1, 't')])).toBe('ok');
+      expect(await tried(store, 'b', [sessionLimit('k', 1, 's","t')])).toBe('ok');
+      expect(await tried(store, 'c', [sessionLimit('kt', 1, 'u')])).toBe('ok');
+      expect(await tried(store, 'd', [sessionLimit('k', 1, 'tu')])).toBe('ok');
+      expect(await tried(store, 'e', [limit('k', 1)])).toBe('ok');
+      expect(await tried(store, 'f', [limit('__proto__', 1)])).toBe('ok');
+    });
+
+    it('is refused when the store is full of live limits, and none of those is evicted for it', async () => {
+      const store = await make({ entriesMax: 3 });
+      for (const id of ['a', 'b', 'c']) expect(await tried(store, id, [limit(`of-${id}`, 1)])).toBe('ok');
+      for (let attempt = 0; attempt < 5; attempt++)
+        expect(await tried(store, `x${attempt}`, [limit('new', 9)])).toEqual({ code: 'exhausted' });
+      for (const id of ['a', 'b', 'c']) expect(await tried(store, `again-${id}`, [limit(`of-${id}`, 1)])).toMatchObject({ code: 'limit' });
+      for (const id of ['a', 'b', 'c']) await store.settle(id, 'succeeded');
+      expect(await tried(store, 'y', [limit('new', 9)], later(60_000))).toBe('ok');
+    });
+
+    it('finds room again as soon as the shortest window is over', async () => {
+      const store = await make({ entriesMax: 2 });
+      await tried(store, 'a', [limit('a', 9)]);
+      await tried(store, 'b', [limit('b', 9)]);
+      expect(await tried(store, 'c', [limit('c', 9)])).toEqual({ code: 'exhausted' });
+      await store.cancel('b');
+      await tried(store, 'd', [limit('d', 9, { window_ms: 1000 })]);
+      await store.settle('d', 'succeeded');
+      expect(await tried(store, 'e', [limit('e', 9)], later(1000))).toBe('ok');
+    });
+
+    it('counts on when the clock steps back: the past is no way around a limit', async () => {
+      const store = await make({ entriesMax: 100 });
+      await tried(store, 'a', [limit('k', 1)]);
+      expect(await tried(store, 'b', [limit('k', 1)], later(-3_600_000))).not.toBe('ok');
+    });
+  });
+}

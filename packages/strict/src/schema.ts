@@ -1,8 +1,11 @@
 /** Argument schemas: a named subset of JSON Schema, interpreted. docs/spec/arguments-v1.md section 3. */
 
-import { Bug } from '@sallyport/model';
+import { fail, invariant, ok } from '@sallyport/model';
 import type { JsonObject, Problem, Result } from '@sallyport/model';
 import type { Judged } from './judged.ts';
+import { compileNodes } from './schema-compile.ts';
+import { typeOfSchema } from './schema-type.ts';
+import { validateArguments } from './schema-validate.ts';
 import type { TypedArguments } from './typed-value.ts';
 
 /** What a schema makes of a value, for compilers that derive static types from it. */
@@ -47,6 +50,10 @@ export interface ArgumentSchema {
  * Compiles a schema of the subset; `path` prefixes the places in problems. Every keyword outside the subset, every
  * pattern that needs backtracking, every reference that leads nowhere is a problem, and all are returned.
  */
-export function compileSchema(_schema: JsonObject, _path: string): Result<ArgumentSchema, readonly Problem[]> {
-  throw new Bug('to come');
+export function compileSchema(schema: JsonObject, path: string): Result<ArgumentSchema, readonly Problem[]> {
+  const { root, problems } = compileNodes(schema, path);
+  if (problems.length > 0) return fail(problems);
+  const type = typeOfSchema(root);
+  invariant(type.kind === 'object', 'the compiler has refused every other root');
+  return ok({ type, validate: (judged) => validateArguments(root, judged) });
 }

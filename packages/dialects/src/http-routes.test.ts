@@ -1,0 +1,45 @@
+import type { CanonicalTarget } from '@sallyport/strict';
+import { describe, expect, it } from 'vitest';
+import { routeOutbound } from './http-routes.ts';
+
+const target = (path: string, query?: string): CanonicalTarget => ({
+  segments: path.split('/').filter((segment) => segment !== ''),
+  path,
+  query,
+  host: '127.0.0.1',
+  port: 15_001,
+});
+
+describe('the outbound port', () => {
+  it.each<[string, object]>([
+    ['/session', { kind: 'session' }],
+    ['/mcp/orders', { kind: 'mcp', server: 'orders' }],
+    ['/tools/orders/create_refund', { kind: 'tool', server: 'orders', tool: 'create_refund' }],
+    ['/tools/orders/invoke', { kind: 'invoke', server: 'orders' }],
+    ['/tools/orders/Invoke', { kind: 'tool', server: 'orders', tool: 'Invoke' }],
+  ])('routes POST %s', (path, route) => {
+    expect(routeOutbound('POST', target(path))).toEqual({ ok: true, value: route });
+  });
+
+  it.each<[string, string, string | undefined, string]>([
+    ['POST', '/', undefined, 'egress_denied'],
+    ['POST', '/session/x', undefined, 'egress_denied'],
+    ['POST', '/mcp', undefined, 'egress_denied'],
+    ['POST', '/mcp/orders/x', undefined, 'egress_denied'],
+    ['POST', '/mcp/Orders', undefined, 'egress_denied'],
+    ['POST', '/mcp/127.0.0.1', undefined, 'egress_denied'],
+    ['POST', '/tools/orders', undefined, 'egress_denied'],
+    ['POST', '/tools/orders/a/b', undefined, 'egress_denied'],
+    ['POST', '/http/orders/x', undefined, 'egress_denied'],
+    ['POST', '/constructor/orders', undefined, 'egress_denied'],
+    ['GET', '/unknown', undefined, 'egress_denied'],
+    ['GET', '/mcp/orders', undefined, 'method_not_allowed'],
+    ['DELETE', '/mcp/orders', undefined, 'method_not_allowed'],
+    ['PUT', '/tools/orders/x', undefined, 'method_not_allowed'],
+    ['post', '/session', undefined, 'method_not_allowed'],
+    ['POST', '/tools/orders/x', 'amount=1', 'malformed_request'],
+    ['POST', '/session', '', 'malformed_request'],
+  ])('refuses %s %s?%s with %s', (method, path, query, code) => {
+    expect(routeOutbound(method, target(path, query))).toMatchObject({ error: { code } });
+  });
+});

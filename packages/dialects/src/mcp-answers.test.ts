@@ -1,0 +1,56 @@
+import { EFFECTS, type Tool, type ToolName } from '@sallyport/model';
+import { describe, expect, it } from 'vitest';
+import { acceptedAnswer, initializeAnswer, listToolsAnswer, pingAnswer } from './mcp-answers.ts';
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+const tool = (name: string, more: Partial<Tool> = {}): Tool => ({
+  name: name as ToolName,
+  effect: 'read',
+  classes: ['pii'],
+  description: 'd',
+  arguments: {},
+  route: { method: 'GET', path: '/secret/path' },
+  denyAs: 'error',
+  ...more,
+});
+
+interface Listing {
+  readonly result: { readonly tools: readonly { readonly inputSchema: object; readonly annotations: object }[] };
+}
+const listing = (...tools: readonly Tool[]): Listing['result']['tools'] =>
+  (JSON.parse(text(listToolsAnswer(1, tools).body)) as Listing).result.tools;
+
+describe('an answer that is made here', () => {
+  it('offers tools and nothing else', () => {
+    expect(text(initializeAnswer(0, '2025-06-18', { name: 'sallyport', version: '1' }).body)).toBe(
+      '{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"sallyport","version":"1"}}}',
+    );
+    expect(text(pingAnswer('a').body)).toBe('{"jsonrpc":"2.0","id":"a","result":{}}');
+    expect([acceptedAnswer().status, acceptedAnswer().body.byteLength]).toEqual([202, 0]);
+  });
+
+  it('lists of a tool only what its callers may know: no route, no classes, no other server’s half of the name', () => {
+    expect(listing(tool('files/read'))).toEqual([
+      {
+        name: 'read',
+        description: 'd',
+        inputSchema: { type: 'object', additionalProperties: false },
+        annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true },
+      },
+    ]);
+  });
+
+  it('leaves the pinned schema’s own words alone', () => {
+    const pinned = { type: 'object', additionalProperties: true, properties: { a: { type: 'integer' } } };
+    expect(listing(tool('files/read', { arguments: pinned }))[0]?.inputSchema).toEqual(pinned);
+  });
+
+  it('derives its hints from the pinned effect', () => {
+    expect(listing(...EFFECTS.map((effect) => tool('files/x', { effect }))).map(({ annotations }) => annotations)).toEqual([
+      { readOnlyHint: true, destructiveHint: false, idempotentHint: true },
+      { readOnlyHint: false, destructiveHint: false },
+      { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
+      { readOnlyHint: false, destructiveHint: true },
+    ]);
+  });
+});

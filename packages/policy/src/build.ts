@@ -1,8 +1,10 @@
-/** Source to bundle parts: canonical JSON bytes, the same for the same meaning. */
+/** Source to bundle parts: canonical JSON bytes, the same for the same meaning whatever the files are called. */
 
+import { fail, ok } from '@sallyport/model';
 import type { PartName, Problem, Result } from '@sallyport/model';
-import { Bug } from '@sallyport/model';
+import { compile } from './compile.ts';
 import type { PolicySource } from './documents.ts';
+import { readParts, writeParts } from './parts.ts';
 
 export interface BuiltParts {
   readonly parts: Readonly<Record<PartName, Uint8Array>>;
@@ -14,7 +16,14 @@ export interface BuiltParts {
   readonly warnings: readonly Problem[];
 }
 
-/** Compiles the source once to find every problem, then writes the parts. */
-export function buildParts(_source: PolicySource): Result<BuiltParts, readonly Problem[]> {
-  throw new Bug('to come');
+/** Writes the parts, then reads and compiles them exactly as a sidecar will: what cannot be enforced is not built. */
+export function buildParts(source: PolicySource): Result<BuiltParts, readonly Problem[]> {
+  const parts = writeParts(source);
+  const read = readParts(parts);
+  if (!read.ok) return fail(read.error);
+  const compiled = compile(read.value);
+  if (!compiled.ok) return fail(compiled.error);
+  const { features, ruleCount } = compiled.value;
+  const testCount = source.tests.reduce((sum, { cases, steps }) => sum + cases.length + steps.length, 0);
+  return ok({ parts, features, ruleCount, toolCount: source.tools.length, testCount, warnings: source.warnings });
 }

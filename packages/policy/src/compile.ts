@@ -1,37 +1,192 @@
-/** Parts to a policy that can decide: types checked, costs bounded, rules indexed by agent and tool. */
+/** Parts to a policy that can decide: types checked, costs bounded, rules indexed by agent and tool. Spec: policy-v1 section 6. */
 
+import { fail, invariant, ok, serverOf } from '@sallyport/model';
 import type { Agent, AgentName, Problem, Result, Tool, ToolName } from '@sallyport/model';
-import { Bug } from '@sallyport/model';
 import type { ArgumentSchema } from '@sallyport/strict';
+import { analyse } from './analyse.ts';
+import type { Places, Plan, RulePlan } from './analyse.ts';
+import type { Step } from './declared.ts';
+import { featuresOf } from './features.ts';
+import { LIMITS } from './limits.ts';
+import { Problems, childPath, compareText } from './node.ts';
 import type { Parts } from './parts.ts';
+import { Programs } from './programs.ts';
+import type { Condition } from './programs.ts';
+import type { EnvironmentValues, Rule, Source } from './rule.ts';
+import { ToolIndex } from './selectors.ts';
 
-/** Only `compile` makes one. Immutable, but for a bounded cache of compiled expressions that no caller can see. */
+/** A rule ready to be judged. */
+export interface CompiledRule {
+  readonly rule: Rule;
+  readonly source?: Source;
+  readonly roles?: ReadonlySet<string>;
+  readonly tenants?: ReadonlySet<string>;
+  readonly principals?: ReadonlySet<string>;
+  readonly bind: readonly Condition[];
+  readonly when?: Condition;
+  readonly per?: Condition;
+  readonly narrow?: { readonly names: readonly string[]; readonly schemas: ReadonlyMap<ToolName, ArgumentSchema> };
+}
+
+/** Everything about one tool in the hands of one agent. Rules are sorted by id; allows that reserve nothing come first. */
+export interface Entry {
+  readonly tool: Tool;
+  readonly denies: readonly CompiledRule[];
+  readonly requires: readonly CompiledRule[];
+  readonly allows: readonly CompiledRule[];
+  /** What conditions see as `tool` and `agent`. */
+  readonly toolFacts: Readonly<Record<string, unknown>>;
+  readonly agentFacts: Readonly<Record<string, unknown>>;
+}
+
+interface Inside {
+  readonly entries: ReadonlyMap<AgentName, ReadonlyMap<ToolName, Entry>>;
+  readonly schemas: ReadonlyMap<ToolName, ArgumentSchema>;
+  readonly environment: Readonly<Record<string, unknown>>;
+  readonly programs: Programs;
+}
+
+let make: (parts: Parts, inside: Inside) => CompiledPolicy;
+let reveal: (policy: CompiledPolicy) => Inside;
+
+/** Only `compile` makes one. Immutable, but for a bounded cache of compiled conditions that no caller can see. */
 export class CompiledPolicy {
   readonly parts: Parts;
+  /** What the rules use of the language, sorted. */
   readonly features: readonly string[];
   readonly ruleCount: number;
+  readonly #inside: Inside;
+  readonly #agents: ReadonlyMap<AgentName, Agent>;
+  readonly #tools: ReadonlyMap<ToolName, Tool>;
 
-  private constructor(parts: Parts) {
+  private constructor(parts: Parts, inside: Inside) {
     this.parts = parts;
-    this.features = [];
-    this.ruleCount = 0;
+    this.features = featuresOf(parts.rules, parts.environment);
+    this.ruleCount = parts.rules.length;
+    this.#inside = inside;
+    this.#agents = new Map(parts.agents.map((agent) => [agent.name, agent]));
+    this.#tools = new Map(parts.tools.map((tool) => [tool.name, tool]));
   }
 
-  agent(_name: AgentName): Agent | undefined {
-    throw new Bug('to come');
+  static {
+    make = (parts, inside) => new CompiledPolicy(parts, inside);
+    reveal = (policy) => policy.#inside;
   }
 
-  tool(_name: ToolName): Tool | undefined {
-    throw new Bug('to come');
+  agent(name: AgentName): Agent | undefined {
+    return this.#agents.get(name);
+  }
+
+  tool(name: ToolName): Tool | undefined {
+    return this.#tools.get(name);
   }
 
   /** The compiled schema that the validation gate reads a call's arguments with. */
-  argumentSchema(_name: ToolName): ArgumentSchema | undefined {
-    throw new Bug('to come');
+  argumentSchema(name: ToolName): ArgumentSchema | undefined {
+    return this.#inside.schemas.get(name);
   }
 }
 
+/** What a policy says of one tool in the hands of one agent; `undefined` where no rule is about it. */
+export function entryOf(policy: CompiledPolicy, agent: AgentName, tool: ToolName): Entry | undefined {
+  return reveal(policy).entries.get(agent)?.get(tool);
+}
+
+/** All entries of an agent. */
+export function entriesOf(policy: CompiledPolicy, agent: AgentName): Iterable<Entry> {
+  return reveal(policy).entries.get(agent)?.values() ?? [];
+}
+
+export function programsOf(policy: CompiledPolicy): Programs {
+  return reveal(policy).programs;
+}
+
+export function environmentOf(policy: CompiledPolicy): Readonly<Record<string, unknown>> {
+  return reveal(policy).environment;
+}
+
 /** Every problem at once. What compiles decides every call in bounded time. */
-export function compile(_parts: Parts): Result<CompiledPolicy, readonly Problem[]> {
-  throw new Bug('to come');
+export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]> {
+  const problems = new Problems();
+  const { agents, tools, issuers, environment, rules } = parts;
+  const plan = analyse({ agents, tools, index: new ToolIndex(tools), issuers, environment, rules }, PLACES, problems);
+  if (problems.hasErrors) return fail(problems.sorted());
+  // A rule that analysis dropped without a word would be a denial that nobody enforces.
+  invariant(plan.rules.length === rules.length && plan.schemas.size === tools.length, 'analysis dropped a rule or a tool in silence');
+  const programs = new Programs(LIMITS.programsMax);
+  return ok(
+    make(parts, {
+      entries: indexRules(plan, parts, programs),
+      schemas: plan.schemas,
+      environment: environmentFacts(environment),
+      programs,
+    }),
+  );
+}
+
+const PLACES: Places = {
+  rule: (index, ...steps) => ({ path: pathOf(`policy.rules[${index}]`, steps) }),
+  expression: (index, steps) => ({ path: pathOf(`policy.rules[${index}]`, steps) }),
+  tool: (index, path) => ({ path: `catalog.tools[${index}].${path}` }),
+};
+
+function pathOf(start: string, steps: readonly Step[]): string {
+  return steps.reduce<string>((path, step) => (typeof step === 'number' ? `${path}[${step}]` : childPath(path, step)), start);
+}
+
+function environmentFacts(environment: EnvironmentValues): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(environment).map(([name, { value }]) => [name, value]));
+}
+
+interface Draft {
+  readonly tool: Tool;
+  readonly agent: Agent;
+  readonly denies: CompiledRule[];
+  readonly requires: CompiledRule[];
+  readonly allows: CompiledRule[];
+}
+
+function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<AgentName, ReadonlyMap<ToolName, Entry>> {
+  const drafts = new Map<AgentName, Map<ToolName, Draft>>();
+  for (const found of plan.rules.toSorted((a, b) => compareText(a.rule.id, b.rule.id))) {
+    const compiled = compileRule(found, parts.sources, programs);
+    const ofAgent = drafts.get(found.agent.name) ?? new Map<ToolName, Draft>();
+    drafts.set(found.agent.name, ofAgent);
+    for (const tool of found.tools) {
+      const draft = ofAgent.get(tool.name) ?? { tool, agent: found.agent, denies: [], requires: [], allows: [] };
+      ofAgent.set(tool.name, draft);
+      const rulesOf = { allow: draft.allows, deny: draft.denies, require: draft.requires };
+      rulesOf[found.rule.verb].push(compiled);
+    }
+  }
+  return new Map([...drafts].map(([name, ofAgent]) => [name, new Map([...ofAgent].map(([tool, draft]) => [tool, entryFrom(draft)]))]));
+}
+
+function entryFrom({ tool, agent, denies, requires, allows }: Draft): Entry {
+  return {
+    tool,
+    denies,
+    requires,
+    // A rule that spends nothing is preferred: what was granted once must not be used up by a call that needs no grant.
+    allows: [...allows.filter(({ rule }) => rule.once === undefined), ...allows.filter(({ rule }) => rule.once !== undefined)],
+    toolFacts: { name: tool.name, server: serverOf(tool.name), effect: tool.effect, classes: tool.classes },
+    agentFacts: { name: agent.name, owner: agent.owner },
+  };
+}
+
+function compileRule({ rule, narrow }: RulePlan, sources: Parts['sources'], programs: Programs): CompiledRule {
+  const { roles, tenants, principals } = rule.for ?? {};
+  const source = Object.hasOwn(sources, rule.id) ? sources[rule.id] : undefined;
+  const per = rule.once?.per;
+  return {
+    rule,
+    ...(source === undefined ? {} : { source }),
+    ...(roles === undefined ? {} : { roles: new Set(roles) }),
+    ...(tenants === undefined ? {} : { tenants: new Set(tenants) }),
+    ...(principals === undefined ? {} : { principals: new Set(principals) }),
+    bind: (rule.bind ?? []).map((text) => programs.condition(text)),
+    ...(rule.when === undefined ? {} : { when: programs.condition(rule.when) }),
+    ...(per === undefined ? {} : { per: programs.condition(per) }),
+    ...(narrow === undefined ? {} : { narrow: { names: Object.keys(rule.arguments ?? {}), schemas: narrow } }),
+  };
 }

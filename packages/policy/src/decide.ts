@@ -1,33 +1,26 @@
-/** The decision. Pure, total, and deny unless an allow rule is fully met and no deny rule matches or errs. */
+/**
+ * The decision. Pure, total, and deny unless an allow rule is fully met and no deny rule matches or errs. What it costs
+ * depends on the rules about this one tool, not on how many there are. Spec: policy-v1 section 6.
+ */
 
 import type { AgentName, DenialCode, Instant, Principal, RuleId, Tool } from '@sallyport/model';
-import { Bug } from '@sallyport/model';
+import { canonicalValue } from '@sallyport/strict';
 import type { TypedArguments } from '@sallyport/strict';
-import type { CompiledPolicy } from './compile.ts';
+import { entryOf } from './compile.ts';
+import type { CompiledPolicy, CompiledRule } from './compile.ts';
+import { Call, REQUIREMENTS, isFor, isKey, unless, unmet, unmetOf } from './requirements.ts';
+import type { Unmet } from './requirements.ts';
 import type { Source } from './rule.ts';
 import type { SessionFacts } from './session.ts';
 
 export interface PolicyInput {
   readonly principal: Principal;
   readonly agent: AgentName;
+  /** Its name alone counts: effect and classes are read from the policy's own catalog. */
   readonly tool: Tool;
   readonly args: TypedArguments;
   readonly session: SessionFacts;
   readonly now: Instant;
-}
-
-/** Rows of the requirement table, in its order (policy-v1 section 6). */
-export type Requirement = 'for' | 'scopes' | 'bind' | 'arguments' | 'after' | 'when' | 'once';
-
-/** One requirement that does not hold. */
-export interface Unmet {
-  readonly requirement: Requirement;
-  readonly code: DenialCode;
-  readonly ruleId: RuleId;
-  /** What was wanted and what was found; for the record and the log, never for the caller. */
-  readonly detail: string;
-  /** The expression, scope, tool or argument at fault. */
-  readonly subject: string;
 }
 
 /** What the reservation gate must hold before the call may go on. */
@@ -54,15 +47,137 @@ export type PolicyDecision =
       readonly code: DenialCode;
       /** `default-deny` when nothing matched. */
       readonly ruleId: RuleId;
+      /** For the record and the log, never for the caller. */
       readonly detail: string;
-      /** Argument names at fault, for `parameter_not_allowed` and `resource_binding_mismatch`. */
+      /** Paths of the arguments at fault; public. */
       readonly fields?: readonly string[];
       readonly source?: Source;
-      /** Every unmet requirement of the rule that answers, in table order. */
+      /** Every unmet requirement that answers, in table order. */
       readonly unmet: readonly Unmet[];
     };
 
+/** What a record names when no rule matched. */
+export const DEFAULT_DENY: RuleId = 'default-deny' as RuleId;
+
 /** Same input, same decision: no clock, no randomness, no state that a caller could see. */
-export function decide(_policy: CompiledPolicy, _input: PolicyInput): PolicyDecision {
-  throw new Bug('to come');
+export function decide(policy: CompiledPolicy, input: PolicyInput): PolicyDecision {
+  const entry = entryOf(policy, input.agent, input.tool.name);
+  if (entry === undefined) return defaultDeny(`no rule of agent ${input.agent} is about ${input.tool.name}`);
+  const call = new Call(policy, input, entry);
+  return denial(call) ?? grant(call);
+}
+
+/** The first deny rule, by id, that matches or that cannot be evaluated. */
+function denial(call: Call): PolicyDecision | undefined {
+  for (const compiled of call.entry.denies) {
+    if (!isFor(compiled, call.input.principal)) continue;
+    const value = compiled.when === undefined ? true : call.value(compiled.when);
+    if (value === false) continue;
+    // Anything but `false` denies: a condition that errs must not let through what it was written to stop.
+    const why =
+      compiled.when === undefined
+        ? 'the rule denies this tool'
+        : value === true
+          ? `\`${compiled.when.text}\` holds`
+          : unless(call, compiled.when);
+    return {
+      decision: 'deny',
+      code: 'no_matching_policy',
+      ruleId: compiled.rule.id,
+      detail: `denied by rule ${compiled.rule.id}: ${why ?? ''}`,
+      ...(compiled.source === undefined ? {} : { source: compiled.source }),
+      unmet: [],
+    };
+  }
+  return undefined;
+}
+
+function grant(call: Call): PolicyDecision {
+  const { allows } = call.entry;
+  const demands = demandsOn(call);
+  let nearest: { compiled: CompiledRule; list: readonly Unmet[] } | undefined;
+  for (const compiled of allows) {
+    if (!isFor(compiled, call.input.principal)) continue;
+    const list = unmetOf(call, compiled) ?? [];
+    if (list.length === 0 && demands.unmet.length === 0) return allow(call, compiled, demands.rules);
+    const isNearer =
+      nearest === undefined ||
+      list.length < nearest.list.length ||
+      (list.length === nearest.list.length && compiled.rule.id < nearest.compiled.rule.id);
+    if (isNearer) nearest = { compiled, list };
+  }
+  if (nearest === undefined) return defaultDeny(`no allow rule about ${call.entry.tool.name} is for principal ${call.input.principal.id}`);
+  return refuse([...nearest.list, ...demands.unmet], [nearest.compiled, ...demands.rules]);
+}
+
+interface Demands {
+  /** Require rules that apply to the call. */
+  readonly rules: readonly CompiledRule[];
+  readonly unmet: readonly Unmet[];
+}
+
+const NO_DEMANDS: Demands = { rules: [], unmet: [] };
+
+/** What require rules add, whichever allow rule grants. One whose `when` cannot be evaluated applies and is not met. */
+function demandsOn(call: Call): Demands {
+  if (call.entry.requires.length === 0) return NO_DEMANDS;
+  const rules: CompiledRule[] = [];
+  const list: Unmet[] = [];
+  for (const compiled of call.entry.requires) {
+    if (!isFor(compiled, call.input.principal)) continue;
+    const guard = compiled.when === undefined ? true : call.value(compiled.when);
+    if (guard === false) continue;
+    rules.push(compiled);
+    if (guard !== true && compiled.when !== undefined) {
+      list.push(unmet('when', compiled, { subject: compiled.when.text, detail: unless(call, compiled.when) ?? '' }));
+    } else {
+      list.push(...(unmetOf(call, compiled) ?? []));
+    }
+  }
+  return { rules, unmet: list };
+}
+
+function allow(call: Call, compiled: CompiledRule, requires: readonly CompiledRule[]): PolicyDecision {
+  return {
+    decision: 'allow',
+    ruleId: compiled.rule.id,
+    reservations: [compiled, ...requires].flatMap((rule) => reservationOf(call, rule) ?? []),
+    ...(compiled.source === undefined ? {} : { source: compiled.source }),
+  };
+}
+
+function reservationOf(call: Call, { rule, per }: CompiledRule): ReservationSpec | undefined {
+  if (rule.once === undefined) return undefined;
+  const value = per === undefined ? undefined : call.value(per);
+  const { withinMs } = rule.once;
+  return {
+    kind: 'once',
+    ruleId: rule.id,
+    // Rule ids hold no colon, so the value cannot be mistaken for a part of one.
+    key: isKey(value) ? `once:${rule.id}:${canonicalValue(value)}` : `once:${rule.id}`,
+    ...(withinMs === undefined ? { scope: 'session' } : { scope: 'agent', windowMs: withinMs }),
+    max: 1,
+  };
+}
+
+/** The answer of the nearest allow rule and the require rules: the first of their unmet requirements in table order. */
+function refuse(list: readonly Unmet[], rules: readonly CompiledRule[]): PolicyDecision {
+  const sorted = list.toSorted((a, b) => REQUIREMENTS[a.requirement].row - REQUIREMENTS[b.requirement].row);
+  const [first] = sorted;
+  if (first === undefined) return defaultDeny('no requirement is unmet, and yet nothing was granted');
+  const source = rules.find(({ rule }) => rule.id === first.ruleId)?.source;
+  const fields = [...new Set(sorted.filter(({ code }) => code === first.code).flatMap((one) => one.fields ?? []))];
+  return {
+    decision: 'deny',
+    code: first.code,
+    ruleId: first.ruleId,
+    detail: sorted.map(({ requirement, ruleId, detail }) => `rule ${ruleId}, ${requirement}: ${detail}`).join('; '),
+    ...(fields.length === 0 ? {} : { fields }),
+    ...(source === undefined ? {} : { source }),
+    unmet: sorted,
+  };
+}
+
+function defaultDeny(detail: string): PolicyDecision {
+  return { decision: 'deny', code: 'no_matching_policy', ruleId: DEFAULT_DENY, detail, unmet: [] };
 }

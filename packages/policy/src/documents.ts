@@ -1,19 +1,47 @@
-/** Reads an author's YAML documents into a PolicySource, or says everything that is wrong with them. */
+/**
+ * Reads an author's files into a PolicySource, or says everything that is wrong with them at once: syntax, names,
+ * references, types of conditions, rules that can never match. Reads no disk: the CLI hands in every YAML document and
+ * every JSON key set of the directory. Spec: policy-v1 sections 2 to 4.
+ */
 
-import type { Agent, Issuer, Problem, Result, Tool, ToolServer } from '@sallyport/model';
-import { Bug } from '@sallyport/model';
+import { utf8 } from '@sallyport/crypto';
+import { fail, ok } from '@sallyport/model';
+import type { Agent, Issuer, Problem, Result, Tool } from '@sallyport/model';
+import { judge } from '@sallyport/strict';
+import { analyse } from './analyse.ts';
+import type { Places } from './analyse.ts';
+import { checkNames } from './check-names.ts';
+import { nodeAt, placeAt, placeOfPath } from './declared.ts';
+import type { Declared, Located } from './declared.ts';
+import { environmentValues } from './environment.ts';
+import { agentName } from './forms.ts';
+import { server, tool } from './grammar-catalog.ts';
+import type { DeclaredServer } from './grammar-catalog.ts';
+import { agent, issuer } from './grammar-identity.ts';
+import type { FindKeys } from './grammar-identity.ts';
+import { ruleOf } from './grammar-rule.ts';
+import { testOf } from './grammar-test.ts';
+import { LIMITS } from './limits.ts';
+import { Problems, compareText, nodeOfJson } from './node.ts';
+import type { MapNode, Node } from './node.ts';
+import { fields, list, oneOf, text } from './read.ts';
+import type { Reader } from './read.ts';
 import type { EnvironmentValues, Rule, Source, TestSuite } from './rule.ts';
+import { ToolIndex } from './selectors.ts';
+import { warn } from './warnings.ts';
+import { readYaml } from './yaml.ts';
 
 /** One file of an author's directory; `path` is as the author knows it and appears in problems and explanations. */
 export interface PolicyFile {
+  /** Ends in `.json` for a key set that `keys_file` names, relative to the naming document; anything else is YAML. */
   readonly path: string;
   readonly text: string;
 }
 
-/** Everything the documents say, references resolved and checked, `${env.x}` not yet substituted. */
+/** Everything the documents say, checked, in an order that does not depend on files; `${env.x}` stands as written. */
 export interface PolicySource {
   readonly agents: readonly Agent[];
-  readonly servers: readonly (ToolServer & { readonly network: 'public' | 'private' | 'loopback' })[];
+  readonly servers: readonly DeclaredServer[];
   readonly tools: readonly Tool[];
   readonly issuers: readonly Issuer[];
   readonly environment: EnvironmentValues;
@@ -26,6 +54,172 @@ export interface PolicySource {
 }
 
 /** All problems at once, each with file, line, column, path and, where one is known, a remedy. */
-export function parseDocuments(_files: readonly PolicyFile[]): Result<PolicySource, readonly Problem[]> {
-  throw new Bug('to come');
+export function parseDocuments(files: readonly PolicyFile[]): Result<PolicySource, readonly Problem[]> {
+  const problems = new Problems();
+  const declared = declare(files, problems);
+  checkNames(declared, problems);
+  const world = {
+    agents: declared.agents.map(({ value }) => value),
+    tools: declared.tools.map(({ value }) => value),
+    index: new ToolIndex(declared.tools.map(({ value }) => value)),
+    issuers: declared.issuers.map(({ value }) => value),
+    environment: declared.environment,
+    rules: declared.rules.map(({ value }) => value),
+  };
+  const plan = analyse(world, placesOf(declared), problems);
+  warn(declared, plan, problems);
+  return problems.hasErrors ? fail(problems.sorted()) : ok(sourceOf(declared, problems.warnings()));
+}
+
+const KINDS = ['Agent', 'ToolServer', 'Tool', 'Issuer', 'Environment', 'Policy', 'Test'] as const;
+type Kind = (typeof KINDS)[number];
+
+interface Found {
+  readonly kind: Kind;
+  /** Without `apiVersion` and `kind`. */
+  readonly body: MapNode;
+}
+
+function declare(files: readonly PolicyFile[], problems: Problems): Declared {
+  if (files.length > LIMITS.filesMax) problems.add({ path: '' }, `there are ${files.length} files, more than ${LIMITS.filesMax}`);
+  const sorted = files.toSorted((a, b) => compareText(a.path, b.path)).slice(0, LIMITS.filesMax);
+  const found = sorted.filter((file) => !file.path.endsWith('.json')).flatMap((file) => documentsOf(file, problems));
+  const all = <T>(kind: Kind, reader: Reader<T>): readonly Located<T>[] =>
+    found.filter((document) => document.kind === kind).flatMap(({ body }) => locate(body, reader(body, problems)));
+  const agents = all('Agent', agent);
+  const [only] = agents;
+  return {
+    agents,
+    servers: all('ToolServer', server),
+    tools: all('Tool', tool),
+    issuers: all('Issuer', issuer(keySets(sorted, problems))),
+    environment: environmentOf(found, problems),
+    rules: found.filter(({ kind }) => kind === 'Policy').flatMap(({ body }) => rulesOf(body, problems)),
+    tests: all('Test', testOf(agents.length === 1 ? only?.value.name : undefined)),
+  };
+}
+
+function locate<T>(node: Node, value: T | undefined): readonly Located<T>[] {
+  return value === undefined ? [] : [{ value, node }];
+}
+
+function documentsOf(file: PolicyFile, problems: Problems): readonly Found[] {
+  return readYaml(file.path, file.text, problems).flatMap(({ root }, index) => {
+    if (root.kind !== 'map') return problems.add(root.place, 'a document must be a map', { remedy: 'kind: Policy' }) ?? [];
+    const version = root.entries.get('apiVersion');
+    if (index === 0 && version === undefined)
+      problems.add(root.place, 'the file lacks `apiVersion`', { remedy: 'begin it with apiVersion: sallyport.dev/v1' });
+    if (index > 0 && version !== undefined)
+      problems.add(version.key, '`apiVersion` stands in the first document alone', { remedy: 'leave it out' });
+    if (version !== undefined) oneOf('apiVersion', ['sallyport.dev/v1'])(version.value, problems);
+    const named = root.entries.get('kind');
+    const kind =
+      named === undefined
+        ? problems.add(root.place, 'the document lacks `kind`', { remedy: `one of ${KINDS.join(', ')}` })
+        : oneOf('kind', KINDS)(named.value, problems);
+    const entries = new Map([...root.entries].filter(([key]) => key !== 'apiVersion' && key !== 'kind'));
+    return kind === undefined ? [] : [{ kind, body: { ...root, entries } }];
+  });
+}
+
+function rulesOf(body: MapNode, problems: Problems): readonly Located<Rule>[] {
+  const declared = fields(body, problems, 'a Policy', ['agent!', 'rules!']);
+  const name = declared?.get('agent', agentName);
+  if (declared === undefined || name === undefined) return [];
+  const reader = ruleOf(name);
+  // `list` cannot keep the nodes: each rule is read where it stands.
+  const rules = declared.get(
+    'rules',
+    list('`rules`', (node, inner) => locate(node, reader(node, inner))[0], { min: 1, max: LIMITS.rulesMax }),
+  );
+  return rules ?? [];
+}
+
+function environmentOf(found: readonly Found[], problems: Problems): EnvironmentValues {
+  const [first, ...others] = found.filter(({ kind }) => kind === 'Environment');
+  for (const { body } of others)
+    problems.add(body.place, 'there is another Environment', { remedy: 'build with the file of one environment at a time' });
+  if (first === undefined) return {};
+  const declared = fields(first.body, problems, 'an Environment', ['name', 'values!']);
+  declared?.get('name', text('a name'));
+  return declared?.get('values', environmentValues) ?? {};
+}
+
+/** Key sets among the files: `{"keys": […]}` as an identity provider publishes it. */
+function keySets(files: readonly PolicyFile[], problems: Problems): FindKeys {
+  const byPath = new Map(files.map((file) => [file.path, file.text]));
+  return (name, node) => {
+    const path = resolvePath(node.place.file ?? '', name);
+    const source = byPath.get(path);
+    if (source === undefined)
+      return problems.add(node.place, `no file \`${path}\` among the documents`, { remedy: 'a key set is a .json file beside them' });
+    const judged = judge(utf8(source), { limits: { bytesMax: LIMITS.fileCharsMax, depthMax: LIMITS.nestingMax } });
+    if (!judged.ok) {
+      for (const problem of judged.error) problems.add({ path: problem.path, file: path }, problem.message);
+      return undefined;
+    }
+    const set = withFile(nodeOfJson(judged.value.tree, ''), path);
+    return fields(set, problems, 'a key set', ['keys!'])?.node('keys');
+  };
+}
+
+function withFile(node: Node, file: string): Node {
+  const place = { ...node.place, file };
+  if (node.kind === 'scalar') return { ...node, place };
+  if (node.kind === 'list') return { ...node, place, items: node.items.map((item) => withFile(item, file)) };
+  return {
+    ...node,
+    place,
+    entries: new Map([...node.entries].map(([key, entry]) => [key, { key: { ...entry.key, file }, value: withFile(entry.value, file) }])),
+  };
+}
+
+/** `keys.json` or `../keys.json` beside `policy/idp.yaml`. */
+function resolvePath(from: string, name: string): string {
+  const root = name.startsWith('/') || from.startsWith('/') ? '/' : '';
+  const segments: string[] = [];
+  for (const segment of [...(name.startsWith('/') ? [] : from.split('/').slice(0, -1)), ...name.split('/')]) {
+    if (segment === '..' && segments.length > 0 && segments.at(-1) !== '..') segments.pop();
+    else if (segment !== '.' && segment !== '') segments.push(segment);
+  }
+  return root + segments.join('/');
+}
+
+function placesOf(declared: Declared): Places {
+  return {
+    rule: (index, ...steps) => ruleNode(declared, index, (node) => placeAt(node, ...steps)),
+    expression: (index, steps, offset) =>
+      ruleNode(declared, index, (node) => {
+        const scalar = nodeAt(node, ...steps);
+        const isVerbatim = scalar.kind === 'scalar' && scalar.isVerbatim && scalar.place.column !== undefined;
+        return isVerbatim ? { ...scalar.place, column: (scalar.place.column ?? 1) + offset } : scalar.place;
+      }),
+    tool: (index, path) => {
+      const node = declared.tools[index]?.node;
+      return node === undefined ? { path } : placeOfPath(node, path);
+    },
+  };
+}
+
+function ruleNode<T>(declared: Declared, index: number, read: (node: Node) => T): T | { path: string } {
+  const node = declared.rules[index]?.node;
+  return node === undefined ? { path: `rules[${index}]` } : read(node);
+}
+
+function sourceOf(declared: Declared, warnings: readonly Problem[]): PolicySource {
+  const sorted = <T>(items: readonly Located<T>[], nameOf: (item: T) => string): readonly T[] =>
+    items.map(({ value }) => value).toSorted((a, b) => compareText(nameOf(a), nameOf(b)));
+  const sources: Record<string, Source> = {};
+  for (const { value, node } of declared.rules) sources[value.id] = { file: node.place.file ?? '', line: node.place.line ?? 1 };
+  return {
+    agents: sorted(declared.agents, (item) => item.name),
+    servers: sorted(declared.servers, (item) => item.name),
+    tools: sorted(declared.tools, (item) => item.name),
+    issuers: sorted(declared.issuers, (item) => item.issuer),
+    environment: declared.environment,
+    rules: sorted(declared.rules, (item) => item.id),
+    tests: declared.tests.map(({ value }) => value),
+    sources,
+    warnings,
+  };
 }

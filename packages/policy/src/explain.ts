@@ -1,29 +1,134 @@
-/** Why a decision fell as it did, and the smallest change that flips it. For people with the right to see rules. */
+/**
+ * Why a decision fell as it did, and the smallest change that flips it. For people with the right to see rules and
+ * values: nothing here may reach a caller. The decision itself is the one `decide` makes; this only looks at it.
+ */
 
-import { Bug } from '@sallyport/model';
-import type { CompiledPolicy } from './compile.ts';
-import type { PolicyDecision, PolicyInput, Unmet } from './decide.ts';
-import type { Source, Verb } from './rule.ts';
+import { changesFor, changesForDefaultDeny, changesForGrant } from './change.ts';
+import { entryOf } from './compile.ts';
+import type { CompiledPolicy, CompiledRule } from './compile.ts';
+import { decide } from './decide.ts';
+import type { PolicyDecision, PolicyInput } from './decide.ts';
+import { showValue } from './explanation.ts';
+import type { Explanation, RuleExplanation, UnmetExplanation } from './explanation.ts';
+import { readsOf } from './expression.ts';
+import { formatSource } from './grammar-test.ts';
+import type { Condition } from './programs.ts';
+import { Call, unless, unmet, unmetFor, unmetOf } from './requirements.ts';
+import type { Unmet } from './requirements.ts';
 
-export interface Explanation {
-  readonly decision: PolicyDecision;
-  /** Every rule that is about this tool, the one that answers first. */
-  readonly rules: readonly {
-    readonly ruleId: string;
-    readonly verb: Verb;
-    readonly source?: Source;
-    readonly matches: boolean;
-    readonly unmet: readonly (Unmet & { readonly values: Readonly<Record<string, string>> })[];
-  }[];
-  /** What would have to differ for the opposite decision, as sentences; empty where nothing small would do. */
-  readonly change: readonly string[];
+/** Explains the decision on a call. */
+export function explain(policy: CompiledPolicy, input: PolicyInput): Explanation {
+  const decision = decide(policy, input);
+  const entry = entryOf(policy, input.agent, input.tool.name);
+  if (entry === undefined)
+    return { tool: input.tool.name, decision, rules: [], change: [`add an allow rule about ${input.tool.name} to agent ${input.agent}`] };
+  const call = new Call(policy, input, entry);
+  const compiled = [...entry.denies, ...entry.requires, ...entry.allows];
+  const rules = compiled.map((one) => explainRule(call, one)).toSorted((a, b) => rank(a, decision) - rank(b, decision));
+  return { tool: input.tool.name, decision, rules, change: changeOf(call, decision, rules) };
 }
 
-export function explain(_policy: CompiledPolicy, _input: PolicyInput): Explanation {
-  throw new Bug('to come');
+function rank(rule: RuleExplanation, decision: PolicyDecision): number {
+  return rule.ruleId === decision.ruleId ? 0 : 1;
+}
+
+function explainRule(call: Call, compiled: CompiledRule): RuleExplanation {
+  const { rule, source, when } = compiled;
+  const about = { ruleId: rule.id, verb: rule.verb, ...(source === undefined ? {} : { source }) };
+  const notFor = unmetFor(compiled, call.input.principal);
+  const list: Unmet[] = notFor === undefined ? [] : [notFor];
+  if (rule.verb !== 'allow' && when !== undefined) {
+    const value = call.value(when);
+    // For a denial the condition not holding is what keeps it from matching; for a requirement, from applying.
+    if (value === false || (value !== true && rule.verb === 'require'))
+      list.push(unmet('when', compiled, { subject: when.text, detail: unless(call, when) ?? '' }));
+  }
+  if (rule.verb !== 'deny') list.push(...(unmetOf(call, compiled) ?? []));
+  return { ...about, matches: list.length === 0, unmet: list.map((one) => ({ ...one, values: valuesOf(call, compiled, one) })) };
+}
+
+function valuesOf(call: Call, compiled: CompiledRule, one: Unmet): Readonly<Record<string, string>> {
+  const { principal, session, args } = call.input;
+  switch (one.requirement) {
+    case 'for':
+      return { 'principal.id': principal.id, 'principal.tenant': principal.tenant, 'principal.roles': showValue(principal.roles) };
+    case 'scopes':
+      return { 'principal.scopes': showValue(principal.scopes) };
+    case 'after':
+      return { 'session.completed': showValue([...new Set(session.completed)]) };
+    case 'arguments': {
+      const name = /^[^.[]*/.exec(one.subject)?.[0] ?? '';
+      return Object.hasOwn(args, name) ? { [`args.${name}`]: showValue(args[name]) } : {};
+    }
+    case 'bind':
+    case 'when':
+    case 'once': {
+      const condition = [...compiled.bind, compiled.when, compiled.per].find((known) => known?.text === one.subject);
+      return condition === undefined ? {} : readsIn(call, condition);
+    }
+  }
+}
+
+function readsIn(call: Call, condition: Condition): Readonly<Record<string, string>> {
+  const texts = readsOf(call.expression(condition)).map(({ start, end }) => condition.text.slice(start, end));
+  return Object.fromEntries([...new Set(texts)].map((text) => [text, showValue(call.look(text))]));
+}
+
+function changeOf(call: Call, decision: PolicyDecision, rules: readonly RuleExplanation[]): readonly string[] {
+  const inputs = [...call.entry.denies, ...call.entry.requires, ...call.entry.allows];
+  if (decision.decision === 'allow')
+    return changesForGrant(
+      rules.filter(({ verb, matches }) => verb === 'allow' && matches),
+      inputs,
+    );
+  const denying = rules.find(({ ruleId, verb }) => verb === 'deny' && ruleId === decision.ruleId);
+  if (denying !== undefined) {
+    const where = denying.source === undefined ? '' : ` (${formatSource(denying.source)})`;
+    const when = inputs.find(({ rule }) => rule.id === denying.ruleId)?.when?.text;
+    return [
+      when === undefined
+        ? `remove or narrow deny rule ${denying.ruleId}${where}`
+        : `let \`${when}\` be false, or narrow deny rule ${denying.ruleId}${where}`,
+    ];
+  }
+  if (decision.unmet.length === 0) return changesForDefaultDeny(call.entry.tool.name, rules);
+  return decision.unmet.flatMap((one) =>
+    changesFor(
+      call,
+      one,
+      inputs.find(({ rule }) => rule.id === one.ruleId),
+    ),
+  );
 }
 
 /** The explanation as text for a terminal, no trailing newline. */
-export function formatExplanation(_explanation: Explanation): string {
-  throw new Bug('to come');
+export function formatExplanation({ tool, decision, rules, change }: Explanation): string {
+  const [answering] = rules;
+  const isAnswered = answering?.ruleId === decision.ruleId;
+  const where = decision.source === undefined ? '' : ` (${formatSource(decision.source)})`;
+  const head =
+    decision.decision === 'allow'
+      ? `allow ${tool}, by rule ${decision.ruleId}${where}`
+      : `deny ${tool}: ${decision.code}, by ${decision.ruleId}${where}`;
+  const others = isAnswered ? rules.slice(1) : rules;
+  return [
+    head,
+    ...(isAnswered && answering !== undefined ? answering.unmet.flatMap(formatUnmet) : []),
+    ...(change.length === 0
+      ? []
+      : [decision.decision === 'allow' ? 'to deny it:' : 'to allow it:', ...change.map((sentence) => `  ${sentence}`)]),
+    ...(others.length === 0 ? [] : ['other rules about this tool:', ...others.flatMap(formatRule)]),
+  ].join('\n');
+}
+
+function formatRule({ ruleId, verb, source, matches, unmet: list }: RuleExplanation): readonly string[] {
+  const where = source === undefined ? '' : ` (${formatSource(source)})`;
+  return [
+    `  ${verb} ${ruleId}${where}: ${matches ? 'matches' : 'does not match'}`,
+    ...list.flatMap(formatUnmet).map((line) => `  ${line}`),
+  ];
+}
+
+function formatUnmet({ requirement, detail, values }: UnmetExplanation): readonly string[] {
+  return [`  ${requirement}: ${detail}`, ...Object.entries(values).map(([name, value]) => `    ${name} = ${value}`)];
 }

@@ -1,20 +1,44 @@
-/** The language features that this build understands. A bundle that lists another one is refused, not half-read. */
+/** The parts of the language that a policy uses, as names in its bundle: a sidecar that lacks one refuses, not guesses. */
 
-/** `policy-v1` section 9: one name for each part of the language whose absence would change a decision. */
+import type { EnvironmentValues, Rule } from './rule.ts';
+
+/** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
 export const FEATURES: readonly string[] = [
-  'rule.allow',
-  'rule.deny',
-  'rule.require',
-  'rule.for',
-  'rule.scopes',
-  'rule.bind',
-  'rule.arguments',
-  'rule.after',
-  'rule.when',
-  'rule.once',
-  'rule.once.within',
-  'selector.prefix',
-  'selector.class',
   'cel.v1',
   'environment.v1',
+  'for.principals',
+  'for.roles',
+  'for.tenants',
+  'rule.after',
+  'rule.allow',
+  'rule.arguments',
+  'rule.bind',
+  'rule.deny',
+  'rule.once',
+  'rule.once.per',
+  'rule.once.within',
+  'rule.require',
+  'rule.scopes',
+  'rule.when',
+  'selector.attribute',
+  'selector.prefix',
+  'selector.tool',
 ];
+
+/** What these rules use, sorted; a subset of FEATURES by construction. */
+export function featuresOf(rules: readonly Rule[], environment: EnvironmentValues): readonly string[] {
+  const used = new Set<string>();
+  if (Object.keys(environment).length > 0) used.add('environment.v1');
+  for (const rule of rules) {
+    used.add(`rule.${rule.verb}`);
+    for (const key of ['scopes', 'bind', 'arguments', 'after', 'when', 'once'] as const)
+      if (rule[key] !== undefined) used.add(`rule.${key}`);
+    for (const key of ['roles', 'tenants', 'principals'] as const) if (rule.for?.[key] !== undefined) used.add(`for.${key}`);
+    if (rule.once?.per !== undefined) used.add('rule.once.per');
+    if (rule.once?.withinMs !== undefined) used.add('rule.once.within');
+    if (rule.bind !== undefined || rule.when !== undefined || rule.once?.per !== undefined) used.add('cel.v1');
+    for (const selector of rule.tools)
+      used.add('tool' in selector ? (selector.tool.endsWith('*') ? 'selector.prefix' : 'selector.tool') : 'selector.attribute');
+  }
+  return [...used].toSorted();
+}

@@ -1,7 +1,28 @@
-/** Bundle parts as values: strict reading (an unknown field or member of an enumeration is a refusal). */
+/**
+ * Bundle parts: JSON in the grammar of the documents, everything written out. Reading is strict (an unknown field or
+ * word is a refusal) and total: it does not trust that `policy build` wrote the bytes. Spec: policy-v1 section 9.
+ */
 
-import type { Agent, Destination, Issuer, PartName, Problem, Result, Tool, ToolServer } from '@sallyport/model';
-import { Bug } from '@sallyport/model';
+import { utf8 } from '@sallyport/crypto';
+import { PART_NAMES, fail, ok } from '@sallyport/model';
+import type { Agent, Destination, Issuer, Json, PartName, Problem, Result, Tool, ToolServer } from '@sallyport/model';
+import { judge } from '@sallyport/strict';
+import { canonicalJson } from './canonical.ts';
+import { checkNames } from './check-names.ts';
+import { placeAt } from './declared.ts';
+import type { Declared, Located } from './declared.ts';
+import type { PolicySource } from './documents.ts';
+import { encodeEnvironmentValue, environmentValues, parseBaseUrl, substitute } from './environment.ts';
+import { destination, encodeServer, encodeTool, server, tool } from './grammar-catalog.ts';
+import type { DeclaredDestination, DeclaredServer } from './grammar-catalog.ts';
+import { agent, encodeAgent, encodeIssuer, issuer } from './grammar-identity.ts';
+import { encodeRule, rule } from './grammar-rule.ts';
+import { encodeSuite, formatSource, sourceText, suite } from './grammar-test.ts';
+import { LIMITS } from './limits.ts';
+import { Problems, didYouMean, nodeOfJson, quote } from './node.ts';
+import type { Place } from './node.ts';
+import { fields, list, oneOf, record } from './read.ts';
+import type { Fields, Reader } from './read.ts';
 import type { EnvironmentValues, Rule, Source, TestSuite } from './rule.ts';
 
 /** What a bundle says, with `${env.x}` substituted from its own environment part. */
@@ -18,7 +39,161 @@ export interface Parts {
   readonly sources: Readonly<Record<string, Source>>;
 }
 
+const KINDS: Readonly<Record<PartName, string>> = {
+  policy: 'PolicyPart',
+  catalog: 'CatalogPart',
+  environment: 'EnvironmentPart',
+  identity: 'IdentityPart',
+  egress: 'EgressPart',
+  detectors: 'DetectorsPart',
+  tests: 'TestsPart',
+};
+
+/**
+ * Writes a source as parts. Sources of rules stand in the `tests` part, so that a comment or a moved document changes
+ * the digest of that part alone.
+ */
+export function writeParts(source: PolicySource): Record<PartName, Uint8Array> {
+  const { agents, servers, tools, issuers, environment, rules, tests, sources } = source;
+  const bodies: Readonly<Record<PartName, Readonly<Record<string, Json>>>> = {
+    policy: { rules: rules.map(encodeRule) },
+    catalog: { servers: servers.map(encodeServer), tools: tools.map(encodeTool) },
+    environment: { values: mapValues(environment, encodeEnvironmentValue) },
+    identity: { agents: agents.map(encodeAgent), issuers: issuers.map(encodeIssuer) },
+    egress: { destinations: servers.map(({ name, url, network }) => ({ server: name, url, network })) },
+    detectors: { detectors: [] },
+    tests: { tests: tests.map(encodeSuite), sources: mapValues(sources, formatSource) },
+  };
+  const parts: Partial<Record<PartName, Uint8Array>> = {};
+  for (const name of PART_NAMES) {
+    parts[name] = utf8(canonicalJson({ api_version: 'sallyport.dev/v1', kind: KINDS[name], ...bodies[name] }));
+  }
+  return parts as Record<PartName, Uint8Array>;
+}
+
+function mapValues<T>(values: Readonly<Record<string, T>>, encode: (value: T) => Json): Json {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, encode(value)]));
+}
+
 /** Reads all seven parts; every problem at once, its path starting with the part's name. */
-export function readParts(_bytes: Readonly<Record<PartName, Uint8Array>>): Result<Parts, readonly Problem[]> {
-  throw new Bug('to come');
+export function readParts(bytes: Readonly<Record<PartName, Uint8Array>>): Result<Parts, readonly Problem[]> {
+  const problems = new Problems();
+  for (const name of Object.keys(bytes)) {
+    if (!(PART_NAMES as readonly string[]).includes(name))
+      problems.add({ path: name }, `${quote(name)} is not a part`, { remedy: didYouMean(name, PART_NAMES) });
+  }
+  const part = (name: PartName, keys: readonly string[]): Fields | undefined => readPart(name, bytes[name], keys, problems);
+  const policy = part('policy', ['rules!']);
+  const catalog = part('catalog', ['servers!', 'tools!']);
+  const environment = part('environment', ['values!'])?.get('values', environmentValues) ?? {};
+  const identity = part('identity', ['agents!', 'issuers!']);
+  const egress = part('egress', ['destinations!']);
+  part('detectors', ['detectors!'])?.get(
+    'detectors',
+    list('`detectors`', (node, inner) => inner.add(node.place, 'no detector is understood here')),
+  );
+  const testing = part('tests', ['tests!', 'sources!']);
+  const destinations = egress?.get('destinations', located(destination, LIMITS.serversMax)) ?? [];
+  const declared: Declared = {
+    agents: identity?.get('agents', located(agent, LIMITS.agentsMax)) ?? [],
+    servers: joinNetworks(catalog?.get('servers', located(server, LIMITS.serversMax)) ?? [], destinations, problems),
+    tools: catalog?.get('tools', located(tool, LIMITS.toolsMax)) ?? [],
+    issuers: identity?.get('issuers', located(issuer(noFiles(problems)), LIMITS.issuersMax)) ?? [],
+    environment,
+    rules: policy?.get('rules', located(rule, LIMITS.rulesMax)) ?? [],
+    tests: testing?.get('tests', located(suite, LIMITS.testSuitesMax)) ?? [],
+  };
+  const sources = testing?.get('sources', record('`sources`', sourceText, ANY_NAME, LIMITS.rulesMax)) ?? {};
+  checkNames(declared, problems);
+  if (problems.hasErrors) return fail(problems.sorted());
+  const parts = resolve(declared, destinations, problems);
+  return problems.hasErrors ? fail(problems.sorted()) : ok({ ...parts, sources });
+}
+
+const ANY_NAME = { test: () => true, words: '' };
+
+function readPart(name: PartName, bytes: Uint8Array | undefined, keys: readonly string[], problems: Problems): Fields | undefined {
+  if (bytes === undefined) return problems.add({ path: name }, `part ${quote(name)} is missing`);
+  const limits = { bytesMax: LIMITS.partBytesMax, depthMax: LIMITS.nestingMax + 4, membersMax: 4_000_000 };
+  const judged = judge(bytes, { limits });
+  if (!judged.ok) {
+    for (const { path, message } of judged.error) problems.add({ path: path === '' ? name : `${name}.${path}` }, message);
+    return undefined;
+  }
+  const declared = fields(nodeOfJson(judged.value.tree, name), problems, `part ${name}`, ['api_version!', 'kind!', ...keys]);
+  declared?.get('api_version', oneOf('api_version', ['sallyport.dev/v1']));
+  declared?.get('kind', oneOf('kind', [KINDS[name]]));
+  return declared;
+}
+
+function located<T>(reader: Reader<T>, max: number): Reader<readonly Located<T>[]> {
+  return list(
+    'a part’s list',
+    (node, problems) => {
+      const value = reader(node, problems);
+      return value === undefined ? undefined : { value, node };
+    },
+    { max },
+  );
+}
+
+function noFiles(problems: Problems): (file: string, node: { place: Place }) => undefined {
+  return (_file, node) => problems.add(node.place, 'a part holds its keys itself');
+}
+
+/** Servers learn their network from egress; the two must lead to the same places, or one of them lies. */
+function joinNetworks(
+  servers: readonly Located<DeclaredServer>[],
+  destinations: readonly Located<DeclaredDestination>[],
+  problems: Problems,
+): readonly Located<DeclaredServer>[] {
+  const byServer = new Map(destinations.map((found) => [found.value.server, found]));
+  if (byServer.size < destinations.length) problems.add({ path: 'egress.destinations' }, 'a server has two destinations');
+  const joined = servers.map(({ value, node }) => {
+    const found = byServer.get(value.name);
+    byServer.delete(value.name);
+    if (found?.value.url === value.url) return { value: { ...value, network: found.value.network }, node };
+    problems.add(placeAt(node), `tool server ${quote(value.name)} and its destination differ`, { remedy: 'build the parts anew' });
+    return { value, node };
+  });
+  for (const { node } of byServer.values()) problems.add(node.place, 'a destination without a tool server');
+  return joined;
+}
+
+/** Substitutes the environment. Names were checked before, so that what fails here is our own mistake or a lie. */
+function resolve(declared: Declared, destinations: readonly Located<DeclaredDestination>[], problems: Problems): Omit<Parts, 'sources'> {
+  const { environment } = declared;
+  const text = (template: string, place: Place): string => substitute(template, place, environment, problems) ?? '';
+  return {
+    environment,
+    rules: declared.rules.map(({ value, node }) => resolveRule(value, (name) => text(name, node.place))),
+    servers: declared.servers.map(({ value: { name, kind, url }, node }) => ({ name, kind, url: text(url, node.place) })),
+    tools: declared.tools.map(({ value }) => value),
+    agents: declared.agents.map(({ value }) => value),
+    issuers: declared.issuers.map(({ value, node }) => ({
+      ...value,
+      issuer: text(value.issuer, node.place),
+      audience: text(value.audience, node.place),
+    })),
+    destinations: destinations.flatMap(({ value, node }) => {
+      const base = parseBaseUrl(text(value.url, node.place), node.place, problems);
+      return base === undefined
+        ? []
+        : [{ server: value.server, scheme: base.scheme, host: base.host, port: base.port, network: value.network }];
+    }),
+    tests: declared.tests.map(({ value }) => value),
+  };
+}
+
+function resolveRule(value: Rule, text: (template: string) => string): Rule {
+  if (value.for?.tenants === undefined && value.for?.principals === undefined) return value;
+  const { tenants, principals } = value.for;
+  return {
+    ...value,
+    for: {
+      ...value.for,
+      ...(tenants === undefined ? {} : { tenants: tenants.map(text) }),
+      ...(principals === undefined ? {} : { principals: principals.map(text) }),
+    },
+  };
 }

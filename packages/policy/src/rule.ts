@@ -18,9 +18,7 @@ export interface Source {
  * Which tools a rule is about. `tool` is a full name, or a prefix that ends in `*` after the slash (`orders/*`,
  * `orders/get_*`); the members of the other form must all hold.
  */
-export type Selector =
-  | { readonly tool: string }
-  | { readonly server?: ServerName; readonly effect?: Effect; readonly class?: string };
+export type Selector = { readonly tool: string } | { readonly server?: ServerName; readonly effect?: Effect; readonly class?: string };
 
 /** Whom a rule is about: every list that is present must hold the principal's value (any of its values). */
 export interface RuleFor {
@@ -63,26 +61,29 @@ export type EnvironmentValue =
 
 export type EnvironmentValues = Readonly<Record<string, EnvironmentValue>>;
 
-/** Who calls and what has happened so far, as a test gives it. */
+/** Who calls and what has happened so far, as a test gives it. What is left out is empty, or `test` for names. */
 export interface TestGiven {
-  readonly agent: AgentName;
-  readonly principal?: string;
-  readonly tenant?: string;
-  readonly roles?: readonly string[];
-  readonly scopes?: readonly string[];
-  readonly attributes?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
-  readonly session?: { readonly case?: string; readonly completed?: readonly ToolName[] };
+  readonly principal: string;
+  readonly tenant: string;
+  readonly roles: readonly string[];
+  readonly scopes: readonly string[];
+  readonly attributes: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  readonly session: { readonly case?: string; readonly completed: readonly ToolName[] };
 }
 
 export interface TestCase {
   readonly call: ToolName;
-  readonly args: JsonObject;
+  /** The arguments as JSON text, so that every number keeps the author's digits. */
+  readonly argsJson: string;
   readonly expect: 'allow' | DenialCode;
   readonly source: Source;
 }
 
+/** `cases` are judged each by itself; `steps` one after another in one session, where an allowed call completes. */
 export interface TestSuite {
   readonly name?: string;
+  readonly agent: AgentName;
   readonly given: TestGiven;
   readonly cases: readonly TestCase[];
+  readonly steps: readonly TestCase[];
 }

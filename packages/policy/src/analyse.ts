@@ -1,0 +1,273 @@
+/**
+ * Judges rules against agents, tools and types: what each rule is about, whether it can ever match, and whether its
+ * conditions fit every tool it is about. The same for documents (with lines) and for parts (with paths); what it finds
+ * out is what `compile` builds the index from. Spec: policy-v1 sections 4 and 7.
+ */
+
+import type { Agent, Issuer, JsonObject, Tool, ToolName } from '@sallyport/model';
+import { compileSchema } from '@sallyport/strict';
+import type { ArgumentSchema } from '@sallyport/strict';
+import { canonicalJson } from './canonical.ts';
+import { parseExpression } from './cel.ts';
+import { checkExpression } from './check-expression.ts';
+import type { CheckOptions, Checked } from './check-expression.ts';
+import { contradictionOf } from './contradiction.ts';
+import type { Step } from './declared.ts';
+import { argumentNamesOf } from './expression.ts';
+import type { Expression, ExpressionProblem } from './expression.ts';
+import { LIMITS } from './limits.ts';
+import { narrowedSchema } from './narrow.ts';
+import type { Place, Problems } from './node.ts';
+import { quote } from './node.ts';
+import { checkReach } from './reach.ts';
+import type { EnvironmentValues, Rule } from './rule.ts';
+import type { ToolIndex } from './selectors.ts';
+import { argumentsType, sharedScope } from './types.ts';
+import type { Scope } from './types.ts';
+
+export interface World {
+  readonly agents: readonly Agent[];
+  readonly tools: readonly Tool[];
+  readonly index: ToolIndex;
+  readonly issuers: readonly Issuer[];
+  readonly environment: EnvironmentValues;
+  readonly rules: readonly Rule[];
+}
+
+/** Where things stand, in an author's file or in a part. */
+export interface Places {
+  rule(index: number, ...steps: readonly Step[]): Place;
+  /** The place of a character of a condition. */
+  expression(index: number, steps: readonly Step[], offset: number): Place;
+  tool(index: number, path: string): Place;
+}
+
+/** A rule with what was found out about it. */
+export interface RulePlan {
+  readonly rule: Rule;
+  readonly agent: Agent;
+  /** The tools that the rule is about, by name. */
+  readonly tools: readonly Tool[];
+  /** The narrower schemas, by tool, where the rule has any. */
+  readonly narrow?: ReadonlyMap<ToolName, ArgumentSchema>;
+}
+
+export interface Plan {
+  readonly schemas: ReadonlyMap<ToolName, ArgumentSchema>;
+  readonly rules: readonly RulePlan[];
+}
+
+/** Everything that is wrong goes to `problems`; the plan is whole only if nothing was. */
+export function analyse(world: World, places: Places, problems: Problems): Plan {
+  const schemas = new Map<ToolName, ArgumentSchema>();
+  for (const [index, tool] of world.tools.entries()) {
+    const compiled = compileSchema(tool.arguments, 'arguments');
+    if (compiled.ok) schemas.set(tool.name, compiled.value);
+    else for (const problem of compiled.error) problems.add(places.tool(index, problem.path), problem.message, { remedy: problem.remedy });
+  }
+  const analysis = new Analysis(world, places, problems, schemas);
+  const rules = world.rules.flatMap((rule, index) => analysis.rule(rule, index) ?? []);
+  checkReach(rules, (plan, ...steps) => places.rule(world.rules.indexOf(plan.rule), ...steps), problems);
+  return { schemas, rules };
+}
+
+/** Where a condition of a rule stands, and how it is judged. */
+interface Condition {
+  readonly steps: readonly Step[];
+  readonly text: string;
+  readonly options: CheckOptions;
+}
+
+class Analysis {
+  readonly #world: World;
+  readonly #places: Places;
+  readonly #problems: Problems;
+  readonly #schemas: ReadonlyMap<ToolName, ArgumentSchema>;
+  readonly #shared: Scope;
+  readonly #agents: ReadonlyMap<string, Agent>;
+  /** These three are written by their own method alone, and only save work: equal texts are judged once. */
+  readonly #expressions = new Map<string, ReturnType<typeof parseExpression>>();
+  readonly #checked = new Map<string, Checked>();
+  readonly #narrowed = new Map<string, ArgumentSchema>();
+  /** Written by `rule` alone. */
+  #pairs = 0;
+
+  constructor(world: World, places: Places, problems: Problems, schemas: ReadonlyMap<ToolName, ArgumentSchema>) {
+    this.#world = world;
+    this.#places = places;
+    this.#problems = problems;
+    this.#schemas = schemas;
+    this.#shared = sharedScope(world.issuers, world.environment);
+    this.#agents = new Map(world.agents.map((agent) => [agent.name, agent]));
+  }
+
+  rule(rule: Rule, index: number): RulePlan | undefined {
+    const agent = this.#agents.get(rule.agent);
+    if (agent === undefined) return undefined;
+    const tools = this.#world.index.selectAll(agent, rule.tools);
+    this.#emptySelectors(rule, index, agent);
+    this.#pairs += tools.length;
+    if (this.#pairs > LIMITS.rulePairsMax) {
+      if (this.#pairs - tools.length <= LIMITS.rulePairsMax) {
+        this.#problems.add(this.#places.rule(index), `rules and their tools make more than ${LIMITS.rulePairsMax} pairs`, {
+          remedy: 'name tools instead of classes, or divide the bundle',
+        });
+      }
+      return undefined;
+    }
+    this.#require(rule, index);
+    this.#anonymous(rule, index, tools);
+    this.#conditions(rule, index, tools);
+    const narrow = rule.arguments === undefined ? undefined : this.#narrow(rule, index, tools);
+    return { rule, agent, tools, ...(narrow === undefined ? {} : { narrow }) };
+  }
+
+  /** A selector that is about nothing is a mistake now and a surprise later. */
+  #emptySelectors(rule: Rule, index: number, agent: Agent): void {
+    for (const [at, selector] of rule.tools.entries()) {
+      const isExact = 'tool' in selector && !selector.tool.endsWith('*');
+      if (isExact || this.#world.index.select(agent, selector).length > 0) continue;
+      const shown =
+        'tool' in selector
+          ? selector.tool
+          : Object.entries(selector)
+              .map(([key, value]) => `${key}: ${String(value)}`)
+              .join(', ');
+      this.#problems.add(
+        this.#places.rule(index, rule.verb, at),
+        `${quote(shown)} selects no tool that agent ${quote(agent.name)} uses, so it can never match`,
+        {
+          remedy: 'mend the selector, or add the server to the agent’s `uses`',
+        },
+      );
+    }
+  }
+
+  #require(rule: Rule, index: number): void {
+    if (rule.verb !== 'require') return;
+    const adds = [rule.scopes, rule.bind, rule.arguments, rule.after, rule.once].some((part) => part !== undefined);
+    if (!adds)
+      this.#problems.add(this.#places.rule(index), 'the rule requires nothing', {
+        remedy: '`when` says for which calls; add `scopes`, `bind`, `arguments`, `after` or `once`',
+      });
+  }
+
+  /** What anyone may do without proving who they are must do no harm. */
+  #anonymous(rule: Rule, index: number, tools: readonly Tool[]): void {
+    if (rule.verb !== 'allow' || rule.for?.principals?.includes('anonymous') !== true) return;
+    const harmful = tools.find(
+      (tool) => tool.effect !== 'read' || tool.classes.some((name) => name === 'money' || name === 'pii' || name === 'export'),
+    );
+    if (harmful === undefined) return;
+    this.#problems.add(this.#places.rule(index, 'for', 'principals'), `${quote(harmful.name)} cannot be allowed to \`anonymous\``, {
+      remedy: 'only tools of effect read, free of money, pii and export',
+    });
+  }
+
+  #conditions(rule: Rule, index: number, tools: readonly Tool[]): void {
+    const isGuard = rule.verb !== 'allow';
+    const conditions: Condition[] = (rule.bind ?? []).map((text, at) => ({
+      steps: ['bind', at],
+      text,
+      options: { wants: 'bool', guardsAbsence: false },
+    }));
+    if (rule.when !== undefined) conditions.push({ steps: ['when'], text: rule.when, options: { wants: 'bool', guardsAbsence: isGuard } });
+    const parsed = conditions.flatMap((condition) => this.#judge(condition, index, tools) ?? []);
+    if (parsed.length === conditions.length) {
+      const why = contradictionOf(parsed);
+      const steps = conditions.at(-1)?.steps ?? [];
+      if (why !== undefined)
+        this.#problems.add(this.#places.expression(index, steps, 0), `${why}, so the rule can never match`, {
+          remedy: 'mend one of the conditions',
+        });
+    }
+    const per = rule.once?.per;
+    if (per !== undefined)
+      this.#judge({ steps: ['once', 'per'], text: per, options: { wants: 'key', guardsAbsence: false } }, index, tools);
+  }
+
+  #judge(condition: Condition, index: number, tools: readonly Tool[]): Expression | undefined {
+    const parsed = this.#parse(condition.text);
+    if (!parsed.ok) {
+      for (const problem of parsed.error) this.#report(condition, index, problem);
+      return undefined;
+    }
+    const reported = new Set<string>();
+    const elsewhere = this.#sharedNames(parsed.value, tools);
+    let constants: readonly ExpressionProblem[] | undefined;
+    for (const tool of tools) {
+      const checked = this.#check(parsed.value, condition, tool, elsewhere);
+      if (checked === undefined) continue;
+      for (const problem of checked.problems) {
+        if (reported.has(keyOf(problem))) continue;
+        reported.add(keyOf(problem));
+        this.#report(
+          condition,
+          index,
+          tools.length === 1 ? problem : { ...problem, message: `for ${quote(tool.name)}: ${problem.message}` },
+        );
+      }
+      constants = constants?.filter((known) => checked.constants.some((other) => keyOf(other) === keyOf(known))) ?? checked.constants;
+    }
+    for (const problem of constants ?? []) this.#report(condition, index, problem);
+    return parsed.value;
+  }
+
+  #parse(text: string): ReturnType<typeof parseExpression> {
+    const known = this.#expressions.get(text) ?? parseExpression(text);
+    this.#expressions.set(text, known);
+    return known;
+  }
+
+  /** Of the arguments that a condition names, those that some tool of the rule has. */
+  #sharedNames(expression: Expression, tools: readonly Tool[]): readonly string[] {
+    if (tools.length === 1) return [];
+    return argumentNamesOf(expression).filter((name) => tools.some((tool) => this.#schemas.get(tool.name)?.type.properties.has(name)));
+  }
+
+  #check(expression: Expression, condition: Condition, tool: Tool, elsewhere: readonly string[]): Checked | undefined {
+    const schema = this.#schemas.get(tool.name);
+    if (schema === undefined) return undefined;
+    const { wants, guardsAbsence } = condition.options;
+    const key = JSON.stringify([tool.name, condition.text, wants, guardsAbsence, elsewhere]);
+    const known =
+      this.#checked.get(key) ??
+      checkExpression(expression, new Map([...this.#shared, ['args', argumentsType(schema.type, elsewhere)]]), condition.options);
+    this.#checked.set(key, known);
+    return known;
+  }
+
+  #report(condition: Condition, index: number, { message, remedy, start }: ExpressionProblem): void {
+    const place = this.#places.expression(index, condition.steps, start);
+    const where = place.column === undefined && start > 0 ? `at character ${start + 1}: ` : '';
+    this.#problems.add(place, `${where}${message}`, { remedy });
+  }
+
+  #narrow(rule: Rule, index: number, tools: readonly Tool[]): ReadonlyMap<ToolName, ArgumentSchema> {
+    const schemas = new Map<ToolName, ArgumentSchema>();
+    for (const tool of tools) {
+      const merged = narrowedSchema(tool, rule.arguments ?? {}, (name) => this.#places.rule(index, 'arguments', name), this.#problems);
+      const compiled = merged === undefined ? undefined : this.#compileNarrow(merged, index);
+      if (compiled !== undefined) schemas.set(tool.name, compiled);
+    }
+    return schemas;
+  }
+
+  #compileNarrow(schema: JsonObject, index: number): ArgumentSchema | undefined {
+    const key = canonicalJson(schema);
+    const known = this.#narrowed.get(key);
+    if (known !== undefined) return known;
+    const compiled = compileSchema(schema, 'arguments');
+    if (!compiled.ok) {
+      for (const problem of compiled.error)
+        this.#problems.add(this.#places.rule(index, 'arguments'), `${problem.path}: ${problem.message}`, { remedy: problem.remedy });
+      return undefined;
+    }
+    this.#narrowed.set(key, compiled.value);
+    return compiled.value;
+  }
+}
+
+function keyOf({ start, message }: ExpressionProblem): string {
+  return `${start} ${message}`;
+}

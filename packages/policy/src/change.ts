@@ -1,0 +1,88 @@
+/** The smallest change that flips a decision, as sentences. A first version: one requirement, one sentence. */
+
+import type { CompiledRule } from './compile.ts';
+import { CelFailure } from './cel.ts';
+import { showValue } from './explanation.ts';
+import type { RuleExplanation } from './explanation.ts';
+import { argumentNamesOf, pathOf } from './expression.ts';
+import type { Expression } from './expression.ts';
+import type { Call, Unmet } from './requirements.ts';
+
+/** What would meet one unmet requirement. */
+export function changesFor(call: Call, one: Unmet, compiled: CompiledRule | undefined): readonly string[] {
+  switch (one.requirement) {
+    case 'for':
+      return [`let rule ${one.ruleId} be for this principal`];
+    case 'scopes':
+      return [`use a credential with scope ${one.subject}`];
+    case 'after':
+      return [`complete ${one.subject} in this session first`];
+    case 'arguments':
+      return [`change ${one.detail}`];
+    case 'bind':
+    case 'when':
+    case 'once': {
+      const condition = [...(compiled?.bind ?? []), compiled?.when, compiled?.per].find((known) => known?.text === one.subject);
+      if (condition === undefined || one.requirement === 'once') return [`let \`${one.subject}\` have a value`];
+      return changesInside(call, call.expression(condition), condition.text);
+    }
+  }
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  '==': 'be',
+  '!=': 'not be',
+  '<': 'be less than',
+  '<=': 'be at most',
+  '>': 'be more than',
+  '>=': 'be at least',
+  in: 'be one of',
+};
+const FLIPPED: Readonly<Record<string, string>> = { '==': '==', '!=': '!=', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
+
+/** Of a conjunction, the parts that fail; of a comparison, what the argument should be. */
+function changesInside(call: Call, expression: Expression, text: string): readonly string[] {
+  const slice = (part: Expression): string => text.slice(part.start, part.end);
+  if (expression.kind === 'and') {
+    const failing = [expression.left, expression.right].filter((part) => call.look(slice(part)) !== true);
+    return failing.flatMap((part) => changesInside(call, part, text));
+  }
+  if (expression.kind === 'binary') {
+    const { operator, left, right } = expression;
+    const isArgument = (part: Expression): boolean => pathOf(part)?.[0] === 'args';
+    const found = call.look(slice(right));
+    if (isArgument(left) && WORDS[operator] !== undefined && !(found instanceof CelFailure))
+      return [`let ${slice(left)} ${WORDS[operator]} ${showValue(found)}`];
+    const flipped = FLIPPED[operator];
+    const wanted = call.look(slice(left));
+    if (isArgument(right) && flipped !== undefined && !(wanted instanceof CelFailure))
+      return [`let ${slice(right)} ${WORDS[flipped] ?? flipped} ${showValue(wanted)}`];
+  }
+  const names = argumentNamesOf(expression);
+  const about = names.length === 0 ? '' : ` (reads ${names.map((name) => `args.${name}`).join(', ')})`;
+  return [`let \`${slice(expression)}\` be true${about}`];
+}
+
+/** What would make some allow rule answer at all: of the rules for others, the one that lacks least. */
+export function changesForDefaultDeny(tool: string, rules: readonly RuleExplanation[]): readonly string[] {
+  const allows = rules.filter(({ verb }) => verb === 'allow').toSorted((a, b) => a.unmet.length - b.unmet.length);
+  const [nearest] = allows;
+  if (nearest === undefined) return [`add an allow rule about ${tool}`];
+  return [
+    `let rule ${nearest.ruleId} be for this principal: ${nearest.unmet.find(({ requirement }) => requirement === 'for')?.detail ?? 'see its `for`'}`,
+  ];
+}
+
+/** What would take the grant away: one requirement of the granting rule, or the rule itself. */
+export function changesForGrant(granting: readonly RuleExplanation[], compiled: readonly CompiledRule[]): readonly string[] {
+  return granting.map(({ ruleId }) => {
+    const rule = compiled.find((one) => one.rule.id === ruleId)?.rule;
+    const [condition] = [...(rule?.bind ?? []), ...(rule?.when === undefined ? [] : [rule.when])];
+    const [scope] = rule?.scopes ?? [];
+    const [after] = rule?.after ?? [];
+    if (condition !== undefined) return `rule ${ruleId}: let \`${condition}\` be false`;
+    if (scope !== undefined) return `rule ${ruleId}: use a credential without scope ${scope}`;
+    if (after !== undefined) return `rule ${ruleId}: call before ${after} has completed`;
+    return `rule ${ruleId}: remove it, or narrow it`;
+  });
+}

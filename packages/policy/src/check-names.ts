@@ -1,0 +1,175 @@
+/** Every name is declared once, looks like no other, and leads somewhere. */
+
+import { serverOf } from '@sallyport/model';
+import type { Agent, Tool } from '@sallyport/model';
+import { parseBaseUrl, substitute } from './environment.ts';
+import { placeAt } from './declared.ts';
+import type { Declared, Located, Step } from './declared.ts';
+import { lookOf } from './forms.ts';
+import { routeArguments } from './grammar-catalog.ts';
+import type { DeclaredServer } from './grammar-catalog.ts';
+import { LIMITS } from './limits.ts';
+import type { Problems } from './node.ts';
+import { didYouMean, quote } from './node.ts';
+import type { Rule } from './rule.ts';
+
+/** Reports duplicates, look-alikes and names that lead nowhere, in everything but conditions. */
+export function checkNames(declared: Declared, problems: Problems): void {
+  const { agents, servers, tools, issuers, rules } = declared;
+  unique(agents, 'agent', (agent) => agent.name, ['name'], problems);
+  unique(servers, 'tool server', (server) => server.name, ['name'], problems);
+  unique(tools, 'tool', (tool) => tool.name, ['name'], problems);
+  unique(issuers, 'issuer', (issuer) => issuer.issuer, ['issuer'], problems);
+  unique(rules, 'rule', (rule) => rule.id, ['id'], problems);
+  bounded(declared, problems);
+  for (const server of servers) checkServer(server, declared, problems);
+  for (const { value, node } of issuers) {
+    substitute(value.issuer, placeAt(node, 'issuer'), declared.environment, problems);
+    substitute(value.audience, placeAt(node, 'audience'), declared.environment, problems);
+  }
+  const serverNames = new Map(servers.map(({ value }) => [value.name, value]));
+  for (const { value, node } of agents) {
+    for (const [index, name] of value.uses.entries()) {
+      if (!serverNames.has(name)) unknown(placeAt(node, 'uses', index), 'tool server', name, serverNames.keys(), problems);
+    }
+  }
+  for (const tool of tools) checkTool(tool, serverNames.get(serverOf(tool.value.name)), [...serverNames.keys()], problems);
+  checkRules(declared, problems);
+  checkTests(declared, problems);
+}
+
+function unique<T>(
+  items: readonly Located<T>[],
+  what: string,
+  nameOf: (item: T) => string,
+  steps: readonly Step[],
+  problems: Problems,
+): void {
+  const names = new Map<string, Located<T>>();
+  const looks = new Map<string, string>();
+  for (const item of items) {
+    const name = nameOf(item.value);
+    const place = placeAt(item.node, ...steps);
+    const first = names.get(name);
+    if (first !== undefined) {
+      const { file, line } = first.node.place;
+      problems.add(place, `${what} ${quote(name)} is declared twice`, {
+        remedy: file === undefined ? undefined : `first at ${file}:${line ?? 1}`,
+      });
+      continue;
+    }
+    names.set(name, item);
+    const look = lookOf(name);
+    const other = looks.get(look);
+    if (other !== undefined)
+      problems.add(place, `${what} ${quote(name)} looks like ${quote(other)}`, {
+        remedy: 'choose a name that nobody can take for another',
+      });
+    else looks.set(look, name);
+  }
+}
+
+function bounded(declared: Declared, problems: Problems): void {
+  const bounds = [
+    ['agents', declared.agents, LIMITS.agentsMax],
+    ['tool servers', declared.servers, LIMITS.serversMax],
+    ['tools', declared.tools, LIMITS.toolsMax],
+    ['issuers', declared.issuers, LIMITS.issuersMax],
+    ['rules', declared.rules, LIMITS.rulesMax],
+    ['tests', declared.tests, LIMITS.testSuitesMax],
+  ] as const;
+  for (const [what, items, max] of bounds) {
+    if (items.length > max)
+      problems.add({ path: '' }, `there are ${items.length} ${what}, more than ${max}`, { remedy: 'divide them among areas' });
+  }
+}
+
+function unknown(place: { path: string }, what: string, name: string, known: Iterable<string>, problems: Problems): void {
+  problems.add(place, `no ${what} ${quote(name)}`, { remedy: didYouMean(name, known) ?? 'declare it' });
+}
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+function checkServer({ value, node }: Located<DeclaredServer>, declared: Declared, problems: Problems): void {
+  const place = placeAt(node, value.kind, 'url');
+  const url = substitute(value.url, place, declared.environment, problems);
+  const base = url === undefined ? undefined : parseBaseUrl(url, place, problems);
+  if (base === undefined) return;
+  if (LOOPBACK.test(base.host) && value.network !== 'loopback') {
+    problems.add(place, `${quote(base.host)} is this very machine`, { remedy: 'say network: loopback' });
+  }
+  if (base.scheme === 'http' && value.network === 'public') {
+    problems.add(place, 'calls cross a public network unencrypted', {
+      remedy: 'use https://, or say which network it is',
+      severity: 'warning',
+    });
+  }
+}
+
+function checkTool({ value, node }: Located<Tool>, server: DeclaredServer | undefined, known: readonly string[], problems: Problems): void {
+  if (server === undefined) return unknown(placeAt(node, 'name'), 'tool server', serverOf(value.name), known, problems);
+  if (server.kind === 'mcp' && value.route !== undefined)
+    problems.add(placeAt(node, 'route'), 'a tool of an MCP server has no route', { remedy: 'leave it out' });
+  if (server.kind === 'http' && value.route === undefined)
+    problems.add(placeAt(node), 'a tool of an HTTP server needs a `route`', { remedy: 'route: { method: POST, path: /orders }' });
+  const properties = value.arguments['properties'];
+  const named = typeof properties === 'object' && properties !== null ? Object.keys(properties) : [];
+  const required = value.arguments['required'];
+  for (const name of value.route === undefined ? [] : routeArguments(value.route.path)) {
+    const place = placeAt(node, 'route', 'path');
+    if (!named.includes(name))
+      problems.add(place, `no argument ${quote(name)}`, { remedy: didYouMean(name, named) ?? 'declare it under `arguments`' });
+    else if (!Array.isArray(required) || !required.includes(name))
+      problems.add(place, `${quote(name)} may be absent, and the path needs it`, { remedy: 'list it in `required`' });
+  }
+}
+
+function checkRules(declared: Declared, problems: Problems): void {
+  const agents = new Map<string, Agent>(declared.agents.map(({ value }) => [value.name, value]));
+  const tools = new Map<string, Tool>(declared.tools.map(({ value }) => [value.name, value]));
+  for (const { value, node } of declared.rules) {
+    const agent = agents.get(value.agent);
+    if (agent === undefined) unknown(placeAt(node, 'agent'), 'agent', value.agent, agents.keys(), problems);
+    for (const key of ['tenants', 'principals'] as const) {
+      for (const [index, name] of (value.for?.[key] ?? []).entries())
+        substitute(name, placeAt(node, 'for', key, index), declared.environment, problems);
+    }
+    if (agent !== undefined) checkRuleTools({ value, node }, agent, tools, problems);
+  }
+}
+
+function checkRuleTools({ value, node }: Located<Rule>, agent: Agent, tools: ReadonlyMap<string, Tool>, problems: Problems): void {
+  const usable = (place: { path: string }, name: string): void => {
+    const isNamed = tools.has(name);
+    if (!isNamed) return unknown(place, 'tool', name, tools.keys(), problems);
+    const server = serverOf(name as Tool['name']);
+    if (!agent.uses.includes(server))
+      problems.add(place, `agent ${quote(agent.name)} does not use ${quote(server)}`, { remedy: `add it to the agent's \`uses\`` });
+  };
+  for (const [index, selector] of value.tools.entries()) {
+    const place = placeAt(node, value.verb, index);
+    if ('tool' in selector && !selector.tool.endsWith('*')) usable(place, selector.tool);
+    if ('server' in selector && selector.server !== undefined && !agent.uses.includes(selector.server)) {
+      problems.add(place, `agent ${quote(agent.name)} does not use ${quote(selector.server)}`, {
+        remedy: didYouMean(selector.server, agent.uses),
+      });
+    }
+  }
+  for (const [index, name] of (value.after ?? []).entries()) usable(placeAt(node, 'after', index), name);
+}
+
+function checkTests(declared: Declared, problems: Problems): void {
+  const agents = new Set<string>(declared.agents.map(({ value }) => value.name));
+  const tools = new Set<string>(declared.tools.map(({ value }) => value.name));
+  for (const { value, node } of declared.tests) {
+    if (!agents.has(value.agent)) unknown(placeAt(node, 'agent'), 'agent', value.agent, agents, problems);
+    for (const key of ['cases', 'steps'] as const) {
+      for (const [index, { call, expect }] of value[key].entries()) {
+        if (!tools.has(call) && expect !== 'tool_not_allowed') unknown(placeAt(node, key, index, 'call'), 'tool', call, tools, problems);
+      }
+    }
+    for (const [index, name] of value.given.session.completed.entries()) {
+      if (!tools.has(name)) unknown(placeAt(node, 'given', 'session', 'completed', index), 'tool', name, tools, problems);
+    }
+  }
+}

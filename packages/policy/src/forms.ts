@@ -1,0 +1,71 @@
+/** What names may look like: ASCII and lower case where people compare them by eye, so that no two look alike. */
+
+import { isAgentName, isServerName, isToolName } from '@sallyport/model';
+import type { AgentName, RuleId, ServerName, ToolName } from '@sallyport/model';
+import type { Node, Problems } from './node.ts';
+import type { Reader } from './read.ts';
+import { text } from './read.ts';
+
+const NAME_WORDS = 'a name: 1 to 63 of a-z, 0-9 and -, starting with a letter';
+
+export const agentName: Reader<AgentName> = named(isAgentName, 'a name of an agent', NAME_WORDS);
+export const serverName: Reader<ServerName> = named(isServerName, 'a name of a tool server', NAME_WORDS);
+export const toolNameReader: Reader<ToolName> = named(isToolName, 'a name of a tool', 'a tool: server/tool');
+export const className: Reader<string> = text('a class', { test: (name) => /^[a-z][a-z0-9_-]{0,62}$/.test(name), words: NAME_WORDS });
+
+/** A rule's id; `default-deny` is what a record says when no rule matched. */
+export const ruleId: Reader<RuleId> = (node, problems) => {
+  const id = text('a rule id', { test: (name) => /^[a-z][a-z0-9-]{0,62}$/.test(name), words: NAME_WORDS })(node, problems);
+  if (id === 'default-deny')
+    return problems.add(node.place, '`default-deny` is what records say when no rule matched', { remedy: 'choose another id' });
+  return id as RuleId | undefined;
+};
+
+/** Names that CEL can write after a dot: environment values, attributes. */
+export const WORD: { test: (text: string) => boolean; words: string } = {
+  test: (name) => /^[a-z][a-z0-9_]{0,62}$/.test(name) && !CEL_RESERVED.has(name),
+  words: 'a word: 1 to 63 of a-z, 0-9 and _, starting with a letter, and not reserved by CEL',
+};
+
+const CEL_RESERVED: ReadonlySet<string> = new Set(
+  'as break const continue else for function if import in let loop package namespace return true false null var void while'.split(' '),
+);
+
+/** A role, scope, tenant or principal: no white space (credentials separate by it), nothing invisible. */
+export const token: Reader<string> = (node, problems) => {
+  const value = text('a name', {
+    test: (name) => /^[^\s\p{C}]{1,256}$/u.test(name),
+    words: 'free of white space and invisible characters, and at most 256 long',
+  })(node, problems);
+  if (value?.includes('${') === true) {
+    return problems.add(node.place, '`${…}` is not substituted here', { remedy: 'compare with `env.x` in `when`' });
+  }
+  return value;
+};
+
+/** As `token`, with `${env.x}` allowed. */
+export const tokenOrReference: Reader<string> = text('a name', {
+  test: (name) => /^[^\s\p{C}]{1,256}$/u.test(name),
+  words: 'free of white space and invisible characters, and at most 256 long',
+});
+
+function named<T extends string>(is: (text: string) => text is T, what: string, words: string): Reader<T> {
+  const reader = text(what, { test: is, words });
+  return (node: Node, problems: Problems) => {
+    const name = reader(node, problems);
+    return name !== undefined && is(name) ? name : undefined;
+  };
+}
+
+/**
+ * What a name looks like at a glance: names with the same look are easily taken for each other (`rule-1`, `rule-l`).
+ */
+export function lookOf(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll('rn', 'm')
+    .replaceAll('vv', 'w')
+    .replaceAll(/[1i|]/g, 'l')
+    .replaceAll('0', 'o')
+    .replaceAll(/[-_.]/g, '');
+}

@@ -1,0 +1,131 @@
+/** Tool servers and tools: read from documents and parts alike, and written back in the same form. */
+
+import { EFFECTS } from '@sallyport/model';
+import type { HttpRoute, Json, JsonObject, ServerName, Tool, ToolServer } from '@sallyport/model';
+import { className, serverName, toolNameReader } from './forms.ts';
+import type { Node, Problems } from './node.ts';
+import { jsonOfNode, quote } from './node.ts';
+import type { Reader } from './read.ts';
+import { fields, list, oneOf, text } from './read.ts';
+
+export const NETWORKS = ['public', 'private', 'loopback'] as const;
+export type Network = (typeof NETWORKS)[number];
+
+/** A server as declared: its URL may still hold `${env.x}`. */
+export interface DeclaredServer extends ToolServer {
+  readonly network: Network;
+}
+
+/** `{ name, mcp: { url } | http: { url }, network? }`; the network is public unless said otherwise. */
+export const server: Reader<DeclaredServer> = (node, problems) => {
+  const declared = fields(node, problems, 'a ToolServer', ['name!', 'mcp', 'http', 'network']);
+  const name = declared?.get('name', serverName);
+  const network = declared?.has('network') === true ? declared.get('network', oneOf('network', NETWORKS)) : 'public';
+  const kinds = (['mcp', 'http'] as const).filter((kind) => declared?.has(kind));
+  const [kind] = kinds;
+  if (declared === undefined) return undefined;
+  if (kind === undefined || kinds.length > 1)
+    return problems.add(node.place, 'a ToolServer has either `mcp` or `http`', { remedy: 'mcp: { url: … }' });
+  const url = declared.get(kind, (inner) => fields(inner, problems, `\`${kind}\``, ['url!'])?.get('url', text('a URL')));
+  return name === undefined || network === undefined || url === undefined ? undefined : { name, kind, url, network };
+};
+
+export function encodeServer({ name, kind, url }: ToolServer): Json {
+  return { name, [kind]: { url } };
+}
+
+/** Where a server may be dialled, as the egress part says it; the URL may still hold `${env.x}`. */
+export interface DeclaredDestination {
+  readonly server: ServerName;
+  readonly url: string;
+  readonly network: Network;
+}
+
+export const destination: Reader<DeclaredDestination> = (node, problems) => {
+  const declared = fields(node, problems, 'a destination', ['server!', 'url!', 'network!']);
+  const server = declared?.get('server', serverName);
+  const url = declared?.get('url', text('a URL'));
+  const network = declared?.get('network', oneOf('network', NETWORKS));
+  return server === undefined || url === undefined || network === undefined ? undefined : { server, url, network };
+};
+
+const TOOL_FIELDS = ['name!', 'description', 'effect', 'classes', 'arguments', 'route', 'deny_as'];
+
+/** A tool; without an effect it counts as destructive, without arguments it takes none. */
+export const tool: Reader<Tool> = (node, problems) => {
+  const declared = fields(node, problems, 'a Tool', TOOL_FIELDS);
+  if (declared === undefined) return undefined;
+  const name = declared.get('name', toolNameReader);
+  const effect = declared.has('effect') ? declared.get('effect', oneOf('effect', EFFECTS)) : 'destructive';
+  const denyAs = declared.has('deny_as') ? declared.get('deny_as', oneOf('deny_as', ['tool_result', 'error'])) : 'tool_result';
+  const classes = declared.has('classes') ? declared.get('classes', list('`classes`', className, { max: 32, key: (entry) => entry })) : [];
+  const args = declared.has('arguments') ? declared.get('arguments', argumentsSchema) : { type: 'object', properties: {} };
+  const description = declared.has('description') ? declared.get('description', text('a description')) : '';
+  const isRouted = declared.has('route');
+  const route = isRouted ? declared.get('route', httpRoute) : undefined;
+  if (name === undefined || effect === undefined || denyAs === undefined || classes === undefined || args === undefined) return undefined;
+  if (description === undefined || (isRouted && route === undefined)) return undefined;
+  return { name, effect, classes, description, arguments: args, ...(route === undefined ? {} : { route }), denyAs };
+};
+
+export function encodeTool(value: Tool): Json {
+  return {
+    name: value.name,
+    effect: value.effect,
+    classes: value.classes,
+    ...(value.description === '' ? {} : { description: value.description }),
+    arguments: value.arguments,
+    ...(value.route === undefined ? {} : { route: { method: value.route.method, path: value.route.path } }),
+    deny_as: value.denyAs,
+  };
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+/** Segments of plain characters, or one whole argument in braces each: an argument can never add or split a segment. */
+const ROUTE_PATH = /^(?:\/(?:[A-Za-z0-9._~-]+|\{[A-Za-z_][A-Za-z0-9_]{0,63}\}))+$/;
+
+const httpRoute: Reader<HttpRoute> = (node, problems) => {
+  const declared = fields(node, problems, 'a route', ['method!', 'path!']);
+  const method = declared?.get('method', oneOf('method', METHODS));
+  const path = declared?.get(
+    'path',
+    text('a path', { test: isRoutePath, words: 'a path of plain segments and whole {argument} segments' }),
+  );
+  return method === undefined || path === undefined ? undefined : { method, path };
+};
+
+function isRoutePath(path: string): boolean {
+  return ROUTE_PATH.test(path) && !path.split('/').some((segment) => segment === '.' || segment === '..');
+}
+
+/** The arguments that a route's path names. */
+export function routeArguments(path: string): readonly string[] {
+  return [...path.matchAll(/\{([^}]+)\}/g)].map((match) => match[1] ?? '');
+}
+
+/** A schema as raw JSON; `properties` or `required` without `type` means an object. */
+const argumentsSchema: Reader<JsonObject> = (node, problems) => {
+  const schema = schemaNode(node, problems);
+  if (schema === undefined) return undefined;
+  const isShorthand = !Object.hasOwn(schema, 'type') && ['properties', 'required'].some((key) => Object.hasOwn(schema, key));
+  return isShorthand ? { ...schema, type: 'object' } : schema;
+};
+
+/** Any schema as raw JSON; numbers that a double bends are refused here, because a bound must be what the author wrote. */
+export const schemaNode: Reader<JsonObject> = (node, problems) => {
+  if (node.kind !== 'map') return problems.add(node.place, 'a schema must be a map');
+  return isExact(node, problems) ? (jsonOfNode(node) as JsonObject) : undefined;
+};
+
+function isExact(node: Node, problems: Problems): boolean {
+  if (node.kind === 'list') return node.items.every((item) => isExact(item, problems));
+  if (node.kind === 'map') return [...node.entries.values()].every(({ value }) => isExact(value, problems));
+  if (typeof node.value !== 'number' || sameNumber(node.text, String(node.value))) return true;
+  problems.add(node.place, `${quote(node.text)} cannot be held exactly`, { remedy: 'at most 15 digits, without exponent' });
+  return false;
+}
+
+function sameNumber(text: string, other: string): boolean {
+  const trimmed = text.includes('.') && !/e/i.test(text) ? text.replace(/\.?0+$/, '') : text;
+  return trimmed === other || (trimmed === '-0' && other === '0');
+}

@@ -1,0 +1,132 @@
+/** Agents and issuers: read from documents and parts alike, and written back in the same form. */
+
+import type { Agent, Issuer, Json, PinnedJwk } from '@sallyport/model';
+import { WORD, agentName, serverName } from './forms.ts';
+import { LIMITS } from './limits.ts';
+import type { Node, Problems } from './node.ts';
+import type { Fields, Reader } from './read.ts';
+import { duration, fields, formatSpan, list, oneOf, record, text } from './read.ts';
+
+const ROOTS = ['operator', 'schedule', 'event'] as const;
+const IDLE_MS = 900_000;
+const MAX_MS = 28_800_000;
+
+/** An agent; sessions are opened by operators, idle for 15 minutes at most and over after 8 hours, unless said otherwise. */
+export const agent: Reader<Agent> = (node, problems) => {
+  const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'sessions']);
+  const name = declared?.get('name', agentName);
+  const owner = declared?.get('owner', text('an owner'));
+  const uses = declared?.get('uses', list('`uses`', serverName, { key: (entry) => entry }));
+  const sessions =
+    declared?.has('sessions') === true
+      ? declared.get('sessions', sessionRules)
+      : { roots: ['operator' as const], idleMs: IDLE_MS, maxMs: MAX_MS };
+  return name === undefined || owner === undefined || uses === undefined || sessions === undefined
+    ? undefined
+    : { name, owner, uses, sessions };
+};
+
+const sessionRules: Reader<Agent['sessions']> = (node, problems) => {
+  const declared = fields(node, problems, '`sessions`', ['roots', 'idle', 'max']);
+  if (declared === undefined) return undefined;
+  const roots = declared.has('roots')
+    ? declared.get('roots', list('`roots`', oneOf('root', ROOTS), { min: 1, key: (entry) => entry }))
+    : (['operator'] as const);
+  const maxMs = declared.has('max') ? declared.get('max', duration('`max`', LIMITS.sessionMaxMsMax)) : MAX_MS;
+  const idleMs = declared.has('idle')
+    ? declared.get('idle', duration('`idle`', LIMITS.sessionMaxMsMax))
+    : Math.min(IDLE_MS, maxMs ?? IDLE_MS);
+  if (roots === undefined || maxMs === undefined || idleMs === undefined) return undefined;
+  if (idleMs > maxMs) return problems.add(node.place, '`idle` is longer than `max`', { remedy: 'a session that is over cannot idle' });
+  return { roots, idleMs, maxMs };
+};
+
+export function encodeAgent({ name, owner, uses, sessions }: Agent): Json {
+  const { roots, idleMs, maxMs } = sessions;
+  return { name, owner, uses: uses.toSorted(), sessions: { roots: roots.toSorted(), idle: formatSpan(idleMs), max: formatSpan(maxMs) } };
+}
+
+const ISSUER_FIELDS = ['issuer!', 'audience!', 'keys', 'keys_file', 'max_lifetime', 'claims'];
+const CLAIM = { test: (name: string) => /^[\x21-\x7e]{1,128}$/.test(name), words: 'the name of a claim' };
+
+/** Finds the key set that `keys_file` names, already read; `undefined` where there is none. */
+export type FindKeys = (file: string, node: Node) => Node | undefined;
+
+/** An issuer whose URL and audience may still hold `${env.x}`; the longest token life is an hour unless said otherwise. */
+export function issuer(findKeys: FindKeys): Reader<Issuer> {
+  return (node, problems) => {
+    const declared = fields(node, problems, 'an Issuer', ISSUER_FIELDS);
+    if (declared === undefined) return undefined;
+    const url = declared.get('issuer', text('an issuer'));
+    const audience = declared.get('audience', text('an audience'));
+    const keys = keysOf(declared, findKeys, problems);
+    const tokenLifetimeMsMax = declared.has('max_lifetime')
+      ? declared.get('max_lifetime', duration('`max_lifetime`', LIMITS.tokenLifetimeMsMax))
+      : 3_600_000;
+    const claims = declared.has('claims') ? declared.get('claims', claimNames) : claimDefaults({});
+    if (url === undefined || audience === undefined || keys === undefined || tokenLifetimeMsMax === undefined || claims === undefined)
+      return undefined;
+    return { issuer: url, audience, keys, tokenLifetimeMsMax, claims };
+  };
+}
+
+function keysOf(declared: Fields, findKeys: FindKeys, problems: Problems): readonly PinnedJwk[] | undefined {
+  if (declared.has('keys') === declared.has('keys_file')) {
+    return problems.add(declared.place, 'an Issuer has either `keys` or `keys_file`');
+  }
+  const reader = list('`keys`', publicKey, { min: 1, max: 32, key: (key) => key.kid });
+  if (declared.has('keys')) return declared.get('keys', reader);
+  const node = declared.node('keys_file');
+  const file = declared.get('keys_file', text('a file name'));
+  if (node === undefined || file === undefined) return undefined;
+  const keys = findKeys(file, node);
+  return keys === undefined ? undefined : reader(keys, problems);
+}
+
+const COORDINATE = { test: (value: string) => /^[A-Za-z0-9_-]{43}$/.test(value), words: 'a P-256 coordinate: 32 bytes as base64url' };
+
+/** An EC P-256 public key of RFC 7517. Members that name a URL or hold the private half are refused, not ignored. */
+const publicKey: Reader<PinnedJwk> = (node, problems) => {
+  if (node.kind === 'map' && node.entries.has('d')) {
+    return problems.add(node.place, 'this is a private key', { remedy: 'remove `d`, and replace the key: it has been written down' });
+  }
+  const declared = fields(node, problems, 'a key', ['kid!', 'kty!', 'crv!', 'x!', 'y!', 'use', 'alg']);
+  const kid = declared?.get('kid', text('a key id', undefined, 128));
+  const kty = declared?.get('kty', oneOf('kty', ['EC']));
+  const crv = declared?.get('crv', oneOf('crv', ['P-256']));
+  const x = declared?.get('x', text('a coordinate', COORDINATE));
+  const y = declared?.get('y', text('a coordinate', COORDINATE));
+  const isForSigning =
+    (declared?.has('use') !== true || declared.get('use', oneOf('use', ['sig'])) !== undefined) &&
+    (declared?.has('alg') !== true || declared.get('alg', oneOf('alg', ['ES256'])) !== undefined);
+  if (!isForSigning || kid === undefined || kty === undefined || crv === undefined || x === undefined || y === undefined) return undefined;
+  return { kid, kty, crv, x, y };
+};
+
+const claimNames: Reader<Issuer['claims']> = (node, problems) => {
+  const declared = fields(node, problems, '`claims`', ['subject', 'tenant', 'roles', 'scopes', 'case', 'attributes']);
+  if (declared === undefined) return undefined;
+  const name = (key: string): string | undefined => declared.get(key, text('a claim', CLAIM));
+  const given: Partial<Record<'subject' | 'tenant' | 'roles' | 'scopes' | 'case', string>> = {};
+  for (const key of ['subject', 'tenant', 'roles', 'scopes', 'case'] as const) {
+    const claim = name(key);
+    if (claim !== undefined) given[key] = claim;
+  }
+  const attributes = declared.get('attributes', record('`attributes`', text('a claim', CLAIM), WORD)) ?? {};
+  return { ...claimDefaults(given), attributes };
+};
+
+function claimDefaults(given: Partial<Issuer['claims']>): Issuer['claims'] {
+  return { subject: 'sub', tenant: 'tenant', roles: 'roles', scopes: 'scope', case: 'case', attributes: {}, ...given };
+}
+
+export function encodeIssuer(value: Issuer): Json {
+  const { subject, tenant, roles, scopes, attributes } = value.claims;
+  return {
+    issuer: value.issuer,
+    audience: value.audience,
+    keys: value.keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y })),
+    max_lifetime: formatSpan(value.tokenLifetimeMsMax),
+    claims: { subject, tenant, roles, scopes, case: value.claims.case, attributes: { ...attributes } },
+  };
+}

@@ -1,0 +1,129 @@
+/** Tests: read from documents and parts alike. Only the place of a case and its arguments are spelled differently in parts. */
+
+import { DENIAL_CODES } from '@sallyport/model';
+import type { AgentName, Json } from '@sallyport/model';
+import { WORD, agentName, token, toolNameReader } from './forms.ts';
+import { LIMITS, LIST_CAPS } from './limits.ts';
+import type { Node, Problems } from './node.ts';
+import { jsonTextOfNode } from './node.ts';
+import type { Reader } from './read.ts';
+import { fields, list, oneOf, record, text } from './read.ts';
+import type { Source, TestCase, TestGiven, TestSuite } from './rule.ts';
+
+const NOTHING_GIVEN: TestGiven = { principal: 'test', tenant: 'test', roles: [], scopes: [], attributes: {}, session: { completed: [] } };
+
+/** A suite of a document; without `agent` it is about the only agent there is. */
+export function testOf(onlyAgent: AgentName | undefined): Reader<TestSuite> {
+  return (node, problems) => {
+    const declared = fields(node, problems, 'a Test', ['name', 'agent', 'given', 'cases', 'steps']);
+    if (declared === undefined) return undefined;
+    const name = declared.get('name', text('a name'));
+    const agent = declared.has('agent') ? declared.get('agent', agentName) : onlyAgent;
+    if (agent === undefined && !declared.has('agent'))
+      problems.add(node.place, 'a Test lacks `agent`', { remedy: 'there is not exactly one agent' });
+    const given = declared.has('given') ? declared.get('given', testGiven) : NOTHING_GIVEN;
+    const cases = declared.has('cases') ? declared.get('cases', list('`cases`', documentCase, { min: 1, max: LIMITS.casesMax })) : [];
+    const steps = declared.has('steps') ? declared.get('steps', list('`steps`', documentCase, { min: 1, max: LIMITS.casesMax })) : [];
+    if (!declared.has('cases') && !declared.has('steps')) problems.add(node.place, 'a Test has neither `cases` nor `steps`');
+    if (agent === undefined || given === undefined || cases === undefined || steps === undefined) return undefined;
+    return { ...(name === undefined ? {} : { name }), agent, given, cases, steps };
+  };
+}
+
+/** A suite of a part, where everything is written out. */
+export const suite: Reader<TestSuite> = (node, problems) => {
+  const declared = fields(node, problems, 'a test', ['name', 'agent!', 'given!', 'cases!', 'steps!']);
+  const name = declared?.get('name', text('a name'));
+  const agent = declared?.get('agent', agentName);
+  const given = declared?.get('given', testGiven);
+  const cases = declared?.get('cases', list('`cases`', partCase, { max: LIMITS.casesMax }));
+  const steps = declared?.get('steps', list('`steps`', partCase, { max: LIMITS.casesMax }));
+  if (agent === undefined || given === undefined || cases === undefined || steps === undefined) return undefined;
+  return { ...(name === undefined ? {} : { name }), agent, given, cases, steps };
+};
+
+const expectation = oneOf('denial code', ['allow', ...DENIAL_CODES] as const);
+
+const documentCase: Reader<TestCase> = (node, problems) => {
+  const declared = fields(node, problems, 'a case', ['call!', 'args', 'expect!']);
+  const call = declared?.get('call', toolNameReader);
+  const expect = declared?.get('expect', expectation);
+  const argsJson = declared?.has('args') === true ? declared.get('args', argumentText) : '{}';
+  const source = { file: node.place.file ?? '', line: node.place.line ?? 1 };
+  return call === undefined || expect === undefined || argsJson === undefined ? undefined : { call, argsJson, expect, source };
+};
+
+const argumentText = (node: Node, problems: Problems): string | undefined =>
+  node.kind === 'map' ? jsonTextOfNode(node) : problems.add(node.place, '`args` must be a map');
+
+const partCase: Reader<TestCase> = (node, problems) => {
+  const declared = fields(node, problems, 'a case', ['call!', 'args!', 'expect!', 'source!']);
+  const call = declared?.get('call', toolNameReader);
+  const expect = declared?.get('expect', expectation);
+  const argsJson = declared?.get('args', text('`args`', undefined, LIMITS.fileCharsMax));
+  const source = declared?.get('source', sourceText);
+  return call === undefined || expect === undefined || argsJson === undefined || source === undefined
+    ? undefined
+    : { call, argsJson, expect, source };
+};
+
+const testGiven: Reader<TestGiven> = (node, problems) => {
+  const declared = fields(node, problems, '`given`', ['principal', 'tenant', 'roles', 'scopes', 'attributes', 'session']);
+  if (declared === undefined) return undefined;
+  const names = (max: number): Reader<readonly string[]> => list('a list of names', token, { max });
+  return {
+    principal: declared.get('principal', token) ?? NOTHING_GIVEN.principal,
+    tenant: declared.get('tenant', token) ?? NOTHING_GIVEN.tenant,
+    roles: declared.get('roles', names(LIST_CAPS.roles)) ?? [],
+    scopes: declared.get('scopes', names(LIST_CAPS.scopes)) ?? [],
+    attributes: declared.get('attributes', record('`attributes`', attribute, WORD)) ?? {},
+    session: declared.get('session', givenSession) ?? NOTHING_GIVEN.session,
+  };
+};
+
+function attribute(node: Node, problems: Problems): string | number | boolean | readonly string[] | undefined {
+  if (node.kind === 'list') return list('an attribute', text('an entry'), { max: LIST_CAPS.attribute })(node, problems);
+  if (node.kind === 'scalar' && node.value !== null) return node.value;
+  return problems.add(node.place, 'an attribute is text, a number, true or false, or a list of text');
+}
+
+const givenSession: Reader<TestGiven['session']> = (node, problems) => {
+  const declared = fields(node, problems, '`session`', ['case', 'completed']);
+  const name = declared?.get('case', text('a case'));
+  const completed = declared?.get('completed', list('`completed`', toolNameReader, { max: LIST_CAPS.sessionEvents })) ?? [];
+  return { ...(name === undefined ? {} : { case: name }), completed };
+};
+
+/** `policy/refunds.yaml:12` */
+export const sourceText: Reader<Source> = (node, problems) => {
+  const match = node.kind === 'scalar' ? /^(.{1,1024}):([1-9][0-9]{0,6})$/su.exec(node.text) : null;
+  return match === null ? problems.add(node.place, 'a source is file:line') : { file: match[1] ?? '', line: Number(match[2]) };
+};
+
+export function formatSource({ file, line }: Source): string {
+  return `${file}:${line}`;
+}
+
+export function encodeSuite({ name, agent, given, cases, steps }: TestSuite): Json {
+  const encodeCase = ({ call, argsJson, expect, source }: TestCase): Json => ({
+    call,
+    args: argsJson,
+    expect,
+    source: formatSource(source),
+  });
+  const { principal, tenant, roles, scopes, attributes, session } = given;
+  return {
+    ...(name === undefined ? {} : { name }),
+    agent,
+    given: {
+      principal,
+      tenant,
+      roles,
+      scopes,
+      attributes,
+      session: { ...(session.case === undefined ? {} : { case: session.case }), completed: session.completed },
+    },
+    cases: cases.map(encodeCase),
+    steps: steps.map(encodeCase),
+  };
+}

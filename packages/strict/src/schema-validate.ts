@@ -126,7 +126,7 @@ class Reader {
     if (format !== undefined && !hasFormat(format, text)) return this.#violate(`must have the format ${format}`);
     if (pattern === undefined || pattern.test(text, this.#work)) return text;
     if (this.#work.left < 0) this.#isExhausted = true;
-    return this.#violate(`must match the pattern ${pattern.source}`);
+    return this.#violate(`must match the pattern \`${pattern.source}\``);
   }
 
   #readNumber(double: number, { holder, step }: Place, rules: NumberRules): Read {

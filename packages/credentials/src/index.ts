@@ -2,5 +2,5 @@
 
 export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, VerifiedOperator } from './operator-token.ts';
 export { OPERATOR_TOKEN_LIMITS, operatorTokens } from './operator-token.ts';
-export type { MintedSessionToken, SessionGrant, SessionTokens, SessionTokenOptions } from './session-token.ts';
+export type { SessionGrant, SessionTokens, SessionTokenOptions } from './session-token.ts';
 export { sessionTokens } from './session-token.ts';

@@ -41,9 +41,7 @@ describe.each(['ed25519', 'es256'] as const)('a session token by an %s key', (al
   it('says whose session it is, for 15 minutes', async () => {
     const tokens = tokensOf({ signer: signerFromPem(generateKey(alg).privatePem) });
     const grant = grantFor(EPOCH);
-    const minted = await tokens.mint(grant, NOW);
-    expect(minted.expiresAt).toBe(1_800_000_900_000);
-    expect(tokens.verify(minted.token, NOW)).toEqual({
+    expect(tokens.verify(await tokens.mint(grant, NOW), NOW)).toEqual({
       ok: true,
       value: {
         ...grant,

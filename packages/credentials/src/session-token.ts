@@ -52,14 +52,9 @@ export interface SessionGrant {
   readonly agent: AgentName;
 }
 
-export interface MintedSessionToken {
-  readonly token: string;
-  readonly expiresAt: Instant;
-}
-
 export interface SessionTokens {
   /** A token for 15 minutes from `now`, in whole seconds. */
-  mint(grant: SessionGrant, now: Instant): Promise<MintedSessionToken>;
+  mint(grant: SessionGrant, now: Instant): Promise<string>;
   /**
    * Synchronous, so that a call pays no turn for it. `unauthenticated` for what is no token of ours, `session_expired`
    * for one of an earlier start, `signature_invalid`, `token_expired`.
@@ -106,7 +101,7 @@ export function sessionTokens(options: SessionTokenOptions): SessionTokens {
       const claims = { iss: sidecar, aud: audienceOf(sidecar, 'outbound'), sub: operator, agent, sid: sessionId, epoch, jti, iat, exp };
       const signingInput = `${encodeJson(header)}.${encodeJson(claims)}`;
       const signature = await signer.sign(utf8(signingInput));
-      return { token: `${signingInput}.${encodeBase64Url(signature)}`, expiresAt: (exp * 1000) as Instant };
+      return `${signingInput}.${encodeBase64Url(signature)}`;
     },
     verify: (token, now) => {
       if (token.length > TOKEN_BYTES_MAX) return refuse('unauthenticated', `longer than ${TOKEN_BYTES_MAX} bytes`);

@@ -1,7 +1,7 @@
 import { Decimal, type HttpRoute, type Tool, type ToolName, type ToolServer } from '@sallyport/model';
 import { type TypedArguments, judge } from '@sallyport/strict';
 import { describe, expect, it } from 'vitest';
-import { isSuccessStatus, readSessionRequest, readToolCall, sessionAnswer, upstreamRequest } from './http-tools.ts';
+import { isSuccessStatus, readSessionRequest, readToolCall, upstreamRequest } from './http-tools.ts';
 
 const decode = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes);
 describe('the body of a tool call', () => {
@@ -143,14 +143,5 @@ describe('a session request', () => {
   ])('with body %s is read: %s', (body, expected) => {
     const judged = body === undefined ? undefined : judge(new TextEncoder().encode(body));
     expect(readSessionRequest(judged?.ok === true ? judged.value : undefined).ok).toBe(expected);
-  });
-
-  it('is answered with the token and nothing that may be stored', () => {
-    const answer = sessionAnswer({ sessionId: 's' as never, token: 't', expiresAt: 0 as never });
-    expect([answer.status, answer.headers['cache-control'], decode(answer.body)]).toEqual([
-      201,
-      'no-store',
-      '{"session_id":"s","token":"t","token_type":"sallyport-session+jwt","expires_at":"1970-01-01T00:00:00.000Z"}',
-    ]);
   });
 });

@@ -3,10 +3,10 @@
  * docs/spec/mcp.md, sections 6 and 7.
  */
 
-import { Decimal, deny, fail, formatInstant, localNameOf, ok } from '@sallyport/model';
-import type { Denial, Instant, Json, Result, SessionId, Tool, ToolServer } from '@sallyport/model';
+import { Decimal, deny, fail, localNameOf, ok } from '@sallyport/model';
+import type { Denial, Json, Result, Tool, ToolServer } from '@sallyport/model';
 import { type Judged, type TypedArguments, type TypedValue, serializeArguments } from '@sallyport/strict';
-import { type ToolAsk, type WireAnswer, jsonBytes, membersOf } from './ask.ts';
+import { type ToolAsk, membersOf } from './ask.ts';
 import type { OutboundRoute } from './http-routes.ts';
 
 /** Reads the body of a tool call. Without a body there are no arguments, which `/invoke` cannot do without. */
@@ -32,16 +32,6 @@ export function readSessionRequest(body: Judged | undefined): Result<undefined, 
   return members !== undefined && Object.keys(members).length === 0
     ? ok(undefined)
     : malformed('the body of a session request is `{}` or absent');
-}
-
-/** An opened session: its id, the token that ties calls to it, and when the token ends. 201, never stored. */
-export function sessionAnswer(session: { sessionId: SessionId; token: string; expiresAt: Instant }): WireAnswer {
-  const { sessionId, token, expiresAt } = session;
-  return {
-    status: 201,
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-    body: jsonBytes({ session_id: sessionId, token, token_type: SESSION_TOKEN_TYPE, expires_at: formatInstant(expiresAt) }),
-  };
 }
 
 /** What a tool's server is sent. Headers that every request has (host, length, credentials, trace) are the sender's. */
@@ -86,7 +76,6 @@ export function isSuccessStatus(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-const SESSION_TOKEN_TYPE = 'sallyport-session+jwt';
 const PLACEHOLDER = /\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 /** What would make two segments of one, for us or for a server that decodes before it splits. */
 const UNFIT_FOR_PATH = /[/\\\p{Cc}]/u;

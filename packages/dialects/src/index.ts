@@ -31,5 +31,5 @@ export { SseReader, writeSseComment, writeSseEvent } from './sse.ts';
 export type { OutboundRoute } from './http-routes.ts';
 export { routeOutbound } from './http-routes.ts';
 export type { UpstreamRequest } from './http-tools.ts';
-export { isSuccessStatus, readSessionRequest, readToolCall, sessionAnswer, upstreamRequest } from './http-tools.ts';
+export { isSuccessStatus, readSessionRequest, readToolCall, upstreamRequest } from './http-tools.ts';
 export { PROBLEM_TYPE, denialHeaders, problemAnswer } from './problem.ts';

@@ -95,6 +95,9 @@ interface Checker {
   getType(name: string): unknown;
 }
 
+/** Characters and instructions of one match. */
+const MATCH_STEPS_MAX = 1_000_000;
+
 function linearMatches({ args, receiver }: MacroCall): object {
   const [argument] = args;
   const source = argument?.op === 'value' && typeof argument.args === 'string' ? argument.args : undefined;
@@ -108,7 +111,11 @@ function linearMatches({ args, receiver }: MacroCall): object {
     evaluate(runner: Runner, _macro: unknown, context: unknown): boolean {
       const text = runner.run(receiver, context);
       if (pattern?.ok !== true || typeof text !== 'string') throw new TypeError('`matches` wants text and a constant pattern');
-      return pattern.value.test(text);
+      const work = { left: MATCH_STEPS_MAX };
+      const isMatch = pattern.value.test(text, work);
+      // Out of work is no answer: taken for `false`, a long text would slip past a deny rule.
+      if (work.left < 0) throw new RangeError('the text takes too much work to match');
+      return isMatch;
     },
   };
 }
@@ -159,7 +166,7 @@ function summaryOf(error: unknown): string {
 
 const BINARY: ReadonlySet<string> = new Set<BinaryOperator>(['==', '!=', '<', '<=', '>', '>=', 'in', '+', '-', '*', '/', '%']);
 
-function isBinary(node: ASTNode): node is ASTNode & { op: BinaryOperator } {
+function isBinary(node: ASTNode): node is Extract<ASTNode, { op: BinaryOperator }> {
   return BINARY.has(node.op);
 }
 

@@ -4,14 +4,16 @@
  * engine would implement; there is no general storage abstraction here.
  */
 
-import { Bug } from '@sallyport/model';
 import type { Fault, Result } from '@sallyport/model';
 
 /** What SQLite can hold. Integers come back as numbers and must be safe ones. */
 export type SqlValue = null | number | string | Uint8Array;
 export type Row = Readonly<Record<string, SqlValue>>;
 
-/** A prepared statement. Parameters are positional. Failures are thrown as Fault `store_failed`. */
+/**
+ * A prepared statement. Parameters are positional. Failures of the disk, or of waiting for another process, are thrown as
+ * Fault `store_failed`; a violated constraint is a Bug: expected conflicts are said in SQL (`on conflict …`).
+ */
 export interface Statement {
   run(...parameters: readonly SqlValue[]): { readonly changes: number };
   get(...parameters: readonly SqlValue[]): Row | undefined;
@@ -27,7 +29,7 @@ export interface Migration {
 
 /** The database as one service sees it. */
 export interface ServiceDatabase {
-  /** Throws a Bug for a statement that does not compile, or that touches another service's table. */
+  /** Throws a Bug for a statement that does not compile, or that touches another service's table or the schema. */
   prepare(sql: string): Statement;
   /**
    * The next value of a counter of this service, from 1, durable with the surrounding transaction and never given out
@@ -39,11 +41,14 @@ export interface ServiceDatabase {
 }
 
 export interface Database {
-  /** Applies the missing migrations of a service in one transaction, and returns its view. Names: `[a-z][a-z0-9]*`. */
+  /**
+   * Applies the missing migrations of a service in one transaction, and returns its view. Names: `[a-z][a-z0-9]*`, each
+   * once. Throws a Fault where the file holds steps that these migrations do not: it belongs to another build.
+   */
   service(name: string, migrations: readonly Migration[]): ServiceDatabase;
   /**
    * Runs `act` with everything it writes, in whichever service, committed together or not at all; when it returns, the
-   * commit is durable. Nested calls are part of the outer one. `act` is synchronous.
+   * commit is durable. A nested call that throws undoes its own part. `act` is synchronous.
    */
   transaction<T>(act: () => T): T;
   close(): void;
@@ -62,7 +67,5 @@ export interface DatabaseOptions {
   readonly busyTimeoutMs?: number;
 }
 
-/** Opens (or makes) the file: WAL, synchronous FULL, foreign keys on, integrity checked. */
-export function openDatabase(_options: DatabaseOptions): Result<Database, DatabaseProblem> {
-  throw new Bug('to come');
-}
+/** Opens (or makes) a database. */
+export type OpenDatabase = (options: DatabaseOptions) => Result<Database, DatabaseProblem>;

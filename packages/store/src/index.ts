@@ -30,4 +30,4 @@ export { RESERVATION_KEY_CHARS_MAX } from './reservations.ts';
 export type { MemoryReservations, MemoryReservationsOptions } from './memory-reservations.ts';
 export { memoryReservations } from './memory-reservations.ts';
 export type { Database, DatabaseOptions, DatabaseProblem, Migration, Row, ServiceDatabase, SqlValue, Statement } from './database.ts';
-export { openDatabase } from './database.ts';
+export { openDatabase } from './sqlite.ts';

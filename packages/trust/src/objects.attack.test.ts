@@ -120,7 +120,7 @@ describe('unknown words in signed objects', () => {
   });
 
   it('unknown words in lists and below are MIN_VERSION: algorithm, prefix, role, selector', async () => {
-    const first = (list: unknown): Tree => (list as Tree[])[0] as Tree;
+    const first = (list: unknown): Tree => objectAt({ list }, ['list', '0']);
     expect(await bent('Root', (payload) => (first(payload['keys'])['alg'] = 'ml-dsa-65'))).toBe('MIN_VERSION');
     expect(await bent('Root', (payload) => (first(payload['certificate_authorities'])['prefixes'] = ['/everything/']))).toBe('MIN_VERSION');
     expect(await bent('OnlineKeys', (payload) => (first(payload['keys'])['role'] = 'revocation'))).toBe('MIN_VERSION');

@@ -57,7 +57,7 @@ describe('root attacks', () => {
 
   const names = ['root-1', 'root-2', 'root-3', 'root-4'];
   const replaced =
-    (sim: TrustSimulator): Bend<Root>['edit'] =>
+    (sim: TrustSimulator): NonNullable<Bend<Root>['edit']> =>
     (root) => {
       const keys = [keyRecordOf(sim.signer('root-3').publicRaw), keyRecordOf(sim.signer('root-4').publicRaw)];
       const old = root.roles.root.keyIds;
@@ -110,7 +110,7 @@ describe('root attacks', () => {
     const sim = await trustSimulator();
     const alias = 'f'.repeat(32) as KeyId;
     const bent =
-      (threshold: number): Bend<Root>['edit'] =>
+      (threshold: number): NonNullable<Bend<Root>['edit']> =>
       (root) => ({
         ...root,
         keys: [

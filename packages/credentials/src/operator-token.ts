@@ -83,7 +83,7 @@ export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}): Opera
       const cacheKey = `${encodeHex(sha256(utf8(token)))} ${context.bundle}`;
       let known = proven.get(cacheKey);
       if (known === undefined) {
-        const fresh = await prove(token, tokenBytesMax, context.issuers);
+        const fresh = await prove(token, context.issuers);
         if (!fresh.ok) return fresh;
         known = fresh.value;
         proven.set(cacheKey, known);
@@ -95,8 +95,8 @@ export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}): Opera
 }
 
 /** Everything that does not change with time, in the order that keeps the cheap refusals cheap. */
-async function prove(token: string, tokenBytesMax: number, issuers: readonly Issuer[]): Promise<Result<Proven, Denial>> {
-  const jws = readCompactJws(token, tokenBytesMax);
+async function prove(token: string, issuers: readonly Issuer[]): Promise<Result<Proven, Denial>> {
+  const jws = readCompactJws(token);
   if (!jws.ok) return refuse('unauthenticated', jws.error);
   const unfit = unfitHeader(jws.value.header);
   if (unfit !== undefined) return refuse('unauthenticated', unfit);

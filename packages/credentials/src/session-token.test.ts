@@ -20,8 +20,7 @@ const grantFor = (epoch: SessionEpoch): Parameters<SessionTokens['mint']>[0] => 
   operator: 'alice@company.com' as PrincipalId,
   agent: 'support' as AgentName,
 });
-const mint = async (tokens: SessionTokens = tokensOf(), epoch: SessionEpoch = EPOCH): Promise<string> =>
-  (await tokens.mint(grantFor(epoch), NOW)).token;
+const mint = async (tokens: SessionTokens = tokensOf(), epoch: SessionEpoch = EPOCH): Promise<string> => tokens.mint(grantFor(epoch), NOW);
 
 function verdict(token: string, now: number = NOW, tokens: SessionTokens = tokensOf()): string {
   const result = tokens.verify(token, now as Instant);
@@ -117,6 +116,8 @@ describe('a session token', () => {
   it('is no operator’s token, and an operator’s token is no session’s', async () => {
     const idp = tokenIssuer();
     expect(verdict(idp.mint(NOW))).toBe('unauthenticated');
+    // Not even `session_expired`: what is no session's token says nothing of sessions.
+    expect(verdict(idp.mint(NOW, { claims: { sid: grantFor('0000000000000000' as SessionEpoch).sessionId } }))).toBe('unauthenticated');
     const context = {
       issuers: [idp.trusted({ issuer: SIDECAR, audience: `${SIDECAR}#outbound` })],
       bundle: 'sha256:0' as Digest,

@@ -77,7 +77,7 @@ export function sessionTokens(options: SessionTokenOptions): SessionTokens {
   const proven = new BoundedCache<SessionClaims>(options.cacheEntriesMax ?? CACHE_ENTRIES_MAX);
 
   const prove = (token: string): Result<SessionClaims, Denial> => {
-    const jws = readCompactJws(token, TOKEN_BYTES_MAX);
+    const jws = readCompactJws(token);
     if (!jws.ok) return refuse('unauthenticated', jws.error);
     if (jws.value.header['typ'] !== SESSION_TOKEN_TYP) return refuse('unauthenticated', '`typ` is not that of a session token');
     const { sid } = jws.value.claims;

@@ -54,7 +54,7 @@ export function upstreamRequest(server: ToolServer, tool: Tool, args: TypedArgum
   const unfit: string[] = [];
   const filled = path.replaceAll(PLACEHOLDER, (_, name: string) => {
     used.add(name);
-    const segment = pathSegment(Object.hasOwn(args, name) ? args[name] : undefined);
+    const segment = pathSegment(args[name]);
     if (segment === undefined) unfit.push(name);
     return segment ?? '';
   });

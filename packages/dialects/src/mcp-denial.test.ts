@@ -115,10 +115,9 @@ describe('a denial over MCP', () => {
   });
 
   it('of a method that is not served is JSON-RPC’s own', () => {
-    expect(parsed(mcpDenial(denial('method_not_allowed'), { id: 'a', tool: undefined }))).toMatchObject({
-      id: 'a',
-      error: { code: -32_601 },
-    });
+    const answer = mcpDenial(denial('method_not_allowed'), { id: 'a', tool: undefined });
+    expect([answer.status, Object.hasOwn(answer.headers, 'allow')]).toEqual([200, false]);
+    expect(parsed(answer)).toMatchObject({ id: 'a', error: { code: -32_601 } });
   });
 
   it('of a credential keeps its status and its challenge around a message with the request’s id', () => {

@@ -125,7 +125,7 @@ function asError(denial: PublicDenial): { code: number; message: string; data: P
   return { code: rpcCodeOf(denial), message: denial.title, data: denial };
 }
 
-/** With status 200 the headers that qualify another status would be noise or worse. */
+/** With status 200, `Allow` would speak of the HTTP method, which was right. */
 function plain(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'allow' && name !== 'www-authenticate'));
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'allow'));
 }

@@ -77,6 +77,7 @@ describe('a principal', () => {
   it('is not found on the prototype, whatever a mapping is called', () => {
     const mapped = { ...ISSUER, claims: { ...ISSUER.claims, subject: 'constructor', roles: 'toString' } };
     expect(principalFromClaims(mapped, CLAIMS).ok).toBe(false);
+    expect(principalFromClaims(ISSUER, Object.create(CLAIMS) as JsonObject).ok).toBe(false);
     const attributes = Object.fromEntries([['__proto__', 'email']]);
     const read = principalFromClaims({ ...ISSUER, claims: { ...ISSUER.claims, attributes } }, CLAIMS);
     expect(read.ok && Object.getPrototypeOf(read.value.attributes)).toBe(Object.prototype);

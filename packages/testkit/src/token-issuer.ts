@@ -123,6 +123,7 @@ export const BENT_TOKENS: Readonly<Record<string, (idp: TokenIssuer, now: Instan
   'the typ of an assertion, with its media type prefix': (idp, now) =>
     idp.mint(now, { header: { typ: 'application/Sallyport-Assertion+JWT' } }),
   'the same claim twice': (idp, now) => idp.mint(now, { payload: twice(goodClaims(idp, now), 'sub', 'bob@company.com') }),
+  'claims that differ by case alone': (idp, now) => idp.mint(now, { claims: { Sub: 'bob@company.com' } }),
   'a payload that is no object': (idp, now) => idp.mint(now, { payload: '[]' }),
   'a payload that is no JSON': (idp, now) => idp.mint(now, { payload: '{' }),
   'no subject': (idp, now) => idp.mint(now, { claims: { sub: undefined } }),

@@ -1,11 +1,19 @@
 /**
  * The strict HTTP/1.1 listener of the loopback ports: every size, count and wait bounded, raw headers handed on as they
- * came, nothing answered on a peer's terms. What a request means is decided by whoever takes the exchange.
+ * came, one exchange at a time on a connection. What a request means is decided by whoever takes the exchange; what
+ * Node's parser refuses, or would silently repair, is refused here and reported.
  */
 
-import { Bug } from '@sallyport/model';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createConnection, type Socket } from 'node:net';
+import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Fault } from '@sallyport/model';
 import type { Clock } from '@sallyport/model';
-import type { ListenAddress } from '@sallyport/runtime';
+import { formatListenAddress, type ListenAddress } from '@sallyport/runtime';
+import { Connection } from './http-connection.ts';
+import { Exchange, type HttpExchange } from './http-exchange.ts';
+import { createWatch } from './watch.ts';
 
 /** Why the listener itself turned a connection away; it has answered already where an answer was possible. */
 export type ListenerRefusalCode =
@@ -22,49 +30,15 @@ export interface ListenerRefusal {
   /** For the log: what the parser said, without the bytes. */
   readonly detail: string;
   readonly address: string;
-  /** What was answered, 0 where the connection was only closed. */
+  /** What is answered, 0 where the connection is only closed. */
   readonly status: number;
-}
-
-/** An answer's head. Framing headers (Content-Length, Transfer-Encoding, Connection, Date) are the listener's own. */
-export interface AnswerHead {
-  readonly status: number;
-  readonly headers: readonly (readonly [name: string, value: string])[];
-}
-
-/** One request and the only way to answer it. */
-export interface HttpExchange {
-  /** `upgrade` and `connect` can only be refused: their answer closes the connection. */
-  readonly kind: 'request' | 'upgrade' | 'connect';
-  readonly method: string;
-  /** The request target exactly as it stood in the request line. */
-  readonly target: string;
-  readonly httpVersion: '1.0' | '1.1';
-  /** Names and values in turn, in their order and spelling, duplicates included. */
-  readonly rawHeaders: readonly string[];
-  /** `127.0.0.1:40112`, or empty on a Unix socket. */
-  readonly address: string;
-  /** Aborts when the client has gone, the body took too long, or the drain's grace is over. */
-  readonly signal: AbortSignal;
-  /**
-   * The body, to be read at most once. A client that asked `Expect: 100-continue` is told to send only when reading
-   * begins, so a request refused on its head costs no body. Rejects with a Fault `aborted` when it breaks off.
-   */
-  body(): AsyncIterable<Uint8Array>;
-  /**
-   * Answers, once. Resolves when everything has been handed to the connection, or the client has gone (the Fault
-   * `aborted` is the only rejection). A body that was not read to its end closes the connection after the answer.
-   */
-  respond(head: AnswerHead, body?: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
-  /** Cuts the connection without another byte; for answers that must not look finished. */
-  cut(): void;
 }
 
 export interface HttpLimits {
   readonly headBytesMax: number;
   readonly headersMax: number;
   readonly connectionsMax: number;
-  /** From the first byte of a connection to the end of the first head. */
+  /** From the opening of a connection to the end of the first head. */
   readonly headMsMax: number;
   /** From the end of the head to the end of the body. */
   readonly bodyMsMax: number;
@@ -87,8 +61,8 @@ export interface HttpListenerOptions {
   readonly limits?: Partial<HttpLimits>;
   /** Takes an exchange. What it throws cuts the connection and goes to `onBug`. */
   readonly onExchange: (exchange: HttpExchange) => Promise<void>;
-  /** So that what never became an exchange is still seen. */
-  readonly onRefusal: (refusal: ListenerRefusal) => void;
+  /** So that what never became an exchange is still recorded; the id of the record, if any, goes into the answer. */
+  readonly onRefusal: (refusal: ListenerRefusal) => string | void;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -99,7 +73,149 @@ export interface HttpListener {
   drain(options: { readonly graceMs: number }): Promise<void>;
 }
 
-/** Starts listening; a Unix socket's folder is made with mode 0700. Rejects with a Fault `listen_failed`. */
+/** How late a deadline may be noticed. */
+const SWEEP_MS = 250;
+
+/**
+ * Starts listening. A Unix socket's folder is made with mode 0700 where it is absent, a socket that nobody serves any
+ * more is replaced, and the new one is for its owner alone. Rejects with a Fault `listen_failed`.
+ */
 export async function startHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
-  throw new Bug(`to come ${options.listen.kind}`);
+  const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
+  const watch = createWatch(options.clock, SWEEP_MS);
+  // Owner: this listener.
+  const connections = new Map<Socket, Connection>();
+  const server = createServer({
+    insecureHTTPParser: false,
+    maxHeaderSize: limits.headBytesMax,
+    // Judged by the framing gate, which records what it refuses; Node would answer by itself.
+    requireHostHeader: false,
+    requestTimeout: 0,
+    headersTimeout: 0,
+    keepAliveTimeout: 0,
+    noDelay: true,
+  });
+  server.maxConnections = limits.connectionsMax;
+  // Node would silently drop what is beyond its own count; we count, and refuse.
+  server.maxHeadersCount = 0;
+  attach(server, { options, limits, connections, watch });
+  await listen(server, options.listen);
+  const address = addressOfServer(server, options.listen);
+  return {
+    address,
+    async drain({ graceMs }) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const connection of connections.values()) connection.closeAfter();
+      const over = new AbortController();
+      const grace = new Promise<void>((resolve) => options.clock.timer(graceMs, resolve, { signal: over.signal }));
+      await Promise.race([closed, grace]);
+      over.abort();
+      for (const socket of connections.keys()) socket.destroy();
+      await closed;
+      watch.close();
+    },
+  };
+}
+
+interface Parts {
+  readonly options: HttpListenerOptions;
+  readonly limits: HttpLimits;
+  readonly connections: Map<Socket, Connection>;
+  readonly watch: ReturnType<typeof createWatch>;
+}
+
+function attach(server: Server, parts: Parts): void {
+  const { options, limits, connections, watch } = parts;
+  const context = { limits, watch, onRefusal: options.onRefusal };
+
+  const take = (kind: HttpExchange['kind'], incoming: IncomingMessage, outgoing: ServerResponse, mayContinue = false): void => {
+    const connection = connections.get(incoming.socket);
+    if (connection?.admits() !== true) return;
+    if (incoming.rawHeaders.length / 2 > limits.headersMax) {
+      connection.broken('headers_too_large', `more than ${limits.headersMax} headers`);
+      return;
+    }
+    const exchange = new Exchange(kind, { incoming, outgoing, mayContinue }, { onAnswered: () => connection.answered() });
+    connection.begin(exchange);
+    options.onExchange(exchange).catch((error: unknown) => {
+      exchange.cut();
+      options.onBug(error);
+    });
+  };
+
+  server.on('connection', (socket: Socket) => {
+    connections.set(socket, new Connection(socket, context));
+    socket.once('close', () => connections.delete(socket));
+    // A broken connection is no news: whoever waits on it is told by its own exchange.
+    socket.on('error', () => undefined);
+  });
+  server.on('drop', (data) => {
+    const address = data?.remoteAddress === undefined ? '' : `${data.remoteAddress}:${data.remotePort ?? 0}`;
+    options.onRefusal({ code: 'connections_exceeded', detail: `more than ${limits.connectionsMax} connections`, address, status: 0 });
+  });
+  server.on('request', (incoming, outgoing) => take('request', incoming, outgoing));
+  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => take('request', incoming, outgoing, true));
+  server.on('checkExpectation', (incoming: IncomingMessage) => {
+    connections.get(incoming.socket)?.broken('expectation_failed', 'an expectation that nobody here can meet');
+  });
+  for (const kind of ['upgrade', 'connect'] as const) {
+    server.on(kind, (incoming: IncomingMessage, socket: Socket) => {
+      // Node has let go of the connection; an answer still needs its framing.
+      const outgoing = new ServerResponse(incoming);
+      outgoing.shouldKeepAlive = false;
+      outgoing.assignSocket(socket);
+      outgoing.once('finish', () => socket.destroySoon());
+      take(kind, incoming, outgoing);
+    });
+  }
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const isTooLarge = error.code === 'HPE_HEADER_OVERFLOW';
+    const isParser = error.code?.startsWith('HPE_') === true;
+    if (!isParser) socket.destroy();
+    else connections.get(socket)?.broken(isTooLarge ? 'headers_too_large' : 'malformed_request', error.code ?? 'unreadable');
+  });
+}
+
+async function listen(server: Server, address: ListenAddress): Promise<void> {
+  const where = formatListenAddress(address);
+  try {
+    if (address.kind === 'unix') await clearSocket(address.path);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      const listening = (): void => {
+        server.off('error', reject);
+        resolve();
+      };
+      if (address.kind === 'unix') server.listen(address.path, listening);
+      else server.listen(address.port, address.host, listening);
+    });
+    if (address.kind === 'unix') chmodSync(address.path, 0o600);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Fault('listen_failed', 'internal', `while listening on \`${where}\`: ${reason}`, { cause });
+  }
+}
+
+/** Makes room for a socket: its folder, and away with one that a dead process left. Anything else there stays. */
+async function clearSocket(path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const held = lstatSync(path, { throwIfNoEntry: false });
+  if (held === undefined) return;
+  if (!held.isSocket()) throw new Error('something that is no socket is there');
+  const isServed = await new Promise<boolean>((resolve) => {
+    const probe = createConnection(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+  if (isServed) throw new Error('another process is listening there');
+  unlinkSync(path);
+}
+
+function addressOfServer(server: Server, asked: ListenAddress): ListenAddress {
+  const bound = server.address();
+  if (asked.kind === 'unix' || bound === null || typeof bound === 'string') return asked;
+  return { kind: 'tcp', host: bound.address, port: bound.port };
 }

@@ -22,16 +22,10 @@ export type {
 export { tlsHolder } from './tls.ts';
 export type { Peer, PeerPurpose, TlsHolder, TlsMaterial } from './tls.ts';
 export { HTTP_LIMITS, startHttpListener } from './http-listener.ts';
-export type {
-  AnswerHead,
-  HttpExchange,
-  HttpLimits,
-  HttpListener,
-  HttpListenerOptions,
-  ListenerRefusal,
-  ListenerRefusalCode,
-} from './http-listener.ts';
+export type { HttpLimits, HttpListener, HttpListenerOptions, ListenerRefusal, ListenerRefusalCode } from './http-listener.ts';
+export type { AnswerHead, HttpExchange } from './http-exchange.ts';
 export { addressKind, judgeAddress } from './address.ts';
 export type { AddressKind } from './address.ts';
-export { createUpstreams, UPSTREAM_LIMITS, UpstreamFault } from './upstream.ts';
-export type { Resolve, UpstreamAnswer, UpstreamLimits, UpstreamRequest, Upstreams } from './upstream.ts';
+export { createUpstreams, UPSTREAM_LIMITS } from './upstream.ts';
+export { UpstreamFault } from './upstream-fault.ts';
+export type { Resolve, UpstreamAnswer, UpstreamLimits, UpstreamOptions, UpstreamRequest, Upstreams } from './upstream.ts';

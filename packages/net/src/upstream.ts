@@ -1,20 +1,19 @@
 /**
  * Calls to declared upstreams, and to nothing else: the name is resolved once per connection, every address is judged,
- * and the judged address is the one that is dialled. No redirect is followed, no proxy used, nothing decompressed.
+ * and the judged address is the one that is dialled. No redirect is followed, no proxy used, nothing decompressed, and
+ * nothing retried but a read whose kept-alive connection turned out to be dead.
  */
 
-import { Bug, Fault } from '@sallyport/model';
-import type { Clock, Destination, FaultCode } from '@sallyport/model';
-
-/** A failed exchange with an upstream. `wasSent` false proves that the upstream has seen none of the request. */
-export class UpstreamFault extends Fault {
-  readonly wasSent: boolean;
-
-  constructor(code: FaultCode, message: string, options: { readonly wasSent: boolean; readonly cause?: unknown }) {
-    super(code, 'upstream', message, { cause: options.cause });
-    this.wasSent = options.wasSent;
-  }
-}
+import { lookup } from 'node:dns/promises';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { isIP, type LookupFunction } from 'node:net';
+import { getCACertificates } from 'node:tls';
+import type { Clock, Destination } from '@sallyport/model';
+import { judgeAddress, unbracketed } from './address.ts';
+import { exchange, type Lane } from './upstream-exchange.ts';
+import { UpstreamFault } from './upstream-fault.ts';
+import { createWatch } from './watch.ts';
 
 /** Names to addresses. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
@@ -23,7 +22,7 @@ export interface UpstreamRequest {
   readonly method: string;
   /** Origin form, `/orders?limit=5`: it goes out as it stands. */
   readonly path: string;
-  /** Without Host, framing and hop-by-hop headers, which are the dialler's own. */
+  /** Without Host, framing and hop-by-hop headers, which are the dialler's own: one of those here is a Bug. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body?: Uint8Array;
   readonly signal: AbortSignal;
@@ -56,6 +55,7 @@ export interface UpstreamLimits {
   readonly inFlightMax: number;
   /** Kept-alive connections per destination. */
   readonly idleConnectionsMax: number;
+  /** Shorter than what servers commonly keep, so that it is we who close. */
   readonly idleConnectionMsMax: number;
 }
 
@@ -67,7 +67,7 @@ export const UPSTREAM_LIMITS: UpstreamLimits = {
   headersMax: 200,
   inFlightMax: 256,
   idleConnectionsMax: 32,
-  idleConnectionMsMax: 15_000,
+  idleConnectionMsMax: 4_000,
 };
 
 export interface Upstreams {
@@ -77,13 +77,120 @@ export interface Upstreams {
   close(): void;
 }
 
-export function createUpstreams(options: {
+export interface UpstreamOptions {
   readonly clock: Clock;
   readonly limits?: Partial<UpstreamLimits>;
   /** The system's resolver unless given. */
   readonly resolve?: Resolve;
-  /** PEM; certificates believed besides the platform's own. */
+  /** PEM; certificate authorities believed besides the platform's own. */
   readonly authorities?: readonly string[];
-}): Upstreams {
-  throw new Bug(`to come ${String(options.clock)}`);
+}
+
+/** How late a deadline may be noticed. */
+const SWEEP_MS = 100;
+const ADDRESSES_MAX = 64;
+
+/** A dialler with a pool of kept-alive connections per destination. */
+export function createUpstreams(options: UpstreamOptions): Upstreams {
+  const limits = { ...UPSTREAM_LIMITS, ...options.limits };
+  const resolve = options.resolve ?? systemResolve;
+  const watch = createWatch(options.clock, SWEEP_MS);
+  // Owner: this pool. One lane per server; a destination that a new bundle changed gets a new one.
+  const lanes = new Map<string, Lane>();
+
+  const laneOf = (destination: Destination): Lane => {
+    const held = lanes.get(destination.server);
+    if (held !== undefined && isSame(held.destination, destination)) return held;
+    if (held !== undefined) closeIdle(held.agent);
+    const agent = agentFor(destination, limits, options.authorities);
+    const lane = { destination, agent, lookup: judgedLookup(destination, resolve), inFlight: 0 };
+    lanes.set(destination.server, lane);
+    return lane;
+  };
+
+  return {
+    async request(destination, request) {
+      const host = unbracketed(destination.host);
+      // A literal is dialled without a look-up, so it is judged here.
+      if (isIP(host) !== 0) judged(destination, [host]);
+      const lane = laneOf(destination);
+      if (lane.inFlight >= limits.inFlightMax) {
+        const message = `\`${destination.server}\` has ${limits.inFlightMax} calls under way`;
+        throw new UpstreamFault('upstream_unreachable', message, { wasSent: false });
+      }
+      return exchange(lane, request, { limits, watch });
+    },
+    close() {
+      for (const lane of lanes.values()) lane.agent.destroy();
+      lanes.clear();
+      watch.close();
+    },
+  };
+}
+
+function isSame(a: Destination, b: Destination): boolean {
+  return a.scheme === b.scheme && a.host === b.host && a.port === b.port && a.network === b.network;
+}
+
+/** Connections in use go on to their end, and then find that their agent keeps them for a few seconds only. */
+function closeIdle(agent: HttpAgent): void {
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+}
+
+function agentFor(destination: Destination, limits: UpstreamLimits, authorities: readonly string[] = []): HttpAgent {
+  const pool = {
+    keepAlive: true,
+    maxSockets: limits.inFlightMax,
+    maxFreeSockets: limits.idleConnectionsMax,
+    timeout: limits.idleConnectionMsMax,
+  };
+  if (destination.scheme === 'http') return new HttpAgent(pool);
+  const ca = authorities.length === 0 ? {} : { ca: [...getCACertificates('default'), ...authorities] };
+  // Said in full, so that NODE_TLS_REJECT_UNAUTHORIZED cannot switch verification off.
+  return new HttpsAgent({ ...pool, ...ca, rejectUnauthorized: true, minVersion: 'TLSv1.2' });
+}
+
+/** For `net.connect`: resolves once and hands back only what was judged, so that a second answer is never asked for (rebinding). */
+function judgedLookup(destination: Destination, resolve: Resolve): LookupFunction {
+  const answer = async (...[host, options, callback]: Parameters<LookupFunction>): Promise<void> => {
+    let addresses: readonly string[];
+    try {
+      addresses = judged(destination, await resolved(destination, resolve, host));
+    } catch (error) {
+      callback(error as NodeJS.ErrnoException, []);
+      return;
+    }
+    const list = addresses.map((address) => ({ address, family: isIP(address) }));
+    const [first] = list;
+    if (options.all === true || first === undefined) callback(null, list);
+    else callback(null, first.address, first.family);
+  };
+  return (...asked) => void answer(...asked);
+}
+
+async function resolved(destination: Destination, resolve: Resolve, host: string): Promise<readonly string[]> {
+  try {
+    return await resolve(host);
+  } catch (cause) {
+    throw new UpstreamFault('upstream_unreachable', `\`${destination.host}\` does not resolve`, { wasSent: false, cause });
+  }
+}
+
+/** All addresses, or a fault: one that is not acceptable among good ones is somebody's attempt, not bad luck. */
+function judged(destination: Destination, addresses: readonly string[]): readonly string[] {
+  const refuse = (code: 'upstream_unreachable' | 'upstream_untrusted', why: string): never => {
+    throw new UpstreamFault(code, `\`${destination.host}\`: ${why}`, { wasSent: false });
+  };
+  if (addresses.length === 0 || addresses.length > ADDRESSES_MAX)
+    refuse('upstream_unreachable', `resolves to ${addresses.length} addresses`);
+  for (const address of addresses) {
+    const { refusal } = judgeAddress(destination, address);
+    if (refusal !== undefined) refuse('upstream_untrusted', refusal);
+  }
+  return addresses;
+}
+
+async function systemResolve(host: string): Promise<readonly string[]> {
+  const addresses = await lookup(host, { all: true });
+  return addresses.map(({ address }) => address);
 }

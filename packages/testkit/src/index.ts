@@ -30,3 +30,5 @@ export type {
 } from './trust-simulator.ts';
 export { trustReceiver } from './trust-receiver.ts';
 export type { ReceiverFiles, TrustReceiver, TrustReceiverOptions } from './trust-receiver.ts';
+export { testAuthority } from './tls-identities.ts';
+export type { IssueTestIdentity, TestAuthority } from './tls-identities.ts';

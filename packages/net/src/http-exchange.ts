@@ -1,0 +1,218 @@
+/** One request on one connection, and its one answer. Framing is written here and nowhere else. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Fault, invariant } from '@sallyport/model';
+import { type BodySource, bodyOf } from './http-body.ts';
+
+/** An answer's head. Framing headers (Content-Length, Transfer-Encoding, Connection, Date) are the listener's own. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/** One request and the only way to answer it. */
+export interface HttpExchange {
+  /** `upgrade` and `connect` can only be refused: their answer closes the connection. */
+  readonly kind: 'request' | 'upgrade' | 'connect';
+  readonly method: string;
+  /** The request target exactly as it stood in the request line. */
+  readonly target: string;
+  readonly httpVersion: '1.0' | '1.1';
+  /** Names and values in turn, in their order and spelling, duplicates included. */
+  readonly rawHeaders: readonly string[];
+  /** `127.0.0.1:40112`, or empty on a Unix socket. */
+  readonly address: string;
+  /** Aborts when the client has gone, the body took too long, or the drain's grace is over. */
+  readonly signal: AbortSignal;
+  /**
+   * The body, to be read at most once. A client that asked `Expect: 100-continue` is told to send only when reading
+   * begins, so a request refused on its head costs no body. Rejects with a Fault `aborted` when it breaks off.
+   */
+  body(): AsyncIterable<Uint8Array>;
+  /**
+   * Answers, once. Resolves when everything has been handed to the connection; rejects with a Fault `aborted` when the
+   * client has gone, and with what `body` itself throws, after cutting the connection. A request body that was not read
+   * to its end closes the connection after the answer.
+   */
+  respond(head: AnswerHead, body?: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
+  /** Cuts the connection without another byte; for answers that must not look finished. */
+  cut(): void;
+}
+
+/** What an exchange tells its connection. */
+export interface ExchangeHooks {
+  /** The last byte has been handed over; another request may follow. */
+  readonly onAnswered: () => void;
+}
+
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'date',
+  'upgrade',
+  'trailer',
+]);
+const BODILESS: ReadonlySet<number> = new Set([204, 304]);
+
+/** Owner of its fields: itself, and its connection through `fail` and `closeAfter`. */
+export class Exchange implements HttpExchange {
+  readonly kind: HttpExchange['kind'];
+  readonly address: string;
+  readonly #incoming: IncomingMessage;
+  readonly #outgoing: ServerResponse;
+  readonly #body: BodySource;
+  readonly #hooks: ExchangeHooks;
+  #controller: AbortController | undefined;
+  #failure: Fault | undefined;
+  #hasResponded = false;
+
+  constructor(
+    kind: HttpExchange['kind'],
+    pair: { incoming: IncomingMessage; outgoing: ServerResponse; mayContinue: boolean },
+    hooks: ExchangeHooks,
+  ) {
+    const { incoming, outgoing, mayContinue } = pair;
+    this.kind = kind;
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+    this.#hooks = hooks;
+    this.#body = bodyOf(incoming, () => {
+      if (mayContinue && !outgoing.headersSent) outgoing.writeContinue();
+    });
+    this.address = addressOf(incoming.socket);
+    outgoing.once('close', () => {
+      if (!outgoing.writableFinished) this.fail(new Fault('aborted', 'downstream', 'the client has gone'));
+    });
+  }
+
+  get method(): string {
+    return this.#incoming.method ?? '';
+  }
+
+  get target(): string {
+    return this.#incoming.url ?? '';
+  }
+
+  get httpVersion(): '1.0' | '1.1' {
+    return this.#incoming.httpVersion === '1.0' ? '1.0' : '1.1';
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.#incoming.rawHeaders;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#failure !== undefined && !this.#controller.signal.aborted) this.#controller.abort(this.#failure);
+    return this.#controller.signal;
+  }
+
+  /** Whether the answer has been handed over whole. */
+  get isAnswered(): boolean {
+    return this.#outgoing.writableEnded;
+  }
+
+  get hasBegunAnswer(): boolean {
+    return this.#outgoing.headersSent;
+  }
+
+  get hasWholeRequest(): boolean {
+    return this.#incoming.complete;
+  }
+
+  body(): AsyncIterable<Uint8Array> {
+    return this.#body;
+  }
+
+  async respond(head: AnswerHead, body?: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+    invariant(!this.#hasResponded, 'an exchange is answered once');
+    this.#hasResponded = true;
+    if (this.#failure !== undefined) throw this.#failure;
+    // What is left of the request would otherwise be read as the next one's beginning, or without a bound.
+    if (!this.#incoming.complete || this.kind !== 'request') this.closeAfter();
+    this.#outgoing.writeHead(head.status, rawHead(head, body));
+    await new Promise<void>((resolve, reject) => {
+      this.#outgoing.once('close', () => {
+        if (this.#outgoing.writableFinished) resolve();
+        else reject(this.#failure ?? new Fault('aborted', 'downstream', 'the client has gone'));
+      });
+      this.#send(body).catch((error: unknown) => {
+        reject(error);
+        this.cut();
+      });
+    });
+  }
+
+  cut(): void {
+    this.#incoming.socket.destroy();
+  }
+
+  /** The connection ends with this answer, if its head has not gone already. */
+  closeAfter(): void {
+    if (!this.#outgoing.headersSent) this.#outgoing.shouldKeepAlive = false;
+  }
+
+  /** What still comes of the body is thrown away. */
+  discard(): void {
+    this.#incoming.resume();
+  }
+
+  /** The request is broken: reading rejects, the signal aborts. */
+  fail(fault: Fault): void {
+    this.#failure ??= fault;
+    this.#body.fail(this.#failure);
+    this.#controller?.abort(this.#failure);
+  }
+
+  async #send(body: Uint8Array | AsyncIterable<Uint8Array> | undefined): Promise<void> {
+    if (body !== undefined && !(body instanceof Uint8Array)) await this.#stream(body);
+    if (body instanceof Uint8Array && this.method !== 'HEAD') this.#outgoing.end(body);
+    else this.#outgoing.end();
+    this.#hooks.onAnswered();
+  }
+
+  async #stream(body: AsyncIterable<Uint8Array>): Promise<void> {
+    const chunks = body[Symbol.asyncIterator]();
+    // A source that waits for the next event must hear that nobody waits for it any more.
+    this.#outgoing.once('close', () => void chunks.return?.().catch(() => undefined));
+    this.#outgoing.flushHeaders();
+    for (;;) {
+      const next = await chunks.next();
+      if (next.done === true || this.#outgoing.destroyed) return;
+      if (!this.#outgoing.write(next.value)) await this.#drained();
+    }
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#outgoing.off('drain', done);
+        this.#outgoing.off('close', done);
+        resolve();
+      };
+      this.#outgoing.once('drain', done);
+      this.#outgoing.once('close', done);
+    });
+  }
+}
+
+/** `127.0.0.1:40112`, or empty on a Unix socket. */
+export function addressOf(socket: Socket): string {
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress === undefined || remotePort === undefined) return '';
+  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
+}
+
+function rawHead(head: AnswerHead, body: Uint8Array | AsyncIterable<Uint8Array> | undefined): string[] {
+  const raw: string[] = [];
+  for (const [name, value] of head.headers) {
+    invariant(!OWN_HEADERS.has(name.toLowerCase()), `\`${name}\` is the listener's own header`);
+    raw.push(name, value);
+  }
+  const isWhole = body === undefined || body instanceof Uint8Array;
+  if (isWhole && !BODILESS.has(head.status)) raw.push('Content-Length', String(body?.length ?? 0));
+  return raw;
+}

@@ -8,7 +8,7 @@ import type { Agent, Issuer, JsonObject, Tool, ToolName } from '@sallyport/model
 import { compileSchema } from '@sallyport/strict';
 import type { ArgumentSchema } from '@sallyport/strict';
 import { canonicalJson } from './canonical.ts';
-import { parseExpression } from './cel.ts';
+import { loadProgram, parseExpression } from './cel.ts';
 import { checkExpression } from './check-expression.ts';
 import type { CheckOptions, Checked } from './check-expression.ts';
 import { contradictionOf } from './contradiction.ts';
@@ -18,9 +18,9 @@ import type { Expression, ExpressionProblem } from './expression.ts';
 import { LIMITS } from './limits.ts';
 import { narrowedSchema } from './narrow.ts';
 import type { Place, Problems } from './node.ts';
-import { quote } from './node.ts';
+import { didYouMean, quote } from './node.ts';
 import { checkReach } from './reach.ts';
-import type { EnvironmentValues, Rule } from './rule.ts';
+import type { EnvironmentValues, Rule, Selector } from './rule.ts';
 import type { ToolIndex } from './selectors.ts';
 import { argumentsType, sharedScope } from './types.ts';
 import type { Scope } from './types.ts';
@@ -137,10 +137,16 @@ class Analysis {
         this.#places.rule(index, rule.verb, at),
         `${quote(shown)} selects no tool that agent ${quote(agent.name)} uses, so it can never match`,
         {
-          remedy: 'mend the selector, or add the server to the agent’s `uses`',
+          remedy: this.#classNear(selector) ?? 'mend the selector, or add the server to the agent’s `uses`',
         },
       );
     }
+  }
+
+  #classNear(selector: Selector): string | undefined {
+    if ('tool' in selector || selector.class === undefined) return undefined;
+    const known = new Set(this.#world.tools.flatMap((tool) => tool.classes));
+    return known.has(selector.class) ? undefined : didYouMean(selector.class, known);
   }
 
   #require(rule: Rule, index: number): void {
@@ -210,6 +216,9 @@ class Analysis {
       constants = constants?.filter((known) => checked.constants.some((other) => keyOf(other) === keyOf(known))) ?? checked.constants;
     }
     for (const problem of constants ?? []) this.#report(condition, index, problem);
+    // The library has the last word on what it will run; asked only where ours had nothing to say.
+    const loaded = reported.size > 0 ? undefined : loadProgram(condition.text);
+    if (loaded?.ok === false) for (const problem of loaded.error) this.#report(condition, index, problem);
     return parsed.value;
   }
 

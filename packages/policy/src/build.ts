@@ -3,6 +3,7 @@
 import { fail, ok } from '@sallyport/model';
 import type { PartName, Problem, Result } from '@sallyport/model';
 import { compile } from './compile.ts';
+import type { CompiledPolicy } from './compile.ts';
 import type { PolicySource } from './documents.ts';
 import { readParts, writeParts } from './parts.ts';
 
@@ -14,6 +15,8 @@ export interface BuiltParts {
   readonly toolCount: number;
   readonly testCount: number;
   readonly warnings: readonly Problem[];
+  /** The policy as a sidecar will compile it from these bytes; what tests and explanations run on before publishing. */
+  readonly policy: CompiledPolicy;
 }
 
 /** Writes the parts, then reads and compiles them exactly as a sidecar will: what cannot be enforced is not built. */
@@ -25,5 +28,5 @@ export function buildParts(source: PolicySource): Result<BuiltParts, readonly Pr
   if (!compiled.ok) return fail(compiled.error);
   const { features, ruleCount } = compiled.value;
   const testCount = source.tests.reduce((sum, { cases, steps }) => sum + cases.length + steps.length, 0);
-  return ok({ parts, features, ruleCount, toolCount: source.tools.length, testCount, warnings: source.warnings });
+  return ok({ parts, features, ruleCount, toolCount: source.tools.length, testCount, warnings: source.warnings, policy: compiled.value });
 }

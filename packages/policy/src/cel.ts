@@ -7,7 +7,7 @@
  */
 
 import { Environment } from '@marcbachmann/cel-js';
-import type { ASTNode } from '@marcbachmann/cel-js';
+import type { ASTNode, ParseResult } from '@marcbachmann/cel-js';
 import { Decimal, fail, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import { compilePattern } from '@sallyport/strict';
@@ -120,25 +120,31 @@ function linearMatches({ args, receiver }: MacroCall): object {
   };
 }
 
-/** Parses a condition; every construct outside the language is a problem. */
+/** Parses a condition; every construct outside the language is a problem. Its types are not looked at. */
 export function parseExpression(text: string): Result<Expression, readonly ExpressionProblem[]> {
-  const program = loadProgram(text);
-  return program.ok ? ok(program.value.expression) : program;
+  const parsed = parse(text);
+  return parsed.ok ? ok(parsed.value.expression) : parsed;
 }
 
 /** Parses and prepares a condition. Time and memory are bounded by the limits on text, nodes and depth. */
 export function loadProgram(text: string): Result<Program, readonly ExpressionProblem[]> {
+  const parsed = parse(text);
+  if (!parsed.ok) return parsed;
+  const { library, expression } = parsed.value;
+  const checked = library.check();
+  if (!checked.valid) return fail([problemOf(checked.error)]);
+  return ok({ expression, run: (facts) => evaluate(library, facts) });
+}
+
+function parse(text: string): Result<{ library: ParseResult; expression: Expression }, readonly ExpressionProblem[]> {
   if (text.length > LIMITS.expressionCharsMax) {
     return fail([{ message: `the condition is longer than ${LIMITS.expressionCharsMax} characters`, start: 0 }]);
   }
   try {
-    const parsed = environment.parse(text);
+    const library = environment.parse(text);
     const problems: ExpressionProblem[] = [];
-    const expression = toExpression(parsed.ast, problems);
-    if (problems.length > 0) return fail(problems);
-    const checked = parsed.check();
-    if (!checked.valid) return fail([problemOf(checked.error)]);
-    return ok({ expression, run: (facts) => evaluate(parsed, facts) });
+    const expression = toExpression(library.ast, problems);
+    return problems.length > 0 ? fail(problems) : ok({ library, expression });
   } catch (error) {
     return fail([problemOf(error)]);
   }

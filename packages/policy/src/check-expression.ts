@@ -68,6 +68,9 @@ const judged = (type: Type, cost: number): Judgement => ({ type, cost, whenTrue:
 const BOOL: Type = { kind: 'bool' };
 const INT: Type = { kind: 'int' };
 
+/** Of what is not there at all: said once, and nothing more is said of what is done with it. */
+const UNKNOWN: Type = { kind: 'dyn' };
+
 class Checker {
   /** Written by `report` alone. */
   readonly problems: ExpressionProblem[] = [];
@@ -131,13 +134,13 @@ class Checker {
     const type = scope.get(name);
     if (type !== undefined) return type;
     this.report(at, `no variable ${quote(name)}`, didYouMean(name, scope.keys()) ?? `there are ${[...scope.keys()].join(', ')}`);
-    return DYN;
+    return UNKNOWN;
   }
 
   #select(at: Expression, of: Expression, name: string, around: Surroundings): Judgement {
     const { type, cost } = this.check(of, around);
     if (type.kind === 'dyn') {
-      if (this.#guardsAbsence && !isPresent(at, around))
+      if (type !== UNKNOWN && this.#guardsAbsence && !isPresent(at, around))
         this.report(at, `\`${shown(at)}\` may be absent`, `guard it: has(${shown(at)}) && …`);
       return judged(DYN, cost + 1);
     }
@@ -148,7 +151,7 @@ class Checker {
     const field = fieldOf(type, name);
     if (field === undefined) this.report(at, `no ${type.noun} ${quote(name)}`, didYouMean(name, type.fields.keys()));
     else this.#presence(at, field, around);
-    return judged(field?.type ?? DYN, cost + 1);
+    return judged(field?.type ?? UNKNOWN, cost + 1);
   }
 
   #presence(at: Expression, field: Field, around: Surroundings): void {

@@ -19,15 +19,15 @@ export interface DeclaredServer extends ToolServer {
 /** `{ name, mcp: { url } | http: { url }, network? }`; the network is public unless said otherwise. */
 export const server: Reader<DeclaredServer> = (node, problems) => {
   const declared = fields(node, problems, 'a ToolServer', ['name!', 'mcp', 'http', 'network']);
-  const name = declared?.get('name', serverName);
-  const network = declared?.has('network') === true ? declared.get('network', oneOf('network', NETWORKS)) : 'public';
   const kinds = (['mcp', 'http'] as const).filter((kind) => declared?.has(kind));
   const [kind] = kinds;
   if (declared === undefined) return undefined;
   if (kind === undefined || kinds.length > 1)
     return problems.add(node.place, 'a ToolServer has either `mcp` or `http`', { remedy: 'mcp: { url: … }' });
+  const name = declared.get('name', serverName);
   const url = declared.get(kind, (inner) => fields(inner, problems, `\`${kind}\``, ['url!'])?.get('url', text('a URL')));
-  return name === undefined || network === undefined || url === undefined ? undefined : { name, kind, url, network };
+  const network = declared.get('network', oneOf('network', NETWORKS)) ?? 'public';
+  return name === undefined || url === undefined ? undefined : { name, kind, url, network };
 };
 
 export function encodeServer({ name, kind, url }: ToolServer): Json {
@@ -54,18 +54,18 @@ const TOOL_FIELDS = ['name!', 'description', 'effect', 'classes', 'arguments', '
 /** A tool; without an effect it counts as destructive, without arguments it takes none. */
 export const tool: Reader<Tool> = (node, problems) => {
   const declared = fields(node, problems, 'a Tool', TOOL_FIELDS);
-  if (declared === undefined) return undefined;
-  const name = declared.get('name', toolNameReader);
-  const effect = declared.has('effect') ? declared.get('effect', oneOf('effect', EFFECTS)) : 'destructive';
-  const denyAs = declared.has('deny_as') ? declared.get('deny_as', oneOf('deny_as', ['tool_result', 'error'])) : 'tool_result';
-  const classes = declared.has('classes') ? declared.get('classes', list('`classes`', className, { max: 32, key: (entry) => entry })) : [];
-  const args = declared.has('arguments') ? declared.get('arguments', argumentsSchema) : { type: 'object', properties: {} };
-  const description = declared.has('description') ? declared.get('description', text('a description')) : '';
-  const isRouted = declared.has('route');
-  const route = isRouted ? declared.get('route', httpRoute) : undefined;
-  if (name === undefined || effect === undefined || denyAs === undefined || classes === undefined || args === undefined) return undefined;
-  if (description === undefined || (isRouted && route === undefined)) return undefined;
-  return { name, effect, classes, description, arguments: args, ...(route === undefined ? {} : { route }), denyAs };
+  const name = declared?.get('name', toolNameReader);
+  if (declared === undefined || name === undefined) return undefined;
+  const route = declared.get('route', httpRoute);
+  return {
+    name,
+    effect: declared.get('effect', oneOf('effect', EFFECTS)) ?? 'destructive',
+    classes: declared.get('classes', list('`classes`', className, { max: 32, key: (entry) => entry })) ?? [],
+    description: declared.get('description', text('a description')) ?? '',
+    arguments: declared.get('arguments', argumentsSchema) ?? { type: 'object', properties: {} },
+    ...(route === undefined ? {} : { route }),
+    denyAs: declared.get('deny_as', oneOf('deny_as', ['tool_result', 'error'])) ?? 'tool_result',
+  };
 };
 
 export function encodeTool(value: Tool): Json {

@@ -1,5 +1,6 @@
 /** Agents and issuers: read from documents and parts alike, and written back in the same form. */
 
+import { readP256Jwk } from '@sallyport/crypto';
 import type { Agent, Issuer, Json, PinnedJwk } from '@sallyport/model';
 import { WORD, agentName, serverName } from './forms.ts';
 import { LIMITS } from './limits.ts';
@@ -15,28 +16,21 @@ const MAX_MS = 28_800_000;
 export const agent: Reader<Agent> = (node, problems) => {
   const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'sessions']);
   const name = declared?.get('name', agentName);
-  const owner = declared?.get('owner', text('an owner'));
-  const uses = declared?.get('uses', list('`uses`', serverName, { key: (entry) => entry }));
-  const sessions =
-    declared?.has('sessions') === true
-      ? declared.get('sessions', sessionRules)
-      : { roots: ['operator' as const], idleMs: IDLE_MS, maxMs: MAX_MS };
-  return name === undefined || owner === undefined || uses === undefined || sessions === undefined
-    ? undefined
-    : { name, owner, uses, sessions };
+  if (declared === undefined || name === undefined) return undefined;
+  return {
+    name,
+    owner: declared.get('owner', text('an owner')) ?? '',
+    uses: declared.get('uses', list('`uses`', serverName, { key: (entry) => entry })) ?? [],
+    sessions: declared.get('sessions', sessionRules) ?? { roots: ['operator'], idleMs: IDLE_MS, maxMs: MAX_MS },
+  };
 };
 
 const sessionRules: Reader<Agent['sessions']> = (node, problems) => {
   const declared = fields(node, problems, '`sessions`', ['roots', 'idle', 'max']);
   if (declared === undefined) return undefined;
-  const roots = declared.has('roots')
-    ? declared.get('roots', list('`roots`', oneOf('root', ROOTS), { min: 1, key: (entry) => entry }))
-    : (['operator'] as const);
-  const maxMs = declared.has('max') ? declared.get('max', duration('`max`', LIMITS.sessionMaxMsMax)) : MAX_MS;
-  const idleMs = declared.has('idle')
-    ? declared.get('idle', duration('`idle`', LIMITS.sessionMaxMsMax))
-    : Math.min(IDLE_MS, maxMs ?? IDLE_MS);
-  if (roots === undefined || maxMs === undefined || idleMs === undefined) return undefined;
+  const roots = declared.get('roots', list('`roots`', oneOf('root', ROOTS), { min: 1, key: (entry) => entry })) ?? ['operator' as const];
+  const maxMs = declared.get('max', duration('`max`', LIMITS.sessionMaxMsMax)) ?? MAX_MS;
+  const idleMs = declared.get('idle', duration('`idle`', LIMITS.sessionMaxMsMax)) ?? Math.min(IDLE_MS, maxMs);
   if (idleMs > maxMs) return problems.add(node.place, '`idle` is longer than `max`', { remedy: 'a session that is over cannot idle' });
   return { roots, idleMs, maxMs };
 };
@@ -56,17 +50,15 @@ export type FindKeys = (file: string, node: Node) => Node | undefined;
 export function issuer(findKeys: FindKeys): Reader<Issuer> {
   return (node, problems) => {
     const declared = fields(node, problems, 'an Issuer', ISSUER_FIELDS);
-    if (declared === undefined) return undefined;
-    const url = declared.get('issuer', text('an issuer'));
-    const audience = declared.get('audience', text('an audience'));
-    const keys = keysOf(declared, findKeys, problems);
-    const tokenLifetimeMsMax = declared.has('max_lifetime')
-      ? declared.get('max_lifetime', duration('`max_lifetime`', LIMITS.tokenLifetimeMsMax))
-      : 3_600_000;
-    const claims = declared.has('claims') ? declared.get('claims', claimNames) : claimDefaults({});
-    if (url === undefined || audience === undefined || keys === undefined || tokenLifetimeMsMax === undefined || claims === undefined)
-      return undefined;
-    return { issuer: url, audience, keys, tokenLifetimeMsMax, claims };
+    const url = declared?.get('issuer', text('an issuer'));
+    if (declared === undefined || url === undefined) return undefined;
+    return {
+      issuer: url,
+      audience: declared.get('audience', text('an audience')) ?? '',
+      keys: keysOf(declared, findKeys, problems) ?? [],
+      tokenLifetimeMsMax: declared.get('max_lifetime', duration('`max_lifetime`', LIMITS.tokenLifetimeMsMax)) ?? 3_600_000,
+      claims: declared.get('claims', claimNames) ?? claimDefaults({}),
+    };
   };
 }
 
@@ -79,8 +71,10 @@ function keysOf(declared: Fields, findKeys: FindKeys, problems: Problems): reado
   const node = declared.node('keys_file');
   const file = declared.get('keys_file', text('a file name'));
   if (node === undefined || file === undefined) return undefined;
+  const before = problems.count;
   const keys = findKeys(file, node);
-  return keys === undefined ? undefined : reader(keys, problems);
+  if (keys !== undefined) return reader(keys, problems);
+  return problems.count > before ? undefined : problems.add(node.place, 'the key set cannot be read');
 }
 
 const COORDINATE = { test: (value: string) => /^[A-Za-z0-9_-]{43}$/.test(value), words: 'a P-256 coordinate: 32 bytes as base64url' };
@@ -96,10 +90,10 @@ const publicKey: Reader<PinnedJwk> = (node, problems) => {
   const crv = declared?.get('crv', oneOf('crv', ['P-256']));
   const x = declared?.get('x', text('a coordinate', COORDINATE));
   const y = declared?.get('y', text('a coordinate', COORDINATE));
-  const isForSigning =
-    (declared?.has('use') !== true || declared.get('use', oneOf('use', ['sig'])) !== undefined) &&
-    (declared?.has('alg') !== true || declared.get('alg', oneOf('alg', ['ES256'])) !== undefined);
-  if (!isForSigning || kid === undefined || kty === undefined || crv === undefined || x === undefined || y === undefined) return undefined;
+  declared?.get('use', oneOf('use', ['sig']));
+  declared?.get('alg', oneOf('alg', ['ES256']));
+  if (kid === undefined || kty === undefined || crv === undefined || x === undefined || y === undefined) return undefined;
+  if (readP256Jwk(x, y) === undefined) return problems.add(node.place, 'the coordinates are not a point of P-256');
   return { kid, kty, crv, x, y };
 };
 

@@ -51,8 +51,7 @@ function readRule(agent: AgentName, declared: Fields, problems: Problems): Rule 
       });
     }
   }
-  const isComplete = Object.entries(parts).every(([key, part]) => part !== undefined || !declared.has(key));
-  if (id === undefined || verb === undefined || tools === undefined || !isComplete) return undefined;
+  if (id === undefined || verb === undefined || tools === undefined) return undefined;
   const present = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as Partial<Rule>;
   return { id, agent, verb, tools, ...present };
 }
@@ -80,16 +79,9 @@ const selector: Reader<Selector> = (node, problems) => {
   if (declared === undefined) return undefined;
   if (!['server', 'effect', 'class'].some((key) => declared.has(key)))
     return problems.add(node.place, 'an empty selector', { remedy: 'name a server, an effect or a class' });
-  const [server, effect, name] = [
-    declared.get('server', serverName),
-    declared.get('effect', oneOf('effect', EFFECTS)),
-    declared.get('class', className),
-  ];
-  const isComplete =
-    (!declared.has('server') || server !== undefined) &&
-    (!declared.has('effect') || effect !== undefined) &&
-    (!declared.has('class') || name !== undefined);
-  if (!isComplete) return undefined;
+  const server = declared.get('server', serverName);
+  const effect = declared.get('effect', oneOf('effect', EFFECTS));
+  const name = declared.get('class', className);
   return {
     ...(server === undefined ? {} : { server }),
     ...(effect === undefined ? {} : { effect }),
@@ -105,10 +97,10 @@ const ruleFor: Reader<RuleFor> = (node, problems) => {
     tenants: declared.get('tenants', list('`tenants`', tokenOrReference, { min: 1, key: (entry) => entry })),
     principals: declared.get('principals', list('`principals`', tokenOrReference, { min: 1, key: (entry) => entry })),
   };
-  const present = Object.entries(lists).filter(([key, value]) => value !== undefined || declared.has(key));
-  if (present.length === 0)
+  const given = Object.keys(lists).filter((key) => declared.has(key));
+  if (given.length === 0)
     return problems.add(node.place, '`for` names nobody', { remedy: 'leave it out, or name roles, tenants or principals' });
-  return present.every(([, value]) => value !== undefined) ? (Object.fromEntries(present) as RuleFor) : undefined;
+  return Object.fromEntries(Object.entries(lists).filter(([, names]) => names !== undefined)) as RuleFor;
 };
 
 const once: Reader<Once> = (node, problems) => {
@@ -116,7 +108,6 @@ const once: Reader<Once> = (node, problems) => {
   if (declared === undefined) return undefined;
   const per = declared.get('per', expression);
   const withinMs = declared.get('within', duration('`within`', LIMITS.windowMsMax));
-  if ((declared.has('per') && per === undefined) || (declared.has('within') && withinMs === undefined)) return undefined;
   return { ...(per === undefined ? {} : { per }), ...(withinMs === undefined ? {} : { withinMs }) };
 };
 

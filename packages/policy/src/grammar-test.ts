@@ -21,12 +21,11 @@ export function testOf(onlyAgent: AgentName | undefined): Reader<TestSuite> {
     const agent = declared.has('agent') ? declared.get('agent', agentName) : onlyAgent;
     if (agent === undefined && !declared.has('agent'))
       problems.add(node.place, 'a Test lacks `agent`', { remedy: 'there is not exactly one agent' });
-    const given = declared.has('given') ? declared.get('given', testGiven) : NOTHING_GIVEN;
-    const cases = declared.has('cases') ? declared.get('cases', list('`cases`', documentCase, { min: 1, max: LIMITS.casesMax })) : [];
-    const steps = declared.has('steps') ? declared.get('steps', list('`steps`', documentCase, { min: 1, max: LIMITS.casesMax })) : [];
     if (!declared.has('cases') && !declared.has('steps')) problems.add(node.place, 'a Test has neither `cases` nor `steps`');
-    if (agent === undefined || given === undefined || cases === undefined || steps === undefined) return undefined;
-    return { ...(name === undefined ? {} : { name }), agent, given, cases, steps };
+    const given = declared.get('given', testGiven) ?? NOTHING_GIVEN;
+    const cases = declared.get('cases', list('`cases`', documentCase, { min: 1, max: LIMITS.casesMax })) ?? [];
+    const steps = declared.get('steps', list('`steps`', documentCase, { min: 1, max: LIMITS.casesMax })) ?? [];
+    return agent === undefined ? undefined : { ...(name === undefined ? {} : { name }), agent, given, cases, steps };
   };
 }
 

@@ -73,6 +73,11 @@ export class Problems {
     }
   }
 
+  /** How many were added so far. */
+  get count(): number {
+    return this.#list.length + this.#dropped;
+  }
+
   get hasErrors(): boolean {
     return this.#dropped > 0 || this.#list.some((problem) => problem.severity === undefined);
   }

@@ -16,7 +16,7 @@ export interface Fields {
   has(key: string): boolean;
   /** The node at a key, or `undefined` where the key is absent. */
   node(key: string): Node | undefined;
-  /** Reads the key if it is there. */
+  /** Reads the key; `undefined` where it is absent, or where a problem was reported, so that reading may go on without it. */
   get<T>(key: string, reader: Reader<T>): T | undefined;
 }
 
@@ -42,7 +42,12 @@ export function fieldsOf(node: MapNode, problems: Problems): Fields {
     node: (key) => node.entries.get(key)?.value,
     get: (key, reader) => {
       const entry = node.entries.get(key);
-      return entry === undefined ? undefined : reader(entry.value, problems);
+      if (entry === undefined) return undefined;
+      const before = problems.count;
+      const value = reader(entry.value, problems);
+      // What was written and is not there must never pass in silence: it could be what forbids a call.
+      if (value === undefined && problems.count === before) problems.add(entry.value.place, `${quote(key)} cannot be read`);
+      return value;
     },
   };
 }
@@ -72,7 +77,8 @@ export function oneOf<const T extends string>(what: string, words: readonly T[])
     const found = node.kind === 'scalar' ? words.find((word) => word === node.value) : undefined;
     if (found !== undefined) return found;
     const given = node.kind === 'scalar' ? node.text : '';
-    return problems.add(node.place, `${given === '' ? what : quote(given)} is not ${what === '' ? '' : `a ${what}`}`.trim(), {
+    const article = /^[aeiou]/.test(what) ? 'an' : 'a';
+    return problems.add(node.place, `${quote(given)} is not ${article} ${what}`, {
       remedy: didYouMean(given, words) ?? `one of ${words.join(', ')}`,
     });
   };

@@ -32,9 +32,6 @@ export const SESSION_TOKEN_TYP = 'sallyport-session+jwt';
 /** The token's life; the session lives longer, and the token is renewed. */
 export const SESSION_TOKEN_MS: number = 15 * 60_000;
 
-/** How much randomness a session id holds. */
-export const SESSION_RANDOM_BYTES = 16;
-
 /** What a `sallyport-session+jwt` says. */
 export interface SessionClaims {
   /** The sidecar that minted it. */
@@ -57,6 +54,8 @@ export interface SessionTies {
 }
 
 const EPOCH = /^[0-9a-f]{8,32}$/;
+/** 128 bits: an id cannot be guessed. */
+const SESSION_RANDOM_BYTES = 16;
 const SESSION_ID = /^([0-9a-f]{8,32})\.([A-Za-z0-9_-]{22})$/;
 const CLAIM_NAMES = ['agent', 'aud', 'epoch', 'exp', 'iat', 'iss', 'jti', 'sid', 'sub'];
 

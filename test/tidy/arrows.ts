@@ -144,7 +144,8 @@ function judge({ path }: SourceFile, { specifier, number, kind }: Import): reado
     return [{ where, what: `imports \`${specifier}\``, why, instead: 'import the package by name' }];
   }
   const [, to = '', entry] = /^@sallyport\/([^/]+)(?:\/(.+))?$/.exec(specifier) ?? [];
-  if (to === '' || to === from) return to === from ? [ownName(where, specifier)] : [];
+  if (to === '') return [];
+  if (to === from) return isTest(path) || path.includes('/bench/') ? [] : [ownName(where, specifier)];
   return [
     ...judgeArrow(where, { from, to, kind, isFree: isTest(path) || path.includes('/bench/') }),
     ...judgeEntry(where, from, to, entry),

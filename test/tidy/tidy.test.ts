@@ -5,6 +5,7 @@ import { checkDeclarations, checkImports } from './arrows.ts';
 import { checkCitations, checkDecisions, checkDependencies, checkLinks, checkTitles } from './documents.ts';
 import { type Check, inWords } from './finding.ts';
 import { checkFileNames, checkFolders, checkGates, checkMains, checkModuleComments } from './layout.ts';
+import { checkLock } from './lock.ts';
 import { checkText } from './text.ts';
 import { readTree } from './tree.ts';
 
@@ -22,6 +23,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'every page that is cited exists': checkCitations,
   'every decision is listed': checkDecisions,
   'every dependency is weighed': checkDependencies,
+  'the lock serves every platform': checkLock,
 };
 
 describe('the tree', () => {

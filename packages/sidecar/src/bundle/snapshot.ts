@@ -1,0 +1,37 @@
+/** From the verified parts of a release to what calls are judged by: everything looked up by name, nothing computed later. */
+
+import type { Digest, ReleaseSeq } from '@sallyport/model';
+import { invariant } from '@sallyport/model';
+import type { CompiledPolicy, Parts } from '@sallyport/policy';
+import { compileSchema } from '@sallyport/strict';
+import type { PinnedTool, Revocations, Snapshot } from '../pipeline/ports.ts';
+
+export interface SnapshotOf {
+  readonly generation: number;
+  readonly releaseSeq: ReleaseSeq;
+  readonly policyDigest: Digest;
+  readonly parts: Parts;
+  readonly policy: CompiledPolicy;
+  readonly revocations: Revocations;
+}
+
+/** Parts that `policy` read and compiled have only schemas that compile; anything else here is a bug. */
+export function snapshotOf({ parts, ...rest }: SnapshotOf): Snapshot {
+  const tools = parts.tools.map((tool): readonly [typeof tool.name, PinnedTool] => {
+    const schema = compileSchema(tool.arguments, `tools.${tool.name}.arguments`);
+    invariant(schema.ok, `the schema of ${tool.name} compiled before`);
+    return [tool.name, { tool, schema: schema.value }];
+  });
+  return {
+    ...rest,
+    agents: byName(parts.agents),
+    issuers: parts.issuers,
+    servers: byName(parts.servers),
+    tools: new Map(tools),
+    destinations: new Map(parts.destinations.map((destination) => [destination.server, destination])),
+  };
+}
+
+function byName<N, T extends { readonly name: N }>(items: readonly T[]): ReadonlyMap<N, T> {
+  return new Map(items.map((item) => [item.name, item]));
+}

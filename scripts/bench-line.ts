@@ -30,7 +30,8 @@ export function readBenchLine(source: string, text: string): BenchLine {
   const line = parse(source, text);
   const problems = problemsOf(line);
   if (problems.length > 0) throw new Error(`${source}: ${problems.join('; ')}`);
-  return { requirements: [], ...(line as Omit<BenchLine, 'requirements'>) };
+  const { requirements, ...rest } = line as Omit<BenchLine, 'requirements'> & { requirements?: readonly string[] };
+  return { ...rest, requirements: requirements ?? [] };
 }
 
 /** Parses all lines of a report; empty lines are passed over. */

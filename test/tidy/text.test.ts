@@ -20,6 +20,7 @@ const SAMPLES: readonly (readonly [what: string, path: string, bad: string, good
   ['process.env', 'packages/net/src/a.ts', "const host = process.env['HOST'];", 'const host = config.host;'],
   ['a timer of its own', 'packages/net/src/a.ts', 'setTimeout(retry, 100);', 'clock.timer(100, retry, { signal });'],
   ['global fetch', 'packages/net/src/a.ts', 'await fetch(url);', 'await dialler.fetch(url);'],
+  ['a library that the sidecar may not carry', 'packages/net/src/a.ts', "import * as z from 'zod';", "import * as z from 'zod/mini';"],
   ['an import of the own index', 'packages/net/src/a.ts', "import { dial } from './index.ts';", "import { dial } from './dial.ts';"],
   [
     'a lint rule switched off without a reason',

@@ -127,6 +127,14 @@ export const RULES: readonly Rule[] = [
     isCode: true,
   },
   {
+    what: 'a library that the sidecar may not carry',
+    pattern: /from '(zod|ajv|prom-client|undici|@opentelemetry\/[^']+)'/,
+    why: 'each costs 10 MB or more of memory, for every agent of the fleet',
+    instead: '`zod/mini`, node:http, our own metrics text (DEPENDENCY_POLICY.md)',
+    applies: isProduct,
+    isCode: true,
+  },
+  {
     what: 'an import of the own index',
     pattern: /from '(\.\.?\/)+index\.ts'/,
     why: 'inside a package the file says more than the index, and an index import makes cycles',

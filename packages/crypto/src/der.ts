@@ -42,8 +42,9 @@ export function readOne(bytes: Uint8Array, tag: number): Tlv {
   return tlv;
 }
 
-/** The values that a constructed one holds. */
-export function readMembers(parent: Tlv): Tlv[] {
+/** The values that a SEQUENCE holds. */
+export function readMembers(parent: Tlv | undefined): Tlv[] {
+  if (parent?.tag !== TAG.sequence) throw new DerError('expected a sequence');
   const members: Tlv[] = [];
   for (let rest = parent.content; rest.byteLength > 0;) {
     const member = readTlv(rest);

@@ -4,15 +4,16 @@
  */
 
 import { encodeBase64, utf8 } from './bytes.ts';
-import { EXTENDED_KEY_USAGES } from './key-usage.ts';
-import type { CertificateUsage } from './key-usage.ts';
+import { TRUE, extension, nameOf, sequence, signCertificate } from './certificate-der.ts';
+import type { Validity } from './certificate-der.ts';
 import { TAG, contextTag, writeInteger, writeOid, writeTlv } from './der.ts';
 import { equalBytes, sha256 } from './hash.ts';
 import { ipAddressBytes } from './ip-address.ts';
+import { EXTENDED_KEY_USAGES } from './key-usage.ts';
+import type { CertificateUsage } from './key-usage.ts';
 import { randomBytes, signerFromPem } from './signer.ts';
 import type { Signer } from './signer.ts';
 import { parseSpiffeId } from './spiffe.ts';
-import { SIGNATURE_OIDS, spkiOf } from './spki.ts';
 import type { VerifyKey } from './verify-key.ts';
 import { parseCertificate } from './x509.ts';
 import type { ParsedCertificate } from './x509.ts';
@@ -22,12 +23,6 @@ export interface CertificateAuthority {
   readonly certificate: Uint8Array;
   /** PKCS#8, PEM. */
   readonly privatePem: string;
-}
-
-interface Validity {
-  /** Milliseconds since 1970; certificates hold whole seconds, so both are rounded down. */
-  readonly notBefore: number;
-  readonly notAfter: number;
 }
 
 export interface CaOptions extends Validity {
@@ -56,7 +51,7 @@ export async function createCa(options: CaOptions): Promise<CertificateAuthority
   if (parseSpiffeId(uri)?.path !== '') throw new TypeError(`\`${trustDomain}\` is not a trust domain`);
   const signer = signerFromPem(privatePem);
   const name = nameOf(trustDomain);
-  const certificate = await sign(signer, {
+  const certificate = await signCertificate(signer, {
     validity: options,
     serial: options.serial ?? randomBytes(16),
     issuer: name,
@@ -86,7 +81,7 @@ export async function issueCertificate(options: IssueOptions): Promise<Uint8Arra
   }
   if (options.notAfter > caCertificate.notAfter) throw new RangeError('the certificate would outlive its CA');
   const authorityKeyId = writeTlv(contextTag(0, false), subjectKeyId ?? keyIdentifierOf(signer.publicRaw));
-  return sign(signer, {
+  return signCertificate(signer, {
     validity: options,
     serial: options.serial,
     issuer: subjectDer,
@@ -124,84 +119,16 @@ const EXTENSION = {
 } as const;
 /** RFC 5280 section 4.2.1.6. */
 const GENERAL_NAME = { dns: contextTag(2, false), uri: contextTag(6, false), ip: contextTag(7, false) } as const;
-const ORGANIZATION = '2.5.4.10';
-const COMMON_NAME = '2.5.4.3';
-const TRUE = Uint8Array.of(0xff);
 /** digitalSignature: the first bit, seven unused. */
 const KEY_USAGE_LEAF = writeTlv(TAG.bitString, Uint8Array.of(7, 0x80));
 /** keyCertSign and cRLSign: the sixth and seventh bit, one unused. */
 const KEY_USAGE_CA = writeTlv(TAG.bitString, Uint8Array.of(1, 0x06));
-
-interface Contents {
-  readonly validity: Validity;
-  readonly serial: Uint8Array;
-  readonly issuer: Uint8Array;
-  readonly subject: Uint8Array;
-  readonly subjectPublicKey: VerifyKey;
-  readonly extensions: readonly Uint8Array[];
-}
-
-/** RFC 5280 section 4.1, version 3. */
-async function sign(signer: Signer, contents: Contents): Promise<Uint8Array> {
-  const spki = spkiOf(contents.subjectPublicKey);
-  if (spki === undefined) throw new TypeError('not a key that a certificate could hold');
-  const algorithm = sequence(writeOid(SIGNATURE_OIDS[signer.alg]));
-  const tbs = sequence(
-    writeTlv(contextTag(0, true), writeInteger(Uint8Array.of(2))),
-    serialNumber(contents.serial),
-    algorithm,
-    contents.issuer,
-    validity(contents.validity),
-    contents.subject,
-    spki,
-    writeTlv(contextTag(3, true), sequence(...contents.extensions)),
-  );
-  const raw = await signer.sign(tbs);
-  const signature = signer.alg === 'ed25519' ? raw : sequence(writeInteger(raw.subarray(0, 32)), writeInteger(raw.subarray(32)));
-  return sequence(tbs, algorithm, writeTlv(TAG.bitString, Uint8Array.of(0), signature));
-}
 
 function authorityOf(ca: CertificateAuthority, signer: Signer): ParsedCertificate {
   const parsed = parseCertificate(ca.certificate);
   if (parsed?.certificate.publicKey === undefined || !parsed.certificate.isCa) throw new TypeError('the CA certificate is not one');
   if (!equalBytes(parsed.certificate.publicKey.raw, signer.publicRaw)) throw new TypeError('the CA certificate is of another key');
   return parsed;
-}
-
-function sequence(...members: readonly Uint8Array[]): Uint8Array {
-  return writeTlv(TAG.sequence, ...members);
-}
-
-function extension(oid: string, value: Uint8Array, weight: 'critical' | 'plain' = 'plain'): Uint8Array {
-  const critical = weight === 'critical' ? [writeTlv(TAG.boolean, TRUE)] : [];
-  return sequence(writeOid(oid), ...critical, writeTlv(TAG.octetString, value));
-}
-
-/** For people; 64 characters is the most that a common name holds (RFC 5280 appendix A.1). */
-function nameOf(commonName: string): Uint8Array {
-  const attribute = (oid: string, text: string): Uint8Array =>
-    writeTlv(TAG.set, sequence(writeOid(oid), writeTlv(TAG.utf8String, utf8(text))));
-  return sequence(attribute(ORGANIZATION, 'Sallyport'), attribute(COMMON_NAME, commonName.slice(0, 64)));
-}
-
-/** A positive number without leading zeros, whatever the bytes are. */
-function serialNumber(serial: Uint8Array): Uint8Array {
-  const [first, ...rest] = serial;
-  if (first === undefined || serial.byteLength < 8 || serial.byteLength > 20) throw new RangeError('a serial has 8 to 20 bytes');
-  return writeInteger(Uint8Array.of((first & 0x7f) | 0x40, ...rest));
-}
-
-function validity({ notBefore, notAfter }: Validity): Uint8Array {
-  if (!(notBefore < notAfter)) throw new RangeError('a certificate is valid from an instant to a later one');
-  return sequence(time(notBefore), time(notAfter));
-}
-
-/** UTCTime up to 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5). */
-function time(ms: number): Uint8Array {
-  // `toISOString` throws the RangeError for what is no instant.
-  const digits = `${new Date(ms).toISOString().slice(0, 19).replaceAll(/[-T:]/g, '')}Z`;
-  if (digits.length !== 15 || digits < '1950') throw new RangeError('a certificate is valid between the years 1950 and 9999');
-  return digits < '2050' ? writeTlv(TAG.utcTime, utf8(digits.slice(2))) : writeTlv(TAG.generalizedTime, utf8(digits));
 }
 
 /** RFC 7093 section 2, method 1: the key's raw bytes are what the bit string of its SPKI holds. */

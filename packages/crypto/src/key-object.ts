@@ -70,7 +70,7 @@ const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
   'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ]);
 
-/** Small order, or y not below the field's prime 2^255 - 19. OpenSSL accepts both, so they are refused here. */
+/** Small order, or y not below the field's prime 2^255 - 19. Not every OpenSSL refuses both. */
 function isWeakEdwardsPoint(raw: Uint8Array): boolean {
   const y = Uint8Array.from(raw);
   y[31] = (y[31] as number) & 0x7f;

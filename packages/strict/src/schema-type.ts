@@ -41,7 +41,10 @@ function typesOfRules(rules: TypeRules, values: ValueList | undefined, typeOf: (
   if (rules.boolean) types.push({ kind: 'boolean' });
   if (rules.string) types.push(values?.strings === undefined ? { kind: 'string' } : { kind: 'string', values: values.strings });
   if (rules.number) types.push({ kind: rules.number.reading });
-  if (rules.array) types.push({ kind: 'list', element: typeOf(rules.array.items) });
+  if (rules.array) {
+    const { items, countMax } = rules.array;
+    types.push({ kind: 'list', element: typeOf(items), ...(Number.isFinite(countMax) ? { countMax } : {}) });
+  }
   if (rules.object) types.push(typeOfObject(rules.object, typeOf));
   return types;
 }

@@ -13,7 +13,8 @@ export type SchemaType =
   | { readonly kind: 'null' | 'boolean' | 'integer' | 'decimal' | 'double' }
   /** `values` where an enum or const lists them all. */
   | { readonly kind: 'string'; readonly values?: readonly string[] }
-  | { readonly kind: 'list'; readonly element: SchemaType }
+  /** `countMax` where the schema sets `maxItems`: compilers bound their loops with it. */
+  | { readonly kind: 'list'; readonly element: SchemaType; readonly countMax?: number }
   | ObjectType
   /** Alternatives of `anyOf`, of a list of types or of an enum over several; at least two. */
   | { readonly kind: 'union'; readonly members: readonly SchemaType[] }

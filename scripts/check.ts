@@ -10,13 +10,16 @@ import { join } from 'node:path';
 const ROOT = join(import.meta.dirname, '..');
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
-/** The order matters: what is generated is formatted, linted and compiled, and at the end nothing may have moved. */
+/**
+ * The order matters: what is generated is formatted, compiled and linted (the lint reads the types that packages show each
+ * other from what was built), and at the end nothing may have moved.
+ */
 const STEPS: readonly (readonly [name: string, ...command: readonly string[]])[] = [
   ['generate', 'npm', 'run', 'generate'],
   ['format', 'oxfmt', '--check'],
+  ['build', 'npm', 'run', 'build'],
   ['lint', 'npm', 'run', 'lint'],
   ['lint-proto', 'buf', 'lint', 'proto'],
-  ['build', 'npm', 'run', 'build'],
   ['typecheck', 'npm', 'run', 'typecheck'],
   ['test', 'npm', 'test'],
   ['knip', 'npm', 'run', 'knip'],

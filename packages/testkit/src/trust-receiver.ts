@@ -9,6 +9,7 @@ import {
   NO_MEMORY,
   acceptManifest,
   acceptParts,
+  adoptRoot,
   admitStatement,
   applyRevocation,
   applySnapshot,
@@ -17,7 +18,6 @@ import {
   encodeHighWater,
   estimateSignerTime,
   followRoot,
-  freshnessAfterRoot,
   judgeRootMark,
   openChallenge,
   policyState,
@@ -26,11 +26,9 @@ import {
   raiseOnlineKeys,
   raiseRelease,
   raiseRevocation,
-  raiseRoot,
   recallFreshness,
   recallHighWater,
   renewReleases,
-  revocationsAfterRoot,
   trustOnlineKeys,
   trustRoot,
   verifyFreshness,
@@ -151,15 +149,20 @@ export function trustReceiver(simulator: TrustSimulator, { features = [], receiv
     invariant(trusted.ok, `the simulated chain verifies: ${trusted.ok ? '' : trusted.error.detail}`);
     invariant(judgeRootMark(highWater, trusted.value) === undefined, 'the simulated chain reaches the mark');
     root = trusted.value;
-    highWater = raiseRoot(highWater, undefined, root);
+    ({ highWater } = adoptRoot({ highWater, memory, revocations }, undefined, root));
     const cached = files;
-    if (cached.onlineKeys !== undefined) self.takeOnlineKeys(cached.onlineKeys);
     for (const revocation of cached.revocations) self.takeRevocation(revocation);
-    for (const bundle of cached.bundles) self.takeBundle(bundle);
-    if (cached.release !== undefined) self.takeRelease(cached.release);
+    verifyHeld();
     for (const { kind, offer } of cached.statements)
       if (kind === 'proof') self.takeProof(offer);
       else self.takeStatement(offer);
+  }
+
+  function verifyHeld(): void {
+    const held = files;
+    if (held.onlineKeys !== undefined) self.takeOnlineKeys(held.onlineKeys);
+    for (const bundle of held.bundles) self.takeBundle(bundle);
+    if (held.release !== undefined) self.takeRelease(held.release);
   }
 
   function admit(kind: 'freshness' | 'proof', offer: StatementOffer): Rejection | undefined {
@@ -204,11 +207,12 @@ export function trustReceiver(simulator: TrustSimulator, { features = [], receiv
       if (!followed.ok) return followed.error;
       const [previous, next] = [root, followed.value];
       if (previous === next) return undefined;
-      highWater = raiseRoot(highWater, previous, next);
-      revocations = revocationsAfterRoot(revocations, previous, next);
-      memory = freshnessAfterRoot(memory, previous, next);
+      ({ highWater, memory, revocations } = adoptRoot({ highWater, memory, revocations }, previous, next));
       root = next;
       files = { ...files, chain: [...files.chain, envelope] };
+      // What no longer verifies under the new root is dropped.
+      [online, bundles, active] = [undefined, new Map(), undefined];
+      verifyHeld();
       renew();
       return undefined;
     },

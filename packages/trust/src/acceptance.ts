@@ -121,6 +121,11 @@ export class VerifiedBundle {
     return this.#manifest.delegation;
   }
 
+  /** Digest of the root that it was verified under; another root has to verify it again. */
+  get root(): Digest {
+    return this.#manifest.context.root.digest;
+  }
+
   /** The verified bytes of one part; not to be written to. */
   part(name: PartName): Uint8Array {
     return this.#parts[name];

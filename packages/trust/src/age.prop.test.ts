@@ -5,8 +5,8 @@ import type { BootMs, Instant } from '@sallyport/model';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ageOf, chargeAges, policyState } from './age.ts';
-import { recallFreshness } from './freshness.ts';
-import type { FreshnessMemory } from './freshness.ts';
+import { recallFreshness } from './freshness-memory.ts';
+import type { FreshnessMemory } from './freshness-memory.ts';
 import { decodeHighWater, encodeHighWater } from './high-water-file.ts';
 
 const TTL = 300_000;

@@ -4,8 +4,8 @@
  */
 
 import type { Instant } from '@sallyport/model';
-import { freshnessMark } from './freshness.ts';
-import type { FreshnessMemory, HeldStatement } from './freshness.ts';
+import { freshnessMark } from './freshness-memory.ts';
+import type { FreshnessMemory, HeldStatement } from './freshness-memory.ts';
 import type { ChargedAge, HighWater } from './high-water.ts';
 import { CHARGED_ROWS_MAX } from './limits.ts';
 import type { VerifiedRelease } from './releases.ts';
@@ -35,9 +35,12 @@ export interface Trusted {
   readonly revocations: RevocationState;
 }
 
-export type StaleReason =
-  /** No statement has ever named this release here, or memory was lost and no proof has come. */
-  'never_renewed' | 'expired' | 'revocation_gap' | 'root_expired';
+/**
+ * `never_renewed`: no statement has ever named this release here, or memory was lost and no proof has come.
+ * `revocation_gap`: an entry is known to exist that is not applied. `root_changed`: the release was verified under
+ * another root and not yet again.
+ */
+export type StaleReason = 'never_renewed' | 'expired' | 'revocation_gap' | 'root_changed' | 'root_expired';
 
 /** `absent`: nothing is enforced. `stale`: nothing may pass. `fresh`: until `ageMs` reaches `ttlMs`. */
 export type PolicyState =
@@ -64,6 +67,7 @@ export function policyState(trusted: Trusted | undefined, now: Now): PolicyState
   const stale = (reason: StaleReason): PolicyState => ({ kind: 'stale', reason, ageMs, ttlMs });
   // Written so that a reading that is no number is stale, too.
   if (!(ageMs < ttlMs)) return stale('expired');
+  if (release.root !== root.digest) return stale('root_changed');
   // A revocation is known to exist that is not applied: nobody knows whom it denies.
   if (!isContiguous(revocations)) return stale('revocation_gap');
   if (judgeRootExpiry(root, estimateSignerTime(memory.signerTime, now)) !== undefined) return stale('root_expired');

@@ -3,7 +3,11 @@ import type { TrustReceiver, TrustSimulator } from '@sallyport/testkit';
 import { addMs } from '@sallyport/model';
 import type { BootMs, Instant } from '@sallyport/model';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { admitStatement } from './freshness.ts';
+import { trustOnlineKeys } from './online-keys.ts';
+import { followRoot, trustRoot } from './roots.ts';
 import { estimateSignerTime } from './signer-time.ts';
+import { verifyFreshness } from './statements.ts';
 
 const TTL = 300_000;
 const MINUTE = 60_000;
@@ -96,6 +100,30 @@ describe('freshness attacks', () => {
     }
     expect(receiver.state().kind).toBe('stale');
     expect(servedMs).toBeLessThanOrEqual(TTL);
+  });
+
+  it('a process that crashes in a loop can still be proven fresh', async () => {
+    for (let i = 0; i < 100; i++) receiver.restart();
+    expect(receiver.state()).toMatchObject({ kind: 'fresh', ageMs: 100_000 });
+    const proof = await sim.proveLive(receiver.clock.wall, receiver.ask());
+    expect(receiver.takeProof(proof.offer)).toBeUndefined();
+    expect(receiver.state()).toMatchObject({ kind: 'fresh', ageMs: 0 });
+  });
+
+  it('hoarded statements played across crashes within one second: each crash costs what it may have hidden', async () => {
+    const hoard = [];
+    for (let i = 1; i <= 20; i++) hoard.push(await sim.stateFreshness(addMs(SIMULATED_START, i * 1_000)));
+    let servedMs = 0;
+    for (const { offer } of hoard) {
+      for (let crash = 0; crash < 30; crash++) {
+        receiver.clock.wall = SIMULATED_START;
+        receiver.restart();
+        receiver.takeStatement(offer);
+        if (receiver.state().kind === 'fresh') servedMs += 900;
+        receiver.pass(900);
+      }
+    }
+    expect(servedMs).toBeLessThanOrEqual(TTL + 20_000);
   });
 
   it('re-delivery: the same statement again makes nothing younger', async () => {
@@ -337,6 +365,23 @@ describe('freshness attacks', () => {
     expect(receiver.takeRoot(next.envelope)).toBeUndefined();
     expect(receiver.takeStatement(statement.offer)).toBeUndefined();
     expect(receiver.state()).toMatchObject({ ageMs: 0 });
+  });
+
+  it('after a change of root nothing is fresh until the release verifies under the new one', async () => {
+    const next = await sim.publishRoot();
+    const root = trustRoot({ pin: sim.pin, chain: sim.chain.slice(0, 1), allowDevelopmentRoot: true });
+    if (!root.ok) throw new Error(root.error.detail);
+    const followed = followRoot(root.value, next.envelope);
+    if (!followed.ok) throw new Error(followed.error.detail);
+    const { memory, revocations, clock, highWater } = receiver;
+    const online = trustOnlineKeys(sim.onlineKeys.envelope, { root: root.value, highWater });
+    if (!online.ok) throw new Error(online.error.detail);
+    const statement = verifyFreshness((await sim.stateFreshness(clock.wall)).offer, online.value);
+    if (!statement.ok) throw new Error(statement.error.detail);
+    const context = { highWater, revocations, now: clock, root: followed.value };
+    expect(admitStatement(memory, statement.value, context)).toMatchObject({ ok: false, error: { code: 'ROOT' } });
+    expect(receiver.takeRoot(next.envelope)).toBeUndefined();
+    expect(receiver.state().kind).toBe('fresh');
   });
 
   it('an expired root stops traffic, even under statements that are young', async () => {

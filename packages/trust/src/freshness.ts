@@ -1,97 +1,23 @@
 /**
- * What a receiver remembers of freshness, and what a statement refreshes: only releases that it names and that are
- * active here, and only once its revocations are applied. Immutable values; age is in `age.ts`.
- * docs/spec/trust-v1.md sections 8 and 9.
+ * What may enter the memory, and what a statement refreshes: only releases that it names and that are active here, and
+ * only once its revocations are applied. docs/spec/trust-v1.md sections 8 and 9.
  */
 
 import { equalBytes } from '@sallyport/crypto';
-import { addMs, fail, formatInstant, ok } from '@sallyport/model';
-import type { Area, BootMs, Digest, Instant, Result, Ring } from '@sallyport/model';
+import { fail, formatInstant, ok } from '@sallyport/model';
+import type { Area, Digest, Instant, Result, Ring } from '@sallyport/model';
+import type { FreshnessMemory, HeldStatement, Renewal } from './freshness-memory.ts';
 import { judgeNumber } from './high-water.ts';
-import type { ChargedAge, FreshnessMark, HighWater } from './high-water.ts';
-import { CHARGE_INTERVAL_MS, SIGNER_SKEW_MS } from './limits.ts';
+import type { HighWater } from './high-water.ts';
+import { SIGNER_SKEW_MS } from './limits.ts';
 import { reject } from './rejection.ts';
 import type { Rejection } from './rejection.ts';
 import { compareRevocations } from './revocations.ts';
 import type { RevocationState } from './revocations.ts';
-import { replacesKeys } from './roots.ts';
 import type { TrustedRoot } from './roots.ts';
-import { anchorSignerTime, estimateSignerTime, raiseSignerTime, signerInstant, signerInstantMin } from './signer-time.ts';
+import { anchorSignerTime, estimateSignerTime, raiseSignerTime, signerInstantMin } from './signer-time.ts';
 import type { Now, SignerTime } from './signer-time.ts';
 import type { VerifiedStatement } from './statements.ts';
-
-/** A question that one live proof may answer, once. */
-export interface Challenge {
-  /** 32 unpredictable bytes. */
-  readonly nonce: Uint8Array;
-  /** SPIFFE id of this receiver. */
-  readonly identity: string;
-  /** When the nonce was sent or written; the proof's age runs from here. */
-  readonly sentAt: BootMs;
-}
-
-/** A statement with the age it already had here at `since`. */
-export interface HeldStatement {
-  readonly statement: VerifiedStatement;
-  readonly chargedMs: number;
-  readonly since: BootMs;
-}
-
-/** The last statement that renewed an active release. */
-export interface Renewal {
-  readonly area: Area;
-  readonly ring: Ring;
-  readonly release: Digest;
-  readonly held: HeldStatement;
-}
-
-export interface FreshnessMemory {
-  /** `undefined`: the past is unknown, and only a live proof counts. */
-  readonly signerTime: SignerTime | undefined;
-  readonly challenge: Challenge | undefined;
-  /** Number and digest of the last statement accepted, here or before this start. */
-  readonly mark: { readonly number: number; readonly digest: Digest } | undefined;
-  readonly issuedAtMax: Instant | undefined;
-  /** The last statement accepted since this start. */
-  readonly last: HeldStatement | undefined;
-  readonly renewals: readonly Renewal[];
-  /** Ages from before this start, at `since`, of statements that may be read again from a cache. */
-  readonly recalled: readonly (ChargedAge & { readonly since: BootMs })[];
-}
-
-/** The memory of a receiver that knows nothing of the past: it denies until a live proof. */
-export const NO_MEMORY: FreshnessMemory = {
-  signerTime: undefined,
-  challenge: undefined,
-  mark: undefined,
-  issuedAtMax: undefined,
-  last: undefined,
-  renewals: [],
-  recalled: [],
-};
-
-/** The memory that a start goes on from. Each age goes on from what was charged, plus the one interval that may be missing. */
-export function recallFreshness(highWater: HighWater, now: Now): FreshnessMemory {
-  const { freshness } = highWater;
-  if (freshness === undefined) return NO_MEMORY;
-  return {
-    ...NO_MEMORY,
-    signerTime: { instant: addMs(freshness.signerTime, CHARGE_INTERVAL_MS), boot: now.boot, isProven: false },
-    mark: { number: freshness.number, digest: freshness.digest },
-    issuedAtMax: freshness.issuedAtMax,
-    recalled: highWater.charged.map(({ statement, ageMs }) => ({ statement, ageMs: ageMs + CHARGE_INTERVAL_MS, since: now.boot })),
-  };
-}
-
-/** After a new root: where it replaces the release keys, no statement of the old online keys counts, and proof starts anew. */
-export function freshnessAfterRoot(memory: FreshnessMemory, previous: TrustedRoot, next: TrustedRoot): FreshnessMemory {
-  return replacesKeys(previous, next, 'release') ? { ...NO_MEMORY, challenge: memory.challenge } : memory;
-}
-
-/** Remembers the question asked; it replaces one that is still open. */
-export function openChallenge(memory: FreshnessMemory, challenge: Challenge): FreshnessMemory {
-  return { ...memory, challenge };
-}
 
 export interface FreshnessContext {
   readonly root: TrustedRoot;
@@ -195,6 +121,7 @@ function remember(memory: FreshnessMemory, held: HeldStatement, signerTime: Sign
 /** Attack: freezing the receiver on an old root. A newer one has to be followed first; an older one is over. */
 function judgeRootNumber(statement: VerifiedStatement, root: TrustedRoot): Rejection | undefined {
   const { rootNumber } = statement.payload;
+  if (statement.root !== root.digest) return reject('ROOT', 'the online keys were not verified under the root that is held');
   if (rootNumber === root.number) return undefined;
   return reject(
     rootNumber < root.number ? 'ROLLBACK' : 'ROOT',
@@ -249,11 +176,4 @@ export function renewReleases(
 /** Whether the last statement waits for revocations that have not come. */
 export function awaitsRevocations(memory: FreshnessMemory, revocations: RevocationState): boolean {
   return memory.last !== undefined && compareRevocations(revocations, memory.last.statement.payload.revocation) === 'behind';
-}
-
-/** The freshness part of the high-water mark, `undefined` while there is nothing to remember. */
-export function freshnessMark(memory: FreshnessMemory, now: Now): FreshnessMark | undefined {
-  const { mark, issuedAtMax, signerTime } = memory;
-  if (mark === undefined || issuedAtMax === undefined || signerTime === undefined) return undefined;
-  return { ...mark, issuedAtMax, signerTime: signerInstant(signerTime, now.boot) };
 }

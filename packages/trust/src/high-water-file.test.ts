@@ -16,7 +16,7 @@ const FULL: HighWater = {
   onlineKeys: { number: 4, digest: digest('03') },
   releases: [{ area: AREA, ring: RING, number: 5, digest: digest('04') }],
   revisions: [{ area: AREA, revision: 6 as Revision }],
-  freshness: { number: 7, digest: digest('05'), issuedAtMax: NOON, signerTime: addMs(NOON, 1_000) },
+  freshness: { number: 7, digest: digest('05'), issuedAtMax: NOON, signerTime: addMs(NOON, 1_000), signerSlackMs: 3_000 },
   revocation: { seq: 8, head: digest('06') },
   charged: [{ statement: digest('05'), ageMs: 9 }],
 };

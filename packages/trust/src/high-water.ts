@@ -23,6 +23,8 @@ export interface FreshnessMark extends Mark {
   readonly issuedAtMax: Instant;
   /** What the signers' clocks read at least when this was written: by proofs and elapsed time, never by the wall clock. */
   readonly signerTime: Instant;
+  /** What may have passed beyond that around restarts. */
+  readonly signerSlackMs: number;
 }
 
 /** How old a statement had become here, whatever the clocks said. */

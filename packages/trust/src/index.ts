@@ -44,6 +44,8 @@ export {
 
 export type { RootOptions } from './roots.ts';
 export { TrustedRoot, trustRoot, followRoot, judgeRootExpiry, replacesKeys } from './roots.ts';
+export type { RootDependent } from './root-change.ts';
+export { adoptRoot } from './root-change.ts';
 export { authoritiesFor, mayCertify } from './certificate-authorities.ts';
 export type { RoleKeys } from './threshold.ts';
 export type { DelegationContext } from './delegations.ts';
@@ -59,16 +61,10 @@ export { VerifiedStatement, verifyFreshness, verifyLiveProof } from './statement
 
 export type { Now, SignerTime } from './signer-time.ts';
 export { estimateSignerTime } from './signer-time.ts';
-export type { Challenge, HeldStatement, Renewal, FreshnessMemory, FreshnessContext, ActiveRelease } from './freshness.ts';
-export {
-  NO_MEMORY,
-  recallFreshness,
-  freshnessAfterRoot,
-  openChallenge,
-  admitStatement,
-  renewReleases,
-  awaitsRevocations,
-} from './freshness.ts';
+export type { Challenge, HeldStatement, Renewal, FreshnessMemory } from './freshness-memory.ts';
+export { NO_MEMORY, recallFreshness, openChallenge } from './freshness-memory.ts';
+export type { FreshnessContext, ActiveRelease } from './freshness.ts';
+export { admitStatement, renewReleases, awaitsRevocations } from './freshness.ts';
 export type { Trusted, PolicyState, StaleReason } from './age.ts';
 export { ageOf, policyState, chargeAges, raiseFreshness, staleAt } from './age.ts';
 
@@ -76,7 +72,6 @@ export type { HighWater, Mark, FreshnessMark, ChargedAge, ActivatedRelease } fro
 export {
   EMPTY_HIGH_WATER,
   judgeRootMark,
-  raiseRoot,
   raiseDelegations,
   raiseOnlineKeys,
   raiseRelease,
@@ -91,10 +86,10 @@ export {
   beginRevocations,
   applyRevocation,
   applySnapshot,
-  revocationsAfterRoot,
   isContiguous,
   compareRevocations,
   isRevoked,
+  isBundleRevoked,
 } from './revocations.ts';
 export type { RevocationIndex } from './revocation-index.ts';
 export { allEntries } from './revocation-index.ts';

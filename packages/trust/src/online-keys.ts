@@ -12,20 +12,23 @@ import type { Rejection } from './rejection.ts';
 import type { TrustedRoot } from './roots.ts';
 import { countThreshold } from './threshold.ts';
 
-let make: (payload: OnlineKeys, digest: Digest) => TrustedOnlineKeys;
+let make: (payload: OnlineKeys, digest: Digest, root: Digest) => TrustedOnlineKeys;
 
 /** Online keys that the release threshold signed under a trusted root. Only this module makes one. */
 export class TrustedOnlineKeys {
   readonly #payload: OnlineKeys;
   readonly digest: Digest;
+  /** Of the root that they were verified under; another root has to verify them again. */
+  readonly root: Digest;
 
-  private constructor(payload: OnlineKeys, digest: Digest) {
+  private constructor(payload: OnlineKeys, digest: Digest, root: Digest) {
     this.#payload = payload;
     this.digest = digest;
+    this.root = root;
   }
 
   static {
-    make = (payload, digest) => new TrustedOnlineKeys(payload, digest);
+    make = (payload, digest, root) => new TrustedOnlineKeys(payload, digest, root);
   }
 
   get number(): number {
@@ -52,5 +55,5 @@ export function trustOnlineKeys(
   if (shared !== undefined) return fail(reject('SIGNATURE', `freshness key \`${shared.keyId}\` already serves a role of the root`));
   const digest = digestOfPayload(parsed.value.payload);
   const judged = judgeNumber('online keys', { number: read.value.number, digest }, highWater.onlineKeys);
-  return judged.ok ? ok(make(read.value, digest)) : judged;
+  return judged.ok ? ok(make(read.value, digest, root.digest)) : judged;
 }

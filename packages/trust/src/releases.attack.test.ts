@@ -168,10 +168,13 @@ describe('release attacks', () => {
       },
     });
     expect(receiver.takeRoot(root.envelope)).toBeUndefined();
-    expect(receiver.state()).toMatchObject({ kind: 'stale', reason: 'never_renewed' });
+    // What only the old keys signed no longer verifies, and no statement of theirs is remembered.
+    expect(receiver.state()).toEqual({ kind: 'absent' });
+    expect(receiver.memory.signerTime).toBeUndefined();
     expect(receiver.takeRelease(last.envelope)).toMatchObject({ code: 'SIGNATURE' });
     const next = await sim.publishRelease(newer, { signers: ['release-3'] });
     expect(receiver.takeRelease(next.envelope)).toBeUndefined();
+    expect(receiver.state()).toMatchObject({ kind: 'stale', reason: 'never_renewed' });
     await sim.publishOnlineKeys({ signers: ['release-3'] });
     expect(receiver.takeOnlineKeys(sim.onlineKeys.envelope)).toBeUndefined();
     await prove(sim, receiver);

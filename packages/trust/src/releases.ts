@@ -16,28 +16,37 @@ import { readRelease } from './objects/release.ts';
 import type { Release } from './objects/release.ts';
 import { reject } from './rejection.ts';
 import type { Rejection } from './rejection.ts';
-import { isRevoked } from './revocations.ts';
+import { isBundleRevoked } from './revocations.ts';
 import type { RevocationState } from './revocations.ts';
 import { judgeRootExpiry } from './roots.ts';
 import type { TrustedRoot } from './roots.ts';
 import { countThreshold } from './threshold.ts';
 
-let make: (payload: Release, digest: Digest, bundles: readonly VerifiedBundle[]) => VerifiedRelease;
+let make: (payload: Release, verified: Verified) => VerifiedRelease;
+
+interface Verified {
+  readonly digest: Digest;
+  readonly root: Digest;
+  readonly bundles: readonly VerifiedBundle[];
+}
 
 /** A release that may be enforced, with the verified bundles that it joins, in its order. Only this module makes one. */
 export class VerifiedRelease {
   readonly #payload: Release;
   readonly digest: Digest;
+  /** Of the root that it was verified under; under another it is stale until it is verified again. */
+  readonly root: Digest;
   readonly bundles: readonly VerifiedBundle[];
 
-  private constructor(payload: Release, digest: Digest, bundles: readonly VerifiedBundle[]) {
+  private constructor(payload: Release, { digest, root, bundles }: Verified) {
     this.#payload = payload;
     this.digest = digest;
+    this.root = root;
     this.bundles = bundles;
   }
 
   static {
-    make = (payload, digest, bundles) => new VerifiedRelease(payload, digest, bundles);
+    make = (payload, verified) => new VerifiedRelease(payload, verified);
   }
 
   get payload(): Release {
@@ -89,7 +98,10 @@ export function verifyRelease(bytes: Uint8Array, context: ReleaseContext): Resul
   if (!joined.ok) return joined;
   const unbacked = judgeReturn(release, parsed.value, context);
   if (unbacked !== undefined) return fail(unbacked);
-  return ok({ release: make(release, digest, joined.value), isAlready: sequence.value === 'already' });
+  return ok({
+    release: make(release, { digest, root: context.root.digest, bundles: joined.value }),
+    isAlready: sequence.value === 'already',
+  });
 }
 
 /** Attacks: wrong area; a release of one ring shown to another. */
@@ -115,11 +127,11 @@ function judgeSequence(release: Release, digest: Digest, highWater: HighWater): 
 }
 
 /** Attack: mix-and-match. Every bundle is one that was verified here under exactly the digest, area and revision named. */
-function joinBundles(release: Release, { bundles, revocations, at }: ReleaseContext): Result<readonly VerifiedBundle[], Rejection> {
+function joinBundles(release: Release, { root, bundles, revocations, at }: ReleaseContext): Result<readonly VerifiedBundle[], Rejection> {
   const joined: VerifiedBundle[] = [];
   for (const named of release.bundles) {
     const bundle = bundles.get(named.digest);
-    if (bundle === undefined) return fail(reject('DIGEST', `bundle \`${named.digest}\` is not verified here`));
+    if (bundle?.root !== root.digest) return fail(reject('DIGEST', `bundle \`${named.digest}\` is not verified here`));
     if (bundle.area !== named.area || bundle.revision !== named.revision)
       return fail(
         reject('DIGEST', `bundle \`${named.digest}\` is revision ${bundle.revision} of \`${bundle.area}\`, not as the release says`),
@@ -128,8 +140,7 @@ function joinBundles(release: Release, { bundles, revocations, at }: ReleaseCont
       return fail(reject('AREA', `a bundle of \`${bundle.area}\` does not apply to \`${release.area}\``));
     if (joined.some((other) => other.area === bundle.area))
       return fail(reject('AREA', `the release joins two bundles of \`${bundle.area}\``));
-    if (isRevoked(revocations, { bundles: [named.digest] }, at) !== undefined)
-      return fail(reject('ROLLBACK', `bundle \`${named.digest}\` is revoked`));
+    if (isBundleRevoked(revocations, named.digest, at)) return fail(reject('ROLLBACK', `bundle \`${named.digest}\` is revoked`));
     joined.push(bundle);
   }
   return ok(joined);

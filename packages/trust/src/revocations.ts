@@ -196,6 +196,11 @@ export function isRevoked(state: RevocationState, subject: RevocationSubject, at
   return denies('everything', '*', earliest);
 }
 
+/** Whether a bundle itself is withdrawn, whoever asks: then no release may name it. */
+export function isBundleRevoked(state: RevocationState, digest: Digest, at: Instant): boolean {
+  return entriesOf(state.index, { type: 'bundle', value: digest }).some((entry) => !(at > entry.expiresAt));
+}
+
 function instantOf(credential: Credential): number {
   return credential.authenticatedAt ?? Number.NEGATIVE_INFINITY;
 }

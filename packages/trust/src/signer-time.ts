@@ -17,17 +17,22 @@ export interface Now {
 export interface SignerTime {
   readonly instant: Instant;
   readonly boot: BootMs;
+  /**
+   * Time that may have passed beyond that before restarts, one interval for each. It makes statements older, and never
+   * counts against a proof: otherwise a process that crashes in a loop could no longer be proven anything.
+   */
+  readonly slackMs: number;
   /** A live proof has anchored it since this process started. */
   readonly isProven: boolean;
 }
 
 /** The estimate at a later moment of the same boot clock. */
 export function signerInstant(time: SignerTime, boot: BootMs): Instant {
-  return addMs(time.instant, Math.max(0, boot - time.boot));
+  return addMs(time.instant, time.slackMs + Math.max(0, boot - time.boot));
 }
 
 /**
- * The least that a later proof may show: the estimate, less what a boot clock running fast may have added. It never
+ * The least that a later proof may show: what is certain, less what a boot clock running fast may have added. It never
  * goes back, so that a thief of a freshness key cannot turn time back proof by proof.
  */
 export function signerInstantMin(time: SignerTime, boot: BootMs): Instant {
@@ -37,12 +42,14 @@ export function signerInstantMin(time: SignerTime, boot: BootMs): Instant {
 /** After a live proof: its `issued_at` stood at the moment the nonce was sent, or later. */
 export function anchorSignerTime(time: SignerTime | undefined, issuedAt: Instant, sentAt: BootMs): SignerTime {
   const least = time === undefined ? issuedAt : signerInstantMin(time, sentAt);
-  return { instant: Math.max(issuedAt, least) as Instant, boot: sentAt, isProven: true };
+  return { instant: Math.max(issuedAt, least) as Instant, boot: sentAt, slackMs: 0, isProven: true };
 }
 
 /** After a statement: the signers' clocks had reached its `issued_at` when it arrived. */
 export function raiseSignerTime(time: SignerTime, issuedAt: Instant, boot: BootMs): SignerTime {
-  return signerInstant(time, boot) >= issuedAt ? time : { ...time, instant: issuedAt, boot };
+  const certain = addMs(time.instant, Math.max(0, boot - time.boot));
+  if (certain >= issuedAt) return time;
+  return { ...time, instant: issuedAt, boot, slackMs: Math.max(0, signerInstant(time, boot) - issuedAt) };
 }
 
 /**

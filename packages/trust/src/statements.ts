@@ -16,28 +16,38 @@ import { reject } from './rejection.ts';
 import type { Rejection } from './rejection.ts';
 import { distinctSigners } from './threshold.ts';
 
-let make: (payload: Freshness, digest: Digest, leaves: readonly FreshnessLeaf[], proof: ProofFields | undefined) => VerifiedStatement;
+let make: (payload: Freshness, verified: Verified) => VerifiedStatement;
 
 type ProofFields = Pick<LiveProof, 'nonce' | 'identity'>;
+
+interface Verified {
+  readonly digest: Digest;
+  readonly root: Digest;
+  readonly leaves: readonly FreshnessLeaf[];
+  readonly proof: ProofFields | undefined;
+}
 
 /** A statement that verifies, with the entries that it covers. Only this module makes one. */
 export class VerifiedStatement {
   readonly #payload: Freshness;
   readonly digest: Digest;
+  /** Of the root that its keys were verified under. */
+  readonly root: Digest;
   /** What it says of the (area, ring) pairs that this receiver was sent. */
   readonly leaves: readonly FreshnessLeaf[];
   /** Present on a live proof. */
   readonly proof: ProofFields | undefined;
 
-  private constructor(payload: Freshness, digest: Digest, leaves: readonly FreshnessLeaf[], proof: ProofFields | undefined) {
+  private constructor(payload: Freshness, { digest, root, leaves, proof }: Verified) {
     this.#payload = payload;
     this.digest = digest;
+    this.root = root;
     this.leaves = leaves;
     this.proof = proof;
   }
 
   static {
-    make = (payload, digest, leaves, proof) => new VerifiedStatement(payload, digest, leaves, proof);
+    make = (payload, verified) => new VerifiedStatement(payload, verified);
   }
 
   get payload(): Freshness {
@@ -59,7 +69,7 @@ export function verifyFreshness(offer: StatementOffer, keys: TrustedOnlineKeys):
   const signers = distinctSigners('Freshness', parsed.value, keys.keys);
   if (signers.length === 0) return fail(unsigned('Freshness', keys));
   const read = readFreshness(parsed.value.payload);
-  return read.ok ? complete(parsed.value, read.value, { offer, signers, proof: undefined }) : read;
+  return read.ok ? complete(parsed.value, read.value, { offer, signers, root: keys.root, proof: undefined }) : read;
 }
 
 /** Verifies a live proof. Whether it answers this receiver's question is decided where the question is known. */
@@ -71,16 +81,17 @@ export function verifyLiveProof(offer: StatementOffer, keys: TrustedOnlineKeys):
   const read = readLiveProof(parsed.value.payload);
   if (!read.ok) return read;
   const { nonce, identity, ...payload } = read.value;
-  return complete(parsed.value, payload, { offer, signers, proof: { nonce, identity } });
+  return complete(parsed.value, payload, { offer, signers, root: keys.root, proof: { nonce, identity } });
 }
 
 interface Claim {
   readonly offer: StatementOffer;
   readonly signers: TrustedOnlineKeys['keys'];
+  readonly root: Digest;
   readonly proof: ProofFields | undefined;
 }
 
-function complete(envelope: Envelope, payload: Freshness, { offer, signers, proof }: Claim): Result<VerifiedStatement, Rejection> {
+function complete(envelope: Envelope, payload: Freshness, { offer, signers, root, proof }: Claim): Result<VerifiedStatement, Rejection> {
   // Attack: a stolen freshness key past its period. Backdating gains nothing: age runs from `issued_at` (section 9.2).
   if (!signers.some((key) => key.notBefore <= payload.issuedAt && payload.issuedAt <= key.notAfter))
     return fail(
@@ -90,7 +101,7 @@ function complete(envelope: Envelope, payload: Freshness, { offer, signers, proo
   // Attack: fast-forward by a stolen key. At most one number per millisecond since 1970, so the next honest one always has room.
   if (payload.seq > payload.issuedAt) return fail(reject('ROLLBACK', `seq ${payload.seq} is ahead of every honest signer`));
   const leaves = verifyEntries(offer.entries, payload.merkleRoot);
-  return leaves.ok ? ok(make(payload, digestOfPayload(envelope.payload), leaves.value, proof)) : leaves;
+  return leaves.ok ? ok(make(payload, { digest: digestOfPayload(envelope.payload), root, leaves: leaves.value, proof })) : leaves;
 }
 
 /** Attack: mix-and-match. An entry counts only under an inclusion proof, and one (area, ring) has one release. */

@@ -1,7 +1,7 @@
 /** The checks of documents, each with a bad sample. */
 
 import { describe, expect, test } from 'vitest';
-import { checkCitations, checkDecisions, checkDependencies, checkLinks, checkTitles } from './documents.ts';
+import { checkCitations, checkDecisions, checkDependencies, checkIndex, checkLinks, checkTitles } from './documents.ts';
 import type { Check } from './finding.ts';
 
 const what = (check: Check, files: Readonly<Record<string, string>>): readonly string[] =>
@@ -40,6 +40,11 @@ describe('links', () => {
 test('a source that cites a missing page is found', () => {
   const files = { 'packages/net/src/a.ts': '/** docs/spec/net-v1.md, docs/spec/audit-v1.md */', 'docs/spec/audit-v1.md': '# Audit\n' };
   expect(what(checkCitations, files)).toEqual(['packages/net/src/a.ts:1: cites `docs/spec/net-v1.md`, which is not there']);
+});
+
+test('a page that the index does not list is found', () => {
+  const files = { 'docs/README.md': '# Docs\n[a](spec/a.md)\n', 'docs/spec/a.md': '', 'docs/spec/b.md': '', 'docs/adr/0001-x.md': '' };
+  expect(what(checkIndex, files)).toEqual(['docs/spec/b.md: a page that docs/README.md does not list']);
 });
 
 test('a decision that is not listed is found, and a number given twice', () => {

@@ -57,6 +57,21 @@ export const checkCitations: Check = (files) => {
     );
 };
 
+/** Every page below docs/ is found from its index; decisions have an index of their own. */
+export const checkIndex: Check = (files) => {
+  const index = files.find(({ path }) => path === 'docs/README.md')?.text ?? '';
+  return files
+    .filter(({ path }) => /^docs\/.+\.md$/.test(path) && path !== 'docs/README.md' && ADR.exec(path) === null)
+    .map(({ path }) => ({ path, link: path.slice('docs/'.length) }))
+    .filter(({ link }) => !index.includes(`(${link})`))
+    .map(({ path, link }) => ({
+      where: path,
+      what: 'a page that docs/README.md does not list',
+      why: 'a page that nobody finds is written in vain and goes stale',
+      instead: `a line with [title](${link}) in docs/README.md`,
+    }));
+};
+
 export const checkDecisions: Check = (files) => {
   const index = files.find(({ path }) => path === ADR_INDEX)?.text ?? '';
   const names = files.flatMap(({ path }) => ADR.exec(path)?.[1] ?? []);

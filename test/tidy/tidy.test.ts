@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { checkDeclarations, checkImports } from './arrows.ts';
-import { checkCitations, checkDecisions, checkDependencies, checkLinks, checkTitles } from './documents.ts';
+import { checkCitations, checkDecisions, checkDependencies, checkIndex, checkLinks, checkTitles } from './documents.ts';
 import { type Check, inWords } from './finding.ts';
 import { checkFileNames, checkFolders, checkGates, checkMains, checkModuleComments } from './layout.ts';
 import { checkLock } from './lock.ts';
@@ -21,6 +21,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'every page has one title': checkTitles,
   'every relative link leads somewhere': checkLinks,
   'every page that is cited exists': checkCitations,
+  'every page is listed': checkIndex,
   'every decision is listed': checkDecisions,
   'every dependency is weighed': checkDependencies,
   'the lock serves every platform': checkLock,

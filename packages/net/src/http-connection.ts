@@ -29,6 +29,7 @@ export class Connection {
   /** Bytes received when the last answer was handed over: more means a next head has begun. */
   #bytesAtRest = 0;
   #isClosing = false;
+  #isBroken = false;
 
   constructor(socket: Socket, context: ConnectionContext) {
     this.#socket = socket;
@@ -79,10 +80,11 @@ export class Connection {
    */
   broken(code: OwnAnswer, detail: string): void {
     const exchange = this.isIdle ? undefined : this.#exchange;
-    if (this.#isClosing && exchange === undefined) {
+    if (this.#isBroken || (this.#isClosing && exchange === undefined)) {
       this.#socket.destroy();
       return;
     }
+    this.#isBroken = true;
     const canAnswer = this.#socket.writable && exchange?.hasBegunAnswer !== true;
     const decisionId = this.refuse(code, detail, canAnswer ? statusOf(code) : 0);
     this.#isClosing = true;

@@ -65,6 +65,7 @@ export class Exchange implements HttpExchange {
   readonly #outgoing: ServerResponse;
   readonly #body: BodySource;
   readonly #hooks: ExchangeHooks;
+  readonly #hasBody: boolean;
   #controller: AbortController | undefined;
   #failure: Fault | undefined;
   #hasResponded = false;
@@ -79,6 +80,7 @@ export class Exchange implements HttpExchange {
     this.#incoming = incoming;
     this.#outgoing = outgoing;
     this.#hooks = hooks;
+    this.#hasBody = hasBody(incoming.rawHeaders);
     this.#body = bodyOf(incoming, () => {
       if (mayContinue && !outgoing.headersSent) outgoing.writeContinue();
     });
@@ -119,8 +121,9 @@ export class Exchange implements HttpExchange {
     return this.#outgoing.headersSent;
   }
 
+  /** Nothing more of this request will come. (Node says `complete` only after it has handed out the head.) */
   get hasWholeRequest(): boolean {
-    return this.#incoming.complete;
+    return this.#incoming.complete || !this.#hasBody;
   }
 
   body(): AsyncIterable<Uint8Array> {
@@ -132,7 +135,7 @@ export class Exchange implements HttpExchange {
     this.#hasResponded = true;
     if (this.#failure !== undefined) throw this.#failure;
     // What is left of the request would otherwise be read as the next one's beginning, or without a bound.
-    if (!this.#incoming.complete || this.kind !== 'request') this.closeAfter();
+    if (!this.hasWholeRequest || this.kind !== 'request') this.closeAfter();
     this.#outgoing.writeHead(head.status, rawHead(head, body));
     await new Promise<void>((resolve, reject) => {
       this.#outgoing.once('close', () => {
@@ -204,6 +207,16 @@ export function addressOf(socket: Socket): string {
   const { remoteAddress, remotePort } = socket;
   if (remoteAddress === undefined || remotePort === undefined) return '';
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
+}
+
+/** RFC 9112 section 6.3: a request without either header has no body. */
+function hasBody(rawHeaders: readonly string[]): boolean {
+  return valuesOf(rawHeaders, 'transfer-encoding').length > 0 || valuesOf(rawHeaders, 'content-length').some((length) => length !== '0');
+}
+
+/** Every value of a header, in order. */
+export function valuesOf(rawHeaders: readonly string[], lowerCaseName: string): string[] {
+  return rawHeaders.filter((_value, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === lowerCaseName);
 }
 
 function rawHead(head: AnswerHead, body: Uint8Array | AsyncIterable<Uint8Array> | undefined): string[] {

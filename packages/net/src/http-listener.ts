@@ -12,7 +12,7 @@ import { Fault } from '@sallyport/model';
 import type { Clock } from '@sallyport/model';
 import { formatListenAddress, type ListenAddress } from '@sallyport/runtime';
 import { Connection } from './http-connection.ts';
-import { Exchange, type HttpExchange } from './http-exchange.ts';
+import { Exchange, type HttpExchange, valuesOf } from './http-exchange.ts';
 import { createWatch } from './watch.ts';
 
 /** Why the listener itself turned a connection away; it has answered already where an answer was possible. */
@@ -131,8 +131,13 @@ function attach(server: Server, parts: Parts): void {
   const take = (kind: HttpExchange['kind'], incoming: IncomingMessage, outgoing: ServerResponse, mayContinue = false): void => {
     const connection = connections.get(incoming.socket);
     if (connection?.admits() !== true) return;
+    const framing = framingProblem(incoming);
     if (incoming.rawHeaders.length / 2 > limits.headersMax) {
       connection.broken('headers_too_large', `more than ${limits.headersMax} headers`);
+      return;
+    }
+    if (framing !== undefined) {
+      connection.broken('malformed_request', framing);
       return;
     }
     const exchange = new Exchange(kind, { incoming, outgoing, mayContinue }, { onAnswered: () => connection.answered() });
@@ -174,6 +179,19 @@ function attach(server: Server, parts: Parts): void {
     if (!isParser) socket.destroy();
     else connections.get(socket)?.broken(isTooLarge ? 'headers_too_large' : 'malformed_request', error.code ?? 'unreadable');
   });
+}
+
+/**
+ * What Node hands out although its framing is unclear: it would find the end of such a request elsewhere than the next
+ * reader on the way, or only once the head has been acted on (request smuggling; RFC 9112 sections 6.1 and 6.3).
+ */
+function framingProblem(incoming: IncomingMessage): string | undefined {
+  const { httpVersion, rawHeaders } = incoming;
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return 'a version other than HTTP/1.0 and HTTP/1.1';
+  const codings = valuesOf(rawHeaders, 'transfer-encoding');
+  if (codings.length === 0) return undefined;
+  if (httpVersion === '1.0') return 'a transfer coding in HTTP/1.0';
+  return codings.length === 1 && codings[0]?.toLowerCase() === 'chunked' ? undefined : 'a transfer coding other than chunked';
 }
 
 async function listen(server: Server, address: ListenAddress): Promise<void> {

@@ -150,6 +150,13 @@ test('a header or path that would smuggle a line is refused before anything is d
   expect(connections).toBe(0);
 });
 
+test('no header of an answer is dropped in silence, however many there are', async () => {
+  const port = await raw(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\n${'a:b\r\n'.repeat(2_500)}\r\n`);
+  const answer = await upstreams({ limits: { headersMax: 5_000 } }).request(to(port), get());
+  expect(answer.rawHeaders).toHaveLength(5_002);
+  answer.discard();
+});
+
 test('keeps a connection for the next call, and drops it when the destination changes', async () => {
   const ports: (number | undefined)[] = [];
   const port = await http((request, response) => {
@@ -324,15 +331,17 @@ describe('waiting', () => {
     expect(await advancing(fault(textOf(answer)), 500)).toMatchObject({ code: 'upstream_timeout', wasSent: true });
   });
   test('the time that our own reader takes does not count as silence', async () => {
+    let finish = (): void => undefined;
     const port = await http((_request, response) => {
       response.write('one ');
-      setImmediate(() => response.end('two'));
+      finish = () => response.end('two');
     });
     const answer = await upstreams().request(to(port), get({ idleMsMax: 1_000 }));
     let text = '';
     for await (const chunk of answer.body) {
       text += Buffer.from(chunk).toString();
       await clock.advance(60_000);
+      finish();
     }
     expect(text).toBe('one two');
   });

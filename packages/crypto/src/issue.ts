@@ -79,7 +79,7 @@ export async function issueCertificate(options: IssueOptions): Promise<Uint8Arra
   if (trustDomain === undefined || caCertificate.spiffeId !== `spiffe://${trustDomain}`) {
     throw new TypeError(`\`${spiffeId}\` is not a name in the trust domain of this CA`);
   }
-  if (options.notAfter > caCertificate.notAfter) throw new RangeError('the certificate would outlive its CA');
+  if (Math.floor(options.notAfter / 1000) * 1000 > caCertificate.notAfter) throw new RangeError('the certificate would outlive its CA');
   const authorityKeyId = writeTlv(contextTag(0, false), subjectKeyId ?? keyIdentifierOf(signer.publicRaw));
   return signCertificate(signer, {
     validity: options,

@@ -2,9 +2,12 @@
 
 import { spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect, createServer } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { concatBytes, utf8 } from './bytes.ts';
 import { readCertificate } from './certificate.ts';
@@ -89,9 +92,32 @@ describe('issuing', () => {
     expect(node.verify(new X509Certificate(ca.certificate).publicKey)).toBe(true);
   });
 
-  test('an audit certificate is good for no TLS connection', async () => {
-    expect(readCertificate(await issue())?.extendedKeyUsages).toHaveLength(1);
-    expect(new X509Certificate(await issue()).keyUsage).not.toContain('1.3.6.1.5.5.7.3.2');
+  test.each([
+    ['tls-client', true],
+    ['tls-both', true],
+    ['tls-server', false],
+    ['audit', false],
+  ] as const)('as a TLS client, a certificate for %s is accepted: %s', async (usage, isAccepted) => {
+    // TLS reads the machine's clock, so these live for decades.
+    const span = { notBefore: Date.parse('2020-01-01T00:00:00.000Z'), notAfter: Date.parse('2049-01-01T00:00:00.000Z') };
+    const wideCa = await createCa({ trustDomain: 'example.org', privatePem: ca.privatePem, ...span });
+    const serve = { ca: wideCa, usage: 'tls-server', ipAddresses: ['127.0.0.1'], ...span } as const;
+    const [serverDer, clientDer] = [await issue(serve), await issue({ ca: wideCa, usage, ...span })];
+    const common = { key: leafKey.privatePem, ca: certificatePem(wideCa.certificate) };
+    const server = createServer({ ...common, cert: certificatePem(serverDer), requestCert: true, rejectUnauthorized: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const accepted = once(server, 'secureConnection').then(() => true);
+    const refused = once(server, 'tlsClientError').then(() => false);
+    const { port } = server.address() as AddressInfo;
+    const client = connect({ ...common, port, host: '127.0.0.1', cert: certificatePem(clientDer) });
+    client.on('error', () => {
+      // The refusal reaches the client as an alert or a reset; the server's own word is what is asserted.
+    });
+    expect(await Promise.race([accepted, refused])).toBe(isAccepted);
+    client.destroy();
+    server.close();
+    await once(server, 'close');
   });
 
   test('instants from 2050 are written as GeneralizedTime', async () => {
@@ -121,6 +147,12 @@ describe('issuing', () => {
     ['a CA with the key of another', { ca: { certificate: ca.certificate, privatePem: generateKey('es256').privatePem } }],
   ])('refuses to issue %s', async (_, options) => {
     await expect(issue(options)).rejects.toThrow(/./);
+  });
+
+  test('a leaf may live as long as its CA, to the same fraction of a second', async () => {
+    const span = { notBefore: NOW + 123, notAfter: NOW + 456_789 };
+    const shortCa = await createCa({ trustDomain: 'example.org', privatePem: ca.privatePem, ...span });
+    expect(readCertificate(await issue({ ca: shortCa, ...span }))).toMatchObject({ notBefore: NOW, notAfter: NOW + 456_000 });
   });
 
   test('a leaf issues nothing', async () => {

@@ -127,15 +127,9 @@ class Analysis {
     for (const [at, selector] of rule.tools.entries()) {
       const isExact = 'tool' in selector && !selector.tool.endsWith('*');
       if (isExact || this.#world.index.select(agent, selector).length > 0) continue;
-      const shown =
-        'tool' in selector
-          ? selector.tool
-          : Object.entries(selector)
-              .map(([key, value]) => `${key}: ${String(value)}`)
-              .join(', ');
       this.#problems.add(
         this.#places.rule(index, rule.verb, at),
-        `${quote(shown)} selects no tool that agent ${quote(agent.name)} uses, so it can never match`,
+        `${quote(showSelector(selector))} selects no tool that agent ${quote(agent.name)} uses, so it can never match`,
         {
           remedy: this.#classNear(selector) ?? 'mend the selector, or add the server to the agent’s `uses`',
         },
@@ -279,4 +273,10 @@ class Analysis {
 
 function keyOf({ start, message }: ExpressionProblem): string {
   return `${start} ${message}`;
+}
+
+function showSelector(selector: Selector): string {
+  if ('tool' in selector) return selector.tool;
+  const members = Object.entries(selector).map(([key, value]) => `${key}: ${String(value)}`);
+  return members.join(', ');
 }

@@ -49,7 +49,7 @@ function makeEnvironment(): Environment {
       maxAstNodes: LIMITS.expressionNodesMax,
       maxDepth: LIMITS.expressionDepthMax,
       maxListElements: LIMITS.listMax,
-      maxMapEntries: 0,
+      maxMapEntries: LIMITS.listMax,
       maxCallArguments: 4,
     },
   });

@@ -40,7 +40,11 @@ export function checkExpression(expression: Expression, scope: Scope, options: C
     checker.report(expression, `yields ${describeType(type)}, not ${wanted}`);
   }
   if (cost > LIMITS.expressionCostMax) {
-    checker.report(expression, `can take ${cost} steps, more than ${LIMITS.expressionCostMax}`, 'walk shorter lists, or nest fewer macros');
+    checker.report(
+      expression,
+      `can take ${cost} steps, more than ${LIMITS.expressionCostMax}`,
+      'give its lists `maxItems`, or nest fewer macros',
+    );
   }
   if (!readsFacts(expression))
     checker.report(expression, 'does not read the call, so it always or never holds', 'leave it out, or compare with an argument');
@@ -65,6 +69,8 @@ interface Judgement {
 
 const NOTHING: ReadonlySet<string> = new Set();
 const judged = (type: Type, cost: number): Judgement => ({ type, cost, whenTrue: NOTHING, whenFalse: NOTHING });
+/** Elements that the library compares in the time of one evaluated node. */
+const COMPARED_IN_A_STEP = 10;
 const BOOL: Type = { kind: 'bool' };
 const INT: Type = { kind: 'int' };
 
@@ -245,7 +251,7 @@ class Checker {
       case '!=':
         if (!isComparable(left.type, right.type)) misfit(remedyFor(left.type, right.type));
         else this.#noteConstant(expression, left.type, right.type);
-        return judged(BOOL, cost + Math.min(capOf(left.type), capOf(right.type)));
+        return judged(BOOL, cost + Math.ceil(Math.min(capOf(left.type), capOf(right.type)) / COMPARED_IN_A_STEP));
       case '<':
       case '<=':
       case '>':
@@ -256,7 +262,7 @@ class Checker {
         const element = right.type.kind === 'list' ? right.type.element : DYN;
         if ((right.type.kind !== 'list' && right.type.kind !== 'dyn') || !isComparable(left.type, element)) misfit();
         else this.#noteConstant(expression, left.type, element);
-        return judged(BOOL, cost + (right.type.kind === 'list' ? right.type.cap : LIMITS.listMax));
+        return judged(BOOL, cost + Math.ceil((right.type.kind === 'list' ? right.type.cap : LIMITS.listMax) / COMPARED_IN_A_STEP));
       }
       case '+':
       case '-':

@@ -49,6 +49,6 @@ export const LIST_CAPS = {
   environment: 1_000,
   chain: 16,
   sessionEvents: 10_000,
-  /** A list in a call's arguments whose schema sets no `maxItems`. */
-  argument: 10_000,
+  /** A list in a call's arguments whose schema sets no `maxItems`: all that a judged document can hold (strict). */
+  argument: 100_000,
 } as const;

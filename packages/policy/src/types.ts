@@ -135,7 +135,7 @@ function typeOf(schema: SchemaType): Type {
     case 'string':
       return schema.values === undefined ? STRING : { kind: 'string', values: schema.values };
     case 'list':
-      return listOf(typeOf(schema.element), LIST_CAPS.argument);
+      return listOf(typeOf(schema.element), schema.countMax ?? LIST_CAPS.argument);
     case 'object':
       return recordType(schema);
     case 'union':

@@ -54,8 +54,8 @@ export { TrustedOnlineKeys, trustOnlineKeys } from './online-keys.ts';
 
 export type { Receiver, AcceptanceContext, BundleOffer, Parts } from './acceptance.ts';
 export { SignedManifest, VerifiedBundle, acceptManifest, acceptParts, covers } from './acceptance.ts';
-export type { ReleaseContext, ReleaseVerdict } from './releases.ts';
-export { VerifiedRelease, verifyRelease } from './releases.ts';
+export type { ReleaseContext, ReleaseVerdict, SignedRelease } from './releases.ts';
+export { VerifiedRelease, readSignedRelease, verifyRelease } from './releases.ts';
 export type { StatementOffer } from './statements.ts';
 export { VerifiedStatement, verifyFreshness, verifyLiveProof } from './statements.ts';
 

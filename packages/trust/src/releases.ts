@@ -78,30 +78,53 @@ export interface ReleaseVerdict {
   readonly isAlready: boolean;
 }
 
+/** What the release role has signed, not yet compared with any receiver. */
+export interface SignedRelease {
+  readonly payload: Release;
+  readonly digest: Digest;
+}
+
+/**
+ * Reads a release whose signatures count, for the side that accepts releases of every area and ring and has to know
+ * first which one this is for. It may not be enforced on the strength of this: `verifyRelease` decides that.
+ */
+export function readSignedRelease(bytes: Uint8Array, context: Pick<ReleaseContext, 'root' | 'at'>): Result<SignedRelease, Rejection> {
+  const signed = readSigned(bytes, context);
+  return signed.ok ? ok({ payload: signed.value.payload, digest: signed.value.digest }) : signed;
+}
+
 /** Verifies a release for this receiver. What is enforced stays until the caller activates the result. */
 export function verifyRelease(bytes: Uint8Array, context: ReleaseContext): Result<ReleaseVerdict, Rejection> {
-  const parsed = parseEnvelope('Release', bytes);
-  if (!parsed.ok) return parsed;
-  const expired = judgeRootExpiry(context.root, context.at);
-  if (expired !== undefined) return fail(expired);
-  const counted = countThreshold('Release', parsed.value, context.root.role('release'));
-  if (!counted.ok) return counted;
-  const read = readRelease(parsed.value.payload);
-  if (!read.ok) return read;
-  const release = read.value;
-  const digest = digestOfPayload(parsed.value.payload);
+  const signed = readSigned(bytes, context);
+  if (!signed.ok) return signed;
+  const { payload: release, digest, envelope } = signed.value;
   const misplaced = judgePlace(release, context.receiver) ?? judgeTtl(release, context.root);
   if (misplaced !== undefined) return fail(misplaced);
   const sequence = judgeSequence(release, digest, context.highWater);
   if (!sequence.ok) return sequence;
   const joined = joinBundles(release, context);
   if (!joined.ok) return joined;
-  const unbacked = judgeReturn(release, parsed.value, context);
+  const unbacked = judgeReturn(release, envelope, context);
   if (unbacked !== undefined) return fail(unbacked);
   return ok({
     release: make(release, { digest, root: context.root.digest, bundles: joined.value }),
     isAlready: sequence.value === 'already',
   });
+}
+
+function readSigned(
+  bytes: Uint8Array,
+  { root, at }: Pick<ReleaseContext, 'root' | 'at'>,
+): Result<SignedRelease & { readonly envelope: Envelope }, Rejection> {
+  const parsed = parseEnvelope('Release', bytes);
+  if (!parsed.ok) return parsed;
+  const expired = judgeRootExpiry(root, at);
+  if (expired !== undefined) return fail(expired);
+  const counted = countThreshold('Release', parsed.value, root.role('release'));
+  if (!counted.ok) return counted;
+  const read = readRelease(parsed.value.payload);
+  if (!read.ok) return read;
+  return ok({ payload: read.value, digest: digestOfPayload(parsed.value.payload), envelope: parsed.value });
 }
 
 /** Attacks: wrong area; a release of one ring shown to another. */

@@ -93,3 +93,6 @@ export {
 } from './revocations.ts';
 export type { RevocationIndex } from './revocation-index.ts';
 export { allEntries } from './revocation-index.ts';
+
+export type { JoinToken } from './join-token.ts';
+export { JOIN_SECRET_BYTES, encodeJoinToken, parseJoinToken } from './join-token.ts';

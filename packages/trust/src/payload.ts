@@ -76,7 +76,8 @@ function isUnknownWord(issue: Issue, tree: Json): boolean {
   return typeof value === 'string';
 }
 
-function problemsOf(issue: Issue): Problem[] {
+/** One issue as the problems it stands for: an object's unknown keys are each their own. */
+export function problemsOf(issue: Issue): Problem[] {
   const path = pathText(issue.path);
   if (issue.code !== 'unrecognized_keys') return [{ path, message: wordsOf(issue) }];
   return issue.keys.map((key) => ({ path, message: `unknown field \`${key}\`` }));

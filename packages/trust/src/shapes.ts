@@ -29,6 +29,10 @@ export const digest: z.ZodMiniType<Digest> = textOf((text) => (isDigest(text) ? 
 export const area: z.ZodMiniType<Area> = textOf((text) => (isArea(text) ? text : undefined), 'an area');
 export const ring: z.ZodMiniType<Ring> = textOf((text) => (isRing(text) ? text : undefined), 'a ring');
 
+// SPIFFE-ID section 2.1: lower-case letters, digits, dots, dashes and underscores.
+const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/;
+export const trustDomain: z.ZodMiniType<string> = textOf((text) => (TRUST_DOMAIN.test(text) ? text : undefined), 'a SPIFFE trust domain');
+
 /** Standard base64 of `min` to `max` bytes. */
 export function bytes(min: number, max: number): z.ZodMiniType<Uint8Array> {
   const parse = (text: string): Uint8Array | undefined => {

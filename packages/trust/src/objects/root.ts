@@ -7,7 +7,7 @@ import * as z from 'zod/mini';
 import { CERTIFICATE_AUTHORITIES_MAX, CERTIFICATE_BYTES_MAX } from '../limits.ts';
 import { encodePayload, readPayload } from '../payload.ts';
 import type { Rejection } from '../rejection.ts';
-import { bytes, head, instant, positive, textOf } from '../shapes.ts';
+import { bytes, head, instant, positive, trustDomain } from '../shapes.ts';
 import { keyRecordToWire, keyRecords, roleFields, roleRecord, roleRecordToWire } from './keys.ts';
 import type { KeyRecord, RoleRecord } from './keys.ts';
 
@@ -42,15 +42,12 @@ export interface Root {
   readonly certificateAuthorities: readonly CertificateAuthorityRecord[];
 }
 
-// SPIFFE-ID section 2.1: lower-case letters, digits, dots, dashes and underscores.
-const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/;
-
 const shape: z.ZodMiniType<Root> = z.pipe(
   z.strictObject({
     ...head('Root'),
     number: positive,
     profile: z.enum(['development', 'production']),
-    trust_domain: textOf((text) => (TRUST_DOMAIN.test(text) ? text : undefined), 'a SPIFFE trust domain'),
+    trust_domain: trustDomain,
     expires_at: instant,
     keys: keyRecords,
     roles: z.strictObject({

@@ -32,6 +32,11 @@ test('a file in which everything is skipped is not broken', () => {
   expect(readTestReport('report.json', realReport('skipped'))).toMatchObject([{ isBroken: false }]);
 });
 
+test('a test that ran is not reported as not run, whatever its title says', () => {
+  const test = { title: 'prints `not run: needs nats`', end: 'passed', file: 'a.test.ts' } as const;
+  expect(notRun([{ file: 'a.test.ts', isBroken: false, tests: [test] }])).toEqual([]);
+});
+
 test('the last line has one exact form', () => {
   expect(lastLine({ passed: 12, failed: 0, skipped: 3 })).toBe('12 passed, 0 failed, 3 skipped');
 });

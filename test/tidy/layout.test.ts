@@ -27,6 +27,7 @@ test('a longer source without a module comment is found; a short one and a test 
     'packages/net/src/told.ts': `/** Dials. */\n\n${lines(61)}`,
     'packages/net/src/long.test.ts': lines(61),
     'packages/testkit/src/fake.ts': lines(61),
+    'packages/testkit/src/fake.test.ts': lines(61),
   };
   expect(where(checkModuleComments, files)).toEqual(['packages/net/src/long.ts', 'packages/testkit/src/fake.ts']);
 });

@@ -67,7 +67,8 @@ export function analyse(world: World, places: Places, problems: Problems): Plan 
   }
   const analysis = new Analysis(world, places, problems, schemas);
   const rules = world.rules.flatMap((rule, index) => analysis.rule(rule, index) ?? []);
-  checkReach(rules, (plan, ...steps) => places.rule(world.rules.indexOf(plan.rule), ...steps), problems);
+  const isUsable = (agent: Agent, tool: ToolName): boolean => world.index.select(agent, { tool }).length > 0;
+  checkReach(rules, { isUsable, placeOf: ({ rule }, ...steps) => places.rule(world.rules.indexOf(rule), ...steps) }, problems);
   return { schemas, rules };
 }
 
@@ -125,8 +126,10 @@ class Analysis {
   /** A selector that is about nothing is a mistake now and a surprise later. */
   #emptySelectors(rule: Rule, index: number, agent: Agent): void {
     for (const [at, selector] of rule.tools.entries()) {
-      const isExact = 'tool' in selector && !selector.tool.endsWith('*');
-      if (isExact || this.#world.index.select(agent, selector).length > 0) continue;
+      // An unknown tool or server was reported as such.
+      const isNamed =
+        'tool' in selector ? !selector.tool.endsWith('*') : selector.server !== undefined && !agent.uses.includes(selector.server);
+      if (isNamed || this.#world.index.select(agent, selector).length > 0) continue;
       this.#problems.add(
         this.#places.rule(index, rule.verb, at),
         `${quote(showSelector(selector))} selects no tool that agent ${quote(agent.name)} uses, so it can never match`,

@@ -90,8 +90,8 @@ const publicKey: Reader<PinnedJwk> = (node, problems) => {
   const crv = declared?.get('crv', oneOf('crv', ['P-256']));
   const x = declared?.get('x', text('a coordinate', COORDINATE));
   const y = declared?.get('y', text('a coordinate', COORDINATE));
-  declared?.get('use', oneOf('use', ['sig']));
-  declared?.get('alg', oneOf('alg', ['ES256']));
+  declared?.get('use', oneOf('key use', ['sig']));
+  declared?.get('alg', oneOf('key algorithm', ['ES256']));
   if (kid === undefined || kty === undefined || crv === undefined || x === undefined || y === undefined) return undefined;
   if (readP256Jwk(x, y) === undefined) return problems.add(node.place, 'the coordinates are not a point of P-256');
   return { kid, kty, crv, x, y };

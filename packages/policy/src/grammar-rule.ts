@@ -123,8 +123,7 @@ const ARGUMENT = { test: (name: string) => name.length <= 128 && name.isWellForm
 
 const argumentSchemas: Reader<Readonly<Record<string, JsonObject>>> = (node, problems) => {
   const schemas = record('`arguments`', schemaNode, ARGUMENT)(node, problems);
-  if (schemas !== undefined && Object.keys(schemas).length === 0)
-    return problems.add(node.place, '`arguments` names none', { remedy: 'leave it out' });
+  if (node.kind === 'map' && node.entries.size === 0) return problems.add(node.place, '`arguments` names none', { remedy: 'leave it out' });
   return schemas;
 };
 

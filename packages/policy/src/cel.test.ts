@@ -1,0 +1,135 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import { Decimal } from '@sallyport/model';
+import { CelFailure, loadProgram } from './cel.ts';
+import type { Facts } from './cel.ts';
+
+const FACTS: Facts = {
+  args: {
+    amount: Decimal.parse('500.01'),
+    count: 7n,
+    ratio: 0.5,
+    name: 'O-1',
+    note: null,
+    tags: ['a', 'b'],
+    items: [{ sku: 'x', price: Decimal.parse('2') }],
+    huge: 123456789012345678901234567890n,
+  },
+  principal: { id: 'alice', roles: ['clerk'], scopes: [], attributes: { limit: 500n, region: 'eu' } },
+  session: { id: 's', completed: ['orders/get'] },
+  env: { max: Decimal.parse('500.01') },
+  tool: {},
+  agent: {},
+  chain: [],
+};
+
+function run(text: string, facts: Facts = FACTS): unknown {
+  const program = loadProgram(text);
+  if (!program.ok) throw new Error(program.error[0]?.message);
+  const value = program.value.run(facts);
+  return value instanceof CelFailure ? `failure: ${value.reason}` : value instanceof Decimal ? `decimal ${value.toString()}` : value;
+}
+
+describe('conditions', () => {
+  test.each([
+    ['args.amount <= 500', false],
+    ['args.amount <= 501', true],
+    ['500 < args.amount', true],
+    ['args.amount == decimal("500.010")', true],
+    ['args.amount != 500', true],
+    ['500 == args.amount', false],
+    ['args.amount == env.max', true],
+    ['args.amount <= principal.attributes.limit', false],
+    ['args.count <= principal.attributes.limit', true],
+    ['args.amount - 1 < 500', true],
+    ['args.amount + args.amount', 'decimal 1000.02'],
+    ['args.amount in [decimal("1"), decimal("500.01")]', true],
+    ['args.huge > 123456789012345678901234567889', true],
+    ['args.huge == 123456789012345678901234567890', true],
+    ['args.items.all(item, item.price <= 2)', true],
+    ['args.items.exists(item, item.sku == "y")', false],
+    ['args.tags.filter(tag, tag != "a").size() == 1', true],
+    ['"orders/get" in session.completed', true],
+    ['has(args.missing) && args.missing > 3', false],
+    ['has(session.case)', false],
+    ['args.note == null', true],
+    ['args.name.startsWith("O-") && args.name.size() == 3', true],
+    ['args.name.matches("^O-[0-9]+$")', true],
+    ['"a1".matches("^[a-z][0-9]$")', true],
+    ['string(args.count) == "7"', true],
+    ['chain.exists(hop, !hop.first_party)', false],
+    ['args.ratio < 1', true],
+  ])('%s is %s', (text, value) => {
+    expect(run(text)).toBe(value);
+  });
+
+  test.each([
+    ['args.missing == 1', 'no such key: missing'],
+    ['session.case == args.name', 'no such key: case'],
+    ['args.amount <= 500.5', 'no such overload: dyn<decimal> <= double'],
+    ['args.name <= 5', 'no such overload: dyn<string> <= int'],
+    ['args.items[3].sku == "x"', 'index out of bounds'],
+    ['args.count / 0 == 1', 'division by zero'],
+    ['args.count * 9223372036854775807 > 0', 'integer overflow'],
+    ['args.note.size() > 0', 'no matching overload'],
+    ['args.count.matches("7")', '`matches` wants text'],
+  ])('%s fails, and a failure is neither true nor false', (text, reason) => {
+    expect(run(text)).toContain(reason);
+    expect(String(run(text))).toMatch(/^failure: /);
+  });
+
+  test.each([
+    ['an object of its own kind', { constructor: 'x', amount: 1n }],
+    ['an object that names a prototype', JSON.parse('{"__proto__":{"amount":1}}') as object],
+  ])('%s cannot reach a prototype', (_, args) => {
+    const value = run('args.amount == 1 && has(args.toString)', { ...FACTS, args });
+    expect(value).not.toBe(true);
+  });
+
+  test.each([
+    ['a catastrophic pattern', 'args.name.matches("^(a+)+$")', `${'a'.repeat(60)}!`, false],
+    ['nested repetitions', 'args.name.matches("(x+x+)+y")', 'x'.repeat(5_000), false],
+  ])('%s answers at once', (_, text, name, value) => {
+    expect(run(text, { ...FACTS, args: { name } })).toBe(value);
+  });
+
+  test('a text too long to match fails instead of slipping past a denial', () => {
+    expect(run('args.name.matches("x$")', { ...FACTS, args: { name: 'y'.repeat(2_000_000) } })).toBe(
+      'failure: the text takes too much work to match',
+    );
+  });
+
+  test.each([
+    ['bytes', 'b"bytes" == b"bytes"', 'bytes and unsigned numbers are not part of this language'],
+    ['unsigned numbers', '5u == 5u', 'bytes and unsigned numbers are not part of this language'],
+    ['map literals', '{"a": 1}.a == 1', 'map literals are not part of this language'],
+    ['optional access', 'args.?name == "x"', 'expected IDENTIFIER, got QUESTION'],
+    ['a macro of three', 'args.tags.map(x, y, z)', '`map` takes a name and a condition'],
+    ['half a comparison', 'args.name ==', 'unexpected token'],
+    ['an open string', 'args.name == "x', 'unterminated string'],
+    ['an open bracket', '(args.name', 'expected RPAREN'],
+    ['nothing', '', 'unexpected token'],
+    ['deep brackets', `${'('.repeat(40)}args.a${')'.repeat(40)}`, 'exceeded maxDepth'],
+    ['a tower of negations', `${'!'.repeat(1_500)}args.a`, 'exceeded maxAstNodes'],
+    ['a long disjunction', `args.a == 1${' || args.a == 1'.repeat(120)}`, 'exceeded maxAstNodes'],
+    ['a long text', `args.a == "${'x'.repeat(2_000)}"`, 'longer than 2000 characters'],
+    ['a long list', `args.a in [${'1,'.repeat(300)}1]`, 'exceeded maxListElements'],
+  ])('does not parse %s', (_, text, message) => {
+    const program = loadProgram(text);
+    expect(program.ok ? 'parsed' : program.error[0]?.message).toContain(message);
+  });
+
+  test('runs where the process forbids to make code from strings', () => {
+    const script = `
+      const { loadProgram } = await import(${JSON.stringify(new URL('cel.ts', import.meta.url).href)});
+      let forbidden = false;
+      try { new Function('return 1')(); } catch { forbidden = true; }
+      const program = loadProgram('args.items.all(item, item.size() < 3) && args.name.matches("^a+$")');
+      console.log(JSON.stringify([forbidden, program.ok && program.value.run({ args: { items: ['x'], name: 'aa' } })]));
+    `;
+    const flags = ['--conditions=sallyport-src', '--disallow-code-generation-from-strings', '--input-type=module', '--eval', script];
+    const child = spawnSync(process.execPath, flags, { encoding: 'utf8', cwd: import.meta.dirname });
+    expect(child.stderr).toBe('');
+    expect(JSON.parse(child.stdout)).toEqual([true, true]);
+  });
+});

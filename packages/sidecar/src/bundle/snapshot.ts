@@ -3,7 +3,6 @@
 import type { Digest, ReleaseSeq } from '@sallyport/model';
 import { invariant } from '@sallyport/model';
 import type { CompiledPolicy, Parts } from '@sallyport/policy';
-import { compileSchema } from '@sallyport/strict';
 import type { PinnedTool, Revocations, Snapshot } from '../pipeline/ports.ts';
 
 export interface SnapshotOf {
@@ -15,12 +14,12 @@ export interface SnapshotOf {
   readonly revocations: Revocations;
 }
 
-/** Parts that `policy` read and compiled have only schemas that compile; anything else here is a bug. */
+/** Every tool of a compiled policy has its compiled schema; one that has none is a bug. */
 export function snapshotOf({ parts, ...rest }: SnapshotOf): Snapshot {
   const tools = parts.tools.map((tool): readonly [typeof tool.name, PinnedTool] => {
-    const schema = compileSchema(tool.arguments, `tools.${tool.name}.arguments`);
-    invariant(schema.ok, `the schema of ${tool.name} compiled before`);
-    return [tool.name, { tool, schema: schema.value }];
+    const schema = rest.policy.argumentSchema(tool.name);
+    invariant(schema !== undefined, `the schema of ${tool.name} is compiled`);
+    return [tool.name, { tool, schema }];
   });
   return {
     ...rest,

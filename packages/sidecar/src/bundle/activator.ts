@@ -1,0 +1,450 @@
+/**
+ * The one writer of what is enforced. Takes candidates one at a time, walks each through acceptance (trust-v1 section 7),
+ * vets and stages bundles, and activates: next release on disk, high-water mark, rename, pointer. Whatever fails leaves
+ * the present bundle in force, and ageing. Sources only hand over bytes; nothing else swaps the pointer.
+ */
+
+import {
+  fail,
+  ok,
+  type Area,
+  type BootMs,
+  type Clock,
+  type Digest,
+  type PartName,
+  type Random,
+  type Ring,
+  type Result,
+} from '@sallyport/model';
+import { FEATURES } from '@sallyport/policy';
+import {
+  acceptManifest,
+  acceptParts,
+  adoptRoot,
+  admitStatement,
+  applyRevocation,
+  applySnapshot,
+  beginRevocations,
+  chargeAges,
+  encodeHighWater,
+  estimateSignerTime,
+  EMPTY_HIGH_WATER,
+  followRoot,
+  judgeRootMark,
+  NO_MEMORY,
+  openChallenge,
+  raiseDelegations,
+  raiseFreshness,
+  raiseOnlineKeys,
+  raiseRelease,
+  raiseRevocation,
+  recallFreshness,
+  recallHighWater,
+  reject,
+  renewReleases,
+  trustOnlineKeys,
+  trustRoot,
+  verifyFreshness,
+  verifyLiveProof,
+  verifyRelease,
+  type FreshnessMemory,
+  type HighWater,
+  type Now,
+  type Receiver,
+  type Rejection,
+  type RevocationState,
+  type SignedManifest,
+  type StatementOffer,
+  type TrustedOnlineKeys,
+  type TrustedRoot,
+  type VerifiedBundle,
+} from '@sallyport/trust';
+import type { BundleEvents } from './events.ts';
+import type { Holder } from './holder.ts';
+import type { KeptStatement } from './statement-file.ts';
+import { compileBundle, partBytes, trustBundle, type StagedBundle, type TrustedBundle } from './trusted-bundle.ts';
+import type { KeptBundle, Vault } from './vault.ts';
+import type { Vet } from './vetting.ts';
+
+/** Bytes from somewhere: the stream, the disk, an attacker. */
+export type Candidate =
+  | { readonly kind: 'root'; readonly envelope: Uint8Array }
+  | { readonly kind: 'online_keys'; readonly envelope: Uint8Array }
+  | { readonly kind: 'bundle'; readonly envelope: Uint8Array; readonly delegation: Uint8Array; readonly fetch: FetchParts }
+  | { readonly kind: 'release'; readonly envelope: Uint8Array }
+  | { readonly kind: 'freshness' | 'live_proof'; readonly offer: StatementOffer }
+  | { readonly kind: 'revocation' | 'revocation_snapshot'; readonly envelope: Uint8Array };
+
+/** Brings parts by digest; may fail, and may bring anything. */
+export type FetchParts = (
+  missing: readonly { readonly name: PartName; readonly digest: Digest; readonly bytes: number }[],
+) => Promise<Partial<Record<PartName, Uint8Array>>>;
+
+/** `held_back`: a revocation with a gap before it; nothing is fresh until the gap is closed. */
+export type Verdict = 'staged' | 'active' | 'taken' | 'already' | 'held_back';
+
+export interface ActivatorOptions {
+  readonly pin: Digest;
+  readonly allowDevelopmentRoot: boolean;
+  readonly receiver: Receiver;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly vault: Vault;
+  readonly holder: Holder;
+  readonly vet: Vet;
+  readonly events: BundleEvents;
+}
+
+/** What a Hello says: the last signed statements held. */
+export interface Position {
+  readonly rootNumber: number;
+  readonly freshnessSeq: number;
+  readonly revocationSeq: number;
+  readonly active:
+    | { readonly area: Area; readonly ring: Ring; readonly releaseSeq: number; readonly release: Digest; readonly activeSinceMs: number }
+    | undefined;
+}
+
+/** Bundles kept beside the active one, newest first: what may be released next, and what may be gone back to. */
+const STAGED_MAX = 4;
+/** How long ages may go uncharged before nothing is enforced any more: what cannot be remembered cannot be bounded. */
+const UNWRITTEN_MS_MAX = 5_000;
+
+export class Activator {
+  readonly #options: ActivatorOptions;
+  // Owner of everything below: this activator, one candidate at a time. Values are replaced, never edited.
+  #root: TrustedRoot | undefined;
+  #online: TrustedOnlineKeys | undefined;
+  #highWater: HighWater = EMPTY_HIGH_WATER;
+  #memory: FreshnessMemory = NO_MEMORY;
+  #revocations: RevocationState = beginRevocations(EMPTY_HIGH_WATER.revocation);
+  #staged = new Map<Digest, StagedBundle>();
+  #statements: readonly KeptStatement[] = [];
+  #active: { readonly bundle: TrustedBundle; readonly sinceMs: number } | undefined;
+  /** Candidates under way or waiting; each begins when the one before has ended. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Since when ages cannot be charged on disk; a restart would then find them younger than they are. */
+  #unwrittenSince: BootMs | undefined;
+  /** While the cache is read nothing is written back. */
+  #isLoading = false;
+
+  constructor(options: ActivatorOptions) {
+    this.#options = options;
+  }
+
+  /** The start: whatever the vault holds walks the same path as if it had just arrived. Rejections are reported, not thrown. */
+  async load(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#isLoading = true;
+      try {
+        await this.#loadAll();
+      } finally {
+        this.#isLoading = false;
+      }
+      this.#publish();
+    });
+  }
+
+  /** Takes one candidate. A Fault rejects (the disk failed) and leaves everything as it was. */
+  offer(candidate: Candidate): Promise<Result<Verdict, Rejection>> {
+    return this.#inTurn(async () => {
+      const taken = await this.#take(candidate);
+      this.#publish();
+      if (!taken.ok) this.#options.events.rejected(candidate.kind, taken.error);
+      return taken;
+    });
+  }
+
+  /** Opens a question that one live proof may answer; its age runs from now. */
+  ask(): { readonly nonce: Uint8Array; readonly identity: string } {
+    const nonce = this.#options.random(32);
+    const { identity } = this.#options.receiver;
+    this.#memory = openChallenge(this.#memory, { nonce, identity, sentAt: this.#options.clock.boot() });
+    return { nonce, identity };
+  }
+
+  /** Charges every held statement with its age, on disk: what a restart goes on from. Called every second. */
+  charge(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#root === undefined) return;
+      try {
+        await this.#write(chargeAges(this.#memory, this.#now()), this.#highWater);
+        this.#unwrittenSince = undefined;
+      } catch (thrown) {
+        this.#unwrittenSince ??= this.#options.clock.boot();
+        throw thrown;
+      } finally {
+        this.#publish();
+      }
+    });
+  }
+
+  get position(): Position {
+    const active = this.#active;
+    return {
+      rootNumber: this.#root?.number ?? 0,
+      freshnessSeq: this.#memory.mark?.number ?? 0,
+      revocationSeq: this.#revocations.seq,
+      active: active === undefined ? undefined : { ...placeOf(active.bundle), activeSinceMs: active.sinceMs },
+    };
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(task);
+    this.#turn = run.catch(() => undefined);
+    return run;
+  }
+
+  #now(): Now {
+    return { wall: this.#options.clock.wall(), boot: this.#options.clock.boot() };
+  }
+
+  async #loadAll(): Promise<void> {
+    const { vault, pin, allowDevelopmentRoot, events } = this.#options;
+    const recalled = recallHighWater(vault.highWater());
+    this.#highWater = recalled.highWater;
+    this.#memory = recalled.mustProve ? NO_MEMORY : recallFreshness(recalled.highWater, this.#now());
+    this.#revocations = beginRevocations(recalled.highWater.revocation);
+    const chain = vault.roots();
+    if (chain.length === 0) return;
+    const root = trustRoot({ pin, chain, allowDevelopmentRoot });
+    if (!root.ok) return events.rejected('root', root.error);
+    const lost = judgeRootMark(this.#highWater, root.value);
+    if (lost !== undefined) return events.rejected('root', lost);
+    this.#root = root.value;
+    ({ highWater: this.#highWater } = adoptRoot(
+      { highWater: this.#highWater, memory: this.#memory, revocations: this.#revocations },
+      undefined,
+      root.value,
+    ));
+    await this.#loadHeld(vault);
+  }
+
+  async #loadHeld(vault: Vault): Promise<void> {
+    const report = async (candidate: Candidate): Promise<boolean> => {
+      const taken = await this.#take(candidate);
+      if (!taken.ok) this.#options.events.rejected(candidate.kind, taken.error);
+      return taken.ok;
+    };
+    const onlineKeys = vault.onlineKeys();
+    if (onlineKeys !== undefined) await report({ kind: 'online_keys', envelope: onlineKeys });
+    const { snapshot, entries } = vault.revocations();
+    if (snapshot !== undefined) await report({ kind: 'revocation_snapshot', envelope: snapshot });
+    for (const envelope of entries) await report({ kind: 'revocation', envelope });
+    for (const kept of vault.bundles()) {
+      const fetch = async (): Promise<KeptBundle['parts']> => kept.parts;
+      await report({ kind: 'bundle', envelope: kept.envelope, delegation: kept.delegation, fetch });
+    }
+    // The first that still verifies is the one that the high-water mark names, or the one before it.
+    for (const envelope of vault.releases()) if (await report({ kind: 'release', envelope })) break;
+    for (const { kind, offer } of vault.statements()) await report({ kind, offer });
+  }
+
+  #take(candidate: Candidate): Promise<Result<Verdict, Rejection>> {
+    switch (candidate.kind) {
+      case 'root':
+        return this.#takeRoot(candidate.envelope);
+      case 'online_keys':
+        return this.#takeOnlineKeys(candidate.envelope);
+      case 'bundle':
+        return this.#takeBundle(candidate);
+      case 'release':
+        return this.#takeRelease(candidate.envelope);
+      case 'freshness':
+      case 'live_proof':
+        return this.#takeStatement(candidate.kind, candidate.offer);
+      case 'revocation':
+      case 'revocation_snapshot':
+        return this.#takeRevocation(candidate.kind, candidate.envelope);
+    }
+  }
+
+  async #takeRoot(envelope: Uint8Array): Promise<Result<Verdict, Rejection>> {
+    const { pin, allowDevelopmentRoot, vault } = this.#options;
+    const previous = this.#root;
+    const next = previous === undefined ? trustRoot({ pin, chain: [envelope], allowDevelopmentRoot }) : followRoot(previous, envelope);
+    if (!next.ok) return next;
+    if (next.value === previous) return ok('already');
+    const state = { highWater: this.#highWater, memory: this.#memory, revocations: this.#revocations };
+    const lost =
+      previous === undefined && next.value.number === (this.#highWater.root?.number ?? 0)
+        ? judgeRootMark(this.#highWater, next.value)
+        : undefined;
+    if (lost !== undefined) return fail(lost);
+    const adopted = adoptRoot(state, previous, next.value);
+    await vault.keepRoot(next.value.number, envelope);
+    this.#root = next.value;
+    this.#revocations = adopted.revocations;
+    await this.#write(adopted.memory, adopted.highWater);
+    await this.#verifyAnew();
+    return ok('taken');
+  }
+
+  /** What was verified under the root before is verified under this one, or is dropped. */
+  async #verifyAnew(): Promise<void> {
+    this.#online = undefined;
+    this.#staged = new Map();
+    this.#active = undefined;
+    await this.#loadHeld(this.#options.vault);
+  }
+
+  async #takeOnlineKeys(envelope: Uint8Array): Promise<Result<Verdict, Rejection>> {
+    const root = this.#root;
+    if (root === undefined) return fail(reject('ROOT', 'online keys came before a root'));
+    const trusted = trustOnlineKeys(envelope, { root, highWater: this.#highWater });
+    if (!trusted.ok) return trusted;
+    if (trusted.value.digest === this.#online?.digest) return ok('already');
+    this.#online = trusted.value;
+    if (!this.#isLoading) await this.#options.vault.keepOnlineKeys(envelope);
+    await this.#write(this.#memory, raiseOnlineKeys(this.#highWater, trusted.value));
+    return ok('taken');
+  }
+
+  async #takeBundle({ envelope, delegation, fetch }: Extract<Candidate, { kind: 'bundle' }>): Promise<Result<Verdict, Rejection>> {
+    const root = this.#root;
+    if (root === undefined) return fail(reject('ROOT', 'a bundle came before a root'));
+    const at = estimateSignerTime(this.#memory.signerTime, this.#now());
+    const context = { root, highWater: this.#highWater, at, receiver: this.#options.receiver, features: new Set(FEATURES) };
+    const manifest = acceptManifest({ bundle: envelope, delegation }, context);
+    if (!manifest.ok) return manifest;
+    if (this.#staged.has(manifest.value.digest)) return ok('already');
+    const accepted = acceptParts(manifest.value, { ...(await fetch(this.#missing(manifest.value))), ...this.#known(manifest.value) });
+    if (!accepted.ok) return accepted;
+    const vetted = await this.#vet(accepted.value);
+    if (!vetted.ok) return vetted;
+    const { digest } = accepted.value;
+    if (!this.#isLoading) await this.#options.vault.keepBundle({ digest, envelope, delegation, parts: partBytes(accepted.value) });
+    await this.#write(this.#memory, raiseDelegations(this.#highWater, [accepted.value.delegation]));
+    this.#staged.set(digest, vetted.value);
+    await this.#forgetBundles();
+    return ok('staged');
+  }
+
+  /** Self-tests ran when the bundle was first staged; read again from disk, its bytes are the same by digest, and it only compiles. */
+  async #vet(verified: VerifiedBundle): Promise<Result<StagedBundle, Rejection>> {
+    if (this.#isLoading) return compileBundle(verified);
+    const vetted = await this.#options.vet(partBytes(verified));
+    return vetted.ok ? compileBundle(verified) : vetted;
+  }
+
+  #known(manifest: SignedManifest): Partial<Record<PartName, Uint8Array>> {
+    const known: Partial<Record<PartName, Uint8Array>> = {};
+    for (const [name, { digest }] of Object.entries(manifest.payload.parts) as [PartName, { digest: Digest }][]) {
+      const other = [...this.#staged.values()].find(({ verified }) => verified.payload.parts[name].digest === digest);
+      if (other !== undefined) known[name] = other.verified.part(name);
+    }
+    return known;
+  }
+
+  #missing(manifest: SignedManifest): { name: PartName; digest: Digest; bytes: number }[] {
+    const known = this.#known(manifest);
+    const rows = Object.entries(manifest.payload.parts) as [PartName, { digest: Digest; bytes: number }][];
+    return rows.filter(([name]) => known[name] === undefined).map(([name, { digest, bytes }]) => ({ name, digest, bytes }));
+  }
+
+  async #takeRelease(envelope: Uint8Array): Promise<Result<Verdict, Rejection>> {
+    const root = this.#root;
+    if (root === undefined) return fail(reject('ROOT', 'a release came before a root'));
+    const at = estimateSignerTime(this.#memory.signerTime, this.#now());
+    const bundles = new Map([...this.#staged].map(([digest, { verified }]) => [digest, verified]));
+    const { receiver, vault, clock } = this.#options;
+    const verdict = verifyRelease(envelope, { root, highWater: this.#highWater, at, receiver, revocations: this.#revocations, bundles });
+    if (!verdict.ok) return verdict;
+    const { release } = verdict.value;
+    if (this.#active?.bundle.release.digest === release.digest) return ok('already');
+    const bundle = trustBundle(release, this.#staged);
+    if (!bundle.ok) return bundle;
+    // The order is what makes it safe to lose power anywhere: a mark without its release would deny, never go back.
+    if (!this.#isLoading) await vault.keepNextRelease(envelope);
+    await this.#write(this.#memory, raiseRelease(this.#highWater, { ...release.payload, digest: release.digest }));
+    if (!this.#isLoading) await vault.promoteNextRelease();
+    const previous = this.#active?.bundle;
+    this.#active = { bundle: bundle.value, sinceMs: clock.wall() };
+    this.#renew();
+    await this.#forgetBundles();
+    this.#options.events.activated(bundle.value, previous, {
+      freshnessSeq: this.#memory.mark?.number ?? null,
+      revocationSeq: this.#revocations.seq,
+    });
+    return ok('active');
+  }
+
+  async #takeStatement(kind: KeptStatement['kind'], offer: StatementOffer): Promise<Result<Verdict, Rejection>> {
+    const [root, online] = [this.#root, this.#online];
+    if (root === undefined || online === undefined)
+      return fail(reject('ROOT', 'a statement came before the keys that could have signed it'));
+    const verified = kind === 'live_proof' ? verifyLiveProof(offer, online) : verifyFreshness(offer, online);
+    if (!verified.ok) return verified;
+    const context = { root, highWater: this.#highWater, revocations: this.#revocations, now: this.#now() };
+    const admitted = admitStatement(this.#memory, verified.value, context);
+    if (!admitted.ok) return admitted;
+    if (admitted.value === this.#memory) return ok('already');
+    const statements = [...this.#statements.filter((one) => one.offer !== offer), { kind, offer }].slice(-2);
+    if (!this.#isLoading) await this.#options.vault.keepStatements(statements);
+    this.#statements = statements;
+    // The mark is on disk before the statement counts: a restart must not be able to hear it for the first time again.
+    await this.#write(admitted.value, this.#highWater);
+    this.#renew();
+    return ok('taken');
+  }
+
+  async #takeRevocation(kind: 'revocation' | 'revocation_snapshot', envelope: Uint8Array): Promise<Result<Verdict, Rejection>> {
+    const root = this.#root;
+    if (root === undefined) return fail(reject('ROOT', 'a revocation came before a root'));
+    const at = estimateSignerTime(this.#memory.signerTime, this.#now());
+    const step = (kind === 'revocation' ? applyRevocation : applySnapshot)(this.#revocations, envelope, { root, at });
+    if (!step.ok) return step;
+    // Denying comes first: the state counts before it is written, and a crash in between is sent the entry again.
+    this.#revocations = step.value.state;
+    this.#publish();
+    if (step.value.kind === 'already') return ok('already');
+    if (step.value.kind === 'gap') return ok('held_back');
+    const { vault } = this.#options;
+    if (!this.#isLoading)
+      await (kind === 'revocation' ? vault.keepRevocation(step.value.state.seq, envelope) : vault.keepRevocationSnapshot(envelope));
+    await this.#write(this.#memory, this.#highWater);
+    this.#renew();
+    return ok('taken');
+  }
+
+  #renew(): void {
+    const active = this.#active === undefined ? [] : [{ ...placeOf(this.#active.bundle), digest: this.#active.bundle.release.digest }];
+    this.#memory = renewReleases(this.#memory, { active, revocations: this.#revocations });
+  }
+
+  /** Memory and mark together: on disk first, then in force. */
+  async #write(memory: FreshnessMemory, highWater: HighWater): Promise<void> {
+    const raised = raiseRevocation(raiseFreshness(highWater, memory, this.#now()), this.#revocations);
+    if (!this.#isLoading) await this.#options.vault.keepHighWater(encodeHighWater(raised, this.#options.clock.wall()));
+    // A question opened meanwhile must not be lost with the memory from before it.
+    this.#memory =
+      this.#memory.challenge === memory.challenge || memory.challenge === undefined
+        ? memory
+        : { ...memory, challenge: this.#memory.challenge };
+    this.#highWater = raised;
+  }
+
+  async #forgetBundles(): Promise<void> {
+    const active = this.#active?.bundle.release.bundles.map(({ digest }) => digest) ?? [];
+    const newest = [...this.#staged.keys()].toReversed().slice(0, STAGED_MAX);
+    const kept = new Set([...active, ...newest]);
+    for (const digest of this.#staged.keys()) if (!kept.has(digest)) this.#staged.delete(digest);
+    if (!this.#isLoading) await this.#options.vault.keepOnly(kept);
+  }
+
+  #publish(): void {
+    const { holder, clock } = this.#options;
+    const [root, active] = [this.#root, this.#active];
+    const isUnwritten = this.#unwrittenSince !== undefined && clock.boot() - this.#unwrittenSince > UNWRITTEN_MS_MAX;
+    if (isUnwritten) holder.explainAbsence('the age of the bundle cannot be written to disk');
+    if (isUnwritten || root === undefined || active === undefined) return holder.hold(undefined);
+    holder.hold({
+      bundle: active.bundle,
+      trusted: { root, release: active.bundle.release, memory: this.#memory, revocations: this.#revocations },
+    });
+  }
+}
+
+function placeOf({ release }: TrustedBundle): { area: Area; ring: Ring; releaseSeq: number; release: Digest } {
+  return { area: release.area, ring: release.ring, releaseSeq: release.releaseSeq, release: release.digest };
+}

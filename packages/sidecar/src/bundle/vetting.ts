@@ -1,0 +1,34 @@
+/**
+ * Compiles a bundle and runs its self-tests in a worker that is started for this one bundle and then ends: ten thousand
+ * rules must not stall calls, and a policy that eats memory must not take the process with it.
+ */
+
+import { fail, ok, type PartName, type Result } from '@sallyport/model';
+import { reject, type Rejection } from '@sallyport/trust';
+import { Worker } from 'node:worker_threads';
+
+/** Says whether the parts compile and pass their own tests. COMPILE, SELFTEST or RESOURCE otherwise. */
+export type Vet = (parts: Readonly<Record<PartName, Uint8Array>>) => Promise<Result<void, Rejection>>;
+
+/** What the worker answers; plain values, because closures do not cross threads. */
+export type VetAnswer = { readonly ok: true } | { readonly ok: false; readonly rejection: Rejection };
+
+const HEAP_MB_MAX = 512;
+
+export const vetInWorker: Vet = (parts) =>
+  new Promise((resolve) => {
+    const worker = new Worker(new URL(`./vetting-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), {
+      workerData: parts,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
+      stdout: false,
+      stderr: false,
+    });
+    const end = (result: Result<void, Rejection>): void => {
+      resolve(result);
+      void worker.terminate();
+    };
+    worker.once('message', (answer: VetAnswer) => end(answer.ok ? ok(undefined) : fail(answer.rejection)));
+    // Running out of memory ends the worker, not the process.
+    worker.once('error', (error: Error) => end(fail(reject('RESOURCE', `vetting failed: ${error.message}`))));
+    worker.once('exit', () => resolve(fail(reject('RESOURCE', 'vetting ended without an answer'))));
+  });

@@ -6,7 +6,11 @@ import { Fault, invariant } from '@sallyport/model';
 export interface BodySource extends AsyncIterable<Uint8Array> {
   /** From now on reading rejects with this. The first one counts. */
   fail(fault: Fault): void;
+  /** Nobody will read on: what still comes is received and thrown away. */
+  discard(): void;
 }
+
+const EVENTS = ['readable', 'end', 'close', 'error'] as const;
 
 /** `onFirstRead` runs when the reader begins, before anything is waited for. */
 export function bodyOf(incoming: IncomingMessage, onFirstRead: () => void): BodySource {
@@ -16,11 +20,15 @@ export function bodyOf(incoming: IncomingMessage, onFirstRead: () => void): Body
   let wake: (() => void) | undefined;
   const ring = (): void => wake?.();
 
+  const detach = (): void => {
+    for (const event of EVENTS) incoming.off(event, ring);
+  };
+
   async function* read(): AsyncGenerator<Uint8Array> {
     invariant(!isTaken, 'a body is read once');
     isTaken = true;
     onFirstRead();
-    for (const event of ['readable', 'end', 'close', 'error']) incoming.on(event, ring);
+    for (const event of EVENTS) incoming.on(event, ring);
     try {
       for (;;) {
         if (failure !== undefined) throw failure;
@@ -34,7 +42,7 @@ export function bodyOf(incoming: IncomingMessage, onFirstRead: () => void): Body
         await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
-      for (const event of ['readable', 'end', 'close', 'error']) incoming.off(event, ring);
+      detach();
     }
   }
 
@@ -43,6 +51,13 @@ export function bodyOf(incoming: IncomingMessage, onFirstRead: () => void): Body
     fail(fault) {
       failure ??= fault;
       ring();
+    },
+    discard() {
+      failure ??= new Fault('aborted', 'downstream', 'the request was answered before its body was read');
+      ring();
+      // A stream that has a listener for `readable` does not flow.
+      detach();
+      incoming.resume();
     },
   };
 }

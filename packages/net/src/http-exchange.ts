@@ -160,7 +160,7 @@ export class Exchange implements HttpExchange {
 
   /** What still comes of the body is thrown away. */
   discard(): void {
-    this.#incoming.resume();
+    this.#body.discard();
   }
 
   /** The request is broken: reading rejects, the signal aborts. */

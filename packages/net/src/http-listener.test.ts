@@ -43,7 +43,11 @@ async function listener(onExchange = hello, more: Partial<HttpListenerOptions> =
     onBug: (error) => bugs.push(error),
     ...more,
   });
-  cleanups.push(() => running.drain({ graceMs: 0 }).catch(() => undefined));
+  cleanups.push(async () => {
+    const drained = running.drain({ graceMs: 0 });
+    await clock.advance(0);
+    await drained.catch(() => undefined);
+  });
   return running;
 }
 
@@ -276,12 +280,19 @@ describe('bodies', () => {
     expect([refusals[0]?.code, seen.length]).toEqual(['expectation_failed', 0]);
   });
 
-  test('a refusal is heard by a client that reads only when it has sent', async () => {
+  test.each([
+    ['its head', async () => undefined],
+    ['the beginning of its body', async (exchange: HttpExchange) => exchange.body()[Symbol.asyncIterator]().next()],
+  ])('a refusal after %s is heard by a client that reads only when it has sent', async (_what, read) => {
     const answered = Promise.withResolvers<void>();
-    const running = await listener((exchange) => exchange.respond({ status: 401, headers: [] }).then(answered.resolve));
+    const running = await listener(async (exchange) => {
+      await read(exchange);
+      await exchange.respond({ status: 401, headers: [] });
+      answered.resolve();
+    });
     const raw = client(running);
     raw.socket.pause();
-    raw.say('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n');
+    raw.say('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\nfirst');
     await answered.promise;
     // Each of these meets a closed connection, a reset, and then a broken pipe, where nobody listens any more.
     for (let i = 0; i < 10; i++) await new Promise<void>((resolve) => raw.socket.write(Buffer.alloc(500_000), () => setImmediate(resolve)));

@@ -149,7 +149,7 @@ describe('exponential patterns run in linear time', () => {
     let seed = 1;
     const random = (): number => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648);
     const text = Array.from({ length: 200_000 }, () => (random() > 1_073_741_824 ? 'a' : 'b')).join('');
-    const work = { left: 1_000_000 };
+    const work = { left: 100_000 };
     expect(pattern(source).test(text, work)).toBe(false);
     expect(work.left).toBeLessThan(0);
   });
@@ -164,7 +164,8 @@ describe('exponential patterns run in linear time', () => {
   });
 
   test('no work is left for a text that is longer than what is left', () => {
-    expect(pattern('a').test('bba', { left: 2 })).toBe(false);
-    expect(pattern('a').test('bba', { left: 200 })).toBe(true);
+    const text = `${'b'.repeat(64)}a`;
+    expect(pattern('a').test(text, { left: 3 })).toBe(false);
+    expect(pattern('a').test(text, { left: 200 })).toBe(true);
   });
 });

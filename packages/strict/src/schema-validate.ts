@@ -20,8 +20,8 @@ import type { TypedArguments, TypedRecord, TypedValue } from './typed-value.ts';
 const VIOLATIONS_MAX = 32;
 /** Of arguments and of what schemas say of them, together; `anyOf` reads a value once for each branch. */
 const DEPTH_MAX = 1_024;
-/** Values read, characters matched, instructions of patterns visited. */
-const WORK_MAX = 4_000_000;
+/** Values read, characters by sixteens, instructions of patterns visited: less than half a second. */
+const WORK_MAX = 1_000_000;
 /** A bigint is arbitrarily precise, but its arithmetic grows faster than its digits. */
 const INTEGER_DIGITS_MAX = 4_096;
 /** Beyond the sign, the point and 38 digits only superfluous zeros can follow. */

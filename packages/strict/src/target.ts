@@ -1,6 +1,6 @@
 /**
  * Request targets: one path, decoded once, that no two readers read differently. What is merely unusual is refused
- * as well: a route that was judged by one spelling must not be reached by another. docs/spec/arguments-v1.md section 7.
+ * as well: a route that was judged by one spelling must not be reached by another.
  */
 
 import { fromUtf8 } from '@sallyport/crypto';

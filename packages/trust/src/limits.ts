@@ -1,6 +1,6 @@
 /**
  * A maximum for everything that comes from outside (endless-data attack). Receivers refuse beyond it with SIZE before
- * they parse or hash. docs/spec/trust-v1.md section 8.
+ * they parse or hash. docs/spec/trust-v1.md section 12.
  */
 
 import type { SignedKind } from './kinds.ts';

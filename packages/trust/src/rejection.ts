@@ -1,6 +1,6 @@
 /**
  * Why a signed object was refused: one closed list of codes, carried in `Verdict.code` of the policy stream. A
- * rejection is for operators; nothing of it is ever shown to a caller of the gateway. docs/spec/trust-v1.md section 9.
+ * rejection is for operators; nothing of it is ever shown to a caller of the gateway. docs/spec/trust-v1.md section 13.
  */
 
 import { formatProblem } from '@sallyport/model';

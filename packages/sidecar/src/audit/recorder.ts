@@ -1,0 +1,116 @@
+/**
+ * Writes this start's audit stream: one line at a time in chain order, in one batch with the state that belongs to it,
+ * into the journal. A line takes its place in the chain only when the journal will take it, so that none is missing.
+ */
+
+import {
+  appendRecord,
+  signCheckpoint,
+  type AuditSigner,
+  type ChainState,
+  type RecordBody,
+  openStream,
+  type StartBody,
+} from '@sallyport/audit';
+import { encodeHex } from '@sallyport/crypto';
+import { Fault, type BootMs, type Clock, type Random, type StreamId } from '@sallyport/model';
+import type { AppendOptions, Journal, StateFrame } from '@sallyport/store';
+import type { Recorder } from '../pipeline/ports.ts';
+
+export interface StreamRecorder extends Recorder {
+  readonly stream: StreamId;
+  /** Where the chain stands. */
+  readonly head: ChainState;
+  /** Any other record: ACTIVE, STATE, ALERT, CERTIFICATE. */
+  note(body: RecordBody): Promise<void>;
+  /** Signs the head if it has grown since the last signature. */
+  checkpoint(): Promise<void>;
+  /** The last line: a clean stop, signed. Nothing follows it. */
+  close(reason: string): Promise<void>;
+}
+
+export interface RecorderOptions {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signer: AuditSigner;
+  readonly start: Omit<StartBody, 'kind' | 'previous'>;
+  /** Where this writer's last stream ended, for the link between starts. */
+  readonly previous: ChainState | null;
+  readonly checkpointRecords: number;
+  readonly checkpointIntervalMs: number;
+  /** Told of every decision, for `explain` and the counters. */
+  readonly onRecord: (body: RecordBody) => void;
+}
+
+/** Opens a new stream and writes its START; rejects with a Fault when the journal cannot take it. */
+export async function startRecorder(options: RecorderOptions): Promise<StreamRecorder> {
+  const { journal, clock, random, signer, start, previous } = options;
+  const stream = encodeHex(random(16)) as StreamId;
+  // Owner: this recorder. The chain is only ever replaced by its successor.
+  let chain = openStream({ stream, previous });
+  let signedSeq = 0;
+  let signedAt: BootMs = clock.boot();
+  let isClosed = false;
+
+  const write = async (body: RecordBody, { frames, ...how }: AppendOptions & { frames: readonly StateFrame[] }): Promise<void> => {
+    if (isClosed) throw new Fault('journal_failed', 'internal', 'the audit stream is closed');
+    const { line, state } = appendRecord(chain, clock.wall(), body);
+    const entries = [...frames, { kind: 'record' as const, stream, seq: state.seq, line }];
+    const refusal = journal.refuses(entries, how);
+    if (refusal !== undefined) throw refused(refusal);
+    // From here on the journal takes it or ends for good; in both cases the chain goes on from this line.
+    chain = state;
+    const appended = await journal.append(entries, how);
+    if (!appended.ok) throw refused(appended.error);
+    options.onRecord(body);
+    if (body.kind !== 'CHECKPOINT' && body.kind !== 'CLOSE') checkpointWhenDue();
+  };
+
+  const checkpoint = async (): Promise<void> => {
+    if (chain.seq <= signedSeq || isClosed) return;
+    const covered = chain;
+    signedSeq = covered.seq + 1;
+    signedAt = clock.boot();
+    const envelope = await signCheckpoint(covered, { at: clock.wall(), sidecar: start.sidecar, signer });
+    await write({ kind: 'CHECKPOINT', envelope }, { durability: 'kernel', usesHeadroom: true, frames: [] });
+    signedSeq = Math.max(signedSeq, chain.seq);
+  };
+
+  const checkpointWhenDue = (): void => {
+    const isDue = chain.seq - signedSeq >= options.checkpointRecords || clock.boot() - signedAt >= options.checkpointIntervalMs;
+    // A signature that cannot be written ends with the journal, which the next call notices.
+    if (isDue) checkpoint().catch(() => undefined);
+  };
+
+  await write({ kind: 'START', ...start, previous: previous === null ? null : endOf(previous) }, { durability: 'disk', frames: [] });
+  return {
+    stream,
+    get head() {
+      return chain;
+    },
+    decision: (body, how) => write(body, how),
+    // A call that was let through has an outcome, also when the journal has become full meanwhile.
+    outcome: (body, { frames }) => write(body, { durability: 'kernel', usesHeadroom: true, frames }),
+    async state(frames) {
+      if (frames.length === 0) return;
+      const appended = await journal.append(frames, { durability: 'kernel', usesHeadroom: true });
+      if (!appended.ok) throw refused(appended.error);
+    },
+    note: (body) => write(body, { durability: 'kernel', usesHeadroom: true, frames: [] }),
+    checkpoint,
+    async close(reason) {
+      const envelope = await signCheckpoint(chain, { at: clock.wall(), sidecar: start.sidecar, signer });
+      await write({ kind: 'CLOSE', reason, envelope }, { durability: 'disk', usesHeadroom: true, frames: [] });
+      isClosed = true;
+    },
+  };
+}
+
+function endOf(state: ChainState): { stream: StreamId; seq: number; head: string } {
+  return { stream: state.stream, seq: state.seq, head: encodeHex(state.head) };
+}
+
+function refused(refusal: { readonly code: string }): Fault {
+  return new Fault('journal_failed', 'internal', `the journal takes nothing: ${refusal.code}`);
+}

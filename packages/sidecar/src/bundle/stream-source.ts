@@ -1,0 +1,250 @@
+/**
+ * The policy stream as a source of candidates: says Hello, hands every message to the activator in order, and answers
+ * with its verdict. It verifies nothing and swaps nothing; when the stream is lost it comes back, for ever, with jitter.
+ */
+
+import {
+  BeatSchema,
+  ClientMessageSchema,
+  create,
+  GetPartRequestSchema,
+  HelloSchema,
+  PolicyPlane,
+  Verdict_Outcome,
+  VerdictSchema,
+  type ClientMessage,
+  type Freshness,
+  type HeldReleaseSchema,
+  type MessageInitShape,
+  type ServerMessage,
+} from '@sallyport/contract';
+import { isArea, isDigest, isRing, type Clock, type Digest, type PartName, type ReleaseSeq, type Result } from '@sallyport/model';
+import type { Client, StreamWriter } from '@sallyport/net';
+import { FEATURES } from '@sallyport/policy';
+import { delay, type Backoff } from '@sallyport/runtime';
+import { PART_BYTES_MAX, type FreshnessEntry, type Rejection, type StatementOffer } from '@sallyport/trust';
+import type { Activator, Candidate, FetchParts, Position, Verdict } from './activator.ts';
+
+export interface StreamSourceOptions {
+  readonly activator: Activator;
+  readonly client: () => Client<typeof PolicyPlane>;
+  readonly clock: Clock;
+  readonly backoff: Backoff;
+  readonly build: string;
+  readonly isolation: string;
+  /** What beats report besides the position. */
+  readonly vitals: () => Vitals;
+  readonly onConnection: (state: 'connected' | 'lost', detail: string) => void;
+}
+
+export interface Vitals {
+  readonly auditStream: string;
+  readonly auditSeq: number;
+  readonly auditHead: Uint8Array;
+  readonly decisions: number;
+  readonly denials: number;
+  readonly policyAgeMs: number;
+  readonly state: 'absent' | 'fresh' | 'stale';
+}
+
+const BEAT_MS = 5_000;
+
+/** Follows the stream until the signal aborts. */
+export async function followStream(options: StreamSourceOptions, { signal }: { signal: AbortSignal }): Promise<void> {
+  const { clock, backoff } = options;
+  while (!signal.aborted) {
+    const over = new AbortController();
+    const stop = (): void => over.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    let wait: number | undefined;
+    let why = 'ended';
+    try {
+      wait = await followOnce(options, over);
+    } catch (thrown) {
+      why = thrown instanceof Error ? thrown.message : String(thrown);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      over.abort();
+    }
+    options.onConnection('lost', why);
+    await delay(clock, wait ?? backoff.next(), { signal });
+  }
+}
+
+/** One connection; resolves with how long the server asked to wait before the next, if it did. */
+async function followOnce(options: StreamSourceOptions, over: AbortController): Promise<number | undefined> {
+  const { activator } = options;
+  const { out, incoming } = options.client().subscribe({ signal: over.signal });
+  const { nonce } = activator.ask();
+  say(out, { case: 'hello', value: helloOf(nonce, options) });
+  const beating = beat(out, options, over.signal);
+  try {
+    for await (const message of incoming) {
+      options.backoff.reset();
+      if (message.message.case === 'reconnect') return message.message.value.afterMs + jitter(message.message.value.jitterMs, options);
+      if (message.message.case === 'liveProof') options.onConnection('connected', '');
+      await answer(message, { out, options });
+    }
+    const status = await incoming.status;
+    throw new Error(`${status.code}: ${status.message}`);
+  } finally {
+    out.end();
+    over.abort();
+    await beating;
+  }
+}
+
+/** Offers what a message carries, and answers it where the server asked for a verdict. */
+async function answer(
+  { nonce, message }: ServerMessage,
+  { out, options }: { out: StreamWriter<ClientMessage>; options: StreamSourceOptions },
+): Promise<void> {
+  const { activator, clock } = options;
+  const began = clock.boot();
+  let judged: Result<Verdict, Rejection> | undefined;
+  for (const candidate of candidatesOf(message, options)) judged = await activator.offer(candidate);
+  if (nonce.byteLength === 0 || judged === undefined) return;
+  const outcome = judged.ok ? OUTCOMES[judged.value] : Verdict_Outcome.REJECTED;
+  const rejection = judged.ok ? {} : { code: judged.error.code, detail: judged.error.detail };
+  const value = { nonce, outcome, ...rejection, tookMs: Math.round(clock.boot() - began), active: heldOf(activator.position) };
+  say(out, { case: 'verdict', value: create(VerdictSchema, value) });
+}
+
+const OUTCOMES: Readonly<Record<Verdict, Verdict_Outcome>> = {
+  staged: Verdict_Outcome.STAGED,
+  active: Verdict_Outcome.ACTIVE,
+  taken: Verdict_Outcome.ACTIVE,
+  already: Verdict_Outcome.ALREADY,
+  held_back: Verdict_Outcome.ALREADY,
+};
+
+function candidatesOf(message: ServerMessage['message'], options: StreamSourceOptions): readonly Candidate[] {
+  switch (message.case) {
+    case 'root':
+      return [{ kind: 'root', envelope: message.value }];
+    case 'bundle':
+      return [{ kind: 'bundle', envelope: message.value.envelope, delegation: message.value.delegation, fetch: fetcher(options) }];
+    case 'release':
+      return [{ kind: 'release', envelope: message.value.envelope }];
+    case 'liveProof':
+      return [...onlineKeysOf(message.value), { kind: 'live_proof', offer: offerOf(message.value) }];
+    case 'freshness':
+      return [...onlineKeysOf(message.value), { kind: 'freshness', offer: offerOf(message.value) }];
+    case 'revocation':
+      return [{ kind: 'revocation', envelope: message.value }];
+    case 'revocationSnapshot':
+      return [{ kind: 'revocation_snapshot', envelope: message.value }];
+    case 'reconnect':
+    case undefined:
+      return [];
+  }
+}
+
+function onlineKeysOf({ onlineKeys }: Freshness): readonly Candidate[] {
+  return onlineKeys.byteLength === 0 ? [] : [{ kind: 'online_keys', envelope: onlineKeys }];
+}
+
+/** Entries that are not even names are left out: what they would have renewed is then not renewed. */
+function offerOf({ envelope, entries }: Freshness): StatementOffer {
+  const read = entries.flatMap(({ area, ring, release, releaseSeq, leafIndex, treeSize, proof }): FreshnessEntry[] =>
+    isArea(area) && isRing(ring) && isDigest(release)
+      ? [
+          {
+            area,
+            ring,
+            release,
+            releaseSeq: Number(releaseSeq) as ReleaseSeq,
+            leafIndex: Number(leafIndex),
+            treeSize: Number(treeSize),
+            proof,
+          },
+        ]
+      : [],
+  );
+  return { envelope, entries: read };
+}
+
+/** Missing parts by digest, each bounded by what the signed manifest says and by what any part may be. */
+function fetcher({ client }: StreamSourceOptions): FetchParts {
+  return async (missing) => {
+    const parts: Partial<Record<PartName, Uint8Array>> = {};
+    for (const { name, digest, bytes } of missing) {
+      const part = await fetchPart(client(), digest, Math.min(bytes, PART_BYTES_MAX));
+      if (part !== undefined) parts[name] = part;
+    }
+    return parts;
+  };
+}
+
+async function fetchPart(client: Client<typeof PolicyPlane>, digest: Digest, bytesMax: number): Promise<Uint8Array | undefined> {
+  const over = new AbortController();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    // Endless data: reading stops at the signed length, whatever the sender goes on to say.
+    for await (const { offset, data } of client.getPart(create(GetPartRequestSchema, { digest, offset: 0n }), { signal: over.signal })) {
+      if (Number(offset) !== length) return undefined;
+      length += data.byteLength;
+      if (length > bytesMax) return undefined;
+      chunks.push(data);
+    }
+  } finally {
+    over.abort();
+  }
+  return Buffer.concat(chunks);
+}
+
+async function beat(out: StreamWriter<ClientMessage>, options: StreamSourceOptions, signal: AbortSignal): Promise<void> {
+  while (await delay(options.clock, BEAT_MS, { signal })) say(out, { case: 'beat', value: beatOf(options) });
+}
+
+function helloOf(
+  nonce: Uint8Array,
+  { activator, build, isolation, vitals }: StreamSourceOptions,
+): NonNullable<Extract<ClientMessage['message'], { case: 'hello' }>['value']> {
+  const { rootNumber, freshnessSeq, revocationSeq } = activator.position;
+  return create(HelloSchema, {
+    nonce,
+    build,
+    features: [...FEATURES],
+    rootNumber: BigInt(rootNumber),
+    freshnessSeq: BigInt(freshnessSeq),
+    revocationSeq: BigInt(revocationSeq),
+    held: heldOf(activator.position),
+    auditHead: headOf(vitals()),
+    isolation,
+  });
+}
+
+function beatOf({ activator, vitals }: StreamSourceOptions): Extract<ClientMessage['message'], { case: 'beat' }>['value'] {
+  const { freshnessSeq, revocationSeq } = activator.position;
+  const now = vitals();
+  return create(BeatSchema, {
+    freshnessSeq: BigInt(freshnessSeq),
+    revocationSeq: BigInt(revocationSeq),
+    active: heldOf(activator.position),
+    auditHead: headOf(now),
+    decisions: BigInt(now.decisions),
+    denials: BigInt(now.denials),
+    policyAgeMs: BigInt(Math.max(0, Math.round(now.policyAgeMs))),
+    state: now.state,
+  });
+}
+
+function headOf({ auditStream, auditSeq, auditHead }: Vitals): { stream: string; seq: bigint; hash: Uint8Array } {
+  return { stream: auditStream, seq: BigInt(auditSeq), hash: auditHead };
+}
+
+function heldOf({ active }: Position): MessageInitShape<typeof HeldReleaseSchema>[] {
+  if (active === undefined) return [];
+  const { area, ring, releaseSeq, release, activeSinceMs } = active;
+  return [{ area, ring, releaseSeq: BigInt(releaseSeq), release, activeSinceMs: BigInt(activeSinceMs) }];
+}
+
+function say(out: StreamWriter<ClientMessage>, message: ClientMessage['message']): void {
+  out.write(create(ClientMessageSchema, { message }));
+}
+
+function jitter(jitterMs: number, { backoff }: StreamSourceOptions): number {
+  return Math.min(jitterMs, backoff.next());
+}

@@ -1,0 +1,180 @@
+/**
+ * The configuration of the sidecar: one strict schema from which the type, the checks, the environment names and the
+ * reference page (docs/reference/sidecar-config.md) come. It says where things are and how much is too much; what is
+ * allowed is the bundle's to say. No field holds a secret.
+ */
+
+import {
+  bytes,
+  count,
+  durationMs,
+  filePath,
+  flag,
+  listenAddress,
+  optional,
+  section,
+  text,
+  type Field,
+  type ListenAddress,
+} from '@sallyport/runtime';
+
+const KB = 1024;
+const MB = 1024 * KB;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+/** What the sidecar was told at start. Paths are absolute; all of it is frozen. */
+export interface SidecarConfig {
+  readonly agent: string;
+  readonly instance: string;
+  readonly area: string;
+  readonly ring: string;
+  readonly state_dir: string;
+  readonly root_pin_file: string;
+  readonly root_file?: string;
+  readonly allow_development_root: boolean;
+  readonly control_plane: {
+    readonly address: ListenAddress;
+    readonly enrolment_address: ListenAddress;
+    readonly join_token_file?: string;
+  };
+  readonly outbound: { readonly listen: ListenAddress };
+  readonly health: { readonly listen: ListenAddress };
+  readonly admin: { readonly socket: string | undefined };
+  readonly isolation: string;
+  readonly hold_while_syncing_ms: number;
+  readonly drain_ms: number;
+  readonly limits: {
+    readonly bytes_in_flight_max: number;
+    readonly request_body_bytes_max: number;
+    readonly answer_bytes_max: number;
+    readonly head_bytes_max: number;
+    readonly connections_max: number;
+    readonly sessions_max: number;
+    readonly reservations_max: number;
+    readonly mcp_sessions_max: number;
+  };
+  readonly upstream: {
+    readonly connect_ms_max: number;
+    readonly first_byte_ms_max: number;
+    readonly idle_ms_max: number;
+    readonly in_flight_max: number;
+  };
+  readonly audit: {
+    readonly segment_bytes_max: number;
+    readonly journal_bytes_max: number;
+    readonly checkpoint_records: number;
+    readonly checkpoint_interval_ms: number;
+  };
+}
+
+const NAME = { charactersMax: 63, pattern: /^[a-z][a-z0-9-]{0,62}$/, form: 'lower-case letters, digits and hyphens, a letter first' };
+
+/** The schema. Unknown keys, wrong types and values out of range are all reported at once. */
+export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
+  agent: text({ says: 'The agent beside which this sidecar stands, as the bundle registers it', ...NAME }),
+  instance: text({ says: 'Name of this instance of the agent, unique among its sidecars', ...NAME, default: 'one' }),
+  area: text({
+    says: 'The area whose bundle applies here',
+    charactersMax: 511,
+    pattern: /^[a-z][a-z0-9-]{0,62}(\/[a-z0-9][a-z0-9-]{0,62}){0,7}$/,
+    form: 'names joined by `/`, broadest first',
+    default: 'default',
+  }),
+  ring: text({ says: 'The stage of a rollout that this sidecar belongs to', ...NAME, default: 'default' }),
+  state_dir: filePath({
+    says: 'Folder for identity, cached bundle, high-water mark and journal; only this process may read it',
+    trusted: 'delete what is remembered, which denies until a live proof; take the identity of this sidecar',
+  }),
+  root_pin_file: filePath({
+    says: 'File with the digest of the payload of Root 1, `sha256:` and 64 hex digits',
+    trusted: 'choose whose policy is enforced here',
+  }),
+  root_file: optional(filePath({ says: 'Root 1 as an envelope, where it does not come over the stream; verified against the pin' })),
+  allow_development_root: flag({ says: 'Accept a Root of profile `development`, whose keys nobody guards', default: false }),
+  control_plane: section('Where policy comes from and audit goes to; never asked about a request', {
+    address: listenAddress({ says: 'gRPC over mutual TLS', default: '127.0.0.1:7443' }),
+    enrolment_address: listenAddress({ says: 'gRPC for the first enrolment', default: '127.0.0.1:7445' }),
+    join_token_file: optional(filePath({ says: 'One-time join token, needed until this sidecar has an identity' })),
+  }),
+  outbound: section('The agent’s side', {
+    listen: listenAddress({ says: 'Where the agent calls: a loopback address or a Unix socket', default: '127.0.0.1:15001' }),
+  }),
+  health: section('Liveness, readiness and metrics', {
+    listen: listenAddress({ says: 'Where `/livez`, `/readyz` and `/metrics` are served', default: '127.0.0.1:15020' }),
+  }),
+  admin: section('Administration', {
+    socket: optional(
+      filePath({
+        says: 'Unix socket for administration, in a folder that the agent cannot enter; `admin/socket` in `state_dir` unless given',
+      }),
+    ),
+  }),
+  isolation: text({
+    says: 'How the agent is kept from going round the sidecar, as whoever deployed it can vouch for: `enforced` or `advisory`',
+    charactersMax: 16,
+    pattern: /^(enforced|advisory)$/,
+    form: '`enforced` or `advisory`',
+    default: 'advisory',
+  }),
+  hold_while_syncing_ms: durationMs({
+    says: 'How long a request waits for a fresh bundle before it is refused',
+    min: 0,
+    max: 30 * SECOND,
+    default: 3 * SECOND,
+  }),
+  drain_ms: durationMs({
+    says: 'How long a stop waits for running calls, and again for records to be shipped',
+    min: 0,
+    max: 10 * MINUTE,
+    default: 10 * SECOND,
+  }),
+  limits: section('Bounds on what callers can make this process hold', {
+    bytes_in_flight_max: bytes({ says: 'All buffered bodies and answers together', min: 1 * MB, max: 4096 * MB, default: 32 * MB }),
+    request_body_bytes_max: bytes({ says: 'One request body, also after decompression', min: 1 * KB, max: 64 * MB, default: 1 * MB }),
+    answer_bytes_max: bytes({ says: 'One answer, or one message of it', min: 1 * KB, max: 256 * MB, default: 4 * MB }),
+    head_bytes_max: bytes({ says: 'One request head', min: 1 * KB, max: 256 * KB, default: 16 * KB }),
+    connections_max: count({ says: 'Connections of the agent at once', unit: 'connections', min: 1, max: 65_536, default: 512 }),
+    sessions_max: count({ says: 'Open sessions', unit: 'sessions', min: 1, max: 1_000_000, default: 10_000 }),
+    reservations_max: count({ says: 'Live limits counted at once', unit: 'entries', min: 1, max: 10_000_000, default: 200_000 }),
+    mcp_sessions_max: count({ says: 'Sessions with MCP servers kept at once', unit: 'sessions', min: 1, max: 100_000, default: 1_000 }),
+  }),
+  upstream: section('Calls to tools', {
+    connect_ms_max: durationMs({ says: 'To connect', min: 10, max: 5 * MINUTE, default: 5 * SECOND }),
+    first_byte_ms_max: durationMs({
+      says: 'From the request to the first byte of the answer',
+      min: 10,
+      max: 60 * MINUTE,
+      default: 60 * SECOND,
+    }),
+    idle_ms_max: durationMs({ says: 'Between two parts of an answer', min: 10, max: 60 * MINUTE, default: 60 * SECOND }),
+    in_flight_max: count({ says: 'Calls under way per tool server', unit: 'calls', min: 1, max: 65_536, default: 256 }),
+  }),
+  audit: section('The journal, in which every decision is kept until the collector has it', {
+    segment_bytes_max: bytes({
+      says: 'A file of the journal is ended before it grows past this',
+      min: 64 * KB,
+      max: 1024 * MB,
+      default: 8 * MB,
+    }),
+    journal_bytes_max: bytes({
+      says: 'The whole journal; when it is full calls are refused',
+      min: 1 * MB,
+      max: 1024 * 1024 * MB,
+      default: 512 * MB,
+    }),
+    checkpoint_records: count({
+      says: 'The audit stream is signed after this many records',
+      unit: 'records',
+      min: 1,
+      max: 1_000_000,
+      default: 1_000,
+    }),
+    checkpoint_interval_ms: durationMs({
+      says: 'The audit stream is signed at least this often while it grows',
+      min: SECOND,
+      max: 60 * MINUTE,
+      default: 10 * SECOND,
+    }),
+  }),
+});

@@ -1,0 +1,99 @@
+/**
+ * Gets this sidecar its identity and keeps it: first by the one-time join token, over a channel that the token's CA
+ * digest authenticates; later by renewal at half-life, over mTLS. Losing the control plane loses no policy: what is
+ * fresh goes on being enforced under an expired certificate, and readiness says so.
+ */
+
+import { create, Enrolment, EnrolRequestSchema, RenewRequestSchema, type Certificates } from '@sallyport/contract';
+import { decodeHex } from '@sallyport/crypto';
+import { createCsr } from '@sallyport/crypto/keys';
+import { Fault, invariant, type Clock, type Digest } from '@sallyport/model';
+import { createClient, openChannel, type Client } from '@sallyport/net';
+import { delay, type Backoff, type ListenAddress } from '@sallyport/runtime';
+import type { JoinToken } from '@sallyport/trust';
+import type { Identity, IdentityFiles } from './identity-files.ts';
+
+const DEADLINE_MS = 10_000;
+
+/** Spends the token. Rejects with a Fault: unreachable, refused, or certificates that are not ours. */
+export async function enrol(
+  token: JoinToken,
+  { files, instance, address, clock }: { files: IdentityFiles; instance: string; address: ListenAddress; clock: Clock },
+): Promise<Identity> {
+  if (address.kind !== 'tcp') throw new Fault('config_invalid', 'internal', 'control_plane.enrolment_address is not host and port');
+  const keys = await files.keys();
+  const trust = {
+    kind: 'ca_digest',
+    digest: digestBytes(token.caDigest),
+    trustDomain: token.trustDomain,
+    purpose: 'control_plane',
+  } as const;
+  const channel = openChannel({ host: address.host, port: address.port, trust, clock });
+  try {
+    const request = { tokenSecret: token.secret, instance, tlsCsr: createCsr(keys.tlsPem), auditCsr: createCsr(keys.auditPem) };
+    const answer = await createClient(Enrolment, channel).enrol(create(EnrolRequestSchema, request), { deadlineMs: DEADLINE_MS });
+    if (!answer.ok)
+      throw new Fault('control_plane_unreachable', 'control_plane', `enrolment: ${answer.error.code}: ${answer.error.message}`);
+    return await files.keep(certificatesOf(answer.value));
+  } finally {
+    channel.close();
+  }
+}
+
+/** Renews at half-life, with jitter, for as long as the signal lets it. `onRenewed` gets each new identity. */
+export async function keepRenewed(
+  first: Identity,
+  options: {
+    files: IdentityFiles;
+    clock: Clock;
+    backoff: Backoff;
+    /** Between 0 and 1, for the jitter. */
+    fraction: () => number;
+    client: () => Client<typeof Enrolment>;
+    onRenewed: (identity: Identity) => void;
+    onFailure: (detail: string) => void;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const { clock, signal, backoff } = options;
+  let held = first;
+  while (!signal.aborted) {
+    const life = held.notAfter - held.notBefore;
+    // A fleet that was enrolled at once must not renew at once.
+    const due = held.notBefore + life * (0.45 + 0.1 * options.fraction());
+    await delay(clock, Math.max(backoff.next(), due - clock.wall()), { signal });
+    if (signal.aborted) return;
+    try {
+      held = await renew(held, options);
+      backoff.reset();
+      options.onRenewed(held);
+    } catch (thrown) {
+      // Renewal is tried again until it works: nothing else can mend it, and policy goes on being enforced meanwhile.
+      options.onFailure(thrown instanceof Error ? thrown.message : String(thrown));
+    }
+  }
+}
+
+async function renew(
+  held: Identity,
+  { files, client }: { files: IdentityFiles; client: () => Client<typeof Enrolment> },
+): Promise<Identity> {
+  const request = { counter: BigInt(held.counter), tlsCsr: createCsr(held.tlsPem), auditCsr: createCsr(held.auditPem) };
+  const answer = await client().renew(create(RenewRequestSchema, request), { deadlineMs: DEADLINE_MS });
+  if (!answer.ok) throw new Fault('control_plane_unreachable', 'control_plane', `renewal: ${answer.error.code}: ${answer.error.message}`);
+  return files.keep(certificatesOf(answer.value));
+}
+
+function digestBytes(digest: Digest): Uint8Array {
+  const bytes = decodeHex(digest.slice('sha256:'.length));
+  invariant(bytes !== undefined, 'a digest is hex');
+  return bytes;
+}
+
+function certificatesOf({ tlsChain, auditChain, counter }: Certificates): {
+  tlsChain: Uint8Array[];
+  auditChain: Uint8Array[];
+  counter: number;
+} {
+  return { tlsChain, auditChain, counter: Number(counter) };
+}

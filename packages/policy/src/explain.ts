@@ -51,7 +51,11 @@ function valuesOf(call: Call, compiled: CompiledRule, one: Unmet): Readonly<Reco
   const { principal, session, args } = call.input;
   switch (one.requirement) {
     case 'for':
-      return { 'principal.id': principal.id, 'principal.tenant': principal.tenant, 'principal.roles': showValue(principal.roles) };
+      return {
+        'principal.id': showValue(principal.id),
+        'principal.tenant': showValue(principal.tenant),
+        'principal.roles': showValue(principal.roles),
+      };
     case 'scopes':
       return { 'principal.scopes': showValue(principal.scopes) };
     case 'after':

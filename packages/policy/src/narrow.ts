@@ -80,6 +80,11 @@ function enumOf(schema: JsonObject): readonly string[] | undefined {
 
 function merge(base: JsonObject, narrower: JsonObject): JsonObject {
   const merged: Record<string, Json> = { ...base };
+  // `enum` and `const` say the same thing and cannot stand together; the tool's own was checked before.
+  if (enumOf(narrower) !== undefined) {
+    delete merged['enum'];
+    delete merged['const'];
+  }
   for (const [key, value] of Object.entries(narrower)) {
     const [mine, theirs] = [asObject(base[key]), asObject(value)];
     merged[key] =

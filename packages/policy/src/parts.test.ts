@@ -163,38 +163,38 @@ describe('readParts', () => {
     [
       'an unknown field of a rule',
       'policy',
-      (part: { rules: { also: number }[] }) => void (part.rules[0]!.also = 1),
+      (part: { rules: [{ also: number }] }) => void (part.rules[0].also = 1),
       'policy.rules[0].also: `also` is not a field of a rule',
     ],
     [
       'an unknown verb',
       'policy',
-      (part: { rules: { grant?: unknown; deny?: unknown }[] }) =>
-        void ((part.rules[0]!.grant = part.rules[0]!.deny), delete part.rules[0]!.deny),
+      (part: { rules: [{ grant?: unknown; deny?: unknown }] }) =>
+        void ((part.rules[0].grant = part.rules[0].deny), delete part.rules[0].deny),
       'policy.rules[0].grant: `grant` is not a field of a rule',
     ],
     [
       'an unknown effect',
       'catalog',
-      (part: { tools: { effect: string }[] }) => void (part.tools[0]!.effect = 'harmless'),
+      (part: { tools: [{ effect: string }] }) => void (part.tools[0].effect = 'harmless'),
       'catalog.tools[0].effect: `harmless` is not an effect',
     ],
     [
       'an unknown schema keyword',
       'catalog',
-      (part: { tools: { arguments: Record<string, unknown> }[] }) => void (part.tools[0]!.arguments['patternProperties'] = {}),
+      (part: { tools: [{ arguments: Record<string, unknown> }] }) => void (part.tools[0].arguments['patternProperties'] = {}),
       '',
     ],
     [
       'an unknown network',
       'egress',
-      (part: { destinations: { network: string }[] }) => void (part.destinations[0]!.network = 'any'),
+      (part: { destinations: [{ network: string }] }) => void (part.destinations[0].network = 'any'),
       'egress.destinations[0].network: `any` is not a network',
     ],
     [
       'a destination that is not the server’s',
       'egress',
-      (part: { destinations: { url: string }[] }) => void (part.destinations[0]!.url = 'https://evil.org'),
+      (part: { destinations: [{ url: string }] }) => void (part.destinations[0].url = 'https://evil.org'),
       'catalog.servers[0]: tool server `orders` and its destination differ',
     ],
     [
@@ -237,7 +237,7 @@ describe('readParts', () => {
     [
       'a rule of an unknown agent',
       'policy',
-      (part: { rules: { agent: string }[] }) => void (part.rules[0]!.agent = 'nobody'),
+      (part: { rules: [{ agent: string }] }) => void (part.rules[0].agent = 'nobody'),
       'policy.rules[0].agent: no agent `nobody`',
     ],
     [
@@ -249,7 +249,7 @@ describe('readParts', () => {
     [
       'a key file',
       'identity',
-      (part: { issuers: Record<string, unknown>[] }) => void ((part.issuers[0]!['keys_file'] = 'x.json'), delete part.issuers[0]!['keys']),
+      (part: { issuers: [Record<string, unknown>] }) => void ((part.issuers[0]['keys_file'] = 'x.json'), delete part.issuers[0]['keys']),
       'a part holds its keys itself',
     ],
   ])('refuses %s', (_, name, bend, problem) => {

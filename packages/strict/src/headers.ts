@@ -1,7 +1,6 @@
 /**
  * Request headers as they came: one meaning each, or a refusal. Node joins, drops or keeps duplicates by its own table
  * and lets several of these pass, so framing is judged on the raw list, before anything else looks at it (RFC 9110, RFC 9112).
- *
  */
 
 import { deny, fail, ok } from '@sallyport/model';

@@ -24,6 +24,7 @@ export type { AuditRecord, LineHead, WrittenDecision } from './read.ts';
 export { interpretRecord, readHead, readRecord } from './read.ts';
 export type { ChainState } from './chain.ts';
 export { append, appendRecord, headHex, isStreamId, openStream } from './chain.ts';
+export { stateAfter } from './resume.ts';
 export type { AuditSigner, Envelope, EnvelopeProblem } from './envelope.ts';
 export type { Checkpoint } from './checkpoint.ts';
 export { signCheckpoint, verifyCheckpoint } from './checkpoint.ts';

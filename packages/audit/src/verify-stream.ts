@@ -89,10 +89,6 @@ export class StreamWalk {
     return this.#state?.seq ?? 0;
   }
 
-  get lastLine(): number {
-    return this.#last?.line ?? this.startLine;
-  }
-
   get head(): string {
     return this.#state === undefined ? '' : headHex(this.#state);
   }
@@ -117,17 +113,15 @@ export class StreamWalk {
     this.finding ??= { reason: 'unreadable', line, stream: this.stream, seq: this.lastSeq + 1, decisionId, detail };
   }
 
-  /** The stream's end, as the manifest signs it, where there is one that verifies. */
-  end(manifest: StreamEnd | undefined): void {
-    if (this.#suspicion !== undefined) this.#settle(manifest?.head ?? '');
-    if (this.finding !== null || manifest === undefined) return;
-    this.#compareEnd(manifest, 'the manifest');
+  /** The stream's end, as the manifest in this line signs it, where there is one that verifies. */
+  end(signed: StreamEnd | undefined, line: number): void {
+    if (this.#suspicion !== undefined) this.#settle(signed?.head ?? '');
+    if (this.finding === null && signed !== undefined) this.#compareEnd(signed, { what: 'the manifest', line });
   }
 
   /** What another stream's START says of this one's end; only where nothing better is known. */
-  compareSuccessor({ seq, head }: StreamEnd, startLine: number): void {
-    if (this.finding !== null || seq < this.lastSeq) return;
-    this.#compareEnd({ stream: this.stream, seq, head }, `the START in line ${startLine}`);
+  compareSuccessor(end: StreamEnd, startLine: number): void {
+    if (this.finding === null && end.seq >= this.lastSeq) this.#compareEnd(end, { what: 'the next START', line: startLine });
   }
 
   /** The line was brought in, left out or changed as a whole: for what only the report can see. */
@@ -323,16 +317,16 @@ export class StreamWalk {
     this.finding = { ...finding, reason: 'reordered', detail: `place ${seq} comes later, in line ${line}` };
   }
 
-  #compareEnd(signed: StreamEnd, by: string): void {
+  #compareEnd(signed: StreamEnd, by: { readonly what: string; readonly line: number }): void {
     const last = this.#last as Taken;
     if (this.lastSeq < signed.seq) {
-      const detail = `the stream ends at place ${this.lastSeq}; ${by} says ${signed.seq}`;
-      this.finding = { reason: 'truncated', line: last.line, stream: this.stream, seq: this.lastSeq + 1, decisionId: null, detail };
+      const detail = `the stream ends at place ${this.lastSeq} in line ${last.line}; ${by.what} says ${signed.seq}`;
+      this.finding = { reason: 'truncated', line: by.line, stream: this.stream, seq: this.lastSeq + 1, decisionId: null, detail };
     } else if (this.lastSeq > signed.seq) {
-      const detail = `the stream goes on to place ${this.lastSeq}; ${by} says ${signed.seq}`;
+      const detail = `the stream goes on to place ${this.lastSeq}; ${by.what} says ${signed.seq}`;
       this.finding = { reason: 'inserted', line: last.line, stream: this.stream, seq: signed.seq + 1, decisionId: last.decisionId, detail };
     } else if (this.head !== signed.head) {
-      const detail = `its hash is not the one that ${by} names`;
+      const detail = `its hash is not the one that ${by.what} names`;
       this.finding = { reason: 'edited', line: last.line, stream: this.stream, seq: last.seq, decisionId: last.decisionId, detail };
     }
   }

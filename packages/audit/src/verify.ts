@@ -40,7 +40,7 @@ export type FindingReason =
 /** The first bad record of a stream, or a bad line that belongs to none. */
 export interface Finding {
   readonly reason: FindingReason;
-  /** From 1. Of a missing record: the line before which it is missing; of a missing tail: the last line that is there. */
+  /** From 1. Of a missing record: the line before which it is missed; of a missing tail: the line that says so, or the last one. */
   readonly line: number;
   readonly stream: StreamId | null;
   /** The place that is wrong: of the edited record, or the first that is missing. */
@@ -144,7 +144,7 @@ class Verification implements ExportVerifier {
   end(): Report {
     const verified = this.#verifyManifest();
     const ends = new Map(verified?.manifest.streams.map((end) => [end.stream, end]));
-    for (const walk of this.#walks.values()) walk.end(ends.get(walk.stream));
+    for (const walk of this.#walks.values()) walk.end(ends.get(walk.stream), verified?.line ?? 0);
     if (verified !== undefined) this.#compareStreams(verified, ends);
     this.#compareExpected();
     this.#linkRestarts(verified !== undefined);
@@ -236,7 +236,7 @@ class Verification implements ExportVerifier {
       if (walk === undefined) this.#findMissing({ stream, seq, line: this.#lines, by: 'a head known before' });
       else if (walk.lastSeq < seq)
         walk.find('truncated', `the stream ends at place ${walk.lastSeq}; a head known before was at ${seq}`, {
-          line: walk.lastLine,
+          line: this.#lines,
           seq: walk.lastSeq + 1,
         });
     }

@@ -164,6 +164,16 @@ describe('bundle attacks', () => {
     expect(['SIGNATURE', 'MIN_VERSION']).toContain(receiver.takeBundle({ ...bundle, envelope })?.code);
   });
 
+  it('a manifest whose length and digest do not belong together is refused', async () => {
+    const bent = await sim.publishBundle({
+      edit: (honest) => ({
+        ...honest,
+        parts: { ...honest.parts, policy: { ...honest.parts.policy, bytes: honest.parts.policy.bytes + 1 } },
+      }),
+    });
+    expect(receiver.takeBundle(bent)).toMatchObject({ code: 'DIGEST' });
+  });
+
   it('a feature that this build does not know refuses the bundle', async () => {
     const newer = await sim.publishBundle({ edit: (honest) => ({ ...honest, features: ['cel', 'quantum-budget'] }) });
     expect(receiver.takeBundle(newer)).toMatchObject({ code: 'MIN_VERSION', detail: 'the bundle needs `quantum-budget`' });
@@ -172,6 +182,12 @@ describe('bundle attacks', () => {
   it('wrong area: publishers of one area sign for another', async () => {
     const bent = await sim.publishBundle({ edit: (honest) => ({ ...honest, area: 'finance' as Area }) });
     expect(receiver.takeBundle(bent)).toMatchObject({ code: 'AREA' });
+  });
+
+  it('wrong area: publishers of a team sign for the whole company', async () => {
+    const team = await trustSimulator({ area: 'company/team' });
+    const bent = await team.publishBundle({ edit: (honest) => ({ ...honest, area: 'company' as Area }) });
+    expect(trustReceiver(team).takeBundle(bent)).toMatchObject({ code: 'AREA' });
   });
 
   it.each([

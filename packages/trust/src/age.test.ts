@@ -1,38 +1,72 @@
 import { trustReceiver, trustSimulator } from '@sallyport/testkit';
+import type { TrustReceiver } from '@sallyport/testkit';
 import { addMs } from '@sallyport/model';
+import type { Area, Instant, Result } from '@sallyport/model';
 import { describe, expect, it } from 'vitest';
 import { acceptManifest, acceptParts } from './acceptance.ts';
 import { policyState, staleAt } from './age.ts';
 import type { Trusted } from './age.ts';
+import type { Rejection } from './rejection.ts';
 import { verifyRelease } from './releases.ts';
 import { followRoot, trustRoot } from './roots.ts';
+import type { TrustedRoot } from './roots.ts';
 
-/** A receiver that is fresh, and the same state as plain values. */
-async function trusted(): Promise<{ receiver: ReturnType<typeof trustReceiver>; now: Trusted; later: Trusted }> {
-  const sim = await trustSimulator();
+interface Fixture {
+  readonly receiver: TrustReceiver;
+  readonly now: Trusted;
+  /** As `now`, under the next root. */
+  readonly later: Trusted;
+  /** The release again, judged under a root at an instant. */
+  readonly offer: (root: TrustedRoot, at?: Instant) => ReturnType<typeof verifyRelease>;
+}
+
+/** A receiver that is fresh, and the same state as plain values. `releaseArea`: for a release that is meant for another area than its bundle. */
+async function trusted(area = 'default', releaseArea = area): Promise<Fixture> {
+  const sim = await trustSimulator({ area });
   const receiver = trustReceiver(sim);
   const bundle = await sim.publishBundle();
   const release = await sim.publishRelease(bundle);
   receiver.takeBundle(bundle);
   receiver.takeRelease(release.envelope);
   receiver.takeProof((await sim.proveLive(receiver.clock.wall, receiver.ask())).offer);
+  const elsewhere = await sim.publishRelease(bundle, { edit: (honest) => ({ ...honest, area: releaseArea as Area }) });
+  const root = must(trustRoot({ pin: sim.pin, chain: sim.chain, allowDevelopmentRoot: true }));
+  const next = must(followRoot(root, (await sim.publishRoot()).envelope));
   const { highWater, revocations, memory, identity, clock } = receiver;
-  const root = trustRoot({ pin: sim.pin, chain: sim.chain, allowDevelopmentRoot: true });
-  if (!root.ok) throw new Error(root.error.detail);
   const own = { area: sim.area, ring: sim.ring, identity };
-  const context = { root: root.value, highWater, at: clock.wall, receiver: own, features: new Set<string>() };
-  const manifest = acceptManifest({ bundle: bundle.envelope, delegation: bundle.delegation }, context);
-  if (!manifest.ok) throw new Error(manifest.error.detail);
-  const accepted = acceptParts(manifest.value, bundle.parts);
-  if (!accepted.ok) throw new Error(accepted.error.detail);
-  const bundles = new Map([[bundle.digest, accepted.value]]);
-  const verdict = verifyRelease(release.envelope, { ...context, revocations, bundles });
-  if (!verdict.ok) throw new Error(verdict.error.detail);
-  const next = followRoot(root.value, (await sim.publishRoot()).envelope);
-  if (!next.ok) throw new Error(next.error.detail);
-  const now = { root: root.value, release: verdict.value.release, memory, revocations };
-  return { receiver, now, later: { ...now, root: next.value } };
+  const context = { root, highWater, at: clock.wall, receiver: own, features: new Set<string>(), revocations };
+  const accepted = must(
+    acceptParts(must(acceptManifest({ bundle: bundle.envelope, delegation: bundle.delegation }, context)), bundle.parts),
+  );
+  const bundles = new Map([[bundle.digest, accepted]]);
+  const verdict = must(verifyRelease(release.envelope, { ...context, bundles }));
+  const now = { root, release: verdict.release, memory, revocations };
+  const offer: Fixture['offer'] = (under, at = clock.wall) =>
+    verifyRelease(elsewhere.envelope, { ...context, root: under, at, bundles, receiver: { ...own, area: releaseArea as Area } });
+  return { receiver, now, later: { ...now, root: next }, offer };
 }
+
+function must<T>(result: Result<T, Rejection>): T {
+  if (!result.ok) throw new Error(result.error.detail);
+  return result.value;
+}
+
+describe('a release', () => {
+  it('joins only bundles that were verified under the root in force', async () => {
+    const { offer, later } = await trusted();
+    expect(offer(later.root)).toMatchObject({ ok: false, error: { code: 'DIGEST' } });
+  });
+
+  it('is not accepted under a root that has expired', async () => {
+    const { offer, now } = await trusted();
+    expect(offer(now.root, addMs(now.root.expiresAt, 1))).toMatchObject({ ok: false, error: { code: 'ROOT' } });
+  });
+
+  it('joins only bundles that cover its own area', async () => {
+    const { offer, now } = await trusted('company/team', 'company');
+    expect(offer(now.root)).toMatchObject({ ok: false, error: { code: 'AREA' } });
+  });
+});
 
 describe('policyState', () => {
   it('is absent, fresh or stale, and a release verified under another root is stale', async () => {

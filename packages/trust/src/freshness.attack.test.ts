@@ -4,6 +4,7 @@ import { addMs } from '@sallyport/model';
 import type { BootMs, Instant } from '@sallyport/model';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { admitStatement } from './freshness.ts';
+import { encodeHighWater } from './high-water-file.ts';
 import { trustOnlineKeys } from './online-keys.ts';
 import { followRoot, trustRoot } from './roots.ts';
 import { estimateSignerTime } from './signer-time.ts';
@@ -338,6 +339,39 @@ describe('freshness attacks', () => {
     ])
       expect(receiver.takeStatement({ ...honest.offer, entries: [bent] })).toMatchObject({ code: 'DIGEST' });
     expect(receiver.takeStatement({ ...honest.offer, entries: [entry, entry] })).toMatchObject({ code: 'EQUIVOCATION' });
+  });
+
+  it('endless data: entries and proofs beyond their bounds are refused before they are hashed', async () => {
+    const { offer } = await sim.stateFreshness(receiver.clock.wall);
+    const [entry] = offer.entries;
+    if (entry === undefined) throw new Error('no entry');
+    const many = Array.from({ length: 9 }, () => entry);
+    expect(receiver.takeStatement({ ...offer, entries: many })).toMatchObject({ code: 'SIZE' });
+    const long = Array.from({ length: 49 }, () => new Uint8Array(32));
+    expect(receiver.takeStatement({ ...offer, entries: [{ ...entry, proof: long }] })).toMatchObject({ code: 'SIZE' });
+  });
+
+  it('stretched ttl: a statement for longer than a day is refused', async () => {
+    const { offer } = await sim.stateFreshness(receiver.clock.wall, { edit: (honest) => ({ ...honest, ttlMs: 24 * HOUR + 1 }) });
+    expect(receiver.takeStatement(offer)).toMatchObject({ code: 'ROOT' });
+  });
+
+  it('a cached statement whose age is forgotten does not start anew', () => {
+    const forgotten = { ...receiver.highWater, charged: [] };
+    receiver.restart((files) => ({ ...files, highWater: encodeHighWater(forgotten, SIMULATED_START) }));
+    expect(receiver.state()).toMatchObject({ kind: 'stale', reason: 'never_renewed' });
+  });
+
+  it('cached statements go on from their ages after a restart, and the newest of them stays the last', async () => {
+    receiver.run(MINUTE);
+    const silent = await sim.stateFreshness(receiver.clock.wall, { leaves: [] });
+    expect(receiver.takeStatement(silent.offer)).toBeUndefined();
+    receiver.run(MINUTE);
+    receiver.restart();
+    expect(receiver.state()).toMatchObject({ kind: 'fresh', ageMs: 2 * MINUTE + 1_000 });
+    receiver.restart((files) => ({ ...files, statements: files.statements.toReversed() }));
+    expect(receiver.memory.last?.statement.digest).toBe(silent.digest);
+    expect(receiver.state()).toMatchObject({ kind: 'stale', reason: 'never_renewed' });
   });
 
   it('entries left out on the way: the statement renews nothing', async () => {

@@ -213,4 +213,21 @@ describe('root attacks', () => {
     expect(replacesKeys(before, after, 'root')).toBe(true);
     expect(replacesKeys(before, after, 'release')).toBe(false);
   });
+
+  it.each([
+    [1, false],
+    [2, true],
+  ])('one of two release keys stays and the threshold is %d: replaced is %s', async (threshold, isReplaced) => {
+    const sim = await trustSimulator();
+    const before = trusted(sim);
+    await sim.publishRoot({
+      edit: (root) => {
+        const [kept, dropped] = root.roles.release.keyIds;
+        const fresh = keyRecordOf(sim.signer('release-3').publicRaw);
+        const release = { keyIds: [kept as KeyId, fresh.keyId], threshold, rollbackThreshold: 2 };
+        return { ...root, keys: [...root.keys.filter((key) => key.keyId !== dropped), fresh], roles: { ...root.roles, release } };
+      },
+    });
+    expect(replacesKeys(before, trusted(sim), 'release')).toBe(isReplaced);
+  });
 });

@@ -1,15 +1,17 @@
 import { trustReceiver, trustSimulator } from '@sallyport/testkit';
 import type { TrustReceiver } from '@sallyport/testkit';
 import { addMs } from '@sallyport/model';
-import type { Area, Instant, Result } from '@sallyport/model';
+import type { Area, BootMs, Instant, Result } from '@sallyport/model';
 import { describe, expect, it } from 'vitest';
 import { acceptManifest, acceptParts } from './acceptance.ts';
-import { policyState, staleAt } from './age.ts';
+import { ageOf, policyState, staleAt } from './age.ts';
 import type { Trusted } from './age.ts';
 import type { Rejection } from './rejection.ts';
 import { verifyRelease } from './releases.ts';
 import { followRoot, trustRoot } from './roots.ts';
 import type { TrustedRoot } from './roots.ts';
+
+const HOUR = 3_600_000;
 
 interface Fixture {
   readonly receiver: TrustReceiver;
@@ -65,6 +67,25 @@ describe('a release', () => {
   it('joins only bundles that cover its own area', async () => {
     const { offer, now } = await trusted('company/team', 'company');
     expect(offer(now.root)).toMatchObject({ ok: false, error: { code: 'AREA' } });
+  });
+});
+
+describe('ageOf', () => {
+  it.each([
+    ['time since receipt alone', 0, undefined, -HOUR, 5_000, 5_000],
+    ['what was charged, and the time since', 7_000, undefined, -HOUR, 5_000, 12_000],
+    ['signer time alone', 0, 60_000, -HOUR, 5_000, 65_000],
+    ['wall time alone', 0, -60_000, 90_000, 5_000, 90_000],
+    ['a boot clock that went back', 7_000, undefined, -HOUR, -5_000, 7_000],
+  ])('is the largest witness: %s', async (_name, chargedMs, signerMs, wallMs, sinceMs, expected) => {
+    const { receiver } = await trusted();
+    const held = receiver.memory.last;
+    if (held === undefined) throw new Error('nothing is held');
+    const { issuedAt } = held.statement.payload;
+    const { boot } = receiver.clock;
+    const signerTime = signerMs === undefined ? undefined : { instant: addMs(issuedAt, signerMs), boot, slackMs: 0, isProven: true };
+    const now = { wall: addMs(issuedAt, wallMs), boot: (boot + sinceMs) as BootMs };
+    expect(ageOf({ ...held, chargedMs, since: boot }, signerTime, now)).toBe(expected);
   });
 });
 

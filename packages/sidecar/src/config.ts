@@ -40,7 +40,7 @@ export interface SidecarConfig {
   };
   readonly outbound: { readonly listen: ListenAddress };
   readonly health: { readonly listen: ListenAddress };
-  readonly admin: { readonly socket: string | undefined };
+  readonly admin: { readonly socket?: string };
   readonly isolation: string;
   readonly hold_while_syncing_ms: number;
   readonly drain_ms: number;

@@ -1,0 +1,82 @@
+/**
+ * Liveness, readiness and metrics, for kubelets and scrapers; and on a socket that the agent cannot reach, what the
+ * sidecar knows of itself. Both only read; the one act, drain, is on the socket.
+ */
+
+import type { HttpExchange } from '@sallyport/net';
+import { METRICS_CONTENT_TYPE, type Metrics } from '@sallyport/telemetry';
+import type { Decisions } from './decisions.ts';
+
+/** Why the sidecar is or is not ready. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** `fresh`, or what keeps it from serving. */
+  readonly reason: string;
+  readonly state: 'absent' | 'fresh' | 'stale';
+  readonly release_seq: number | null;
+  readonly policy_age_ms: number | null;
+  readonly ttl_ms: number | null;
+  readonly identity: string | null;
+  readonly connected: boolean;
+  readonly development_root: boolean;
+  readonly draining: boolean;
+}
+
+/** `/livez`: the process answers. `/readyz`: 200 while it may enforce, else 503 with the reason. `/metrics`. */
+export function healthExchange(of: { readiness: () => Readiness; metrics: Metrics }): (exchange: HttpExchange) => Promise<void> {
+  return async (exchange) => {
+    if (exchange.method !== 'GET') return text(exchange, 405, 'method not allowed\n');
+    switch (exchange.target) {
+      case '/livez':
+        return text(exchange, 200, 'ok\n');
+      case '/readyz': {
+        const readiness = of.readiness();
+        return json(exchange, readiness.ready ? 200 : 503, readiness);
+      }
+      case '/metrics':
+        return respond(exchange, 200, { type: METRICS_CONTENT_TYPE, body: of.metrics.text() });
+      default:
+        return text(exchange, 404, 'not found\n');
+    }
+  };
+}
+
+/** `GET /status`, `GET /decisions`, `GET /decisions/<id>`, `POST /drain`. */
+export function adminExchange(of: {
+  readiness: () => Readiness;
+  decisions: Decisions;
+  drain: () => void;
+}): (exchange: HttpExchange) => Promise<void> {
+  return async (exchange) => {
+    const { method, target } = exchange;
+    if (method === 'GET' && target === '/status') return json(exchange, 200, of.readiness());
+    if (method === 'GET' && target === '/decisions') return json(exchange, 200, { decisions: of.decisions.list().slice(0, 100) });
+    if (method === 'GET' && target.startsWith('/decisions/')) {
+      const found = of.decisions.find(target.slice('/decisions/'.length));
+      return found === undefined
+        ? json(exchange, 404, { error: 'not among the last 1,000 decisions of this start' })
+        : json(exchange, 200, found);
+    }
+    if (method === 'POST' && target === '/drain') {
+      await json(exchange, 202, { draining: true });
+      return of.drain();
+    }
+    return json(exchange, 404, { error: 'not found' });
+  };
+}
+
+function json(exchange: HttpExchange, status: number, value: unknown): Promise<void> {
+  return respond(exchange, status, { type: 'application/json', body: `${JSON.stringify(value)}\n` });
+}
+
+function text(exchange: HttpExchange, status: number, body: string): Promise<void> {
+  return respond(exchange, status, { type: 'text/plain; charset=utf-8', body });
+}
+
+async function respond(exchange: HttpExchange, status: number, { type, body }: { type: string; body: string }): Promise<void> {
+  const headers = [
+    ['content-type', type],
+    ['cache-control', 'no-store'],
+  ] as const;
+  await exchange.respond({ status, headers }, new TextEncoder().encode(body));
+}

@@ -1,0 +1,85 @@
+/** The sidecar's metrics, made in one place so that the page that lists them has one source. */
+
+import { createMetrics, type Metrics } from '@sallyport/telemetry';
+import type { Counters } from '../pipeline/ports.ts';
+
+/** What gauges are read from, at the moment of reading. */
+export interface Gauges {
+  readonly policyAgeMs: () => number | undefined;
+  readonly isFresh: () => boolean;
+  readonly releaseSeq: () => number | undefined;
+  readonly freshnessSeq: () => number;
+  readonly backlogRecords: () => number;
+  readonly backlogAgeMs: () => number;
+  readonly bytesInFlight: () => number;
+  readonly sessions: () => number;
+}
+
+export interface SidecarMetrics extends Counters {
+  readonly metrics: Metrics;
+  readonly decisions: number;
+  readonly denials: number;
+  rejected(code: string): void;
+  activated(): void;
+  alert(code: string): void;
+}
+
+export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
+  const metrics = createMetrics();
+  const decisions = metrics.counter({
+    name: 'sallyport_decisions_total',
+    help: 'Decisions by outcome, code and the gate that made them.',
+    labels: ['decision', 'code', 'gate'],
+  });
+  const bugs = metrics.counter({ name: 'sallyport_bug_total', help: 'Refusals with code internal: every one is a defect.' });
+  const unrecorded = metrics.counter({
+    name: 'sallyport_unrecorded_total',
+    help: 'Refusals and outcomes that the journal could not keep.',
+  });
+  const rejections = metrics.counter({
+    name: 'sallyport_rejections_total',
+    help: 'Signed objects that were refused, by code.',
+    labels: ['code'],
+  });
+  const activations = metrics.counter({ name: 'sallyport_activations_total', help: 'Releases that became the one in force.' });
+  const alerts = metrics.counter({ name: 'sallyport_alerts_total', help: 'Alerts, by code.', labels: ['code'] });
+  const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1_000);
+  metrics.gaugeFrom({ name: 'sallyport_policy_age_seconds', help: 'Age in force of the active release.' }, () =>
+    seconds(gauges.policyAgeMs()),
+  );
+  metrics.gaugeFrom({ name: 'sallyport_policy_fresh', help: '1 while the active release may be enforced.' }, () =>
+    Number(gauges.isFresh()),
+  );
+  metrics.gaugeFrom({ name: 'sallyport_release_seq', help: 'The release in force.' }, gauges.releaseSeq);
+  metrics.gaugeFrom({ name: 'sallyport_freshness_seq', help: 'The last freshness statement accepted.' }, gauges.freshnessSeq);
+  metrics.gaugeFrom(
+    { name: 'sallyport_audit_backlog_records', help: 'Records that the collector has not acknowledged.' },
+    gauges.backlogRecords,
+  );
+  metrics.gaugeFrom({ name: 'sallyport_audit_backlog_age_seconds', help: 'How long the collector has been behind.' }, () =>
+    seconds(gauges.backlogAgeMs()),
+  );
+  metrics.gaugeFrom({ name: 'sallyport_bytes_in_flight', help: 'Buffered bodies and answers.' }, gauges.bytesInFlight);
+  metrics.gaugeFrom({ name: 'sallyport_sessions', help: 'Open sessions.' }, gauges.sessions);
+  // Owner: `decision`.
+  let [all, denied] = [0, 0];
+  return {
+    metrics,
+    get decisions() {
+      return all;
+    },
+    get denials() {
+      return denied;
+    },
+    decision(decision, code, gate) {
+      all += 1;
+      if (decision === 'deny') denied += 1;
+      decisions.add({ decision, code, gate });
+    },
+    bug: () => bugs.add({}),
+    unrecorded: () => unrecorded.add({}),
+    rejected: (code) => rejections.add({ code }),
+    activated: () => activations.add({}),
+    alert: (code) => alerts.add({ code }),
+  };
+}

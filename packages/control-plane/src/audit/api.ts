@@ -1,0 +1,215 @@
+/**
+ * The audit service, as other services see it: acts to be remembered with what they change, alerts, and what is held of
+ * whose stream. Opening it re-reads and verifies the segments, links the own stream to the last one, and writes the acts
+ * that a kill left unwritten.
+ */
+
+import type { StreamEnd } from '@sallyport/audit';
+import type { Audit } from '@sallyport/contract';
+import type { LocalSigner } from '@sallyport/crypto/keys';
+import type { SpiffeId } from '@sallyport/identity';
+import { Fault } from '@sallyport/model';
+import type { Clock, Random, StreamId } from '@sallyport/model';
+import { delay } from '@sallyport/runtime';
+import type { FileSystem } from '@sallyport/runtime';
+import { openSegmentLog } from '@sallyport/store';
+import type { Database, SegmentLog } from '@sallyport/store';
+import type { Log, Metrics } from '@sallyport/telemetry';
+import type { TrustedRoot } from '@sallyport/trust';
+import type { ControlPlaneConfig } from '../config.ts';
+import type { ProvenHandlers } from '../rpc.ts';
+import { actName, createActs } from './acts.ts';
+import type { Act } from './acts.ts';
+import { createAlerts } from './alerts.ts';
+import { createCollector } from './collector.ts';
+import { heldStreams, recoverLine } from './held-streams.ts';
+import type { HeldStreams } from './held-streams.ts';
+import { createIndexer } from './indexer.ts';
+import { createKeeper } from './keeper.ts';
+import { createOwnStream } from './own-stream.ts';
+import { reportedHeads } from './reported.ts';
+import { judgeRestart } from './restart.ts';
+import { shipHandler } from './ship.ts';
+import { AUDIT_MIGRATIONS, auditTables } from './store.ts';
+import type { HeldStream } from './streams.ts';
+import type { Suspicion } from './suspicion.ts';
+import { tailHandler } from './tail.ts';
+import { watchUnclosed } from './unclosed.ts';
+
+export type { Act } from './acts.ts';
+export type { Suspicion } from './suspicion.ts';
+
+export interface AuditService {
+  /** Remembers an act; only inside the transaction that carries it out. `recordActs` then makes it evidence. */
+  act(act: Act): void;
+  /** Resolves when every act remembered so far is in the own stream, on disk. No act is answered before. */
+  recordActs(): Promise<void>;
+  /** Resolves when the alert is recorded, or was judged a repetition. */
+  alert(suspicion: Suspicion): Promise<void>;
+  /** What a sidecar says the head of its stream is; compared with what arrives, also after a restart. */
+  noteHead(writer: SpiffeId, end: StreamEnd): Promise<void>;
+  noteContact(writer: SpiffeId): void;
+  /** The last place held of a stream; 0 for an unknown one. */
+  heldSeq(stream: StreamId): number;
+  /** The audit key's certificate was renewed. */
+  certify(certificates: readonly Uint8Array[]): Promise<void>;
+  readonly handlers: ProvenHandlers<typeof Audit>;
+  /** Ends what runs by the clock. */
+  stopTimers(): void;
+  /** Writes CLOSE and takes no more; the index goes on from there at the next start. Nothing may be recorded afterwards. */
+  close(): Promise<void>;
+  /** Resolves with the fault that ended the segments, if one does: then nothing can be acknowledged any more. */
+  readonly failed: Promise<Fault>;
+}
+
+export interface AuditServiceOptions {
+  readonly config: ControlPlaneConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: FileSystem;
+  readonly database: Database;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly root: TrustedRoot;
+  readonly identity: SpiffeId;
+  readonly signer: LocalSigner;
+  /** Chain of the audit key, DER, leaf first. */
+  readonly certificates: () => readonly Uint8Array[];
+  readonly build: string;
+  readonly draining: AbortSignal;
+  /** Keeps a running task until it ends. */
+  readonly track: (name: string, task: Promise<unknown>) => void;
+}
+
+const FLUSH_MS = 1_000;
+const SWEEP_MS_MAX = 60_000;
+
+/** Opens it; throws a Fault `store_failed` when the segments cannot be opened. */
+export async function openAudit(options: AuditServiceOptions): Promise<AuditService> {
+  const { config, clock, random, database, log, metrics, identity, signer, certificates, root, draining } = options;
+  const service = database.service('audit', AUDIT_MIGRATIONS);
+  const tables = auditTables(service);
+  const { segments, streams, found, actNames } = await recover(options);
+  if (tables.indexedPlace() > segments.status.lastSequence) {
+    found.push(missing(tables.indexedPlace(), segments.status.lastSequence));
+    database.transaction(() => tables.clearIndex());
+  }
+
+  const onFailure = (error: unknown): void => log.error('audit.index_failed', {}, error);
+  const indexer = createIndexer({ database, tables, log: segments, streams, clock, onFailure });
+  const keeper = createKeeper(segments, () => indexer.kick());
+  const checkpointRecords = config.audit.checkpoint_records;
+  const own = createOwnStream({ streams, keeper, clock, random, signer, identity, certificates, build: options.build, checkpointRecords });
+  const acts = createActs({ database, service, tables, random, own, recovered: actNames });
+  const { raise: alert } = createAlerts({ own, clock, log, metrics });
+  const reported = reportedHeads({ database, tables, streams });
+  const unclosed = watchUnclosed({ clock, tables, streams, own: identity, afterMs: config.audit.unclosed_after_ms, alert });
+
+  const onBegun = async (begun: HeldStream): Promise<void> => {
+    const earlier = streams.ofWriter(begun.writer).filter((held) => held.chain.stream !== begun.chain.stream);
+    const facts = { begun, earlier, reported: reported.of(begun.writer), isKnownUnclosed: unclosed.isKnown };
+    for (const suspicion of judgeRestart(facts)) await alert(suspicion);
+    for (const held of earlier) if (!held.isClosed && !unclosed.isKnown(held)) unclosed.remember(held.chain.stream);
+  };
+  const lineAt = async (stream: StreamId, seq: number): Promise<Uint8Array | undefined> => {
+    await indexer.reached(segments.status.durableSequence, draining);
+    const place = tables.placeOf(stream, seq);
+    return place === undefined ? undefined : segments.read({ from: place, bytesMax: 1 })[0]?.bytes;
+  };
+  const pendingBytesMax = config.limits.ship_pending_bytes_max;
+  const collector = createCollector({ streams, keeper, tables, clock, pendingBytesMax, lineAt, alert, onBegun });
+
+  await own.open();
+  await onBegun(required(streams.of(own.stream)));
+  for (const suspicion of found) await alert(suspicion);
+  await acts.record();
+
+  const ended = new AbortController();
+  const every = (ms: number, name: string, act: () => Promise<void>): void => options.track(name, repeat(clock, ms, { act, signal: ended.signal }));
+  every(config.audit.checkpoint_interval_ms, 'checkpoint', own.checkpoint);
+  every(Math.min(SWEEP_MS_MAX, config.audit.unclosed_after_ms), 'unclosed streams', unclosed.sweep);
+  every(FLUSH_MS, 'reported heads', async () => Promise.resolve(reported.flush()));
+  const lagSeconds = (): number => indexer.lagMs() / 1_000;
+  metrics.gaugeFrom({ name: 'sallyport_audit_index_lag_seconds', help: 'How long durable records have waited to be searchable' }, lagSeconds);
+  metrics.gaugeFrom({ name: 'sallyport_audit_segments_bytes', help: 'Bytes of all audit segments' }, () => segments.status.bytes);
+
+  return {
+    act: (act) => acts.remember(act),
+    recordActs: acts.record,
+    alert,
+    async noteHead(writer, end) {
+      const suspicion = reported.note(writer, end);
+      if (suspicion !== undefined) await alert(suspicion);
+    },
+    noteContact: unclosed.noteContact,
+    heldSeq: (stream) => streams.of(stream)?.chain.seq ?? 0,
+    certify: own.certify,
+    handlers: {
+      ship: shipHandler({ collector, clock, root, draining, shipStreamsMax: config.limits.ship_streams_max, onContact: unclosed.noteContact }),
+      tail: tailHandler({
+        log: segments,
+        tables,
+        indexer,
+        clock,
+        draining,
+        tailStreamsMax: config.limits.tail_streams_max,
+        exporter: { identity, signer, certificates },
+      }),
+    },
+    failed: keeper.failed,
+    stopTimers: () => ended.abort(),
+    async close() {
+      ended.abort();
+      reported.flush();
+      await own.close('drained');
+      await indexer.stop();
+      await segments.close();
+    },
+  };
+}
+
+interface Recovered {
+  readonly segments: SegmentLog;
+  readonly streams: HeldStreams;
+  readonly found: Suspicion[];
+  readonly actNames: ReadonlySet<string>;
+}
+
+const FOUND_MAX = 64;
+
+/** Reads every segment again, chains every line, and says what does not fit. */
+async function recover({ disk, config, identity }: AuditServiceOptions): Promise<Recovered> {
+  const streams = heldStreams();
+  const found: Suspicion[] = [];
+  const actNames = new Set<string>();
+  const opened = await openSegmentLog({
+    disk,
+    directory: `${config.state_dir}/audit`,
+    segmentBytesMax: config.audit.segment_bytes_max,
+    logBytesMax: config.audit.log_bytes_max,
+    headroomBytes: Math.floor(config.audit.log_bytes_max / 16),
+    onRecovered(frame) {
+      const suspicion = recoverLine(frame, streams);
+      if (suspicion !== undefined && found.length < FOUND_MAX) found.push(suspicion);
+      const name = streams.ofWriter(identity).length === 0 ? undefined : actName(frame.bytes);
+      if (name !== undefined) actNames.add(name);
+    },
+  });
+  if (opened.ok) return { segments: opened.value, streams, found, actNames };
+  if (opened.error.code === 'failed') throw opened.error.fault;
+  throw new Fault('store_failed', 'internal', `while opening \`${opened.error.path}\`: ${opened.error.message}`);
+}
+
+function missing(indexed: number, last: number): Suspicion {
+  const detail = `records up to place ${indexed} were held, and the segments end at ${last}`;
+  return { code: 'SEGMENT_MISSING', subject: null, detail, source: 'segments' };
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new Fault('store_failed', 'internal', 'the own stream did not begin');
+  return value;
+}
+
+async function repeat(clock: Clock, ms: number, of: { readonly act: () => Promise<void>; readonly signal: AbortSignal }): Promise<void> {
+  while (await delay(clock, ms, { signal: of.signal })) await of.act();
+}

@@ -1,0 +1,237 @@
+/**
+ * The tables of the collector. Records themselves are in the segments; here are the index over them, which is rebuilt
+ * from the segments whenever it is missing, and what the segments do not say: forks, reported heads, acts on their way
+ * into the own stream.
+ */
+
+import type { SpiffeId } from '@sallyport/identity';
+import type { Digest, Instant, StreamId } from '@sallyport/model';
+import type { StreamEnd } from '@sallyport/audit';
+import type { Migration, Row, ServiceDatabase, SqlValue } from '@sallyport/store';
+
+export const AUDIT_MIGRATIONS: readonly Migration[] = [
+  {
+    name: 'index, evidence and outbox',
+    sql: `
+      CREATE TABLE audit_record (
+        place INTEGER PRIMARY KEY,
+        stream TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        decision_id TEXT,
+        agent TEXT,
+        session TEXT,
+        operator TEXT,
+        case_id TEXT,
+        tool TEXT,
+        decision TEXT,
+        code TEXT
+      ) STRICT;
+      CREATE UNIQUE INDEX audit_record_stream ON audit_record (stream, seq);
+      CREATE INDEX audit_record_decision ON audit_record (decision_id) WHERE decision_id IS NOT NULL;
+      CREATE INDEX audit_record_session ON audit_record (session) WHERE session IS NOT NULL;
+      CREATE INDEX audit_record_case ON audit_record (case_id) WHERE case_id IS NOT NULL;
+      CREATE TABLE audit_stream (
+        stream TEXT PRIMARY KEY,
+        writer TEXT NOT NULL,
+        agent TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX audit_stream_agent ON audit_stream (agent);
+      CREATE TABLE audit_progress (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        indexed_place INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE audit_fork (
+        stream TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        source TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        line BLOB NOT NULL,
+        PRIMARY KEY (stream, seq, digest)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE audit_unclosed (
+        stream TEXT PRIMARY KEY
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE audit_reported (
+        writer TEXT PRIMARY KEY,
+        stream TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        head TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE audit_act (
+        number INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        body TEXT NOT NULL
+      ) STRICT;`,
+  },
+];
+
+/** What the index knows of one record. */
+export interface IndexedRecord {
+  readonly place: number;
+  readonly stream: StreamId;
+  readonly seq: number;
+  readonly at: Instant;
+  readonly kind: string;
+  readonly decisionId: string | null;
+  readonly agent: string | null;
+  readonly session: string | null;
+  readonly operator: string | null;
+  readonly caseId: string | null;
+  readonly tool: string | null;
+  readonly decision: string | null;
+  readonly code: string | null;
+}
+
+/** Which records a reader wants; an absent member wants all. */
+export interface RecordFilter {
+  readonly stream?: string;
+  /** Streams whose writer serves this agent. */
+  readonly agent?: string;
+  readonly session?: string;
+}
+
+/** An act that may not be in the own stream yet. */
+export interface WaitingAct {
+  readonly number: number;
+  readonly name: string;
+  readonly body: string;
+}
+
+export interface AuditTables {
+  addRecord(record: IndexedRecord): void;
+  addStream(stream: StreamId, writer: SpiffeId, agent: string): void;
+  indexedPlace(): number;
+  setIndexedPlace(place: number): void;
+  /** Forgets the index, which is then built anew from the segments. */
+  clearIndex(): void;
+  placeOf(stream: StreamId, seq: number): number | undefined;
+  /** Places above `after` and up to `upTo`, in order; with `calls`, those alone that can complete a call. */
+  places(
+    of: { readonly filter: RecordFilter; readonly calls?: boolean },
+    options: { readonly after: number; readonly upTo: number; readonly limit: number },
+  ): readonly number[];
+  decisionPlace(decisionId: string, stream: string): number | undefined;
+  /** What a decision was about, for the outcome that follows it. */
+  decisionOf(decisionId: string, stream: string): Pick<IndexedRecord, 'agent' | 'session' | 'operator' | 'caseId' | 'tool'> | undefined;
+  /** Places of a stream's decisions before `upTo` that allowed and have no outcome before there. */
+  openDecisions(stream: string, filter: RecordFilter, options: { readonly upTo: number; readonly limit: number }): readonly number[];
+  addFork(fork: { stream: StreamId; seq: number; digest: Digest; source: string; at: Instant; line: Uint8Array }): void;
+  forkedStreams(): readonly StreamId[];
+  forkCount(stream: StreamId): number;
+  addUnclosed(stream: StreamId): void;
+  unclosedStreams(): readonly StreamId[];
+  setReported(writer: SpiffeId, end: StreamEnd): void;
+  reported(): readonly (StreamEnd & { readonly writer: SpiffeId })[];
+  addAct(act: WaitingAct): void;
+  /** In the order in which they were carried out. */
+  acts(): readonly WaitingAct[];
+  dropAct(number: number): void;
+}
+
+export function auditTables(database: ServiceDatabase): AuditTables {
+  const sql = (text: string): ReturnType<ServiceDatabase['prepare']> => database.prepare(text);
+  const insertRecord = sql('INSERT OR REPLACE INTO audit_record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const insertStream = sql('INSERT OR REPLACE INTO audit_stream (stream, writer, agent) VALUES (?, ?, ?)');
+  const readProgress = sql('SELECT indexed_place AS place FROM audit_progress WHERE only = 1');
+  const writeProgress = sql('INSERT OR REPLACE INTO audit_progress (only, indexed_place) VALUES (1, ?)');
+  const findPlace = sql('SELECT place FROM audit_record WHERE stream = ? AND seq = ?');
+  const findDecision = sql(`SELECT place FROM audit_record WHERE decision_id = ? AND stream = ? AND kind = 'DECISION'`);
+  const findDecisionRow = sql(
+    `SELECT agent, session, operator, case_id, tool FROM audit_record WHERE decision_id = ? AND stream = ? AND kind = 'DECISION'`,
+  );
+  const insertFork = sql('INSERT OR IGNORE INTO audit_fork (stream, seq, digest, source, at_ms, line) VALUES (?, ?, ?, ?, ?, ?)');
+  const insertUnclosed = sql('INSERT OR IGNORE INTO audit_unclosed (stream) VALUES (?)');
+  const writeReported = sql('INSERT OR REPLACE INTO audit_reported (writer, stream, seq, head) VALUES (?, ?, ?, ?)');
+  const insertAct = sql('INSERT INTO audit_act (number, name, body) VALUES (?, ?, ?)');
+  const deleteAct = sql('DELETE FROM audit_act WHERE number = ?');
+  const countForks = sql('SELECT COUNT(*) AS forks FROM audit_fork WHERE stream = ?');
+  const allForked = sql('SELECT DISTINCT stream FROM audit_fork');
+  const allUnclosed = sql('SELECT stream FROM audit_unclosed');
+  const allReported = sql('SELECT writer, stream, seq, head FROM audit_reported');
+  const allActs = sql('SELECT number, name, body FROM audit_act ORDER BY number');
+  const wipe = [sql('DELETE FROM audit_record'), sql('DELETE FROM audit_stream'), sql('DELETE FROM audit_progress')];
+  return {
+    addRecord: (record) =>
+      void insertRecord.run(
+        record.place,
+        record.stream,
+        record.seq,
+        record.at,
+        record.kind,
+        record.decisionId,
+        record.agent,
+        record.session,
+        record.operator,
+        record.caseId,
+        record.tool,
+        record.decision,
+        record.code,
+      ),
+    addStream: (stream, writer, agent) => void insertStream.run(stream, writer, agent),
+    indexedPlace: () => numberOf(readProgress.get(), 'place') ?? 0,
+    setIndexedPlace: (place) => void writeProgress.run(place),
+    clearIndex: () => wipe.forEach((statement) => statement.run()),
+    placeOf: (stream, seq) => numberOf(findPlace.get(stream, seq), 'place'),
+    places: ({ filter, calls }, { after, upTo, limit }) => {
+      const { where, values } = conditions(filter, '');
+      // The end of a stream, or the alert that there was none, completes calls that have no outcome, of whatever session.
+      const ends = `kind = 'CLOSE' OR (kind = 'ALERT' AND code = 'UNCLOSED')`;
+      const chosen = calls === true ? ` AND ((kind IN ('DECISION', 'OUTCOME')${where}) OR ${ends})` : where;
+      const rows = sql(`SELECT place FROM audit_record WHERE place > ? AND place <= ?${chosen} ORDER BY place LIMIT ?`).all(after, upTo, ...values, limit);
+      return rows.map((row) => row['place'] as number);
+    },
+    decisionPlace: (decisionId, stream) => numberOf(findDecision.get(decisionId, stream), 'place'),
+    decisionOf: (decisionId, stream) => {
+      const row = findDecisionRow.get(decisionId, stream);
+      if (row === undefined) return undefined;
+      const text = (column: string): string | null => row[column] as string | null;
+      return { agent: text('agent'), session: text('session'), operator: text('operator'), caseId: text('case_id'), tool: text('tool') };
+    },
+    openDecisions: (stream, filter, { upTo, limit }) => {
+      const { where, values } = conditions(filter, 'd.');
+      const rows = sql(
+        `SELECT d.place AS place FROM audit_record d WHERE d.stream = ? AND d.kind = 'DECISION' AND d.decision = 'allow' AND d.place < ?${where}
+         AND NOT EXISTS (SELECT 1 FROM audit_record o WHERE o.decision_id = d.decision_id AND o.kind = 'OUTCOME' AND o.place < ?)
+         ORDER BY d.place LIMIT ?`,
+      ).all(stream, upTo, ...values, upTo, limit);
+      return rows.map((row) => row['place'] as number);
+    },
+    addFork: ({ stream, seq, digest, source, at, line }) => void insertFork.run(stream, seq, digest, source, at, line),
+    forkedStreams: () => allForked.all().map((row) => row['stream'] as StreamId),
+    forkCount: (stream) => numberOf(countForks.get(stream), 'forks') ?? 0,
+    addUnclosed: (stream) => void insertUnclosed.run(stream),
+    unclosedStreams: () => allUnclosed.all().map((row) => row['stream'] as StreamId),
+    setReported: (writer, { stream, seq, head }) => void writeReported.run(writer, stream, seq, head),
+    reported: () =>
+      allReported.all().map((row) => ({
+        writer: row['writer'] as SpiffeId,
+        stream: row['stream'] as StreamId,
+        seq: row['seq'] as number,
+        head: row['head'] as string,
+      })),
+    addAct: ({ number, name, body }) => void insertAct.run(number, name, body),
+    acts: () =>
+      allActs.all().map((row) => ({ number: row['number'] as number, name: row['name'] as string, body: row['body'] as string })),
+    dropAct: (number) => void deleteAct.run(number),
+  };
+}
+
+function conditions(
+  { stream, agent, session }: RecordFilter,
+  table: string,
+): { readonly where: string; readonly values: readonly SqlValue[] } {
+  const parts: [string, string | undefined][] = [
+    [` AND ${table}stream = ?`, stream],
+    [` AND ${table}stream IN (SELECT stream FROM audit_stream WHERE agent = ?)`, agent],
+    [` AND ${table}session = ?`, session],
+  ];
+  const wanted = parts.filter((part): part is [string, string] => part[1] !== undefined);
+  return { where: wanted.map(([clause]) => clause).join(''), values: wanted.map(([, value]) => value) };
+}
+
+function numberOf(row: Row | undefined, column: string): number | undefined {
+  return row?.[column] as number | undefined;
+}

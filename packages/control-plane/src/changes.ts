@@ -1,0 +1,26 @@
+/** What one service tells the others that it has done; nobody who listens can refuse or delay it. */
+
+import type { Area, Ring } from '@sallyport/model';
+
+export type Change =
+  /** A bundle of this area was accepted. */
+  | { readonly kind: 'bundle'; readonly area: Area }
+  /** A release of this area and ring became the current one. */
+  | { readonly kind: 'release'; readonly area: Area; readonly ring: Ring }
+  /** Bundles are wanted at the sidecars of this area and ring before a release names them. */
+  | { readonly kind: 'staging'; readonly area: Area; readonly ring: Ring }
+  | { readonly kind: 'revocation' };
+
+export interface Changes {
+  tell(change: Change): void;
+  listen(listener: (change: Change) => void): void;
+}
+
+export function createChanges(): Changes {
+  // Owner: this closure; listeners are added while composing and stay.
+  const listeners: ((change: Change) => void)[] = [];
+  return {
+    tell: (change) => listeners.forEach((listener) => listener(change)),
+    listen: (listener) => void listeners.push(listener),
+  };
+}

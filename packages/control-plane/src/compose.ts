@@ -1,0 +1,357 @@
+/**
+ * The composition root: the only file that constructs adapters and services, and knows in which order they begin and
+ * end. Everything is started by `start` and ended by `drain`; time and randomness come from outside.
+ */
+
+import { formatSpiffeId } from '@sallyport/identity';
+import { Fault, formatProblem } from '@sallyport/model';
+import type { Clock, Random } from '@sallyport/model';
+import { startGrpcServer } from '@sallyport/net';
+import type { GrpcServer } from '@sallyport/net';
+import { createDrain, delay, realFileSystem } from '@sallyport/runtime';
+import type { FileSystem } from '@sallyport/runtime';
+import { openDatabase } from '@sallyport/store';
+import type { Database } from '@sallyport/store';
+import { createMetrics } from '@sallyport/telemetry';
+import type { Log, Metrics } from '@sallyport/telemetry';
+import { openAudit } from './audit/api.ts';
+import type { AuditService } from './audit/api.ts';
+import { AUTHORIZATION, SERVICES } from './authorization.ts';
+import { readAuthority } from './authority.ts';
+import type { Authority } from './authority.ts';
+import { callers } from './callers.ts';
+import { createChanges } from './changes.ts';
+import type { ControlPlaneConfig } from './config.ts';
+import { openEnrolment } from './enrolment/api.ts';
+import { certificateIssuer } from './enrolment/certificates.ts';
+import { openFleet } from './fleet/api.ts';
+import { fleetHandlers } from './fleet/handlers.ts';
+import { openFreshness } from './freshness/api.ts';
+import { openObjects } from './objects/api.ts';
+import { createPolicyPlane } from './policy-plane/api.ts';
+import { openPublish } from './publish/api.ts';
+import { openRevocation } from './revocation/api.ts';
+import { guarded } from './rpc.ts';
+import type { GuardOptions } from './rpc.ts';
+import { ownCertificates } from './server-certificate.ts';
+
+/** What a process cannot make for itself, and a test wants in its hands. */
+export interface ComposeOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** This machine's disk unless given. */
+  readonly disk?: FileSystem;
+}
+
+export interface ControlPlaneAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ControlPlane {
+  /**
+   * Judges files and keys, opens what is on disk, then the ports. Rejects with a Fault: `config_invalid` names every
+   * problem on a line of its own, and nothing has been opened.
+   */
+  start(): Promise<void>;
+  /** Takes nothing new, tells sidecars to connect elsewhere, lets calls end, closes the audit stream, then the rest. */
+  drain(): Promise<void>;
+  /** Where it listens, with real ports; only after `start`. */
+  addresses(): { readonly grpc: ControlPlaneAddress; readonly enrolment: ControlPlaneAddress };
+  /** Prometheus text. */
+  metrics(): string;
+  /** Resolves when it cannot go on, with the reason: nothing can be acknowledged any more. */
+  readonly failed: Promise<Fault>;
+}
+
+const BUILD = 'sallyport-control-plane/0.1.0';
+const DATABASE = 'control-plane.db';
+const FLUSH_MS = 1_000;
+/** Connections beyond the policy streams: administrators, collectors, sidecars on their way in. */
+const CONNECTIONS_SPARE = 1_024;
+const CALL_MS = 30_000;
+/** Any object: a bundle part is the largest. */
+const OBJECT_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Makes a control plane of its configuration. Nothing is read or opened before `start`. */
+export function compose(config: ControlPlaneConfig, options: ComposeOptions): ControlPlane {
+  const metrics = createMetrics();
+  const { promise: failed, resolve: fail } = Promise.withResolvers<Fault>();
+  // Owner: this composition. Set by `start`, taken down by `drain`.
+  let running: Running | undefined;
+  const required = (): Running => {
+    if (running === undefined) throw new Fault('listen_failed', 'internal', 'the control plane has not started');
+    return running;
+  };
+  return {
+    failed,
+    metrics: () => metrics.text(),
+    addresses: () => required().addresses,
+    async start() {
+      running = await begin(config, { ...options, disk: options.disk ?? realFileSystem(), metrics, fail });
+    },
+    drain: async () => required().end(),
+  };
+}
+
+interface Running {
+  readonly addresses: ReturnType<ControlPlane['addresses']>;
+  end(): Promise<void>;
+}
+
+interface BeginOptions extends Required<ComposeOptions> {
+  readonly metrics: Metrics;
+  readonly fail: (fault: Fault) => void;
+}
+
+async function begin(config: ControlPlaneConfig, options: BeginOptions): Promise<Running> {
+  const { clock, random, log, disk, metrics } = options;
+  const authority = readAuthority(config, { disk, now: clock.wall() });
+  if (!authority.ok) throw new Fault('config_invalid', 'internal', authority.error.map(formatProblem).join('\n'));
+  const { root } = authority.value;
+  const identity = formatSpiffeId({ trustDomain: root.trustDomain, purpose: { kind: 'control_plane' } });
+  const issue = certificateIssuer({ ca: authority.value.ca, clock, random, lifetimeMs: config.workload_certificate_ms });
+  const own = await ownCertificates({
+    issue,
+    clock,
+    log,
+    identity,
+    auditSigner: authority.value.audit,
+    serverNames: config.server_names,
+    authorities: root.certificateAuthorities.map(({ certificate }) => certificate),
+  });
+  disk.makeDirectory(config.state_dir);
+  const database = open(`${config.state_dir}/${DATABASE}`);
+  const drain = createDrain({ clock, onFailure: (name, error) => log.error('task.failed', { name }, error) });
+
+  const audit = await openAudit({
+    config,
+    clock,
+    random,
+    disk,
+    database,
+    log,
+    metrics,
+    root,
+    identity,
+    signer: authority.value.audit,
+    certificates: own.audit,
+    build: BUILD,
+    draining: drain.draining,
+    track: drain.track,
+  });
+  void audit.failed.then(options.fail);
+  const services = openServices(config, { ...options, authority: authority.value, database, audit, identity, issue, draining: drain.draining });
+  const servers = await listen(config, { ...options, services, authority: authority.value, identity, tls: own.tls });
+
+  const { signal: ended, abort: endTimers } = abortable();
+  drain.track('own certificates', own.keepRenewed({ signal: ended, onAudit: audit.certify }));
+  drain.track('freshness', services.policyPlane.run(ended));
+  drain.track('fleet', flushing(clock, services.fleet.flush, ended));
+  log.info('control_plane.started', { host: servers.grpc.host, port: servers.grpc.port, identity });
+
+  return {
+    addresses: { grpc: servers.grpc, enrolment: servers.enrolment },
+    async end() {
+      // Streams see `draining` first and say goodbye; then the ports close; what they told is written last.
+      drain.onDrain('timers', async () => Promise.resolve(endTimers()));
+      drain.onDrain('grpc', async () => servers.grpc.drain({ graceMs: config.drain_ms }));
+      drain.onDrain('enrolment', async () => servers.enrolment.drain({ graceMs: config.drain_ms }));
+      drain.onDrain('audit timers', async () => Promise.resolve(audit.stopTimers()));
+      const report = await drain.drain({ graceMs: config.drain_ms });
+      services.fleet.flush();
+      await audit.close();
+      database.close();
+      log.info('control_plane.ended', { detail: report.isClean ? 'clean' : `left: ${report.left.join(', ')}` });
+      log.flush();
+    },
+  };
+}
+
+interface ServiceOptions extends BeginOptions {
+  readonly authority: Authority;
+  readonly database: Database;
+  readonly audit: AuditService;
+  readonly identity: ReturnType<typeof formatSpiffeId>;
+  readonly issue: ReturnType<typeof certificateIssuer>;
+  readonly draining: AbortSignal;
+}
+
+type Handlers = { readonly [S in keyof typeof SERVICES]: GuardOptions<(typeof SERVICES)[S]>['handlers'] };
+
+interface Services {
+  readonly handlers: Handlers;
+  /** What strangers reach. */
+  readonly enrolment: Handlers['Enrolment'];
+  readonly policyPlane: ReturnType<typeof createPolicyPlane>;
+  readonly fleet: ReturnType<typeof openFleet>;
+}
+
+function openServices(config: ControlPlaneConfig, options: ServiceOptions): Services {
+  const { authority, database, audit, clock, random, log, metrics, disk, identity, issue, draining } = options;
+  const { root } = authority;
+  const changes = createChanges();
+  const objects = openObjects({
+    database,
+    disk,
+    directory: `${config.state_dir}/objects`,
+    objectBytesMax: OBJECT_BYTES_MAX,
+    totalBytesMax: config.limits.objects_bytes_max,
+    onEdited: (digest) => void audit.alert({ code: 'OBJECT_EDITED', subject: null, detail: `\`${digest}\` does not match its digest`, source: 'objects' }),
+  });
+  const revocation = openRevocation({ database, clock, root, signer: authority.revocation, audit, changes });
+  const fleet = openFleet({ database, clock });
+  const publish = openPublish({
+    database,
+    objects,
+    authority,
+    identity,
+    clock,
+    audit,
+    changes,
+    fleet,
+    revocation,
+    stagingWaitMsMax: config.limits.staging_wait_ms_max,
+  });
+  const freshness = openFreshness({
+    database,
+    clock,
+    log,
+    metrics,
+    root,
+    signer: authority.freshness,
+    key: authority.freshnessKey,
+    ttlMs: config.freshness_ttl_ms,
+    leaves: publish.leaves,
+    revocationHead: revocation.head,
+    audit,
+  });
+  const enrolment = openEnrolment({
+    database,
+    clock,
+    trustDomain: root.trustDomain,
+    issue,
+    publish,
+    revocation,
+    audit,
+    joinTokenMsMax: config.limits.join_token_ms_max,
+    joinTokensMax: config.limits.join_tokens_max,
+  });
+  const policyPlane = createPolicyPlane({
+    clock,
+    random,
+    log,
+    metrics,
+    authority,
+    objects,
+    publish,
+    revocation,
+    freshness,
+    fleet,
+    enrolment,
+    audit,
+    changes,
+    draining,
+    freshnessTtlMs: config.freshness_ttl_ms,
+    limits: {
+      subscribersMax: config.limits.subscribers_max,
+      helloWaitMsMax: config.limits.hello_wait_ms_max,
+      verdictWaitMsMax: config.limits.verdict_wait_ms_max,
+      partStreamsMax: config.limits.part_streams_max,
+    },
+  });
+  return {
+    fleet,
+    policyPlane,
+    enrolment: enrolment.handlers,
+    handlers: {
+      PolicyPlane: policyPlane.handlers,
+      Publish: publish.handlers,
+      Audit: audit.handlers,
+      Fleet: fleetHandlers({ fleet, publish, freshness, revocation, enrolment, audit, clock, draining }),
+      Enrolment: enrolment.renewal,
+    },
+  };
+}
+
+interface ListenOptions extends BeginOptions {
+  readonly services: Services;
+  readonly authority: Authority;
+  readonly identity: string;
+  readonly tls: Awaited<ReturnType<typeof ownCertificates>>['tls'];
+}
+
+async function listen(config: ControlPlaneConfig, options: ListenOptions): Promise<{ readonly grpc: GrpcServer; readonly enrolment: GrpcServer }> {
+  const { clock, log, metrics, authority, services, tls } = options;
+  const { root } = authority;
+  const prove = callers({ root, clock });
+  const refused = metrics.counter({ name: 'sallyport_calls_refused_total', help: 'Calls refused before their handler', labels: ['method', 'code'] });
+  const bugs = metrics.counter({ name: 'sallyport_bug_total', help: 'Broken promises of our own code' });
+  const onRefused: GuardOptions<never>['onRefused'] = ({ method, code, address, identity }) => {
+    refused.add({ method, code });
+    log.warn('call.refused', { method, code, address, identity });
+  };
+  const onBug = (error: unknown, method: string): void => {
+    bugs.add({});
+    log.error('call.failed', { method }, error);
+  };
+  const guard = { prove, onRefused };
+  const { handlers } = services;
+  const common = {
+    tls,
+    trustDomain: root.trustDomain,
+    clock,
+    onBug,
+    limits: {
+      unsentBytesMax: config.limits.unsent_bytes_max,
+      connectionsMax: config.limits.subscribers_max + CONNECTIONS_SPARE,
+      callMsMax: config.limits.staging_wait_ms_max + CALL_MS,
+    },
+  };
+  const grpc = await startGrpcServer({
+    ...common,
+    ...tcp(config.listen.grpc),
+    clients: 'verified',
+    services: [
+      guarded(SERVICES.PolicyPlane, { ...guard, table: AUTHORIZATION.PolicyPlane, handlers: handlers.PolicyPlane }),
+      guarded(SERVICES.Publish, { ...guard, table: AUTHORIZATION.Publish, handlers: handlers.Publish }),
+      guarded(SERVICES.Audit, { ...guard, table: AUTHORIZATION.Audit, handlers: handlers.Audit }),
+      guarded(SERVICES.Fleet, { ...guard, table: AUTHORIZATION.Fleet, handlers: handlers.Fleet }),
+      guarded(SERVICES.Enrolment, { ...guard, table: AUTHORIZATION.Enrolment, handlers: handlers.Enrolment }),
+    ],
+  });
+  try {
+    const enrolment = await startGrpcServer({
+      ...common,
+      ...tcp(config.listen.enrolment),
+      clients: 'anyone',
+      services: [guarded(SERVICES.Enrolment, { ...guard, table: AUTHORIZATION.Enrolment, handlers: services.enrolment, isForStrangers: true })],
+    });
+    return { grpc, enrolment };
+  } catch (error) {
+    await grpc.drain({ graceMs: 0 });
+    throw error;
+  }
+}
+
+function tcp(address: ControlPlaneConfig['listen']['grpc']): ControlPlaneAddress {
+  if (address.kind === 'tcp') return { host: address.host, port: address.port };
+  throw new Fault('config_invalid', 'internal', 'gRPC is served over TCP alone');
+}
+
+function open(path: string): Database {
+  const opened = openDatabase({ path });
+  if (opened.ok) return opened.value;
+  if (opened.error.code === 'failed') throw opened.error.fault;
+  throw new Fault('store_failed', 'internal', `while opening \`${path}\`: ${opened.error.message}`);
+}
+
+async function flushing(clock: Clock, flush: () => void, signal: AbortSignal): Promise<void> {
+  while (await delay(clock, FLUSH_MS, { signal })) flush();
+}
+
+function abortable(): { readonly signal: AbortSignal; readonly abort: () => void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort() };
+}

@@ -1,0 +1,174 @@
+/**
+ * The configuration of the control plane: one strict schema from which the type, the checks, the environment names and
+ * the reference page (docs/reference/control-plane-config.md) come. Keys are files; no field holds a secret. Whether
+ * what the files hold fits together is judged by `authority.ts`, before any port opens.
+ */
+
+import { bytes, count, durationMs, filePath, flag, listOf, listenAddress, section, text } from '@sallyport/runtime';
+import type { Field, ListenAddress } from '@sallyport/runtime';
+
+const KB = 1024;
+const MB = 1024 * KB;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** What the control plane was told at start. Paths are absolute; all of it is frozen. */
+export interface ControlPlaneConfig {
+  readonly root_files: readonly string[];
+  readonly root_pin_file: string;
+  readonly allow_development_root: boolean;
+  readonly delegation_files: readonly string[];
+  readonly online_keys_file: string;
+  readonly freshness_key_file: string;
+  readonly revocation_key_file: string;
+  readonly workload_ca: { readonly certificate_file: string; readonly key_file: string };
+  readonly audit_key_file: string;
+  readonly state_dir: string;
+  readonly listen: { readonly grpc: ListenAddress; readonly enrolment: ListenAddress };
+  readonly server_names: readonly string[];
+  readonly freshness_ttl_ms: number;
+  readonly workload_certificate_ms: number;
+  readonly drain_ms: number;
+  readonly audit: {
+    readonly segment_bytes_max: number;
+    readonly log_bytes_max: number;
+    readonly checkpoint_records: number;
+    readonly checkpoint_interval_ms: number;
+    readonly unclosed_after_ms: number;
+  };
+  readonly limits: {
+    readonly subscribers_max: number;
+    readonly unsent_bytes_max: number;
+    readonly hello_wait_ms_max: number;
+    readonly verdict_wait_ms_max: number;
+    readonly staging_wait_ms_max: number;
+    readonly part_streams_max: number;
+    readonly ship_streams_max: number;
+    readonly ship_pending_bytes_max: number;
+    readonly tail_streams_max: number;
+    readonly join_token_ms_max: number;
+    readonly join_tokens_max: number;
+    readonly objects_bytes_max: number;
+  };
+}
+
+const workloadCa = section('The authority that certifies sidecars, administrators and this process; Root must list its certificate', {
+  certificate_file: filePath({ says: 'Certificate of the workload CA, PEM' }),
+  key_file: filePath({
+    says: 'Private key of the workload CA, PEM (PKCS#8), readable by its owner alone',
+    trusted: 'stop enrolment; whoever can read it can pose as any workload under the prefixes that Root lists',
+  }),
+});
+
+const listen = section('Where to listen; names are not resolved', {
+  grpc: listenAddress({ says: 'gRPC over mutual TLS: policy stream, audit, publishing, fleet, renewal', default: '127.0.0.1:7443' }),
+  enrolment: listenAddress({ says: 'gRPC over server-authenticated TLS: first enrolment by join token', default: '127.0.0.1:7445' }),
+});
+
+const audit = section('The collector: append-only segments, and the index over them', {
+  segment_bytes_max: bytes({ says: 'A segment file is ended before it grows past this', min: 64 * KB, max: 1024 * MB, default: 64 * MB }),
+  log_bytes_max: bytes({
+    says: 'All segments together; beyond it nothing more is acknowledged, and sidecars keep their records',
+    min: 1 * MB,
+    max: 1024 * 1024 * MB,
+    default: 64 * 1024 * MB,
+  }),
+  checkpoint_records: count({ says: 'The own stream is signed after this many records', unit: 'records', min: 1, max: 100_000, default: 100 }),
+  checkpoint_interval_ms: durationMs({ says: 'The own stream is signed at least this often while it grows', min: SECOND, max: HOUR, default: MINUTE }),
+  unclosed_after_ms: durationMs({
+    says: 'A stream without CLOSE whose sidecar was not heard of for this long raises the alert `UNCLOSED`',
+    min: SECOND,
+    max: 30 * DAY,
+    default: HOUR,
+  }),
+});
+
+const limits = section('Bounds on what callers can make this process hold', {
+  subscribers_max: count({ says: 'Policy streams at once; more are answered `RESOURCE_EXHAUSTED`', unit: 'streams', min: 1, max: 100_000, default: 4_000 }),
+  unsent_bytes_max: bytes({
+    says: 'A policy stream with more than this unsent gets revocations alone, and is then asked to reconnect',
+    min: 32 * KB,
+    max: 16 * MB,
+    default: 256 * KB,
+  }),
+  hello_wait_ms_max: durationMs({ says: 'How long a new policy stream may take to say Hello', min: 100, max: MINUTE, default: 10 * SECOND }),
+  verdict_wait_ms_max: durationMs({
+    says: 'How long a sidecar may take over one offer before it is asked to reconnect',
+    min: SECOND,
+    max: HOUR,
+    default: 2 * MINUTE,
+  }),
+  staging_wait_ms_max: durationMs({
+    says: 'How long a release waits for connected sidecars to stage its bundles before it is refused',
+    min: 0,
+    max: 10 * MINUTE,
+    default: 10 * SECOND,
+  }),
+  part_streams_max: count({ says: 'Part downloads at once', unit: 'streams', min: 1, max: 10_000, default: 256 }),
+  ship_streams_max: count({ says: 'Audit streams at once', unit: 'streams', min: 1, max: 100_000, default: 4_000 }),
+  ship_pending_bytes_max: bytes({
+    says: 'Record bytes accepted and not yet durable, over all audit streams; beyond it sidecars are asked to slow down',
+    min: 1 * MB,
+    max: 1024 * MB,
+    default: 64 * MB,
+  }),
+  tail_streams_max: count({ says: 'Audit readers at once', unit: 'streams', min: 1, max: 1_000, default: 32 }),
+  join_token_ms_max: durationMs({ says: 'The longest life of a join token', min: MINUTE, max: 30 * DAY, default: DAY }),
+  join_tokens_max: count({ says: 'Unspent join tokens at once', unit: 'tokens', min: 1, max: 1_000_000, default: 10_000 }),
+  objects_bytes_max: bytes({ says: 'Bundle parts and signed objects together', min: 1 * MB, max: 1024 * 1024 * MB, default: 4 * 1024 * MB }),
+});
+
+/** The schema. Unknown keys, wrong types and values out of range are all reported at once. */
+export const CONTROL_PLANE_CONFIG: Field<ControlPlaneConfig> = section('Control plane', {
+  root_files: listOf(filePath({ says: 'A signed Root, as an envelope' }), {
+    says: 'Roots 1, 2, 3 and so on without a gap, as envelopes',
+    itemsMin: 1,
+    itemsMax: 256,
+  }),
+  root_pin_file: filePath({
+    says: 'File with the digest of the payload of Root 1, `sha256:` and 64 hex digits',
+    trusted: 'choose whose policy is accepted here, together with the Roots; sidecars still hold their own pin',
+  }),
+  allow_development_root: flag({ says: 'Accept a Root of profile `development`', default: false }),
+  delegation_files: listOf(filePath({ says: 'A signed AreaDelegation, as an envelope' }), {
+    says: 'Who publishes for which area, one file for each area',
+    itemsMin: 1,
+    itemsMax: 256,
+  }),
+  online_keys_file: filePath({ says: 'The signed OnlineKeys, as an envelope; it must list the freshness key' }),
+  freshness_key_file: filePath({
+    says: 'Ed25519 private key that signs freshness and live proofs, PEM (PKCS#8), readable by its owner alone',
+    trusted: 'stop freshness, and with it all traffic; whoever can read it can keep the present release in force until its period ends, and no other',
+  }),
+  revocation_key_file: filePath({
+    says: 'Ed25519 private key that signs revocations, PEM (PKCS#8), readable by its owner alone',
+    trusted: 'stop revocation; whoever can read it can deny, and never allow',
+  }),
+  workload_ca: workloadCa,
+  audit_key_file: filePath({
+    says: 'Ed25519 private key that signs the own audit stream and exports, PEM (PKCS#8), readable by its owner alone',
+    trusted: 'stop the record of acts; whoever can read it and the key of the workload CA can forge that record',
+  }),
+  state_dir: filePath({
+    says: 'Folder for the database, bundles and audit segments; made if absent, one process at a time',
+    trusted: 'stop policy and destroy evidence; changes to signed objects and records are noticed',
+  }),
+  listen,
+  server_names: listOf(text({ says: 'A DNS name or IP address', charactersMax: 253 }), {
+    says: 'Names and addresses under which sidecars and administrators reach this process; they go into its certificate',
+    itemsMin: 1,
+    itemsMax: 32,
+  }),
+  freshness_ttl_ms: durationMs({
+    says: 'How long sidecars may go on without hearing from here; at least 15 s unless Root is a development root, and at most what Root allows',
+    min: 2 * SECOND,
+    max: DAY,
+    default: 5 * MINUTE,
+  }),
+  workload_certificate_ms: durationMs({ says: 'Life of a certificate issued to a sidecar', min: MINUTE, max: HOUR, default: HOUR }),
+  drain_ms: durationMs({ says: 'How long an orderly end may take before what is left is cut', min: 0, max: 10 * MINUTE, default: 10 * SECOND }),
+  audit,
+  limits,
+}) as Field<ControlPlaneConfig>;

@@ -1,0 +1,135 @@
+/** Join tokens by the hash of their secret, and the workloads that were enrolled with them. */
+
+import type { SpiffeId } from '@sallyport/identity';
+import type { AgentName, Area, Instant, Ring } from '@sallyport/model';
+import type { Migration, Row, ServiceDatabase } from '@sallyport/store';
+
+export const ENROLMENT_MIGRATIONS: readonly Migration[] = [
+  {
+    name: 'join tokens and workloads',
+    sql: `
+      CREATE TABLE enrolment_token (
+        hash BLOB PRIMARY KEY,
+        agent TEXT NOT NULL,
+        area TEXT NOT NULL,
+        ring TEXT NOT NULL,
+        expires_at_ms INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        spent_by TEXT
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE enrolment_workload (
+        spiffe_id TEXT PRIMARY KEY,
+        agent TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        area TEXT NOT NULL,
+        ring TEXT NOT NULL,
+        counter INTEGER NOT NULL,
+        tls_key BLOB NOT NULL,
+        audit_key BLOB NOT NULL,
+        certified_until_ms INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;`,
+  },
+];
+
+/** What whoever spends the token will be attested for. */
+export interface JoinTokenRow {
+  readonly hash: Uint8Array;
+  readonly agent: AgentName;
+  readonly area: Area;
+  readonly ring: Ring;
+  readonly expiresAt: Instant;
+  readonly author: string;
+  readonly spentBy: SpiffeId | null;
+}
+
+export interface Workload {
+  readonly spiffeId: SpiffeId;
+  readonly agent: AgentName;
+  readonly instance: string;
+  readonly area: Area;
+  readonly ring: Ring;
+  /** Of the certificates that were issued last; a renewal says it. */
+  readonly counter: number;
+  /** Raw public keys of the certificates that were issued last. */
+  readonly tlsKey: Uint8Array;
+  readonly auditKey: Uint8Array;
+  /** When the last certificate ends: until then the name is taken. */
+  readonly certifiedUntil: Instant;
+}
+
+export interface EnrolmentTables {
+  token(hash: Uint8Array): JoinTokenRow | undefined;
+  addToken(token: Omit<JoinTokenRow, 'spentBy'>): void;
+  spendToken(hash: Uint8Array, by: SpiffeId): void;
+  /** Tokens that can still be spent at `now`. */
+  openTokens(now: Instant): number;
+  /** Forgets tokens that expired before `before`. */
+  dropTokens(before: Instant): void;
+  workload(spiffeId: string): Workload | undefined;
+  putWorkload(workload: Workload): void;
+}
+
+export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
+  const tokenBy = database.prepare('SELECT hash, agent, area, ring, expires_at_ms, author, spent_by FROM enrolment_token WHERE hash = ?');
+  const insertToken = database.prepare('INSERT INTO enrolment_token (hash, agent, area, ring, expires_at_ms, author) VALUES (?, ?, ?, ?, ?, ?)');
+  const spend = database.prepare('UPDATE enrolment_token SET spent_by = ? WHERE hash = ?');
+  const countOpen = database.prepare('SELECT COUNT(*) AS open FROM enrolment_token WHERE spent_by IS NULL AND expires_at_ms > ?');
+  const dropOld = database.prepare('DELETE FROM enrolment_token WHERE expires_at_ms < ?');
+  const workloadBy = database.prepare(
+    'SELECT spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, certified_until_ms FROM enrolment_workload WHERE spiffe_id = ?',
+  );
+  const replaceWorkload = database.prepare(
+    `INSERT OR REPLACE INTO enrolment_workload
+     (spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, certified_until_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  return {
+    token: (hash) => optional(tokenBy.get(hash), tokenOf),
+    addToken: ({ hash, agent, area, ring, expiresAt, author }) => void insertToken.run(hash, agent, area, ring, expiresAt, author),
+    spendToken: (hash, by) => void spend.run(by, hash),
+    openTokens: (now) => countOpen.get(now)?.['open'] as number,
+    dropTokens: (before) => void dropOld.run(before),
+    workload: (spiffeId) => optional(workloadBy.get(spiffeId), workloadOf),
+    putWorkload: (workload) =>
+      void replaceWorkload.run(
+        workload.spiffeId,
+        workload.agent,
+        workload.instance,
+        workload.area,
+        workload.ring,
+        workload.counter,
+        workload.tlsKey,
+        workload.auditKey,
+        workload.certifiedUntil,
+      ),
+  };
+}
+
+function optional<T>(row: Row | undefined, read: (row: Row) => T): T | undefined {
+  return row === undefined ? undefined : read(row);
+}
+
+function tokenOf(row: Row): JoinTokenRow {
+  return {
+    hash: row['hash'] as Uint8Array,
+    agent: row['agent'] as AgentName,
+    area: row['area'] as Area,
+    ring: row['ring'] as Ring,
+    expiresAt: row['expires_at_ms'] as Instant,
+    author: row['author'] as string,
+    spentBy: row['spent_by'] as SpiffeId | null,
+  };
+}
+
+function workloadOf(row: Row): Workload {
+  return {
+    spiffeId: row['spiffe_id'] as SpiffeId,
+    agent: row['agent'] as AgentName,
+    instance: row['instance'] as string,
+    area: row['area'] as Area,
+    ring: row['ring'] as Ring,
+    counter: row['counter'] as number,
+    tlsKey: row['tls_key'] as Uint8Array,
+    auditKey: row['audit_key'] as Uint8Array,
+    certifiedUntil: row['certified_until_ms'] as Instant,
+  };
+}

@@ -1,0 +1,48 @@
+/** PolicyPlane.GetPart: a part of a bundle that is meant for the caller, and of no other. */
+
+import { PartChunkSchema, create } from '@sallyport/contract';
+import type { GetPartRequest, PartChunk } from '@sallyport/contract';
+import { fail } from '@sallyport/model';
+import type { Result } from '@sallyport/model';
+import { grpcStatus } from '@sallyport/net';
+import type { GrpcStatus, StreamWriter } from '@sallyport/net';
+import type { EnrolmentService } from '../enrolment/api.ts';
+import type { Objects } from '../objects/api.ts';
+import type { PublishService } from '../publish/api.ts';
+import type { ProvenCall } from '../rpc.ts';
+import { sendObject } from '../send-object.ts';
+import { digestOfText, safeNumber } from '../wire.ts';
+
+export interface GetPartOptions {
+  readonly objects: Objects;
+  readonly publish: Pick<PublishService, 'partFor'>;
+  readonly enrolment: Pick<EnrolmentService, 'placeOf'>;
+  readonly partStreamsMax: number;
+}
+
+type GetPart = (request: GetPartRequest, out: StreamWriter<PartChunk>, call: ProvenCall) => Promise<Result<void, GrpcStatus>>;
+
+export function getPartHandler({ objects, publish, enrolment, partStreamsMax }: GetPartOptions): GetPart {
+  // Owner: this handler.
+  let running = 0;
+  return async (request, out, call) => {
+    const digest = digestOfText(request.digest);
+    const offset = safeNumber(request.offset);
+    if (digest === undefined || offset === undefined) return fail(grpcStatus('invalid_argument', 'a digest and an offset are needed'));
+    const place = enrolment.placeOf(call.caller.spiffeId);
+    if (place === undefined) return fail(grpcStatus('permission_denied', 'this identity was not enrolled here'));
+    const part = publish.partFor(digest, place);
+    if (part === 'unknown') return fail(grpcStatus('not_found', 'no bundle names this part'));
+    // A sidecar may know the digest of another area's part; knowing is not being meant.
+    if (part === 'forbidden') return fail(grpcStatus('permission_denied', 'the part is of a bundle that is not meant for this sidecar'));
+    if (running >= partStreamsMax) return fail(grpcStatus('resource_exhausted', 'too many parts are being fetched'));
+    running += 1;
+    try {
+      const chunk = (data: Uint8Array, at: { readonly offset: number; readonly total: number }): PartChunk =>
+        create(PartChunkSchema, { offset: BigInt(at.offset), total: BigInt(at.total), data });
+      return await sendObject(objects.read(digest), { out, chunk, signal: call.signal, offset });
+    } finally {
+      running -= 1;
+    }
+  };
+}

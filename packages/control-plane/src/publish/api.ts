@@ -1,0 +1,69 @@
+/** Accepted policy as other services see it: what is current where, what is offered, and who may fetch what. */
+
+import type { Publish } from '@sallyport/contract';
+import type { Digest } from '@sallyport/model';
+import type { Database } from '@sallyport/store';
+import { covers } from '@sallyport/trust';
+import type { FreshnessLeaf } from '@sallyport/trust';
+import type { Fleet } from '../fleet/api.ts';
+import type { RevocationService } from '../revocation/api.ts';
+import type { ProvenHandlers } from '../rpc.ts';
+import { createBundles } from './bundles.ts';
+import type { BundleOptions } from './bundles.ts';
+import { publishHandlers } from './handlers.ts';
+import { createReleases } from './releases.ts';
+import { PUBLISH_MIGRATIONS, publishTables } from './store.ts';
+import type { Place, StoredBundle, StoredRelease } from './store.ts';
+
+export type { Place, StoredBundle, StoredRelease } from './store.ts';
+
+export interface PublishService {
+  readonly handlers: ProvenHandlers<typeof Publish>;
+  /** One leaf for the current release of every area and ring, read in the caller's transaction. */
+  leaves(): readonly FreshnessLeaf[];
+  currentRelease(place: Place): StoredRelease | undefined;
+  bundle(digest: Digest): StoredBundle | undefined;
+  release(digest: Digest): StoredRelease | undefined;
+  newestBundle(area: Place['area']): StoredBundle | undefined;
+  /** Length of a part, if a bundle that is meant for this place holds it; `forbidden` for any other part that is known. */
+  partFor(part: Digest, place: Place): 'unknown' | 'forbidden' | { readonly bytes: number };
+  /** Whether the newest bundle of the area registers the agent. */
+  registration(area: Place['area'], agent: string): 'registered' | 'not_registered' | 'no_bundle';
+}
+
+export interface PublishOptions extends Omit<BundleOptions, 'tables'> {
+  readonly database: Database;
+  readonly fleet: Fleet;
+  readonly revocation: RevocationService;
+  readonly stagingWaitMsMax: number;
+}
+
+export function openPublish(options: PublishOptions): PublishService {
+  const { database, objects, revocation, authority, clock } = options;
+  const tables = publishTables(database.service('publish', PUBLISH_MIGRATIONS));
+  const bundles = createBundles({ ...options, tables });
+  const releases = createReleases({ ...options, tables, bundles });
+  return {
+    handlers: publishHandlers({ tables, objects, bundles, releases, revocation, rootNumber: authority.root.number, clock }),
+    leaves: () => tables.heads().map(({ area, ring, digest, releaseSeq }) => ({ area, ring, release: digest, releaseSeq })),
+    currentRelease: tables.currentRelease,
+    bundle: tables.bundle,
+    release: tables.release,
+    newestBundle: tables.newestBundle,
+    partFor(part, place) {
+      const holders = tables.bundlesWithPart(part);
+      if (holders.length === 0) return 'unknown';
+      // Meant for a place: a bundle of its own area, or one of a broader area that a release of this place joins.
+      const isMeant = holders.some(
+        ({ bundle, area }) => area === place.area || (covers(area, place.area) && tables.isNamed(bundle, place)),
+      );
+      const bytes = tables.partBytes(part);
+      return isMeant && bytes !== undefined ? { bytes } : 'forbidden';
+    },
+    registration(area, agent) {
+      const newest = tables.newestBundle(area);
+      if (newest === undefined) return 'no_bundle';
+      return tables.hasAgent(newest.digest, agent) ? 'registered' : 'not_registered';
+    },
+  };
+}

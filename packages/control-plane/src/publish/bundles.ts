@@ -1,0 +1,161 @@
+/**
+ * Accepting a bundle: verified by the same steps as at a sidecar, under this process's own Root, then read, compiled and
+ * tested. Nothing is half-applied: parts and envelope are in the object store before one transaction makes the bundle
+ * exist, with its act. docs/spec/control-plane.md section 4.
+ */
+
+import { PART_NAMES, fail, ok } from '@sallyport/model';
+import type { AgentName, Area, Clock, Digest, PartName, Problem, Result, Ring } from '@sallyport/model';
+import { FEATURES, compile, readParts, runTests } from '@sallyport/policy';
+import type { Database } from '@sallyport/store';
+import { EMPTY_HIGH_WATER, acceptManifest, acceptParts } from '@sallyport/trust';
+import type { AcceptanceContext, Rejection, SignedManifest, VerifiedBundle } from '@sallyport/trust';
+import type { SpiffeId } from '@sallyport/identity';
+import type { AuditService } from '../audit/api.ts';
+import type { Authority } from '../authority.ts';
+import type { Changes } from '../changes.ts';
+import type { Objects } from '../objects/api.ts';
+import type { PublishTables } from './store.ts';
+
+export interface BundleOptions {
+  readonly database: Database;
+  readonly tables: PublishTables;
+  readonly objects: Objects;
+  readonly authority: Authority;
+  /** This process, as the receiver that verifies. */
+  readonly identity: SpiffeId;
+  readonly clock: Clock;
+  readonly audit: Pick<AuditService, 'act' | 'recordActs'>;
+  readonly changes: Changes;
+}
+
+export interface AcceptedBundle {
+  readonly digest: Digest;
+  readonly isAlreadyHeld: boolean;
+}
+
+export interface Bundles {
+  /** Takes a signed bundle whose parts are here. Every problem at once; the same bundle again changes nothing. */
+  accept(envelope: Uint8Array, actor: string): Promise<Result<AcceptedBundle, readonly Problem[]>>;
+  /** A stored bundle, verified again from what is on disk. */
+  verify(digest: Digest): Result<VerifiedBundle, Rejection>;
+}
+
+/** Envelope and delegation travel in one message of the policy stream, which has at most 16 KB. */
+const OFFER_BYTES_MAX = 16_000;
+const KNOWN_FEATURES: ReadonlySet<string> = new Set(FEATURES);
+
+export function createBundles(options: BundleOptions): Bundles {
+  const { database, tables, objects, authority, identity, clock, audit, changes } = options;
+
+  /** The control plane receives for every area: what it is asked to keep is judged for the area that it names. */
+  const contextFor = (area: Area): AcceptanceContext => ({
+    root: authority.root,
+    highWater: EMPTY_HIGH_WATER,
+    at: clock.wall(),
+    receiver: { area, ring: 'default' as Ring, identity },
+    features: KNOWN_FEATURES,
+  });
+
+  /**
+   * Steps 1 to 4 under the delegation whose publishers signed it. Nothing is read of a payload before its signatures are
+   * counted, so the area is found by trying, not by asking the bundle.
+   */
+  const manifestOf = (envelope: Uint8Array): Result<SignedManifest, Rejection> => {
+    let best: Result<SignedManifest, Rejection> | undefined;
+    for (const [area, delegation] of authority.delegations) {
+      const manifest = acceptManifest({ bundle: envelope, delegation: delegation.envelope }, contextFor(area));
+      if (manifest.ok && manifest.value.payload.area === area) return manifest;
+      if (best === undefined || manifest.ok || (!best.ok && best.error.code === 'SIGNATURE')) best = manifest;
+    }
+    return best ?? fail({ code: 'DELEGATION', detail: 'nobody is named as publisher', problems: [] });
+  };
+
+  const partsOf = (manifest: SignedManifest): Partial<Record<PartName, Uint8Array>> => {
+    const parts: Partial<Record<PartName, Uint8Array>> = {};
+    for (const name of PART_NAMES) {
+      const part = objects.read(manifest.payload.parts[name].digest);
+      if (part.ok) parts[name] = part.value;
+    }
+    return parts;
+  };
+
+  const verifyEnvelope = (envelope: Uint8Array): Result<VerifiedBundle, Rejection> => {
+    const manifest = manifestOf(envelope);
+    return manifest.ok ? acceptParts(manifest.value, partsOf(manifest.value)) : manifest;
+  };
+
+  const keep = (bundle: VerifiedBundle, of: { envelope: Digest; agents: readonly AgentName[]; actor: string }): Result<undefined, Problem> => {
+    const newest = tables.newestBundle(bundle.area);
+    if (newest !== undefined && bundle.revision <= newest.revision)
+      return fail({
+        path: 'revision',
+        message: `revision ${bundle.revision} of \`${bundle.area}\` does not come after ${newest.revision}`,
+        remedy: 'build again on the present head; to go back, sign a release with `rollback: true`',
+      });
+    const { previous, source, parts } = bundle.payload;
+    database.transaction(() => {
+      const { digest, area, revision } = bundle;
+      const stored = { digest, area, revision, envelope: of.envelope, previous, sourceCommit: source.commit, author: of.actor, acceptedAt: clock.wall() };
+      tables.addBundle(stored, { parts, agents: of.agents });
+      audit.act({
+        actor: of.actor,
+        act: 'publish',
+        object: `bundle ${area} ${revision}`,
+        old_digest: newest?.digest ?? null,
+        new_digest: digest,
+        area,
+        ring: '-',
+        release_seq: null,
+        detail: source.commit === null ? '' : `commit ${source.commit}`,
+      });
+    });
+    return ok(undefined);
+  };
+
+  return {
+    verify(digest) {
+      const stored = tables.bundle(digest);
+      const envelope = stored === undefined ? undefined : objects.read(stored.envelope);
+      if (envelope?.ok !== true) return fail({ code: 'DIGEST', detail: `bundle \`${digest}\` is not held, or was edited on disk`, problems: [] });
+      return verifyEnvelope(envelope.value);
+    },
+    async accept(envelope, actor) {
+      const verified = verifyEnvelope(envelope);
+      if (!verified.ok) return fail(problemsOfRejection(verified.error));
+      const bundle = verified.value;
+      if (tables.bundle(bundle.digest) !== undefined) return ok({ digest: bundle.digest, isAlreadyHeld: true });
+      const delegationBytes = authority.delegations.get(bundle.area)?.envelope.byteLength ?? 0;
+      if (envelope.byteLength + delegationBytes > OFFER_BYTES_MAX)
+        return fail([{ path: 'bundle', message: `with its delegation it has more than the ${OFFER_BYTES_MAX} bytes of an offer`, remedy: 'sign it with fewer keys' }]);
+      const agents = judgePolicy(bundle);
+      if (!agents.ok) return agents;
+      const stored = await objects.put(envelope);
+      if (!stored.ok) return fail([{ path: '', message: 'the object store is full', remedy: 'raise `limits.objects_bytes_max`' }]);
+      // While the envelope was being written another publisher may have come first: judged again, in one turn with the commit.
+      if (tables.bundle(bundle.digest) !== undefined) return ok({ digest: bundle.digest, isAlreadyHeld: true });
+      const kept = keep(bundle, { envelope: stored.value, agents: agents.value, actor });
+      if (!kept.ok) return fail([kept.error]);
+      changes.tell({ kind: 'bundle', area: bundle.area });
+      await audit.recordActs();
+      return ok({ digest: bundle.digest, isAlreadyHeld: false });
+    },
+  };
+}
+
+/** Reads, compiles and tests what the bundle says; the names of the agents that it registers. */
+function judgePolicy(bundle: VerifiedBundle): Result<readonly AgentName[], readonly Problem[]> {
+  const bytes = Object.fromEntries(PART_NAMES.map((name) => [name, bundle.part(name)])) as Record<PartName, Uint8Array>;
+  const parts = readParts(bytes);
+  if (!parts.ok) return parts;
+  const compiled = compile(parts.value);
+  if (!compiled.ok) return compiled;
+  const report = runTests(compiled.value);
+  if (report.failed > 0) return fail(report.problems);
+  return ok(parts.value.agents.map((agent) => agent.name));
+}
+
+/** A rejection as the problems that `publish` prints. */
+export function problemsOfRejection({ code, detail, problems }: Rejection): readonly Problem[] {
+  return [{ path: 'bundle', message: `REJECTED(${code}): ${detail}` }, ...problems];
+}

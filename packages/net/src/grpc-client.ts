@@ -1,11 +1,15 @@
 /** The calling side of gRPC: a channel to one server over mTLS, and a typed client per service. Statuses are values. */
 
-import { Bug } from '@sallyport/model';
+import { Client as RawClient } from '@grpc/grpc-js';
+import { isIP } from 'node:net';
+import { invariant } from '@sallyport/model';
 import type { Clock, Result } from '@sallyport/model';
 import type { DescMethod, DescService, MessageShape } from '@sallyport/contract';
+import { clientMethod } from './grpc-call.ts';
 import type { Sendable } from './grpc-encoded.ts';
 import type { GrpcStatus } from './grpc-status.ts';
-import type { StreamWriter, WriterLimits } from './grpc-writer.ts';
+import { type StreamWriter, WRITER_LIMITS, type WriterLimits } from './grpc-writer.ts';
+import { TrustingChannelCredentials } from './tls-grpc.ts';
 import type { Peer, PeerPurpose, TlsHolder } from './tls.ts';
 
 type In<M extends DescMethod> = MessageShape<M['input']>;
@@ -23,7 +27,10 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
 }
 
-/** Messages as they come; iteration ends with the stream, and `status` says how. Leaving the loop early cancels the call. */
+/**
+ * Messages as they come; iteration ends with the stream, and `status` says how, once all messages have been read.
+ * Leaving the loop early cancels the call.
+ */
 export interface IncomingStream<T> extends AsyncIterable<T> {
   readonly status: Promise<GrpcStatus>;
 }
@@ -75,12 +82,67 @@ export interface Channel {
   close(): void;
 }
 
+/** What a channel is inside; only this package makes one. */
+export interface OpenChannel extends Channel {
+  readonly raw: RawClient;
+  readonly clock: Clock;
+  readonly writer: WriterLimits;
+}
+
+const MESSAGE_BYTES_MAX = 1_048_576;
+const KEEPALIVE_MS = 20_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+const RECONNECT_MS_MIN = 100;
+const RECONNECT_MS_MAX = 5_000;
+
 /** Opens nothing yet: the first call connects. */
 export function openChannel(options: ChannelOptions): Channel {
-  throw new Bug(`to come ${options.host}`);
+  // Owner: this channel, through the handshake.
+  let peer: Peer | undefined;
+  const credentials = new TrustingChannelCredentials(options.trust, options.clock, (verified) => (peer = verified));
+  const messageBytesMax = options.messageBytesMax ?? MESSAGE_BYTES_MAX;
+  const raw = new RawClient(target(options.host, options.port), credentials, {
+    'grpc.max_receive_message_length': messageBytesMax,
+    'grpc.max_send_message_length': messageBytesMax,
+    'grpc.keepalive_time_ms': options.keepaliveMs ?? KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc.initial_reconnect_backoff_ms': RECONNECT_MS_MIN,
+    'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
+    // A proxy of the environment would see where we go, and a TXT record could tell us how to behave.
+    'grpc.enable_http_proxy': 0,
+    'grpc.service_config_disable_resolution': 1,
+    // Whether a call is repeated is for its caller to say.
+    'grpc.enable_retries': 0,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.enable_channelz': 0,
+  });
+  const channel: OpenChannel = {
+    get peer() {
+      return peer;
+    },
+    raw,
+    clock: options.clock,
+    writer: options.writer ?? WRITER_LIMITS,
+    close: () => raw.close(),
+  };
+  return channel;
 }
 
 /** A typed client of one service over a channel. */
 export function createClient<S extends DescService>(service: S, channel: Channel): Client<S> {
-  throw new Bug(`to come ${service.typeName} ${String(channel.peer)}`);
+  invariant('raw' in channel, 'a channel is made by `openChannel`');
+  const open = channel as OpenChannel;
+  const methods = service.methods.map((method) => [method.localName, clientMethod(method, open)] as const);
+  return Object.fromEntries(methods) as unknown as Client<S>;
+}
+
+function target(host: string, port: number): string {
+  switch (isIP(host)) {
+    case 4:
+      return `ipv4:${host}:${port}`;
+    case 6:
+      return `ipv6:[${host}]:${port}`;
+    default:
+      return `dns:${host}:${port}`;
+  }
 }

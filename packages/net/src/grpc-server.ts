@@ -3,12 +3,17 @@
  * certificate, everything bounded, drained in order. It decides nothing: a handler sees the peer and answers.
  */
 
-import { Bug } from '@sallyport/model';
+import { type ConnectionInjector, Server, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { type AddressInfo, createServer, type Server as TcpServer, type Socket } from 'node:net';
+import { Fault } from '@sallyport/model';
 import type { Clock, Result } from '@sallyport/model';
 import type { DescMethod, DescService, MessageShape } from '@sallyport/contract';
 import type { Sendable } from './grpc-encoded.ts';
+import { type HandlerContext, untypedHandler } from './grpc-handler.ts';
+import { serviceDefinition } from './grpc-method.ts';
 import type { GrpcStatus } from './grpc-status.ts';
-import type { StreamWriter, WriterLimits } from './grpc-writer.ts';
+import { type StreamWriter, WRITER_LIMITS, type WriterLimits } from './grpc-writer.ts';
+import { ReloadingServerCredentials } from './tls-grpc.ts';
 import type { Peer, PeerPurpose, TlsHolder } from './tls.ts';
 
 /** What a handler knows of its call besides the messages. */
@@ -72,7 +77,7 @@ export interface GrpcServerOptions {
   readonly services: readonly ServedService[];
   readonly clock: Clock;
   readonly limits?: Partial<GrpcServerLimits>;
-  /** A handler threw: the caller was answered `internal`; here is what happened. */
+  /** A handler threw, and the caller was answered `internal`; or a peer's certificate did not hold. For the log. */
   readonly onBug: (error: unknown, method: string) => void;
 }
 
@@ -83,7 +88,82 @@ export interface GrpcServer {
   drain(options: { readonly graceMs: number }): Promise<void>;
 }
 
+export const GRPC_SERVER_LIMITS: GrpcServerLimits = {
+  ...WRITER_LIMITS,
+  messageBytesMax: 1_048_576,
+  connectionsMax: 4_096,
+  streamsPerConnectionMax: 32,
+  callMsMax: 30_000,
+};
+
+/** How often a silent connection is asked whether it is still there, and how long it has to answer. */
+const KEEPALIVE_MS = 20_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** What one HTTP/2 connection may hold in memory, in megabytes. */
+const SESSION_MEGABYTES_MAX = 16;
+
 /** Starts listening. Rejects with a Fault `listen_failed`. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  throw new Bug(`to come ${options.host}`);
+  const limits: GrpcServerLimits = { ...GRPC_SERVER_LIMITS, ...options.limits };
+  const closed = new AbortController();
+  const server = new Server({
+    'grpc.max_receive_message_length': limits.messageBytesMax,
+    'grpc.max_send_message_length': limits.messageBytesMax,
+    'grpc.max_concurrent_streams': limits.streamsPerConnectionMax,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc-node.max_session_memory': SESSION_MEGABYTES_MAX,
+    'grpc.enable_channelz': 0,
+  });
+  const context: HandlerContext = { options, limits, cut: closed.signal };
+  for (const served of options.services) server.addService(serviceDefinition(served.service), implementation(served, context));
+  const credentials = new ReloadingServerCredentials(options.tls, { clients: options.clients, signal: closed.signal });
+  // grpc-js would open the port itself, without a bound on connections; it takes them as well from us.
+  const injector = server.createConnectionInjector(credentials);
+  const sockets = new Set<Socket>();
+  const listener = tcpListener(injector, sockets, limits.connectionsMax);
+  const { address, port } = await listen(listener, options);
+  return {
+    host: address,
+    port,
+    async drain({ graceMs }) {
+      const stopped = new Promise<void>((resolve) => listener.close(() => resolve()));
+      const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      const over = new AbortController();
+      const grace = new Promise<void>((resolve) => options.clock.timer(graceMs, resolve, { signal: over.signal }));
+      await Promise.race([Promise.all([stopped, ended]), grace]);
+      over.abort();
+      closed.abort(new Fault('aborted', 'internal', 'the server is closing'));
+      server.forceShutdown();
+      for (const socket of sockets) socket.destroy();
+      await stopped;
+    },
+  };
+}
+
+function implementation(served: ServedService, context: HandlerContext): UntypedServiceImplementation {
+  return Object.fromEntries(served.service.methods.map((method) => [method.localName, untypedHandler(served, method, context)]));
+}
+
+function tcpListener(injector: ConnectionInjector, sockets: Set<Socket>, connectionsMax: number): TcpServer {
+  const listener = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    // A connection that breaks before TLS knows it has nobody else to tell.
+    socket.on('error', () => undefined);
+    injector.injectConnection(socket);
+  });
+  listener.maxConnections = connectionsMax;
+  return listener;
+}
+
+async function listen(listener: TcpServer, options: GrpcServerOptions): Promise<AddressInfo> {
+  await new Promise<void>((resolve, reject) => {
+    listener.once('error', (cause) => {
+      const where = `${options.host}:${options.port}`;
+      reject(new Fault('listen_failed', 'internal', `while listening on \`${where}\`: ${cause.message}`, { cause }));
+    });
+    listener.listen(options.port, options.host, resolve);
+  });
+  return listener.address() as AddressInfo;
 }

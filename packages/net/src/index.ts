@@ -6,7 +6,7 @@ export { grpcFault, grpcStatus } from './grpc-status.ts';
 export type { GrpcCode, GrpcStatus } from './grpc-status.ts';
 export { WRITER_LIMITS } from './grpc-writer.ts';
 export type { StreamWriter, WriterLimits } from './grpc-writer.ts';
-export { serve, startGrpcServer } from './grpc-server.ts';
+export { GRPC_SERVER_LIMITS, serve, startGrpcServer } from './grpc-server.ts';
 export type { GrpcServer, GrpcServerLimits, GrpcServerOptions, Handler, Handlers, ServedService, ServerCall } from './grpc-server.ts';
 export { createClient, openChannel } from './grpc-client.ts';
 export type {

@@ -44,6 +44,8 @@ test.each([
   ['policy/src/a.ts', "import { sha256 } from '@sallyport/crypto';"],
   ['policy/src/a.test.ts', "import { fakeClock } from '@sallyport/testkit';"],
   ['net/src/a.ts', "import { generate } from '@sallyport/crypto/keys';"],
+  ['audit/src/a.test.ts', "import { generate } from '@sallyport/crypto/keys';"],
+  ['audit/src/testing/a.ts', "import { generate } from '@sallyport/crypto/keys';"],
   ['cli/src/main.ts', "const { run } = await import('@sallyport/sidecar');"],
   ['cli/src/main.ts', "import type { Config } from '@sallyport/sidecar';"],
   ['sidecar/src/pipeline/gates/a.ts', "import { deny } from '../gate.ts';"],

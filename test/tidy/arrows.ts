@@ -145,7 +145,8 @@ function judge({ path }: SourceFile, { specifier, number, kind }: Import): reado
   }
   const [, to = '', entry] = /^@sallyport\/([^/]+)(?:\/(.+))?$/.exec(specifier) ?? [];
   if (to === '') return [];
-  if (to === from) return isTest(path) || path.includes('/bench/') ? [] : [ownName(where, specifier)];
+  const isFree = isTest(path) || path.includes('/bench/');
+  if (to === from) return isFree ? [] : [ownName(where, specifier)];
   return [
     ...judgeArrow(where, { from, to, kind, isFree: isTest(path) || path.includes('/bench/') }),
     ...judgeEntry(where, from, to, entry),
@@ -166,14 +167,17 @@ function judgeArrow(where: string, arrow: { from: string; to: string; kind: Impo
   return [];
 }
 
-function judgeEntry(where: string, from: string, to: string, entry: string | undefined): readonly Finding[] {
+function judgeEntry(where: string, arrow: { from: string; to: string; entry: string | undefined; isFree: boolean }): readonly Finding[] {
+  const { from, to, entry } = arrow;
   if (entry === undefined) return [];
   const known = ENTRIES[`${to}/${entry}`];
   const what = `imports \`@sallyport/${to}/${entry}\``;
   if (known === undefined) {
     return [{ where, what, why: 'a deep import goes around what the package promises', instead: `import from @sallyport/${to}` }];
   }
-  return known.layers.includes(layerOf(from)) ? [] : [{ where, what, why: known.why, instead: 'take the key or the value as an argument' }];
+  return arrow.isFree || known.layers.includes(layerOf(from))
+    ? []
+    : [{ where, what, why: known.why, instead: 'take the key or the value as an argument' }];
 }
 
 function ownName(where: string, specifier: string): Finding {

@@ -27,8 +27,9 @@ export function isProduct(path: string): boolean {
   return /^packages\/[^/]+\/src\/.*\.ts$/.test(path) && !isTest(path) && !isGenerated(path) && !path.startsWith('packages/testkit/');
 }
 
+/** Tests, and what a package's tests share in `src/testing/`, which is not built. */
 export function isTest(path: string): boolean {
-  return path.endsWith('.test.ts');
+  return path.endsWith('.test.ts') || path.includes('/src/testing/');
 }
 
 export function isGenerated(path: string): boolean {

@@ -53,6 +53,7 @@ test.each([
   ['a comment that names what it avoids', 'packages/net/src/a.ts', ' * Never Date.now(): the port is asked.'],
   ['a timer in a test', 'packages/net/src/a.test.ts', 'setTimeout(reject, 1000);'],
   ['generated code', 'packages/contract/src/gen/a_pb.ts', 'export enum State { open }'],
+  ['a parameter of the name', 'packages/net/src/a.ts', 'async take({ envelope, fetch }: Candidate) {\n  await fetch(missing);'],
   ['a method that happens to have the name', 'packages/net/src/a.ts', 'this.setTimeout(5); cache.fetch(key);'],
 ])('%s is not found fault with', (_, path, text) => {
   expect(found(path, text)).toEqual([]);

@@ -1,43 +1,23 @@
 /**
- * The composition root: the only file that constructs adapters and knows them all. `start` opens the ports at once, so
- * that an agent hears `policy_unavailable` rather than nothing; identity, cached bundle and stream follow behind.
+ * The composition root: with its two parts (`compose-ports.ts`, `control-plane-link.ts`) the only place that constructs
+ * adapters. `start` opens the ports at once, so that an agent hears `policy_unavailable` rather than nothing; identity,
+ * cached bundle and stream follow behind.
  */
 
 import { append, readRecord, type ChainState, type RecordBody } from '@sallyport/audit';
-import { Audit, Enrolment, PolicyPlane } from '@sallyport/contract';
-import { operatorTokens, sessionTokens, type SessionTokens } from '@sallyport/credentials';
-import { decodeHex, encodeHex } from '@sallyport/crypto';
+import { sessionTokens, type SessionTokens } from '@sallyport/credentials';
+import { decodeHex, encodeBase64, encodeHex } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
-import { isSpiffeId, parseSpiffeId, type SessionEpoch } from '@sallyport/identity';
-import {
-  Fault,
-  invariant,
-  type AgentName,
-  type Area,
-  type Clock,
-  type DecisionId,
-  type Digest,
-  type Random,
-  type RequestId,
-  type Ring,
-} from '@sallyport/model';
-import {
-  createClient,
-  createUpstreams,
-  openChannel,
-  startHttpListener,
-  tlsHolder,
-  type Channel,
-  type HttpListener,
-  type TlsHolder,
-} from '@sallyport/net';
+import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
+import { Fault, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
+import { startHttpListener, type HttpListener } from '@sallyport/net';
 import {
   backoff,
   bytesAccount,
   createDrain,
   delay,
   realFileSystem,
-  ulids,
+  type BytesAccount,
   type Drain,
   type FileSystem,
   type ListenAddress,
@@ -48,22 +28,22 @@ import { join } from 'node:path';
 import { lastDecisions } from './admin/decisions.ts';
 import { adminExchange, healthExchange, type Readiness } from './admin/health.ts';
 import { sidecarMetrics, type SidecarMetrics } from './admin/metrics.ts';
+import type { Anchors } from './anchors.ts';
 import { startRecorder, type StreamRecorder } from './audit/recorder.ts';
-import { ship } from './audit/shipper.ts';
 import { Activator } from './bundle/activator.ts';
 import { createHolder, type Holder } from './bundle/holder.ts';
-import { followStream, type Vitals } from './bundle/stream-source.ts';
+import type { Vitals } from './bundle/stream-source.ts';
+import type { TrustedBundle } from './bundle/trusted-bundle.ts';
 import { openVault } from './bundle/vault.ts';
 import { vetInWorker, type Vet } from './bundle/vetting.ts';
-import type { Anchors } from './anchors.ts';
+import { pipelinePorts } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
+import { linkToControlPlane } from './control-plane-link.ts';
 import { outboundExchange } from './downstream/outbound.ts';
-import { enrol, keepRenewed } from './enrolment/enroller.ts';
+import { enrol } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
 import { answerRequest } from './pipeline/pipeline.ts';
-import type { Ports, Recorder } from './pipeline/ports.ts';
-import { sessionRegistry } from './sessions/registry.ts';
-import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
+import type { ForwardUpstream } from './upstream/forward.ts';
 
 export interface Surroundings {
   readonly clock: Clock;
@@ -93,6 +73,13 @@ export function compose(config: SidecarConfig, anchors: Anchors, surroundings: S
   return new RunningSidecar(config, anchors, surroundings);
 }
 
+/** What the journal gives on opening. */
+interface Opened {
+  readonly journal: Journal;
+  readonly recovered: Recovered;
+  readonly reservations: MemoryReservations;
+}
+
 class RunningSidecar implements Sidecar {
   readonly #config: SidecarConfig;
   readonly #anchors: Anchors;
@@ -100,12 +87,11 @@ class RunningSidecar implements Sidecar {
   readonly #holder: Holder;
   readonly #drain: Drain;
   readonly #metrics: SidecarMetrics;
+  readonly #bytes: BytesAccount;
   readonly #decisions = lastDecisions();
   readonly #epoch: SessionEpoch;
   // Owner of everything below: this object; set once by `start` and by what it begins.
-  #journal: Journal | undefined;
-  #recovered: Recovered | undefined;
-  #reservations: MemoryReservations | undefined;
+  #opened: Opened | undefined;
   #recorder: StreamRecorder | undefined;
   #activator: Activator | undefined;
   #tokens: SessionTokens | undefined;
@@ -131,25 +117,25 @@ class RunningSidecar implements Sidecar {
       isFresh: () => this.#holder.read().state === 'fresh',
       releaseSeq: () => this.#activator?.position.active?.releaseSeq,
       freshnessSeq: () => this.#activator?.position.freshnessSeq ?? 0,
-      backlogRecords: () => this.#journal?.status.unacknowledgedRecords ?? 0,
-      backlogAgeMs: () => ((this.#journal?.status.unacknowledgedRecords ?? 0) === 0 ? 0 : clock.boot() - this.#lastAckAt),
+      backlogRecords: () => this.#opened?.journal.status.unacknowledgedRecords ?? 0,
+      backlogAgeMs: () => ((this.#opened?.journal.status.unacknowledgedRecords ?? 0) === 0 ? 0 : clock.boot() - this.#lastAckAt),
       bytesInFlight: () => this.#bytes.inFlight,
       sessions: () => this.#sessionCount(),
     });
   }
-  readonly #bytes;
 
   async start(): Promise<void> {
     const { disk, clock, log } = this.#with;
     const { state_dir: state } = this.#config;
     disk.makeDirectory(state);
     this.#lastAckAt = clock.boot();
-    await this.#openJournal(join(state, 'journal'));
-    await this.#listen();
+    const opened = await this.#openJournal(join(state, 'journal'));
+    this.#opened = opened;
+    await this.#listen(opened);
     const files = identityFiles(disk, join(state, 'identity'));
     const identity = await files.read();
-    if (identity !== undefined) await this.#begin(identity, files);
-    else this.#drain.track('enrolment', this.#enrol(files));
+    if (identity !== undefined) await this.#begin(identity, files, opened);
+    else this.#drain.track('enrolment', this.#enrol(files, opened));
     log.info('started', { agent: this.#config.agent, ...(identity === undefined ? {} : { identity: identity.spiffeId }) });
   }
 
@@ -164,7 +150,7 @@ class RunningSidecar implements Sidecar {
     if (!report.isClean) log.warn('drain_incomplete', { detail: report.left.join(', ') });
     await this.#listeners?.admin.drain({ graceMs: 0 });
     await this.#listeners?.health.drain({ graceMs: 0 });
-    await this.#journal?.close();
+    await this.#opened?.journal.close();
     log.info('stopped');
     log.flush();
   }
@@ -194,125 +180,64 @@ class RunningSidecar implements Sidecar {
     };
   }
 
-  async #openJournal(directory: string): Promise<void> {
-    const { disk } = this.#with;
+  async #openJournal(directory: string): Promise<Opened> {
     const { segment_bytes_max: segmentBytesMax, journal_bytes_max: logBytesMax } = this.#config.audit;
+    const snapshot = (): Uint8Array => this.#opened?.reservations.snapshot() ?? new Uint8Array();
     const opened = await openJournal({
-      disk,
+      disk: this.#with.disk,
       directory,
       segmentBytesMax,
       logBytesMax,
       headroomBytes: HEADROOM_BYTES,
-      snapshot: () => this.#reservations?.snapshot() ?? new Uint8Array(),
+      snapshot,
     });
-    if (!opened.ok)
-      throw opened.error.code === 'failed'
-        ? opened.error.fault
-        : new Fault('journal_failed', 'internal', `${opened.error.path}: ${opened.error.message}`);
-    this.#journal = opened.value.journal;
-    this.#recovered = opened.value.recovered;
-    this.#reservations = memoryReservations({ entriesMax: this.#config.limits.reservations_max, recovered: opened.value.recovered });
+    if (!opened.ok) {
+      const { error } = opened;
+      throw error.code === 'failed' ? error.fault : new Fault('journal_failed', 'internal', `${error.path}: ${error.message}`);
+    }
+    const { journal, recovered } = opened.value;
+    return { journal, recovered, reservations: memoryReservations({ entriesMax: this.#config.limits.reservations_max, recovered }) };
   }
 
-  async #listen(): Promise<void> {
-    const { clock, log } = this.#with;
-    const { limits } = this.#config;
-    const ports = this.#ports();
-    const onBug = (error: unknown): void => log.error('bug', {}, error);
-    const onRefusal = ({ code, detail, address }: { code: string; detail: string; address: string }): void =>
-      log.warn('connection_refused', { code, detail, address });
+  async #listen({ reservations }: Opened): Promise<void> {
+    const { clock, random, build, log } = this.#with;
+    const config = this.#config;
+    const { ports, upstream, sessions } = pipelinePorts({
+      config,
+      clock,
+      random,
+      build,
+      epoch: this.#epoch,
+      drain: this.#drain,
+      account: this.#bytes,
+      holder: this.#holder,
+      metrics: this.#metrics,
+      reservations,
+      recorder: () => this.#recorder,
+      tokens: () => this.#tokens,
+    });
+    this.#upstream = upstream;
+    this.#sessionCount = sessions;
     const outbound = outboundExchange({ clock, account: this.#bytes, ids: ports.ids, answer: (arrival) => answerRequest(arrival, ports) });
     const health = healthExchange({ readiness: () => this.readiness(), metrics: this.#metrics.metrics });
     const admin = adminExchange({ readiness: () => this.readiness(), decisions: this.#decisions, drain: () => void this.drain() });
-    const socket: ListenAddress = { kind: 'unix', path: this.#config.admin.socket ?? join(this.#config.state_dir, 'admin', 'socket') };
-    const listener = { headBytesMax: limits.head_bytes_max, connectionsMax: limits.connections_max };
+    const common = {
+      clock,
+      onBug: (error: unknown): void => log.error('bug', {}, error),
+      onRefusal: ({ code, detail, address }: { code: string; detail: string; address: string }): void =>
+        log.warn('connection_refused', { code, detail, address }),
+    };
+    const socket: ListenAddress = { kind: 'unix', path: config.admin.socket ?? join(config.state_dir, 'admin', 'socket') };
+    const limits = { headBytesMax: config.limits.head_bytes_max, connectionsMax: config.limits.connections_max };
     this.#listeners = {
-      health: await startHttpListener({ listen: this.#config.health.listen, clock, onExchange: health, onRefusal, onBug }),
-      admin: await startHttpListener({ listen: socket, clock, onExchange: admin, onRefusal, onBug }),
-      outbound: await startHttpListener({
-        listen: this.#config.outbound.listen,
-        clock,
-        limits: listener,
-        onExchange: outbound,
-        onRefusal,
-        onBug,
-      }),
-    };
-  }
-
-  #ports(): Ports {
-    const { clock, random, build } = this.#with;
-    const { limits, upstream, agent } = this.#config;
-    const late = <T>(value: T | undefined, what: string): T => {
-      if (value === undefined) throw new Fault('control_plane_unreachable', 'internal', `${what} before there is an identity`);
-      return value;
-    };
-    const registry = sessionRegistry({
-      clock,
-      random,
-      epoch: this.#epoch,
-      sessionsMax: limits.sessions_max,
-      onOver: (id) => {
-        this.#upstream?.forgetSession(id);
-        this.#reservations?.forgetSession(id);
-      },
-    });
-    this.#sessionCount = () => registry.size;
-    const upstreams = createUpstreams({
-      clock,
-      limits: {
-        connectMsMax: upstream.connect_ms_max,
-        firstByteMsMax: upstream.first_byte_ms_max,
-        idleMsMax: upstream.idle_ms_max,
-        inFlightMax: upstream.in_flight_max,
-      },
-    });
-    this.#drain.onDrain('upstreams', async () => upstreams.close());
-    const forward = forwardUpstream({
-      upstreams,
-      account: this.#bytes,
-      build,
-      limits: { answerBytesMax: limits.answer_bytes_max, mcpSessionsMax: limits.mcp_sessions_max },
-    });
-    this.#upstream = forward;
-    const next = ulids({ clock, random });
-    const recorder = (): Recorder => late(this.#recorder, 'a record');
-    const reservations = this.#reservations;
-    invariant(reservations !== undefined, 'the journal is open before the ports');
-    return {
-      agent: agent as AgentName,
-      build,
-      clock,
-      limits: {
-        connectionsMax: limits.connections_max,
-        requestBodyBytesMax: limits.request_body_bytes_max,
-        headersBytesMax: limits.head_bytes_max,
-        holdWhileSyncingMs: this.#config.hold_while_syncing_ms,
-        rejudgementsMax: 5,
-      },
-      load: { isDraining: () => this.#drain.draining.aborted, connections: () => 0 },
-      bytesInFlight: this.#bytes,
-      bundle: this.#holder,
-      operatorTokens: operatorTokens(),
-      sessionTokens: {
-        mint: (grant, now) => late(this.#tokens, 'a session token').mint(grant, now),
-        verify: (token, now) => late(this.#tokens, 'a session token').verify(token, now),
-      },
-      sessions: registry,
-      reservations,
-      recorder: {
-        decision: async (body, how) => recorder().decision(body, how),
-        outcome: async (body, how) => recorder().outcome(body, how),
-        state: async (frames) => recorder().state(frames),
-      },
-      upstream: forward,
-      counters: this.#metrics,
-      ids: { request: () => next() as RequestId, decision: () => next() as DecisionId },
+      health: await startHttpListener({ ...common, listen: config.health.listen, onExchange: health }),
+      admin: await startHttpListener({ ...common, listen: socket, onExchange: admin }),
+      outbound: await startHttpListener({ ...common, listen: config.outbound.listen, limits, onExchange: outbound }),
     };
   }
 
   /** The first identity: tried until it works, since without one there is no policy. */
-  async #enrol(files: IdentityFiles): Promise<void> {
+  async #enrol(files: IdentityFiles, opened: Opened): Promise<void> {
     const { clock, random, log } = this.#with;
     const { joinToken } = this.#anchors;
     const { enrolment_address: address } = this.#config.control_plane;
@@ -326,7 +251,7 @@ class RunningSidecar implements Sidecar {
       try {
         const identity = await enrol(joinToken, { files, instance: this.#config.instance, address, clock });
         log.info('enrolled', { identity: identity.spiffeId });
-        return await this.#begin(identity, files);
+        return await this.#begin(identity, files, opened);
       } catch (thrown) {
         if (!(thrown instanceof Fault)) throw thrown;
         this.#holder.explainAbsence('not enrolled yet');
@@ -337,12 +262,12 @@ class RunningSidecar implements Sidecar {
   }
 
   /** With an identity: the audit stream, the cached bundle by the same acceptance as ever, then the loops. */
-  async #begin(identity: Identity, files: IdentityFiles): Promise<void> {
+  async #begin(identity: Identity, files: IdentityFiles, opened: Opened): Promise<void> {
     const { clock, random, disk } = this.#with;
     this.#identity = identity;
     invariant(isSpiffeId(identity.spiffeId), 'a certificate names a workload');
     this.#tokens = sessionTokens({ signer: signerFromPem(identity.sessionPem), sidecar: identity.spiffeId, epoch: this.#epoch, random });
-    this.#recorder = await this.#openStream(identity);
+    this.#recorder = await this.#openStream(identity, opened);
     const activator = new Activator({
       pin: this.#anchors.pin,
       allowDevelopmentRoot: this.#config.allow_development_root,
@@ -353,21 +278,7 @@ class RunningSidecar implements Sidecar {
       holder: this.#holder,
       vet: this.#with.vet ?? vetInWorker,
       events: {
-        activated: (bundle, previous, under) => {
-          this.#metrics.activated();
-          const { release, policyDigest } = bundle;
-          const previousSeq = previous?.release.releaseSeq ?? null;
-          this.#note({
-            kind: 'ACTIVE',
-            area: release.area,
-            ring: release.ring,
-            release_seq: release.releaseSeq,
-            previous_release_seq: previousSeq,
-            policy_digest: policyDigest,
-            freshness_seq: under.freshnessSeq,
-            revocation_seq: under.revocationSeq,
-          });
-        },
+        activated: (bundle, previous, under) => this.#noteActivation(bundle, previous, under),
         rejected: (kind, { code, detail }) => {
           this.#metrics.rejected(code);
           this.#alert(`REJECTED_${code}`, `${kind}: ${detail}`);
@@ -379,26 +290,39 @@ class RunningSidecar implements Sidecar {
     if (this.#anchors.root !== undefined && activator.position.rootNumber === 0)
       await activator.offer({ kind: 'root', envelope: this.#anchors.root });
     this.#watchState();
-    this.#follow(activator, identity, files);
+    this.#drain.track('ages', this.#chargeAges(activator));
+    linkToControlPlane(identity, {
+      ...this.#with,
+      config: this.#config,
+      drain: this.#drain,
+      activator,
+      journal: opened.journal,
+      files,
+      vitals: () => this.#vitals(),
+      onConnected: (isConnected) => {
+        this.#isConnected = isConnected;
+      },
+      onAck: () => {
+        this.#lastAckAt = clock.boot();
+      },
+      onAlert: (code, detail) => this.#alert(code, detail),
+      onRenewed: (renewed) => {
+        this.#identity = renewed;
+        this.#note({ kind: 'CERTIFICATE', certificates: renewed.auditChain.map((der) => encodeBase64(der)) });
+      },
+    });
   }
 
-  #openStream(identity: Identity): Promise<StreamRecorder> {
+  #openStream(identity: Identity, { journal, recovered }: Opened): Promise<StreamRecorder> {
     const { clock, random, build } = this.#with;
     const { agent, instance, audit } = this.#config;
-    const [journal, recovered] = [this.#journal, this.#recovered];
-    invariant(journal !== undefined && recovered !== undefined, 'the journal is open before the stream');
+    const certificates = identity.auditChain.map((der) => encodeBase64(der));
     return startRecorder({
       journal,
       clock,
       random,
       signer: identity.auditSigner,
-      start: {
-        sidecar: identity.spiffeId,
-        agent,
-        instance,
-        build,
-        certificates: identity.auditChain.map((der) => Buffer.from(der).toString('base64')),
-      },
+      start: { sidecar: identity.spiffeId, agent, instance, build, certificates },
       previous: endOfLast(recovered),
       checkpointRecords: audit.checkpoint_records,
       checkpointIntervalMs: audit.checkpoint_interval_ms,
@@ -406,63 +330,28 @@ class RunningSidecar implements Sidecar {
     });
   }
 
-  /** Everything that goes on while the process lives: ages, policy stream, shipping, renewal. */
-  #follow(activator: Activator, identity: Identity, files: IdentityFiles): void {
-    const { clock, random, build, log } = this.#with;
-    const { draining: signal } = this.#drain;
-    const tls = tlsHolder(materialOf(identity));
-    invariant(tls.ok, 'the identity was read with its key');
-    const channel = this.#openChannel(tls.value, identity);
-    const waits = (): ReturnType<typeof backoff> => backoff({ minMs: 200, maxMs: 15_000, random });
-    this.#drain.track('ages', this.#chargeAges(activator, signal));
-    const source = {
-      activator,
-      client: () => createClient(PolicyPlane, channel),
-      clock,
-      backoff: waits(),
-      build,
-      isolation: this.#config.isolation,
-      vitals: () => this.#vitals(),
-      onConnection: (state: 'connected' | 'lost', reason: string) => {
-        if (this.#isConnected !== (state === 'connected')) log.info(`policy_stream_${state}`, reason === '' ? {} : { reason });
-        this.#isConnected = state === 'connected';
-      },
-    };
-    this.#drain.track('policy stream', followStream(source, { signal }));
-    this.#drain.track('shipping', this.#ship(channel));
-    const renewal = {
-      files,
-      clock,
-      backoff: waits(),
-      fraction: () => (random(1)[0] ?? 0) / 255,
-      client: () => createClient(Enrolment, channel),
-      signal,
-    };
-    const onRenewed = (renewed: Identity): void => {
-      this.#identity = renewed;
-      const replaced = tls.value.replace(materialOf(renewed));
-      if (!replaced.ok) log.error('certificate_not_replaced', { reason: replaced.error.map(({ message }) => message).join('; ') });
-      this.#note({ kind: 'CERTIFICATE', certificates: renewed.auditChain.map((der) => Buffer.from(der).toString('base64')) });
-    };
-    this.#drain.track(
-      'renewal',
-      keepRenewed(identity, { ...renewal, onRenewed, onFailure: (reason) => log.warn('renewal_failed', { reason }) }),
-    );
+  #noteActivation(
+    { release, policyDigest }: TrustedBundle,
+    previous: TrustedBundle | undefined,
+    under: { freshnessSeq: number | null; revocationSeq: number },
+  ): void {
+    this.#metrics.activated();
+    this.#note({
+      kind: 'ACTIVE',
+      area: release.area,
+      ring: release.ring,
+      release_seq: release.releaseSeq,
+      previous_release_seq: previous?.release.releaseSeq ?? null,
+      policy_digest: policyDigest,
+      freshness_seq: under.freshnessSeq,
+      revocation_seq: under.revocationSeq,
+    });
   }
 
-  #openChannel(tls: TlsHolder, identity: Identity): Channel {
-    const { address } = this.#config.control_plane;
-    const parsed = parseSpiffeId(identity.spiffeId);
-    invariant(parsed.ok && address.kind === 'tcp', 'the control plane is host and port');
-    const trust = { kind: 'peer', tls, trustDomain: parsed.value.trustDomain, purpose: 'control_plane' } as const;
-    const channel = openChannel({ host: address.host, port: address.port, trust, clock: this.#with.clock });
-    this.#drain.cut.addEventListener('abort', () => channel.close(), { once: true });
-    return channel;
-  }
-
-  async #chargeAges(activator: Activator, signal: AbortSignal): Promise<void> {
+  /** Charges ages for as long as the process lives, so that a restart finds them no younger than they are. */
+  async #chargeAges(activator: Activator): Promise<void> {
     const { clock, log } = this.#with;
-    while (await delay(clock, CHARGE_MS, { signal })) {
+    while (await delay(clock, CHARGE_MS, { signal: this.#drain.draining })) {
       try {
         await activator.charge();
       } catch (thrown) {
@@ -471,33 +360,6 @@ class RunningSidecar implements Sidecar {
       }
       this.#watchState();
     }
-  }
-
-  /** Shipping goes on through the drain until everything is acknowledged or the grace is over. */
-  async #ship(channel: Channel): Promise<void> {
-    const { clock, random } = this.#with;
-    const journal = this.#journal;
-    invariant(journal !== undefined, 'the journal is open before shipping');
-    const over = new AbortController();
-    this.#drain.cut.addEventListener('abort', () => over.abort(), { once: true });
-    const endWhenShipped = (): void => {
-      if (this.#drain.draining.aborted && journal.status.unacknowledgedRecords === 0) over.abort();
-    };
-    this.#drain.draining.addEventListener('abort', endWhenShipped, { once: true });
-    await ship(
-      {
-        journal,
-        clock,
-        backoff: backoff({ minMs: 200, maxMs: 15_000, random }),
-        client: () => createClient(Audit, channel),
-        onAlert: (code, detail) => this.#alert(code, detail),
-        onAck: () => {
-          this.#lastAckAt = clock.boot();
-          endWhenShipped();
-        },
-      },
-      { signal: over.signal },
-    );
   }
 
   #vitals(): Vitals {
@@ -558,15 +420,6 @@ class RunningSidecar implements Sidecar {
 function ageOf(holder: Holder): number | undefined {
   const held = holder.read();
   return held.state === 'absent' ? undefined : held.ageMs;
-}
-
-function materialOf({ tlsChain, tlsPem }: Identity): {
-  chain: readonly Uint8Array[];
-  privatePem: string;
-  authorities: readonly Uint8Array[];
-} {
-  const authority = tlsChain.at(-1);
-  return { chain: tlsChain, privatePem: tlsPem, authorities: authority === undefined ? [] : [authority] };
 }
 
 /** Where this sidecar's last stream ended, from its last line in the journal: its hash closes that chain. */

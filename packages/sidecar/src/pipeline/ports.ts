@@ -152,11 +152,9 @@ export interface ForwardContext {
 
 export interface Load {
   isDraining(): boolean;
-  connections(): number;
 }
 
 export interface PipelineLimits {
-  readonly connectionsMax: number;
   readonly requestBodyBytesMax: number;
   readonly headersBytesMax: number;
   readonly holdWhileSyncingMs: number;

@@ -7,8 +7,6 @@ import type { Ports } from '../ports.ts';
 
 interface Gathered {
   readonly isDraining: boolean;
-  readonly connections: number;
-  readonly connectionsMax: number;
   readonly bytesInFlight: number;
   readonly bytesInFlightMax: number;
 }
@@ -16,10 +14,8 @@ interface Gathered {
 export const admission: Gate<Arrival, Gathered, object, Ports> = {
   name: 'admission',
   dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
-  gather: (_, { load, limits, bytesInFlight }) => ({
+  gather: (_, { load, bytesInFlight }) => ({
     isDraining: load.isDraining(),
-    connections: load.connections(),
-    connectionsMax: limits.connectionsMax,
     bytesInFlight: bytesInFlight.inFlight,
     bytesInFlightMax: bytesInFlight.max,
   }),
@@ -28,14 +24,12 @@ export const admission: Gate<Arrival, Gathered, object, Ports> = {
 
 const RETRY_AFTER_MS = 1_000;
 
-/** Refuses with `overloaded` while draining, over the connection cap, or with the account of buffered bytes full. */
+/** Refuses with `overloaded` while draining or with the account of buffered bytes full; connections are the listener's to cap. */
 export function decideAdmission(load: Gathered): Judgement<object> {
   const why = load.isDraining
     ? 'draining'
-    : load.connections > load.connectionsMax
-      ? `${load.connections} connections, ${load.connectionsMax} allowed`
-      : load.bytesInFlight >= load.bytesInFlightMax
-        ? `${load.bytesInFlight} bytes in flight, ${load.bytesInFlightMax} allowed`
-        : undefined;
+    : load.bytesInFlight >= load.bytesInFlightMax
+      ? `${load.bytesInFlight} bytes in flight, ${load.bytesInFlightMax} allowed`
+      : undefined;
   return why === undefined ? pass({}) : refuse(deny('overloaded', why, { retryAfterMs: RETRY_AFTER_MS }));
 }

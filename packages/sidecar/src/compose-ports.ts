@@ -1,0 +1,109 @@
+/** Part of the composition root: the pipeline's ports, made from what `compose.ts` has opened. */
+
+import { operatorTokens, type SessionTokens } from '@sallyport/credentials';
+import type { SessionEpoch } from '@sallyport/identity';
+import { Fault, type AgentName, type Clock, type DecisionId, type Random, type RequestId } from '@sallyport/model';
+import { createUpstreams } from '@sallyport/net';
+import { ulids, type BytesAccount, type Drain } from '@sallyport/runtime';
+import type { MemoryReservations } from '@sallyport/store';
+import type { SidecarMetrics } from './admin/metrics.ts';
+import type { SidecarConfig } from './config.ts';
+import type { BundleHolder, Ports, Recorder } from './pipeline/ports.ts';
+import { sessionRegistry } from './sessions/registry.ts';
+import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
+
+export interface PortsFrom {
+  readonly config: SidecarConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly build: string;
+  readonly epoch: SessionEpoch;
+  readonly drain: Drain;
+  readonly account: BytesAccount;
+  readonly holder: BundleHolder;
+  readonly metrics: SidecarMetrics;
+  readonly reservations: MemoryReservations;
+  /** `undefined` until there is an identity; what needs one is then refused. */
+  readonly recorder: () => Recorder | undefined;
+  readonly tokens: () => SessionTokens | undefined;
+}
+
+/** How often a call is judged anew because the release switched under it. */
+const REJUDGEMENTS_MAX = 5;
+
+/** The ports, and the parts of them that the drain has to close. */
+export function pipelinePorts(from: PortsFrom): {
+  readonly ports: Ports;
+  readonly upstream: ForwardUpstream;
+  readonly sessions: () => number;
+} {
+  const { config, clock, random, build, drain, account } = from;
+  const upstream = upstreamOf(from);
+  const sessions = sessionRegistry({
+    clock,
+    random,
+    epoch: from.epoch,
+    sessionsMax: config.limits.sessions_max,
+    onOver: (id) => {
+      upstream.forgetSession(id);
+      from.reservations.forgetSession(id);
+    },
+  });
+  const next = ulids({ clock, random });
+  const ports: Ports = {
+    agent: config.agent as AgentName,
+    build,
+    clock,
+    limits: {
+      requestBodyBytesMax: config.limits.request_body_bytes_max,
+      headersBytesMax: config.limits.head_bytes_max,
+      holdWhileSyncingMs: config.hold_while_syncing_ms,
+      rejudgementsMax: REJUDGEMENTS_MAX,
+    },
+    load: { isDraining: () => drain.draining.aborted },
+    bytesInFlight: account,
+    bundle: from.holder,
+    operatorTokens: operatorTokens(),
+    sessionTokens: {
+      mint: (grant, now) => present(from.tokens(), 'a session token').mint(grant, now),
+      verify: (token, now) => present(from.tokens(), 'a session token').verify(token, now),
+    },
+    sessions,
+    reservations: from.reservations,
+    recorder: {
+      decision: async (body, how) => present(from.recorder(), 'a record').decision(body, how),
+      outcome: async (body, how) => present(from.recorder(), 'a record').outcome(body, how),
+      state: async (frames) => present(from.recorder(), 'a record').state(frames),
+    },
+    upstream,
+    counters: from.metrics,
+    ids: { request: () => next() as RequestId, decision: () => next() as DecisionId },
+  };
+  return { ports, upstream, sessions: () => sessions.size };
+}
+
+function upstreamOf({ config, clock, drain, account, build }: PortsFrom): ForwardUpstream {
+  const { limits, upstream } = config;
+  const upstreams = createUpstreams({
+    clock,
+    limits: {
+      connectMsMax: upstream.connect_ms_max,
+      firstByteMsMax: upstream.first_byte_ms_max,
+      idleMsMax: upstream.idle_ms_max,
+      inFlightMax: upstream.in_flight_max,
+    },
+  });
+  drain.onDrain('upstreams', async () => upstreams.close());
+  return forwardUpstream({
+    upstreams,
+    account,
+    build,
+    limits: { answerBytesMax: limits.answer_bytes_max, mcpSessionsMax: limits.mcp_sessions_max },
+  });
+}
+
+/** Before there is an identity nothing is held either, so that only refusals come this far; they go unrecorded and are counted. */
+function present<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Fault('control_plane_unreachable', 'internal', `${what} before there is an identity`);
+  return value;
+}

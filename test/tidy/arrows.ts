@@ -147,10 +147,7 @@ function judge({ path }: SourceFile, { specifier, number, kind }: Import): reado
   if (to === '') return [];
   const isFree = isTest(path) || path.includes('/bench/');
   if (to === from) return isFree ? [] : [ownName(where, specifier)];
-  return [
-    ...judgeArrow(where, { from, to, kind, isFree: isTest(path) || path.includes('/bench/') }),
-    ...judgeEntry(where, from, to, entry),
-  ];
+  return [...judgeArrow(where, { from, to, kind, isFree }), ...judgeEntry(where, { from, to, entry, isFree })];
 }
 
 function judgeArrow(where: string, arrow: { from: string; to: string; kind: Import['kind']; isFree: boolean }): readonly Finding[] {

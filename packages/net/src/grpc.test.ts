@@ -638,6 +638,12 @@ describe('whom a client believes', () => {
     const trust = { kind: 'peer', tls: holding(admin), trustDomain: 'other.dev', purpose: 'control_plane' } as const;
     expect(await reached(plane, { trust })).toContain('it belongs to the trust domain');
   });
+  test('not one whose certificate has expired by the machine, though our clock was turned back', async () => {
+    const passed = Math.floor(Date.now() / 1_000) * 1_000 - 3_600_000;
+    const old = await authority.issue('/control-plane', { notAfter: passed });
+    clock.setWall(addMs(clock.wall(), -7_200_000));
+    expect(await reached(old)).toContain('expired');
+  });
   test('not one whose certificate has expired by our clock', async () => {
     const short = await authority.issue('/control-plane', { notAfter: Math.floor(Date.now() / 1_000) * 1_000 + 3_600_000 });
     clock.setWall(addMs(clock.wall(), 3_700_000));
@@ -682,6 +688,8 @@ describe('enrolment: no trust but the digest of a CA', () => {
     expect(await enrols({ ...forged, chain: spliced }, sha256(authority.ca.certificate))).toMatch(/pinned digest|untrusted/);
   });
   test('not the digest of a leaf', async () => expect(await enrols(plane, sha256(plane.chain[0] ?? new Uint8Array()))).not.toBe('1'));
+  test('not one with a certificate for clients', async () =>
+    expect(await enrols(await authority.issue('/control-plane', { usage: 'tls-client' }), sha256(authority.ca.certificate))).not.toBe('1'));
   test('not a sidecar with a certificate of that CA', async () =>
     expect(await enrols(await authority.issue('/sidecar/evil/1'), sha256(authority.ca.certificate))).toContain('not a control_plane'));
 });

@@ -78,7 +78,7 @@ export async function build(certificates: Certificates): Promise<Files> {
     'chain.json': json({ description: 'Lines of a stream and the head after each of them (section 4).', chains: chains(lines) }),
     'export.ndjson': `${lines.join('\n')}\n`,
     'exports.json': json({
-      description: 'Edits of export.ndjson, and the first bad record that a verifier names (section 9). A null is not asserted.',
+      description: 'Edits of export.ndjson, and the first bad record that a verifier names (section 9).',
       exports: EXPORTS,
     }),
     'calls.json': json({

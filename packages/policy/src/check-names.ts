@@ -4,7 +4,7 @@ import { serverOf } from '@sallyport/model';
 import type { Agent, Tool } from '@sallyport/model';
 import { parseBaseUrl, substitute } from './environment.ts';
 import { placeAt } from './declared.ts';
-import type { Declared, Located, Step } from './declared.ts';
+import type { Declared, Located } from './declared.ts';
 import { lookOf } from './forms.ts';
 import { routeArguments } from './grammar-catalog.ts';
 import type { DeclaredServer } from './grammar-catalog.ts';
@@ -16,11 +16,12 @@ import type { Rule } from './rule.ts';
 /** Reports duplicates, look-alikes and names that lead nowhere, in everything but conditions. */
 export function checkNames(declared: Declared, problems: Problems): void {
   const { agents, servers, tools, issuers, rules } = declared;
-  unique(agents, 'agent', (agent) => agent.name, ['name'], problems);
-  unique(servers, 'tool server', (server) => server.name, ['name'], problems);
-  unique(tools, 'tool', (tool) => tool.name, ['name'], problems);
-  unique(issuers, 'issuer', (issuer) => issuer.issuer, ['issuer'], problems);
-  unique(rules, 'rule', (rule) => rule.id, ['id'], problems);
+  unique(agents, { what: 'agent', nameOf: (agent) => agent.name, field: 'name' }, problems);
+  unique(servers, { what: 'tool server', nameOf: (server) => server.name, field: 'name' }, problems);
+  // A vendor's names are not the author's to choose, so that two that look alike are only pointed out.
+  unique(tools, { what: 'tool', nameOf: (tool) => tool.name, field: 'name', severity: 'warning' }, problems);
+  unique(issuers, { what: 'issuer', nameOf: (issuer) => issuer.issuer, field: 'issuer' }, problems);
+  unique(rules, { what: 'rule', nameOf: (rule) => rule.id, field: 'id' }, problems);
   bounded(declared, problems);
   for (const server of servers) checkServer(server, declared, problems);
   for (const { value, node } of issuers) {
@@ -38,18 +39,21 @@ export function checkNames(declared: Declared, problems: Problems): void {
   checkTests(declared, problems);
 }
 
-function unique<T>(
-  items: readonly Located<T>[],
-  what: string,
-  nameOf: (item: T) => string,
-  steps: readonly Step[],
-  problems: Problems,
-): void {
+interface Naming<T> {
+  readonly what: string;
+  readonly nameOf: (item: T) => string;
+  /** Where the name stands in its declaration. */
+  readonly field: string;
+  /** How a look-alike is reported; a problem unless said otherwise. */
+  readonly severity?: 'warning';
+}
+
+function unique<T>(items: readonly Located<T>[], { what, nameOf, field, severity }: Naming<T>, problems: Problems): void {
   const names = new Map<string, Located<T>>();
   const looks = new Map<string, string>();
   for (const item of items) {
     const name = nameOf(item.value);
-    const place = placeAt(item.node, ...steps);
+    const place = placeAt(item.node, field);
     const first = names.get(name);
     if (first !== undefined) {
       const { file, line } = first.node.place;
@@ -59,13 +63,13 @@ function unique<T>(
       continue;
     }
     names.set(name, item);
-    const look = lookOf(name);
-    const other = looks.get(look);
-    if (other !== undefined)
-      problems.add(place, `${what} ${quote(name)} looks like ${quote(other)}`, {
-        remedy: 'choose a name that nobody can take for another',
-      });
-    else looks.set(look, name);
+    const other = looks.get(lookOf(name));
+    looks.set(lookOf(name), other ?? name);
+    if (other === undefined) continue;
+    problems.add(place, `${what} ${quote(name)} looks like ${quote(other)}`, {
+      remedy: 'choose a name that nobody can take for another',
+      ...(severity === undefined ? {} : { severity }),
+    });
   }
 }
 

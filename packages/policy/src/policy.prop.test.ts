@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AgentName, Instant, Principal, PrincipalId, RuleId, ServerName, SessionId, TenantId, Tool, ToolName } from '@sallyport/model';
 import { judge } from '@sallyport/strict';

@@ -1,7 +1,7 @@
 import { bendEnvelope, bendPayload, flipBit, trustReceiver, trustSimulator } from '@sallyport/testkit';
 import type { PublishedBundle, TrustReceiver, TrustSimulator } from '@sallyport/testkit';
 import { PART_NAMES, addMs } from '@sallyport/model';
-import type { Area, Instant, KeyId, PartName } from '@sallyport/model';
+import type { Area, KeyId, PartName } from '@sallyport/model';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { acceptManifest, acceptParts } from './acceptance.ts';
 import { EMPTY_HIGH_WATER } from './high-water.ts';
@@ -109,6 +109,26 @@ describe('bundle attacks', () => {
     });
     expect(receiver.takeBundle(await sim.publishBundle({ signers: ['publisher-3'] }))).toBeUndefined();
     expect(receiver.takeBundle(left)).toMatchObject({ code: 'ROLLBACK' });
+  });
+
+  it('fast-forward: delegation numbers start anew when the registrars are replaced', async () => {
+    await sim.publishDelegation({ edit: (honest) => ({ ...honest, number: Number.MAX_SAFE_INTEGER }) });
+    expect(receiver.takeBundle(await sim.publishBundle())).toBeUndefined();
+    const root = await sim.publishRoot({
+      edit: (honest) => {
+        const old = honest.roles.registrar.keyIds;
+        const keys = ['registrar-3', 'registrar-4'].map((name) => keyRecordOf(sim.signer(name).publicRaw));
+        return {
+          ...honest,
+          keys: [...honest.keys.filter((key) => !old.includes(key.keyId)), ...keys],
+          roles: { ...honest.roles, registrar: { keyIds: keys.map((key) => key.keyId), threshold: 2 } },
+        };
+      },
+    });
+    expect(receiver.takeRoot(root.envelope)).toBeUndefined();
+    const edit = (honest: typeof sim.delegation.payload): typeof honest => ({ ...honest, number: 1 });
+    await sim.publishDelegation({ edit, signers: ['registrar-3', 'registrar-4'] });
+    expect(receiver.takeBundle(await sim.publishBundle())).toBeUndefined();
   });
 
   it('two delegations under one number: equivocation', async () => {
@@ -229,7 +249,7 @@ describe('bundle attacks', () => {
     const context = {
       root: root.value,
       highWater: EMPTY_HIGH_WATER,
-      at: receiver.clock.wall as Instant,
+      at: receiver.clock.wall,
       receiver: { area: sim.area, ring: sim.ring, identity: receiver.identity },
       features: new Set(['cel']),
     };

@@ -1,7 +1,7 @@
 import { SIMULATED_START, flipBit, trustReceiver, trustSimulator } from '@sallyport/testkit';
 import type { TrustReceiver, TrustSimulator } from '@sallyport/testkit';
 import { addMs } from '@sallyport/model';
-import type { BootMs, Instant } from '@sallyport/model';
+import type { BootMs } from '@sallyport/model';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { admitStatement } from './freshness.ts';
 import { encodeHighWater } from './high-water-file.ts';
@@ -165,6 +165,15 @@ describe('freshness attacks', () => {
     expect(receiver.state().kind).toBe('stale');
   });
 
+  it('forwarded clock: what was charged survives one restart after another', () => {
+    receiver.restart();
+    receiver.clock.wall = addMs(receiver.clock.wall, HOUR);
+    receiver.run(1_000);
+    receiver.clock.wall = addMs(receiver.clock.wall, -HOUR);
+    for (let i = 0; i < 3; i++) receiver.restart();
+    expect(receiver.state().kind).toBe('stale');
+  });
+
   it('suspend: time that passed asleep counts, since boot time counts it', () => {
     receiver.clock.boot = (receiver.clock.boot + HOUR) as BootMs;
     expect(receiver.state().kind).toBe('stale');
@@ -286,12 +295,11 @@ describe('freshness attacks', () => {
   });
 
   it('stolen freshness key: it is worth nothing after its not-after, even backdated', async () => {
-    const online = sim.onlineKeys.payload.keys[0];
-    const after = addMs(online?.notAfter as Instant, 1);
-    const late = await sim.stateFreshness(after);
+    const notAfter = sim.onlineKeys.payload.keys[0]?.notAfter ?? SIMULATED_START;
+    const late = await sim.stateFreshness(addMs(notAfter, 1));
     expect(receiver.takeStatement(late.offer)).toMatchObject({ code: 'SIGNATURE' });
     receiver.pass(31 * 24 * HOUR);
-    const backdated = await sim.stateFreshness(online?.notAfter as Instant);
+    const backdated = await sim.stateFreshness(notAfter);
     receiver.takeStatement(backdated.offer);
     expect(receiver.state().kind).toBe('stale');
   });
@@ -434,6 +442,12 @@ describe('freshness attacks', () => {
     const statement = await sim.stateFreshness(receiver.clock.wall, { edit: (honest) => ({ ...honest, ttlMs: 24 * HOUR }) });
     expect(receiver.takeStatement(statement.offer)).toBeUndefined();
     expect(receiver.state()).toMatchObject({ ttlMs: TTL });
+    const bundle = await sim.publishBundle();
+    receiver.takeBundle(bundle);
+    const shorter = await sim.publishRelease(bundle, { edit: (honest) => ({ ...honest, freshnessTtlMsMax: 60_000 }) });
+    expect(receiver.takeRelease(shorter.envelope)).toBeUndefined();
+    receiver.takeStatement((await sim.stateFreshness(receiver.clock.wall)).offer);
+    expect(receiver.state()).toMatchObject({ kind: 'fresh', ttlMs: 60_000 });
     const brief = await sim.stateFreshness(receiver.clock.wall, { edit: (honest) => ({ ...honest, ttlMs: 5_000 }) });
     expect(receiver.takeStatement(brief.offer)).toBeUndefined();
     receiver.run(5_000);

@@ -17,7 +17,7 @@ const FULL: HighWater = {
   releases: [{ area: AREA, ring: RING, number: 5, digest: digest('04') }],
   revisions: [{ area: AREA, revision: 6 as Revision }],
   freshness: { number: 7, digest: digest('05'), issuedAtMax: NOON, signerTime: addMs(NOON, 1_000), signerSlackMs: 3_000 },
-  revocation: { seq: 8, head: digest('06') },
+  revocation: { seq: 8, head: digest('06'), awaitsRecovery: false },
   charged: [{ statement: digest('05'), ageMs: 9 }],
 };
 
@@ -73,7 +73,7 @@ describe('the high-water mark', () => {
     expect(raiseRelease(FULL, release)).toMatchObject({ releases: [{ number: 6 }], revisions: [{ revision: 6 }] });
     expect(raiseDelegations(FULL, [{ area: AREA, number: 1, digest: digest('07') }])).toEqual(FULL);
     expect(raiseOnlineKeys(FULL, { number: 1, digest: digest('07') })).toEqual(FULL);
-    expect(raiseRevocation(FULL, { seq: 7, head: digest('07') })).toEqual(FULL);
+    expect(raiseRevocation(FULL, { seq: 7, head: digest('07'), awaitsRecovery: false })).toEqual(FULL);
   });
 
   it('keeps areas and rings apart', () => {

@@ -29,7 +29,7 @@ const shape: z.ZodMiniType<HighWater> = z.pipe(
     releases: rows(z.strictObject({ area, ring, ...mark })),
     revisions: rows(z.strictObject({ area, revision: positive })),
     freshness: z.nullable(z.strictObject({ ...mark, issued_at_max: instant, signer_time: instant, signer_slack_ms: count })),
-    revocation: z.strictObject({ seq: count, head: z.nullable(digest) }),
+    revocation: z.strictObject({ seq: count, head: z.nullable(digest), awaits_recovery: z.boolean() }),
     charged: rows(z.strictObject({ statement: digest, age_ms: count })),
   }),
   z.transform((wire): HighWater => ({
@@ -48,7 +48,7 @@ const shape: z.ZodMiniType<HighWater> = z.pipe(
             signerTime: wire.freshness.signer_time,
             signerSlackMs: wire.freshness.signer_slack_ms,
           },
-    revocation: wire.revocation,
+    revocation: { seq: wire.revocation.seq, head: wire.revocation.head, awaitsRecovery: wire.revocation.awaits_recovery },
     charged: wire.charged.map((row) => ({ statement: row.statement, ageMs: row.age_ms })),
   })),
 );
@@ -75,7 +75,7 @@ export function encodeHighWater(highWater: HighWater, writtenAt: Instant): Uint8
             signer_time: formatInstant(freshness.signerTime),
             signer_slack_ms: freshness.signerSlackMs,
           },
-    revocation: highWater.revocation,
+    revocation: { seq: highWater.revocation.seq, head: highWater.revocation.head, awaits_recovery: highWater.revocation.awaitsRecovery },
     charged: highWater.charged.map((row) => ({ statement: row.statement, age_ms: row.ageMs })),
   });
   const bytes = utf8(`${line}\n${digestOf(utf8(line))}\n`);

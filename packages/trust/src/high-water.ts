@@ -33,6 +33,11 @@ export interface ChargedAge {
   readonly ageMs: number;
 }
 
+export interface RevocationMark extends RevocationHead {
+  /** The revocation keys were replaced, and nothing of the new log is held yet. */
+  readonly awaitsRecovery: boolean;
+}
+
 export interface HighWater {
   readonly root: Mark | undefined;
   readonly delegations: readonly (Mark & { readonly area: Area })[];
@@ -42,7 +47,7 @@ export interface HighWater {
   /** The highest revision ever activated, by area. */
   readonly revisions: readonly { readonly area: Area; readonly revision: Revision }[];
   readonly freshness: FreshnessMark | undefined;
-  readonly revocation: RevocationHead;
+  readonly revocation: RevocationMark;
   readonly charged: readonly ChargedAge[];
 }
 
@@ -54,7 +59,7 @@ export const EMPTY_HIGH_WATER: HighWater = {
   releases: [],
   revisions: [],
   freshness: undefined,
-  revocation: { seq: 0, head: null },
+  revocation: { seq: 0, head: null, awaitsRecovery: false },
   charged: [],
 };
 
@@ -79,7 +84,7 @@ export function raiseRoot(highWater: HighWater, previous: TrustedRoot | undefine
   if (previous === undefined || previous.digest === next.digest) return raised;
   const registrar = replacesKeys(previous, next, 'registrar') ? { delegations: [] } : {};
   const release = replacesKeys(previous, next, 'release') ? { releases: [], onlineKeys: undefined, freshness: undefined, charged: [] } : {};
-  const revocation = replacesKeys(previous, next, 'revocation') ? { revocation: EMPTY_HIGH_WATER.revocation } : {};
+  const revocation = replacesKeys(previous, next, 'revocation') ? { revocation: AWAITING } : {};
   return { ...raised, ...registrar, ...release, ...revocation };
 }
 
@@ -126,10 +131,15 @@ export function raiseRelease(highWater: HighWater, release: ActivatedRelease): H
   return { ...highWater, releases: [...others, { area, ring, number: release.releaseSeq, digest }], revisions };
 }
 
-/** Takes the revocation log into the mark. */
-export function raiseRevocation(highWater: HighWater, { seq, head }: RevocationHead): HighWater {
-  return seq <= highWater.revocation.seq ? highWater : { ...highWater, revocation: { seq, head } };
+/** Takes the revocation log into the mark. While it waits for recovery, what the old keys counted must not come back. */
+export function raiseRevocation(highWater: HighWater, { seq, head, awaitsRecovery }: RevocationMark): HighWater {
+  if (awaitsRecovery) return { ...highWater, revocation: AWAITING };
+  const { revocation } = highWater;
+  if (seq <= revocation.seq && !revocation.awaitsRecovery) return highWater;
+  return { ...highWater, revocation: { seq, head, awaitsRecovery: false } };
 }
+
+const AWAITING: RevocationMark = { seq: 0, head: null, awaitsRecovery: true };
 
 /** The highest revision ever activated for an area; 0 before the first. */
 export function highestRevision(highWater: HighWater, area: Area): number {

@@ -3,6 +3,7 @@ import type { TrustReceiver, TrustSimulator } from '@sallyport/testkit';
 import { addMs } from '@sallyport/model';
 import type { Instant } from '@sallyport/model';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { keyRecordOf } from './objects/keys.ts';
 import { isContiguous, isRevoked } from './revocations.ts';
 
 const TTL = 300_000;
@@ -120,31 +121,45 @@ describe('revocation attacks', () => {
   it('stolen revocation key: replaced by root, undone only by a snapshot of the release role', async () => {
     receiver.takeRevocation((await sim.revoke({ selector: { type: 'everything', value: '*' } })).envelope);
     expect(denies('anyone')).toBe(true);
-    const root = await sim.publishRoot({
-      edit: (honest) => {
-        const old = honest.roles.revocation.keyIds;
-        const key = {
-          keyId: sim.signer('revocation-2').keyId as never,
-          alg: 'ed25519' as const,
-          publicRaw: sim.signer('revocation-2').publicRaw,
-        };
-        return {
-          ...honest,
-          keys: [...honest.keys.filter((one) => !old.includes(one.keyId)), key],
-          roles: { ...honest.roles, revocation: { keyIds: [key.keyId], threshold: 1 } },
-        };
-      },
-    });
+    const root = await replaceRevocationKey(sim);
     expect(receiver.takeRoot(root.envelope)).toBeUndefined();
     // What was denied stays denied, and nothing is fresh.
     expect(denies('anyone')).toBe(true);
     expect(receiver.state()).toMatchObject({ kind: 'stale', reason: 'revocation_gap' });
+    // An entry signed by the new key waits as well: it would follow a log that nobody has confirmed.
+    const early = await sim.revoke({ selector: { type: 'agent', value: 'support' } }, { signers: ['revocation-2'] });
+    expect(receiver.takeRevocation(early.envelope)).toBeUndefined();
+    expect(receiver.revocations).toMatchObject({ seq: 1, awaitsRecovery: true });
+    expect(receiver.highWater.revocation).toEqual({ seq: 0, head: null, awaitsRecovery: true });
     const empty = { edit: () => ({ seq: 1, head: sim.revocations[0]?.digest ?? null, entries: [] }) };
     expect(receiver.takeSnapshot((await sim.snapshotRevocations({ ...empty, signers: ['revocation-2'] })).envelope)).toMatchObject({
       code: 'ROOT',
     });
     expect(receiver.takeSnapshot((await sim.snapshotRevocations({ ...empty, signers: ['release-1'] })).envelope)).toBeUndefined();
     expect(denies('anyone')).toBe(false);
+    expect(receiver.state().kind).toBe('fresh');
+  });
+
+  it('a restart does not end the wait for recovery', async () => {
+    receiver.takeRevocation((await sim.revoke({})).envelope);
+    expect(receiver.takeRoot((await replaceRevocationKey(sim)).envelope)).toBeUndefined();
+    receiver.restart();
+    expect(receiver.revocations.awaitsRecovery).toBe(true);
+    expect(receiver.state().kind).toBe('stale');
+    const forged = await sim.snapshotRevocations({ signers: ['revocation-2'] });
+    expect(receiver.takeSnapshot(forged.envelope)).toMatchObject({ code: 'ROOT' });
+  });
+
+  it('fast-forward: a log pushed to its end starts anew with the new keys', async () => {
+    const last = { seq: Number.MAX_SAFE_INTEGER, head: sim.pin, entries: [] };
+    expect(receiver.takeSnapshot((await sim.snapshotRevocations({ edit: () => last })).envelope)).toBeUndefined();
+    expect(receiver.highWater.revocation.seq).toBe(Number.MAX_SAFE_INTEGER);
+    expect(receiver.takeRoot((await replaceRevocationKey(sim)).envelope)).toBeUndefined();
+    const anew = { edit: () => ({ seq: 0, head: null, entries: [] }), signers: ['release-1'] };
+    expect(receiver.takeSnapshot((await sim.snapshotRevocations(anew)).envelope)).toBeUndefined();
+    expect(receiver.highWater.revocation).toEqual({ seq: 0, head: null, awaitsRecovery: false });
+    expect(receiver.takeRevocation((await sim.revoke({}, { signers: ['revocation-2'] })).envelope)).toBeUndefined();
+    expect(denies('token-1')).toBe(true);
     expect(receiver.state().kind).toBe('fresh');
   });
 
@@ -155,3 +170,18 @@ describe('revocation attacks', () => {
     expect(denies('token-1', Number.NaN as Instant)).toBe(true);
   });
 });
+
+/** The next root, with another revocation key. */
+function replaceRevocationKey(sim: TrustSimulator): ReturnType<TrustSimulator['publishRoot']> {
+  return sim.publishRoot({
+    edit: (honest) => {
+      const old = honest.roles.revocation.keyIds;
+      const key = keyRecordOf(sim.signer('revocation-2').publicRaw);
+      return {
+        ...honest,
+        keys: [...honest.keys.filter((one) => !old.includes(one.keyId)), key],
+        roles: { ...honest.roles, revocation: { keyIds: [key.keyId], threshold: 1 } },
+      };
+    },
+  });
+}

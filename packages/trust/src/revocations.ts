@@ -31,9 +31,10 @@ export interface RevocationState extends RevocationHead {
 }
 
 /** The state of a start: nothing is held, and everything up to the high-water mark is known to exist. */
-export function beginRevocations(mark: RevocationHead): RevocationState {
-  const heads = new Map(mark.head === null ? [] : [[mark.seq, mark.head]]);
-  return { generation: 1, seq: 0, head: null, knownSeq: mark.seq, awaitsRecovery: false, index: noEntries(), heads };
+export function beginRevocations(mark: RevocationHead & { readonly awaitsRecovery?: boolean }): RevocationState {
+  const { seq, head, awaitsRecovery = false } = mark;
+  const heads = new Map(head === null ? [] : [[seq, head]]);
+  return { generation: 1, seq: 0, head: null, knownSeq: seq, awaitsRecovery, index: noEntries(), heads };
 }
 
 export type RevocationStep =

@@ -161,12 +161,12 @@ async function rootVectors(): Promise<VectorFile> {
       'one key under two ids fills a threshold of two',
       {
         edit: (honest) => {
-          const [kept, dropped] = honest.roles.root.keyIds;
+          const [kept, dropped] = [honest.roles.root.keyIds.slice(0, 1), honest.roles.root.keyIds.slice(1)];
           const keys = [
-            ...honest.keys.filter((key) => key.keyId !== dropped),
+            ...honest.keys.filter((key) => !dropped.includes(key.keyId)),
             { ...keyRecordOf(sim.signer('root-1').publicRaw), keyId: alias },
           ];
-          return { ...honest, keys, roles: { ...honest.roles, root: { keyIds: [kept as KeyId, alias], threshold: 2 } } };
+          return { ...honest, keys, roles: { ...honest.roles, root: { keyIds: [...kept, alias], threshold: 2 } } };
         },
       },
       'ROOT',

@@ -1,0 +1,36 @@
+import type { RuleId } from '@sallyport/model';
+import { describe, expect, it } from 'vitest';
+import { decideAuthorization } from './authorization.ts';
+
+describe('authorization', () => {
+  it('keeps the policy’s own code, rule and fields', () => {
+    const judgement = decideAuthorization({
+      decision: 'deny',
+      code: 'resource_binding_mismatch',
+      ruleId: 'own-ticket' as RuleId,
+      detail: 'args.ticket_id is T-8, session.case is T-7',
+      fields: ['ticket_id'],
+      unmet: [],
+    });
+    expect(judgement).toMatchObject({
+      verdict: 'deny',
+      denial: { code: 'resource_binding_mismatch', ruleId: 'own-ticket', fields: ['ticket_id'] },
+    });
+  });
+
+  it('default deny is a deny', () => {
+    const judgement = decideAuthorization({
+      decision: 'deny',
+      code: 'no_matching_policy',
+      ruleId: 'default-deny' as RuleId,
+      detail: '',
+      unmet: [],
+    });
+    expect(judgement).toMatchObject({ verdict: 'deny', denial: { code: 'no_matching_policy', ruleId: 'default-deny' } });
+  });
+
+  it('passes an allow with the rule that allows', () => {
+    const decision = { decision: 'allow', ruleId: 'r' as RuleId, reservations: [] } as const;
+    expect(decideAuthorization(decision)).toEqual({ verdict: 'pass', facts: { decision } });
+  });
+});

@@ -1,0 +1,78 @@
+import type { DecisionId, RuleId, SessionId } from '@sallyport/model';
+import type { ReservationSpec } from '@sallyport/policy';
+import { memoryReservations } from '@sallyport/store';
+import { fakeClock } from '@sallyport/testkit';
+import { describe, expect, it } from 'vitest';
+import type { Ports } from '../ports.ts';
+import { decideReservation, reservation } from './reservation.ts';
+
+const once: ReservationSpec = { kind: 'once', ruleId: 'refund' as RuleId, key: 'refund O-1', scope: 'session', max: 1 };
+const monthly: ReservationSpec = {
+  kind: 'once',
+  ruleId: 'monthly' as RuleId,
+  key: 'monthly O-1',
+  scope: 'agent',
+  windowMs: 30 * 86_400_000,
+  max: 1,
+};
+
+const bench = (): {
+  take: (specs: readonly ReservationSpec[], session?: string) => Promise<ReturnType<typeof decideReservation>>;
+  clock: ReturnType<typeof fakeClock>;
+} => {
+  const clock = fakeClock();
+  const reservations = memoryReservations({ entriesMax: 10 });
+  const ports = { clock, reservations, recorder: { state: async () => {} } } as unknown as Ports;
+  let id = 0;
+  return {
+    clock,
+    take: async (specs, session = 's1') => {
+      const facts = { decision: { reservations: specs }, decisionId: `d${++id}` as DecisionId, session: { id: session as SessionId } };
+      return decideReservation(await reservation.gather(facts as never, ports));
+    },
+  };
+};
+
+describe('reservation', () => {
+  it('a second use in the session is refused, and names the rule', async () => {
+    const { take } = bench();
+    expect((await take([once])).verdict).toBe('pass');
+    expect(await take([once])).toMatchObject({ verdict: 'deny', denial: { code: 'call_limit_exceeded', ruleId: 'refund' } });
+    expect((await take([once], 's2')).verdict).toBe('pass');
+  });
+
+  it('a window holds across sessions', async () => {
+    const { take, clock } = bench();
+    expect((await take([monthly])).verdict).toBe('pass');
+    expect((await take([monthly], 's2')).verdict).toBe('deny');
+    await clock.advance(30 * 86_400_000);
+    expect((await take([monthly], 's2')).verdict).toBe('pass');
+  });
+
+  it('takes all or none: a refusal by the second limit leaves the first unused', async () => {
+    const { take } = bench();
+    await take([once]);
+    expect((await take([monthly, once])).verdict).toBe('deny');
+    expect((await take([monthly])).verdict).toBe('pass');
+  });
+
+  it('twenty at once: exactly one', async () => {
+    const { take } = bench();
+    const all = await Promise.all(Array.from({ length: 20 }, () => take([once])));
+    expect(all.filter(({ verdict }) => verdict === 'pass')).toHaveLength(1);
+  });
+
+  it('given back by undo, it can be taken again', async () => {
+    const { take } = bench();
+    const first = await take([once]);
+    if (first.verdict === 'pass') await reservation.undo?.(first.facts);
+    expect((await take([once])).verdict).toBe('pass');
+  });
+
+  it('a full store refuses, and evicts nothing', async () => {
+    const { take } = bench();
+    for (let i = 0; i < 10; i++) await take([{ ...once, key: `k${i}` }]);
+    expect(await take([{ ...once, key: 'one more' }])).toMatchObject({ verdict: 'deny', denial: { code: 'overloaded' } });
+    expect((await take([{ ...once, key: 'k0' }])).verdict).toBe('deny');
+  });
+});

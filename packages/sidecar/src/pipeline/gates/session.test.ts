@@ -1,0 +1,67 @@
+import { deny, fail, ok } from '@sallyport/model';
+import { describe, expect, it } from 'vitest';
+import type { Asked, HeadFacts } from '../facts.ts';
+import type { Ports } from '../ports.ts';
+import { decideSession, session } from './session.ts';
+
+const open = { id: 's1', principal: { id: 'alice' }, agent: 'triage', tokenId: 'j1' };
+const agent = { name: 'triage', sessions: { roots: ['operator'] } };
+
+const facts = (over: object = {}): HeadFacts & Asked =>
+  ({
+    ask: { dialect: 'http-tool', call: {} },
+    caller: { kind: 'session', claims: { sessionId: 's1', agent: 'triage' } },
+    head: { headers: { get: () => 'token' } },
+    held: { snapshot: { agents: new Map([['triage', agent]]), revocations: { denies: () => false } } },
+    ...over,
+  }) as unknown as HeadFacts & Asked;
+
+const ports = (over: object = {}): Ports =>
+  ({ agent: 'triage', clock: { wall: () => 0 }, sessions: { find: () => open, hasRoom: () => true }, ...over }) as unknown as Ports;
+
+const judged = async (f = facts(), p = ports()): Promise<ReturnType<typeof decideSession>> => decideSession(await session.gather(f, p));
+
+const operator = { kind: 'operator', operator: { principal: { id: 'alice' }, tokenId: 'j1' } };
+const snapshot = (over: object): object => ({
+  held: { snapshot: { agents: new Map([['triage', agent]]), revocations: { denies: () => false }, ...over } },
+});
+
+describe('session', () => {
+  it.each<[attack: string, code: string, f: HeadFacts & Asked, p?: Ports]>([
+    ['a session that is not here', 'session_unknown', facts(), ports({ sessions: { find: () => 'unknown' } })],
+    ['lost state: a session of an earlier start', 'session_expired', facts(), ports({ sessions: { find: () => 'expired' } })],
+    [
+      'another agent’s token',
+      'session_binding_mismatch',
+      facts({ caller: { kind: 'session', claims: { sessionId: 's1', agent: 'other' } } }),
+    ],
+    [
+      'header and _meta that name different sessions',
+      'session_binding_mismatch',
+      facts({ ask: { dialect: 'mcp', message: { session: 'another' } } }),
+    ],
+    ['a revoked session', 'token_revoked', facts(snapshot({ revocations: { denies: () => true } }))],
+    ['an agent that left the inventory', 'agent_not_registered', facts(snapshot({ agents: new Map() }))],
+    [
+      'opening for an agent that is not registered',
+      'agent_not_registered',
+      facts({ caller: operator, ...snapshot({ agents: new Map() }) }),
+    ],
+    [
+      'opening where operators may not',
+      'agent_not_registered',
+      facts({ caller: operator, ...snapshot({ agents: new Map([['triage', { ...agent, sessions: { roots: ['schedule'] } }]]) }) }),
+    ],
+    ['opening with a revoked token', 'token_revoked', facts({ caller: operator, ...snapshot({ revocations: { denies: () => true } }) })],
+    ['opening one more than may be open', 'overloaded', facts({ caller: operator }), ports({ sessions: { hasRoom: () => false } })],
+  ])('refuses %s with %s', async (_, code, f, p) => {
+    expect(await judged(f, p)).toMatchObject({ verdict: 'deny', denial: { code } });
+  });
+
+  it('passes the one open session, and answers an opening itself', async () => {
+    expect(await judged()).toMatchObject({ verdict: 'pass', facts: { session: open } });
+    expect(await judged(facts({ caller: operator }))).toMatchObject({ verdict: 'local', what: 'session' });
+    expect(decideSession(ok(open as never)).verdict).toBe('pass');
+    expect(decideSession(fail(deny('session_unknown', ''))).verdict).toBe('deny');
+  });
+});

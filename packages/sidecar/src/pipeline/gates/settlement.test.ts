@@ -1,0 +1,64 @@
+import type { OutcomeBody } from '@sallyport/audit';
+import { describe, expect, it } from 'vitest';
+import type { CallFacts } from '../facts.ts';
+import type { Outcome } from '../gate.ts';
+import type { Ports } from '../ports.ts';
+import { settlement } from './settlement.ts';
+
+const settled = async (outcome: Outcome): Promise<{ facts: string[]; reservation: string[]; outcomes: OutcomeBody[] }> => {
+  const seen = { facts: [] as string[], reservation: [] as string[], outcomes: [] as OutcomeBody[] };
+  const call = {
+    decisionId: 'd1',
+    receivedAt: 0,
+    tool: { tool: { name: 'orders/get' } },
+    session: { record: (what: string) => seen.facts.push(what) },
+    reserved: {
+      settle: async (what: string) => {
+        seen.reservation.push(what);
+        return [];
+      },
+      cancel: async () => {
+        seen.reservation.push('cancelled');
+      },
+    },
+  } as unknown as CallFacts;
+  const ports = {
+    clock: { boot: () => 5 },
+    recorder: { outcome: async (body: OutcomeBody) => void seen.outcomes.push(body) },
+  } as unknown as Ports;
+  const gate = settlement.begin(call, ports);
+  gate.unit({ bytes: new Uint8Array(7), isLast: true });
+  await gate.end(outcome);
+  return seen;
+};
+
+describe('settlement', () => {
+  it('only real success completes a tool', async () => {
+    expect((await settled({ result: 'ok' })).facts).toEqual(['completed']);
+    for (const result of ['tool_error', 'upstream_error', 'upstream_timeout', 'cut', 'denied', 'not_forwarded'] as const) {
+      expect((await settled({ result })).facts).toEqual(['failed']);
+    }
+  });
+
+  it('what may have happened counts; only what certainly did not is given back', async () => {
+    expect((await settled({ result: 'ok' })).reservation).toEqual(['succeeded']);
+    expect((await settled({ result: 'tool_error' })).reservation).toEqual(['failed']);
+    expect((await settled({ result: 'upstream_timeout' })).reservation).toEqual(['unknown']);
+    expect((await settled({ result: 'upstream_error', isDefiniteFailure: true })).reservation).toEqual(['cancelled']);
+  });
+
+  it('writes one OUTCOME, with what came of it, how long it took and how much was delivered', async () => {
+    const { outcomes } = await settled({ result: 'upstream_error', code: 'upstream_error', upstreamStatus: 500 });
+    expect(outcomes).toEqual([
+      {
+        kind: 'OUTCOME',
+        decision_id: 'd1',
+        result: 'upstream_error',
+        upstream_status: 500,
+        code: 'upstream_error',
+        latency_ms: 5,
+        bytes: 7,
+      },
+    ]);
+  });
+});

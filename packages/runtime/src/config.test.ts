@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { formatProblem } from '@sallyport/model';
 import { bytes, choice, durationMs, filePath, flag, listenAddress, listOf, optional, origin, section, text } from './config-fields.ts';
-import { type ConfigSources, readConfig } from './config.ts';
+import { type ConfigSources, readConfig, readConfigText } from './config.ts';
 
 const schema = section('A gate', {
   agent: text({ says: 'the agent', charactersMax: 63, pattern: /^[a-z][a-z0-9-]*$/, form: 'a name in lower case' }),
@@ -120,6 +120,7 @@ test('names the variable or the command line as the place of a problem, and refu
     SALLYPORT_LIMITS_IDLE_M: '5',
     SALLYPORT_NAMES: '[a',
     SALLYPORT_REQUIRE: 'redis',
+    SALLYPORT_DIR: 'here',
     SALLYPORT_CONTROL_PLANE_SERVICE_PORT_GRPC: '7443',
     SALLYPORT_CONTROL_PLANE_PORT: 'tcp://10.0.0.1:7443',
     PATH: '/bin',
@@ -204,4 +205,28 @@ test.each([
   const result = read(`agent: a\nlisten: { outbound: ${JSON.stringify(value)} }`);
   const wanted = expected === 'relative' ? { kind: 'unix', path: join(folder, 'run/a.sock') } : expected;
   expect(result.ok ? (result.value as { listen: { outbound: unknown } }).listen.outbound : undefined).toEqual(wanted);
+});
+
+describe('reading one text of another process’s file', () => {
+  const textAt = (content: string, key: string): unknown => {
+    const found = readConfigText(write(content), key);
+    return found.ok ? found.value : found.error.map((problem) => formatProblem(problem).replace(`${folder}/`, ''));
+  };
+
+  test('finds it, and judges nothing else', () => {
+    expect(textAt('unknown: 1\nlisten: { grpc: "127.0.0.1:1" }\n', 'listen.grpc')).toBe('127.0.0.1:1');
+  });
+
+  test.each([
+    ['the key is left out', 'a: 1\n'],
+    ['the group is left out', ''],
+    ['something that is no group stands on the way', 'listen: here\n'],
+  ])('answers nothing where %s', (_name, content) => {
+    expect(textAt(content, 'listen.grpc')).toBeUndefined();
+  });
+
+  test('refuses what is no text, and what is no YAML', () => {
+    expect(textAt('listen: { grpc: 7 }\n', 'listen.grpc')).toEqual(['gate.yaml:1:11: listen.grpc: expected text']);
+    expect(textAt('listen: &a 1\n', 'listen.grpc')).toHaveLength(1);
+  });
 });

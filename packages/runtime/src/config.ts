@@ -19,7 +19,7 @@ export interface ConfigSources {
   readonly file?: string;
   /** Usually `processEnvironment()`, passed in by `main.ts`. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Names that begin with `SALLYPORT_` and are no configuration; `SALLYPORT_REQUIRE` always is one. */
+  /** Names that begin with `SALLYPORT_` and are no configuration; `SALLYPORT_REQUIRE` and `SALLYPORT_DIR` always are. */
   readonly otherEnv?: readonly string[];
   /** By path: `{ 'limits.body_bytes_max': '1048576' }`. */
   readonly flags?: Readonly<Record<string, string>>;
@@ -66,6 +66,20 @@ export function readConfig<T>(schema: Field<T>, sources: ConfigSources): Result<
   return ok(finished(parsed.data, tree, base) as T);
 }
 
+/**
+ * One text of a configuration file that is another process's own, `listen.grpc` say; `undefined` where the file leaves
+ * it to its default. The rest of the file is read and not judged.
+ */
+export function readConfigText(path: string, key: string): Result<string | undefined, readonly Problem[]> {
+  const problems: Problem[] = [];
+  const { value, places } = readFile(path, problems);
+  if (problems.length > 0) return fail(problems);
+  let found: Tree | undefined = value;
+  for (const step of key.split('.')) found = found !== undefined && isMap(found) ? found[step] : undefined;
+  if (found === undefined || typeof found === 'string') return ok(found);
+  return fail([{ path: key, message: 'expected text', file: path, ...places.get(key) }]);
+}
+
 function readFile(path: string | undefined, problems: Problem[]): { readonly value: TreeMap; readonly places: ReadonlyMap<string, Place> } {
   const nothing = { value: Object.create(null) as TreeMap, places: new Map<string, Place>() };
   if (path === undefined) return nothing;
@@ -95,7 +109,7 @@ function readFile(path: string | undefined, problems: Problem[]): { readonly val
 
 function fromEnvironment(keys: readonly ConfigKey[], sources: ConfigSources, problems: Problem[]): Overlay[] {
   const known = new Map(keys.flatMap((key) => (key.environment === undefined ? [] : [[key.environment, key] as const])));
-  const others = new Set(['SALLYPORT_REQUIRE', ...(sources.otherEnv ?? [])]);
+  const others = new Set(['SALLYPORT_REQUIRE', 'SALLYPORT_DIR', ...(sources.otherEnv ?? [])]);
   const overlays: Overlay[] = [];
   for (const [name, text] of Object.entries(sources.env ?? {})) {
     if (!name.startsWith('SALLYPORT_') || others.has(name)) continue;

@@ -40,7 +40,7 @@ export {
 } from './config-fields.ts';
 export type { Field, FieldNotes, ListenAddress, Read, Shape } from './config-fields.ts';
 export { environmentName } from './config-keys.ts';
-export { readConfig } from './config.ts';
+export { readConfig, readConfigText } from './config.ts';
 export type { ConfigSources } from './config.ts';
 export { describeConfig } from './config-reference.ts';
 export type { ConfigReference } from './config-reference.ts';

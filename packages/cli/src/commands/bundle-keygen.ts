@@ -1,0 +1,33 @@
+/** `sallyport bundle keygen`: one Ed25519 key pair for a signer. */
+
+import { generateKey, savePrivateKey, signerFromPem } from '@sallyport/crypto/keys';
+import { command } from '../command.ts';
+import type { Command } from '../command.ts';
+import { at } from '../files.ts';
+import { required } from '../option.ts';
+import { refusal } from '../output.ts';
+import { publicText } from '../root/make-root.ts';
+
+export const bundleKeygen: Command = command({
+  name: 'bundle keygen',
+  group: "Signers' tools",
+  summary: 'make an Ed25519 key for signing',
+  details: [
+    'Writes the private half (PKCS#8, mode 0600) to a new file, and prints the public half, which a Root or a delegation has to list before the key counts for anything.',
+  ],
+  options: { out: required('--out FILE', 'new file for the private key') },
+  examples: [{ line: 'bundle keygen --out publisher-2.pem', says: 'a second publisher' }],
+  async run({ options, io, out }) {
+    const file = at(io.cwd, options.out);
+    const key = generateKey('ed25519');
+    const saved = savePrivateKey(file, key.privatePem);
+    if (!saved.ok) return out.refuse(refusal(64, saved.error.message, saved.error.remedy));
+    const { keyId } = signerFromPem(key.privatePem);
+    const shown = publicText(key);
+    await out.answer(
+      { file, alg: 'ed25519', keyid: keyId, public: shown },
+      `key id      ${keyId}\npublic key  ${shown}\nprivate key ${file} (keep it; it cannot be made again)`,
+    );
+    return 0;
+  },
+});

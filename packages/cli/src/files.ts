@@ -1,0 +1,110 @@
+/** Files that a person names on the command line: read whole, within a bound, and refused with their name and a remedy. */
+
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { fromUtf8 } from '@sallyport/crypto';
+import { fail, ok } from '@sallyport/model';
+import type { Problem, Result } from '@sallyport/model';
+
+/** The file's bytes. `shown` is what the person typed, for the problem. */
+export function readBytes(path: string, options: { readonly bytesMax: number; readonly shown?: string }): Result<Uint8Array, Problem> {
+  const file = options.shown ?? path;
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, 'r');
+    const stats = fstatSync(descriptor);
+    if (stats.isDirectory()) return fail({ path: '', file, message: 'this is a folder', remedy: 'name a file' });
+    if (stats.size > options.bytesMax) return fail({ path: '', file, message: `longer than ${options.bytesMax} bytes` });
+    return ok(new Uint8Array(readFileSync(descriptor)));
+  } catch (error) {
+    return fail({ path: '', file, message: `cannot be read: ${reasonOf(error)}` });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** The file's text, strict UTF-8. */
+export function readText(path: string, options: { readonly bytesMax: number; readonly shown?: string }): Result<string, Problem> {
+  const bytes = readBytes(path, options);
+  if (!bytes.ok) return bytes;
+  const text = fromUtf8(bytes.value);
+  return text === undefined ? fail({ path: '', file: options.shown ?? path, message: 'is not UTF-8' }) : ok(text);
+}
+
+export interface WriteOptions {
+  /** 0600 for what is secret or private, 0644 for what others read. */
+  readonly mode: number;
+  /** `new` refuses to touch what is there. */
+  readonly as: 'new' | 'replacement';
+}
+
+/** Writes and syncs a file, and makes the folders above it (0700). A replacement appears whole or not at all. */
+export function writeFile(path: string, content: string | Uint8Array, { mode, as }: WriteOptions): Result<undefined, Problem> {
+  const target = as === 'new' ? path : `${path}.tmp`;
+  let descriptor: number | undefined;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    descriptor = openSync(target, as === 'new' ? 'wx' : 'w', mode);
+    writeFileSync(descriptor, content);
+    fsyncSync(descriptor);
+    if (as === 'replacement') renameSync(target, path);
+    return ok(undefined);
+  } catch (error) {
+    return fail({
+      path: '',
+      file: path,
+      message: `cannot be written: ${reasonOf(error)}`,
+      remedy: 'name a new file in a folder that you own',
+    });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** Every file below a folder whose name `isWanted`, relative to it, with `/`, sorted. Hidden entries are passed over, and so are links. */
+export function filesBelow(directory: string, isWanted: (name: string) => boolean, filesMax: number): Result<readonly string[], Problem> {
+  const found: string[] = [];
+  const pending = [directory];
+  try {
+    for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+      for (const entry of readdirSync(folder, { withFileTypes: true })) {
+        if (entry.name.startsWith('.')) continue;
+        const path = join(folder, entry.name);
+        if (entry.isDirectory()) pending.push(path);
+        else if (entry.isFile() && isWanted(entry.name)) found.push(relative(directory, path).split(sep).join('/'));
+        if (found.length > filesMax)
+          return fail({
+            path: '',
+            file: directory,
+            message: `holds more than ${filesMax} files`,
+            remedy: 'name the folder of the policy alone',
+          });
+      }
+    }
+  } catch (error) {
+    return fail({ path: '', file: directory, message: `cannot be read: ${reasonOf(error)}`, remedy: 'name a folder' });
+  }
+  return ok(found.toSorted());
+}
+
+/** A path of the command line, absolute. */
+export function at(cwd: string, path: string): string {
+  return resolve(cwd, path);
+}
+
+/** The system's reason in words where we have them, else its code. */
+export function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return REASONS[code] ?? (code === '' ? String(error instanceof Error ? error.message : error) : code);
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'this is not a folder',
+  EISDIR: 'this is a folder',
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  EEXIST: 'it exists already',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the disk is read-only',
+};

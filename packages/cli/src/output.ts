@@ -1,0 +1,81 @@
+/** How a command speaks: its answer on standard output, as text or as one JSON document; everything else beside it. */
+
+import { formatProblem } from '@sallyport/model';
+import type { Json, Problem } from '@sallyport/model';
+import type { Exit, Io } from './io.ts';
+
+/** Why there is no good answer: every problem, and the exit code that says what kind of no it is. */
+export interface Refusal {
+  readonly exit: Exclude<Exit, 0>;
+  readonly problems: readonly Problem[];
+}
+
+export interface Output {
+  readonly isJson: boolean;
+  /** The answer in the form that was asked for. */
+  answer(json: Json, text: string): Promise<void>;
+  /** Text of the answer that only people want; nothing under `--json`. */
+  say(text: string): Promise<void>;
+  /** What is going on, on standard error. */
+  progress(text: string): void;
+  /** Says why not: on standard error, and under `--json` as the answer. Resolves to the exit code. */
+  refuse(refusal: Refusal): Promise<Exit>;
+}
+
+export function createOutput(io: Io, options: { readonly isJson: boolean; readonly command: string }): Output {
+  const { isJson, command } = options;
+  const print = async (json: Json): Promise<void> => io.write(`${JSON.stringify(json)}\n`);
+  return {
+    isJson,
+    async answer(json, text) {
+      await (isJson ? print(json) : io.write(`${text}\n`));
+    },
+    async say(text) {
+      if (!isJson) await io.write(`${text}\n`);
+    },
+    progress(text) {
+      io.note(`${text}\n`);
+    },
+    async refuse({ exit, problems }) {
+      if (isJson) await print({ exit, problems: problems.map(problemJson) });
+      else
+        for (const problem of problems) io.note(`${problem.file === undefined ? `sallyport ${command}: ` : ''}${formatProblem(problem)}\n`);
+      return exit;
+    },
+  };
+}
+
+/** A refusal of one sentence without a place. */
+export function refusal(exit: Refusal['exit'], message: string, remedy?: string): Refusal {
+  return { exit, problems: [{ path: '', message, ...(remedy === undefined ? {} : { remedy }) }] };
+}
+
+/** A problem as it stands in JSON; absent members stay absent. */
+export function problemJson({ path, message, remedy, file, line, column, severity }: Problem): Json {
+  return Object.fromEntries(
+    Object.entries({ file, line, column, path: path === '' ? undefined : path, severity, message, remedy }).filter(
+      (entry): entry is [string, string | number] => entry[1] !== undefined,
+    ),
+  );
+}
+
+/** Columns of text, each as wide as its widest cell; the last one is not padded. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows.reduce<number[]>((wide, row) => {
+    for (const [column, cell] of row.entries()) wide[column] = Math.max(wide[column] ?? 0, cell.length);
+    return wide;
+  }, []);
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** `1 rule`, `2 rules`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

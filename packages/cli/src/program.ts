@@ -1,0 +1,146 @@
+/**
+ * From arguments to a run: commander finds the command and its options, this file gives them their types and turns what
+ * went wrong into an exit code. It does not know what any command does.
+ */
+
+import { Command as Commander, CommanderError, Option as CommanderOption } from 'commander';
+import { Fault } from '@sallyport/model';
+import { GROUPS } from './command.ts';
+import type { Command, Invocation } from './command.ts';
+import { COMMANDS, FAMILIES } from './commands.ts';
+import type { Exit, Io } from './io.ts';
+import type { Options } from './option.ts';
+import { createOutput } from './output.ts';
+
+const HELP_WIDTH = 100;
+const USED_WRONGLY: Exit = 2;
+const HELPFUL: ReadonlySet<string> = new Set(['commander.helpDisplayed', 'commander.version']);
+
+/** Runs `sallyport <argv>`; resolves to the exit code and never throws. */
+export async function run(argv: readonly string[], io: Io): Promise<Exit> {
+  // Owner: this run; written once, by the command that was found.
+  const ran: { exit: Exit } = { exit: USED_WRONGLY };
+  const program = programOf(io, (exit) => {
+    ran.exit = exit;
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return ran.exit;
+  } catch (error) {
+    if (error instanceof CommanderError) return HELPFUL.has(error.code) ? 0 : USED_WRONGLY;
+    return failed(error, { io, isVerbose: argv.includes('--verbose') });
+  }
+}
+
+/** The world let us down, or we did: one line for people, the rest on demand. */
+function failed(error: unknown, { io, isVerbose }: { io: Io; isVerbose: boolean }): Exit {
+  if (io.signal.aborted) return 130;
+  if (isVerbose) io.note(`${errorChain(error)}\n`);
+  else if (error instanceof Fault) io.note(`sallyport: ${error.message} (--verbose tells more)\n`);
+  else
+    io.note(`sallyport: this should not have happened: ${error instanceof Error ? error.message : String(error)} (--verbose tells more)\n`);
+  return 1;
+}
+
+function errorChain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.stack ?? error.message;
+  return error.cause === undefined ? own : `${own}\ncaused by: ${errorChain(error.cause)}`;
+}
+
+/** The tree of commands; `done` is told the exit code of the one that ran. */
+export function programOf(io: Io, done: (exit: Exit) => void): Commander {
+  const program = new Commander('sallyport')
+    .description('Zero-trust gateway for AI agents: a sidecar that judges every call by a signed policy, and its control plane.')
+    .version('0.1.0', '--version', 'show the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand('help [command]', 'show the help of a command')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.write(text),
+      writeErr: (text) => io.note(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'sallyport: ')),
+      getOutHelpWidth: () => HELP_WIDTH,
+      getErrHelpWidth: () => HELP_WIDTH,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .showHelpAfterError('(add --help for what is understood)');
+  const families = new Map<string, Commander>();
+  for (const group of GROUPS) {
+    for (const one of COMMANDS.filter((candidate) => candidate.group === group)) {
+      const [first = '', second] = one.name.split(' ');
+      if (second === undefined) attach(program, first, one, { io, done }).helpGroup(`${group}:`);
+      else {
+        const family =
+          families.get(first) ??
+          program
+            .command(first)
+            .summary(FAMILIES[first] ?? '')
+            .description(FAMILIES[first] ?? '');
+        if (!families.has(first)) family.helpGroup(`${group}:`).helpCommand(false);
+        families.set(first, family);
+        attach(family, second, one, { io, done });
+      }
+    }
+  }
+  return program;
+}
+
+interface Run {
+  readonly io: Io;
+  readonly done: (exit: Exit) => void;
+}
+
+function attach(parent: Commander, name: string, spec: Command, { io, done }: Run): Commander {
+  const made = parent.command(name).summary(spec.summary).description(describe(spec));
+  for (const one of spec.arguments ?? []) made.argument(one.isOptional === true ? `[${one.name}]` : `<${one.name}>`, one.says);
+  const given = new Map<string, string[]>();
+  for (const [key, option] of Object.entries(spec.allOptions)) {
+    const collected: string[] = [];
+    given.set(key, collected);
+    const long = option.flags.split(' ')[0] ?? '';
+    made.addOption(commanderOption(option, collected));
+    if (long === option.flags) made.on(`option:${long.slice(2)}`, () => collected.push(''));
+  }
+  made.addHelpText('after', () => examplesOf(spec));
+  made.action(async () => {
+    const options: Record<string, unknown> = {};
+    for (const [key, option] of Object.entries(spec.allOptions)) {
+      const read = option.read(given.get(key) ?? []);
+      if (!read.ok) made.error(`error: option ${option.flags}: ${read.error}`);
+      else options[key] = read.value;
+    }
+    const out = createOutput(io, { isJson: options['json'] === true, command: spec.name });
+    done(await spec.run({ arguments: made.args, options: options as Invocation<Options>['options'], io, out }));
+  });
+  return made;
+}
+
+/** An option that gathers what was typed and leaves its meaning to `read`. */
+function commanderOption({ flags, says, isRequired, shownDefault }: Command['allOptions'][string], collected: string[]): CommanderOption {
+  const [long = '', value] = flags.split(' ');
+  const shown = shownDefault === '' ? says : `${says} (default: ${shownDefault})`;
+  const made = new CommanderOption(value === undefined ? long : `${long} <${value}>`, shown);
+  if (isRequired) made.makeOptionMandatory();
+  if (value !== undefined) {
+    made.argParser((typed) => {
+      collected.push(typed);
+      return typed;
+    });
+  }
+  return made;
+}
+
+function describe({ summary, details }: Command): string {
+  const first = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+  return [first, ...(details ?? [])].join('\n\n');
+}
+
+function examplesOf({ examples }: Command): string {
+  return [
+    '',
+    examples.length === 1 ? 'Example:' : 'Examples:',
+    ...examples.flatMap(({ line, says }) => [`  # ${says}`, `  sallyport ${line}`]),
+  ].join('\n');
+}

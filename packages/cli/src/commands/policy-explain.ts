@@ -53,7 +53,12 @@ async function explainAsked({ arguments: [dir = ''], options, io, out }: Invocat
     return out.refuse({ exit: 2, problems });
   }
   const answer = explainCall(built.value, {
-    dir, tool, argsJson: options.args, agent: agent.value, caller: caller.value });
+    dir,
+    tool,
+    argsJson: options.args,
+    agent: agent.value,
+    caller: caller.value,
+  });
   await out.answer(answerJson(answer), answer.text);
   return answer.decision === 'allow' ? 0 : 1;
 }

@@ -41,7 +41,10 @@ export function explainCall({ policy }: BuiltParts, call: AskedCall): CallAnswer
   }
   const args = argumentsOf(policy, call);
   if (!args.ok) return before('validation', args.error.code, args.error.lines.join('\n'));
-  const explanation = openable(call.dir, explain(policy, { ...who, tool, args: args.value, session: call.caller.session, now: 0 as Instant }));
+  const explanation = openable(
+    call.dir,
+    explain(policy, { ...who, tool, args: args.value, session: call.caller.session, now: 0 as Instant }),
+  );
   const { decision } = explanation;
   return {
     decision: decision.decision,

@@ -96,10 +96,15 @@ describe('the journal', () => {
     expect((await journal.ended)?.code).toBe('journal_failed');
   });
 
-  it('refuses a record that does not continue its stream: a gap in a chain is never written', async () => {
-    const { journal } = await opened(simulatedDisk().fs);
+  it('refuses a record that does not continue its stream, and everything with it: a gap is never written', async () => {
+    const disk = simulatedDisk();
+    const { journal } = await opened(disk.fs);
     await journal.append([record(1)], DISK);
     await expect(journal.append([record(3)], DISK)).rejects.toThrow(/in order/);
+    await expect(journal.append([reservation('r'), record(2), record(4)], DISK)).rejects.toThrow(/in order/);
+    await journal.close();
+    const { recovered } = await opened(disk.fs);
+    expect(recovered).toMatchObject({ last: { seq: 1 }, mutations: [] });
   });
 });
 

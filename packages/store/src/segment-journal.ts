@@ -47,6 +47,7 @@ export class SegmentJournal implements Journal {
 
   async append(entries: readonly JournalEntry[], options: AppendOptions): Promise<Result<undefined, AppendRefusal>> {
     const frames = entries.map(entryFrame);
+    this.#assertOrder(entries);
     const refusal = this.#log.refuses(frames, options);
     const before = this.#log.status.lastSequence;
     // No await before the log has taken the frames: places and chain order are those of this turn.
@@ -107,10 +108,21 @@ export class SegmentJournal implements Journal {
     }
   }
 
+  /** Before anything is taken: a gap that was written would make the journal unreadable. */
+  #assertOrder(entries: readonly JournalEntry[]): void {
+    const next = new Map<StreamId, number>();
+    for (const entry of entries) {
+      if (entry.kind !== 'record') continue;
+      const expected = next.get(entry.stream) ?? this.#records.nextSeq(entry.stream) ?? entry.seq;
+      invariant(entry.seq === expected, 'records of a stream are appended in order');
+      next.set(entry.stream, entry.seq + 1);
+    }
+  }
+
   #register(entries: readonly JournalEntry[], firstPlace: number): void {
     for (const [index, entry] of entries.entries()) {
       if (entry.kind !== 'record') continue;
-      invariant(this.#records.add(entry.stream, entry.seq, firstPlace + index), 'records of a stream are appended in order');
+      this.#records.add(entry.stream, entry.seq, firstPlace + index);
       this.#last = entry;
     }
     if (entries.some(({ kind }) => kind === 'record')) this.#ring();

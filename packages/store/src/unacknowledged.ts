@@ -13,6 +13,8 @@ interface Stream {
 export interface Unacknowledged {
   /** The next record of a stream; false where it does not continue what is there. */
   add(stream: StreamId, seq: number, place: number): boolean;
+  /** The place that the next record of a stream has; `undefined` for a stream that is not known. */
+  nextSeq(stream: StreamId): number | undefined;
   acknowledge(stream: StreamId, seq: number): void;
   has(stream: StreamId, seq: number): boolean;
   /** The lowest place of an unacknowledged record after `place`, if there is one. */
@@ -42,6 +44,10 @@ export function unacknowledged(): Unacknowledged {
       newest = name;
       records += 1;
       return true;
+    },
+    nextSeq(name) {
+      const stream = streams.get(name);
+      return stream === undefined ? undefined : stream.firstSeq + stream.places.length;
     },
     acknowledge(name, seq) {
       const stream = streams.get(name);

@@ -326,7 +326,10 @@ export class StreamWalk {
       const detail = `the stream goes on to place ${this.lastSeq}; ${by.what} says ${signed.seq}`;
       this.finding = { reason: 'inserted', line: last.line, stream: this.stream, seq: signed.seq + 1, decisionId: last.decisionId, detail };
     } else if (this.head !== signed.head) {
-      const detail = `its hash is not the one that ${by.what} names`;
+      // A changed last record looks the same as an earlier one, no signature covering it, and a chain recomputed from there.
+      const first = this.#uncovered[0]?.seq ?? last.seq;
+      const earlier = first < last.seq ? `, or a record from place ${first} on was changed and the chain recomputed` : '';
+      const detail = `its hash is not the one that ${by.what} names${earlier}`;
       this.finding = { reason: 'edited', line: last.line, stream: this.stream, seq: last.seq, decisionId: last.decisionId, detail };
     }
   }

@@ -259,6 +259,18 @@ describe('the first bad record is named', () => {
     expect(verified(forged.lines, { manifest: 'optional' }).firstBad?.detail).toContain('places 6 to 8');
   });
 
+  it('edited: a chain recomputed behind the last signature is caught by the manifest, and the places are told', async () => {
+    const [stream, forged] = [new StreamBuilder('a', holder).start(), new StreamBuilder('a', holder).start()];
+    stream.call('d1').call('d2');
+    forged
+      .add(decision('d1', { operator: 'mallory' }))
+      .add(outcome('d1'))
+      .call('d2');
+    const finding = await firstBad(forged.lines, stream.lines);
+    expect(finding).toMatchObject({ reason: 'edited', line: 5, seq: 5 });
+    expect(finding?.detail).toContain('or a record from place 1 on was changed and the chain recomputed');
+  });
+
   it('swapped between streams: a record under the name of another stream is named', async () => {
     const [one, two] = [await wholeStream(), await wholeStream('b', neighbour)];
     const mixed = [...one.lines, ...two.lines];

@@ -19,6 +19,7 @@ import { certificatePem } from '@sallyport/crypto/keys';
 import { addMs, ok } from '@sallyport/model';
 import type { Instant } from '@sallyport/model';
 import { fakeClock, type FakeClock, testAuthority, type TestAuthority } from '@sallyport/testkit';
+import { systemClock } from '@sallyport/runtime';
 import { type Channel, type ChannelOptions, createClient, openChannel } from './grpc-client.ts';
 import { encode } from './grpc-encoded.ts';
 import { methodDefinition } from './grpc-method.ts';
@@ -34,6 +35,9 @@ import {
 import { grpcFault, grpcStatus } from './grpc-status.ts';
 import type { StreamWriter } from './grpc-writer.ts';
 import { type TlsHolder, tlsHolder, type TlsMaterial } from './tls.ts';
+
+/** OpenSSL reads the machine's clock, so certificates are made for it. */
+const realNow = (): Instant => systemClock().wall();
 
 const cleanups: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
@@ -54,7 +58,7 @@ beforeAll(async () => {
 let clock: FakeClock;
 let bugs: string[];
 beforeEach(() => {
-  clock = fakeClock({ wall: Date.now() as Instant });
+  clock = fakeClock({ wall: realNow() });
   bugs = [];
 });
 
@@ -583,7 +587,7 @@ describe('who may call', () => {
   test('not one whose certificate has expired by our clock, though the handshake was fine', async () => {
     const short = await authority.issue('/admin/ada', {
       usage: 'tls-client',
-      notAfter: Math.floor(Date.now() / 1_000) * 1_000 + 3_600_000,
+      notAfter: Math.floor(realNow() / 1_000) * 1_000 + 3_600_000,
     });
     expect(await asks(short)).toBe('ok');
     clock.setWall(addMs(clock.wall(), 3_700_000));
@@ -639,13 +643,13 @@ describe('whom a client believes', () => {
     expect(await reached(plane, { trust })).toContain('it belongs to the trust domain');
   });
   test('not one whose certificate has expired by the machine, though our clock was turned back', async () => {
-    const passed = Math.floor(Date.now() / 1_000) * 1_000 - 3_600_000;
+    const passed = Math.floor(realNow() / 1_000) * 1_000 - 3_600_000;
     const old = await authority.issue('/control-plane', { notAfter: passed });
     clock.setWall(addMs(clock.wall(), -7_200_000));
     expect(await reached(old)).toContain('expired');
   });
   test('not one whose certificate has expired by our clock', async () => {
-    const short = await authority.issue('/control-plane', { notAfter: Math.floor(Date.now() / 1_000) * 1_000 + 3_600_000 });
+    const short = await authority.issue('/control-plane', { notAfter: Math.floor(realNow() / 1_000) * 1_000 + 3_600_000 });
     clock.setWall(addMs(clock.wall(), 3_700_000));
     expect(await reached(short)).toContain('expired');
   });

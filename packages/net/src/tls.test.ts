@@ -2,13 +2,17 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { CertificateUsage } from '@sallyport/crypto';
 import type { Instant } from '@sallyport/model';
 import { testAuthority, type TestAuthority } from '@sallyport/testkit';
+import { systemClock } from '@sallyport/runtime';
 import { type PeerTerms, verifyPeer } from './tls.ts';
+
+/** OpenSSL reads the machine's clock, so certificates are made for it. */
+const realNow = (): Instant => systemClock().wall();
 
 let authority: TestAuthority;
 beforeAll(async () => {
   authority = await testAuthority();
 });
-const now = Date.now() as Instant;
+const now = realNow();
 const terms = (more: Partial<PeerTerms> = {}): PeerTerms => ({
   authorities: [authority.ca.certificate],
   trustDomain: authority.trustDomain,

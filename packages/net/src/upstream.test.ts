@@ -3,11 +3,15 @@ import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Destination, ServerName } from '@sallyport/model';
+import type { Destination, Instant, ServerName } from '@sallyport/model';
 import { certificatePem } from '@sallyport/crypto/keys';
 import { fakeClock, type FakeClock, testAuthority, type TestAuthority } from '@sallyport/testkit';
+import { systemClock } from '@sallyport/runtime';
 import { createUpstreams, type UpstreamAnswer, type UpstreamOptions, type UpstreamRequest, type Upstreams } from './upstream.ts';
 import type { UpstreamFault } from './upstream-fault.ts';
+
+/** OpenSSL reads the machine's clock, so certificates are made for it. */
+const realNow = (): Instant => systemClock().wall();
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -444,7 +448,7 @@ describe('TLS', () => {
   test.each([
     ['another name', ['evil.company.com'], {}, true],
     ['an unknown authority', ['api.company.com'], {}, false],
-    ['an expired certificate', ['api.company.com'], { notAfter: Date.now() - 1_000, notBefore: Date.now() - 9_000 }, true],
+    ['an expired certificate', ['api.company.com'], { notAfter: realNow() - 1_000, notBefore: realNow() - 9_000 }, true],
   ] as const)('%s is untrusted, and nothing was sent', async (_what, names, more, isTrusted) => {
     const port = await https(names, more);
     const failed = await fault(upstreams(isTrusted ? trusting() : { resolve }).request(secure(port), get({ method: 'POST' })));

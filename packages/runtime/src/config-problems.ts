@@ -5,7 +5,6 @@ import { nearest } from '@sallyport/model';
 import type { Problem } from '@sallyport/model';
 import { shortened } from './config-fields.ts';
 import { nodeAt, type SchemaNode } from './config-keys.ts';
-import { pathText } from './config-yaml.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -98,9 +97,4 @@ function shown(input: unknown): string {
   if (typeof input === 'string') return `\`${shortened(input)}\``;
   if (typeof input === 'number' || typeof input === 'boolean') return `\`${input}\``;
   return 'a group of keys';
-}
-
-/** `limits.body_bytes_max` of a finding. */
-export function findingPath(finding: Finding): string {
-  return pathText(finding.path);
 }

@@ -3,6 +3,7 @@
 import { createCa, generateKey, issueCertificate, randomBytes, type CertificateAuthority } from '@sallyport/crypto/keys';
 import type { CertificateUsage } from '@sallyport/crypto';
 import type { TlsMaterial } from '@sallyport/net';
+import { systemClock } from '@sallyport/runtime';
 
 export interface IssueTestIdentity {
   readonly usage?: CertificateUsage;
@@ -28,7 +29,7 @@ const YEARS_MS = 20 * 365 * DAY_MS;
 /** A new CA, valid for years around now, so that OpenSSL (which reads the real clock) and a fake clock both accept it. */
 export async function testAuthority(trustDomain = 'test.sallyport.dev'): Promise<TestAuthority> {
   // Certificates hold whole seconds.
-  const now = Math.floor(Date.now() / 1_000) * 1_000;
+  const now = Math.floor(systemClock().wall() / 1_000) * 1_000;
   const [notBefore, notAfter] = [now - YEARS_MS, now + YEARS_MS];
   const ca = await createCa({ trustDomain, privatePem: generateKey('es256').privatePem, notBefore, notAfter });
   return {

@@ -1,5 +1,5 @@
 import { BlockList } from 'node:net';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Destination, ServerName } from '@sallyport/model';
 import { addressKind, judgeAddress } from './address.ts';

@@ -152,6 +152,7 @@ describe('exponential patterns run in linear time', () => {
     const work = { left: 100_000 };
     expect(pattern(source).test(text, work)).toBe(false);
     expect(work.left).toBeLessThan(0);
+    expect(work.left).toBeGreaterThan(-1_000);
   });
 
   test('the table is thrown away when it is full, and answers stay right', () => {

@@ -53,6 +53,7 @@ describe('integer: exact, whatever its size', () => {
 
   test('digits without end are refused before any arithmetic', () => {
     expect(read(integer, '9'.repeat(4_096))).toBe('9'.repeat(4_096));
+    expect(read(integer, `-${'9'.repeat(4_096)}`)).toBe(`-${'9'.repeat(4_096)}`);
     expect(read(integer, '9'.repeat(5_000))).toEqual(['must be an integer of at most 4096 digits']);
     expect(read(integer, '9'.repeat(1_000_000))).toEqual(['must be an integer of at most 4096 digits']);
   });

@@ -262,7 +262,8 @@ function nameOf({ reading }: NumberRules): string {
 /** The integer of plain notation; its fraction may be zeros. */
 function integerOf(plain: string): bigint | undefined {
   const [whole = '', fraction = ''] = plain.split('.');
-  if (whole.length > INTEGER_DIGITS_MAX) return undefined;
+  const digits = plain.startsWith('-') ? whole.length - 1 : whole.length;
+  if (digits > INTEGER_DIGITS_MAX) return undefined;
   for (const digit of fraction) if (digit !== '0') return undefined;
   return BigInt(whole);
 }

@@ -10,6 +10,7 @@ import { trustDelegation } from './delegations.ts';
 import type { TrustedDelegation } from './delegations.ts';
 import { digestOfPayload, parseEnvelope } from './envelope.ts';
 import type { Envelope } from './envelope.ts';
+import { judgeRootMark } from './high-water.ts';
 import type { HighWater } from './high-water.ts';
 import { BUNDLE_BYTES_MAX, PART_BYTES_MAX } from './limits.ts';
 import { readBundle } from './objects/bundle.ts';
@@ -174,8 +175,9 @@ interface Rooted extends Omit<Sized, 'step'> {
 
 /** Step 2, root chain. Attacks: a root of someone else's making; freezing a receiver on a root whose keys were replaced. */
 function requireRoot(sized: Sized): Result<Rooted, Rejection> {
-  const expired = judgeRootExpiry(sized.context.root, sized.context.at);
-  return expired === undefined ? ok({ ...sized, step: 'rooted' }) : fail(expired);
+  const { root, highWater, at } = sized.context;
+  const refused = judgeRootMark(highWater, root) ?? judgeRootExpiry(root, at);
+  return refused === undefined ? ok({ ...sized, step: 'rooted' }) : fail(refused);
 }
 
 interface Delegated extends Omit<Rooted, 'step' | 'delegation'> {

@@ -1,5 +1,5 @@
 import { SIMULATED_START, flipBit, trustReceiver, trustSimulator } from '@sallyport/testkit';
-import type { TrustReceiver, TrustSimulator } from '@sallyport/testkit';
+import type { ReceiverFiles, TrustReceiver, TrustSimulator } from '@sallyport/testkit';
 import { addMs } from '@sallyport/model';
 import type { BootMs } from '@sallyport/model';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -364,7 +364,22 @@ describe('freshness attacks', () => {
     expect(receiver.takeStatement(offer)).toMatchObject({ code: 'ROOT' });
   });
 
-  it('a cached statement whose age is forgotten does not start anew', () => {
+  it('a statement that was out of reach during one start goes on from its age in the next', async () => {
+    receiver.takeStatement((await sim.stateFreshness(receiver.clock.wall)).offer);
+    receiver.run(MINUTE);
+    let kept: ReceiverFiles['statements'] = [];
+    receiver.restart((files) => {
+      kept = files.statements;
+      return { ...files, statements: [] };
+    });
+    expect(receiver.state()).toMatchObject({ kind: 'stale', reason: 'never_renewed' });
+    receiver.run(MINUTE);
+    receiver.restart((files) => ({ ...files, statements: kept }));
+    expect(receiver.state()).toMatchObject({ kind: 'fresh', ageMs: 2 * MINUTE + 2_000 });
+  });
+
+  it('a cached statement whose age is forgotten does not start anew', async () => {
+    receiver.takeStatement((await sim.stateFreshness(receiver.clock.wall)).offer);
     const forgotten = { ...receiver.highWater, charged: [] };
     receiver.restart((files) => ({ ...files, highWater: encodeHighWater(forgotten, SIMULATED_START) }));
     expect(receiver.state()).toMatchObject({ kind: 'stale', reason: 'never_renewed' });

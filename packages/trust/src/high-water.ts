@@ -77,18 +77,22 @@ export function judgeNumber(what: string, offered: Mark, held: Mark | undefined)
 
 /**
  * Takes a root into the mark. Where Root n + 1 replaces a role's keys, what those keys counted starts anew
- * (fast-forward recovery): a thief who pushed a number to its end must not have the last word.
+ * (fast-forward recovery): a thief who pushed a number to its end must not have the last word. The log of revocations
+ * follows its own state (`raiseRevocation`).
  */
 export function raiseRoot(highWater: HighWater, previous: TrustedRoot | undefined, next: TrustedRoot): HighWater {
-  const raised = { ...highWater, root: { number: next.number, digest: next.digest } };
+  const isLower = highWater.root !== undefined && next.number < highWater.root.number;
+  const raised = isLower ? highWater : { ...highWater, root: { number: next.number, digest: next.digest } };
   if (previous === undefined || previous.digest === next.digest) return raised;
   const registrar = replacesKeys(previous, next, 'registrar') ? { delegations: [] } : {};
   const release = replacesKeys(previous, next, 'release') ? { releases: [], onlineKeys: undefined, freshness: undefined, charged: [] } : {};
-  const revocation = replacesKeys(previous, next, 'revocation') ? { revocation: AWAITING } : {};
-  return { ...raised, ...registrar, ...release, ...revocation };
+  return { ...raised, ...registrar, ...release };
 }
 
-/** Whether a chain from the pin reaches what was accepted before: a cache that lost links, or another chain, does not. */
+/**
+ * Whether a root is the highest that was accepted here, or above it. A chain that lost links, or another chain, has not
+ * reached it yet: it may be followed on, and nothing may be verified under it.
+ */
 export function judgeRootMark(highWater: HighWater, root: TrustedRoot): Rejection | undefined {
   const judged = judgeNumber('root', root, highWater.root);
   return judged.ok ? undefined : judged.error;

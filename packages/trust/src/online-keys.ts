@@ -3,7 +3,7 @@
 import { fail, ok } from '@sallyport/model';
 import type { Digest, Result } from '@sallyport/model';
 import { digestOfPayload, parseEnvelope } from './envelope.ts';
-import { judgeNumber } from './high-water.ts';
+import { judgeNumber, judgeRootMark } from './high-water.ts';
 import type { HighWater } from './high-water.ts';
 import { readOnlineKeys } from './objects/online-keys.ts';
 import type { OnlineKey, OnlineKeys } from './objects/online-keys.ts';
@@ -45,6 +45,8 @@ export function trustOnlineKeys(
   bytes: Uint8Array,
   { root, highWater }: { readonly root: TrustedRoot; readonly highWater: HighWater },
 ): Result<TrustedOnlineKeys, Rejection> {
+  const behind = judgeRootMark(highWater, root);
+  if (behind !== undefined) return fail(behind);
   const parsed = parseEnvelope('OnlineKeys', bytes);
   if (!parsed.ok) return parsed;
   const counted = countThreshold('OnlineKeys', parsed.value, root.role('release'));

@@ -9,7 +9,7 @@ import { covers } from './acceptance.ts';
 import type { AcceptanceContext, Receiver, VerifiedBundle } from './acceptance.ts';
 import { digestOfPayload, parseEnvelope } from './envelope.ts';
 import type { Envelope } from './envelope.ts';
-import { highestRevision, judgeNumber } from './high-water.ts';
+import { highestRevision, judgeNumber, judgeRootMark } from './high-water.ts';
 import type { HighWater } from './high-water.ts';
 import { FRESHNESS_TTL_MS_MIN } from './limits.ts';
 import { readRelease } from './objects/release.ts';
@@ -98,7 +98,8 @@ export function verifyRelease(bytes: Uint8Array, context: ReleaseContext): Resul
   const signed = readSigned(bytes, context);
   if (!signed.ok) return signed;
   const { payload: release, digest, envelope } = signed.value;
-  const misplaced = judgePlace(release, context.receiver) ?? judgeTtl(release, context.root);
+  const misplaced =
+    judgeRootMark(context.highWater, context.root) ?? judgePlace(release, context.receiver) ?? judgeTtl(release, context.root);
   if (misplaced !== undefined) return fail(misplaced);
   const sequence = judgeSequence(release, digest, context.highWater);
   if (!sequence.ok) return sequence;

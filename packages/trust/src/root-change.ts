@@ -5,7 +5,7 @@
 
 import { freshnessAfterRoot } from './freshness-memory.ts';
 import type { FreshnessMemory } from './freshness-memory.ts';
-import { raiseRoot } from './high-water.ts';
+import { raiseRevocation, raiseRoot } from './high-water.ts';
 import type { HighWater } from './high-water.ts';
 import { revocationsAfterRoot } from './revocations.ts';
 import type { RevocationState } from './revocations.ts';
@@ -21,9 +21,7 @@ export interface RootDependent {
 export function adoptRoot(state: RootDependent, previous: TrustedRoot | undefined, next: TrustedRoot): RootDependent {
   const highWater = raiseRoot(state.highWater, previous, next);
   if (previous === undefined) return { ...state, highWater };
-  return {
-    highWater,
-    memory: freshnessAfterRoot(state.memory, previous, next),
-    revocations: revocationsAfterRoot(state.revocations, previous, next),
-  };
+  const revocations = revocationsAfterRoot(state.revocations, previous, next);
+  const memory = freshnessAfterRoot(state.memory, previous, next);
+  return { highWater: raiseRevocation(highWater, revocations), memory, revocations };
 }

@@ -1,11 +1,18 @@
-import { bendPayload, trustSimulator } from '@sallyport/testkit';
+import { SIMULATED_START, bendPayload, trustSimulator } from '@sallyport/testkit';
 import type { Bend, TrustSimulator } from '@sallyport/testkit';
 import { addMs } from '@sallyport/model';
 import type { Digest, KeyId, Result } from '@sallyport/model';
 import { describe, expect, it } from 'vitest';
+import { acceptManifest } from './acceptance.ts';
+import { NO_MEMORY } from './freshness-memory.ts';
+import { EMPTY_HIGH_WATER } from './high-water.ts';
 import { keyRecordOf } from './objects/keys.ts';
 import type { Root } from './objects/root.ts';
+import { trustOnlineKeys } from './online-keys.ts';
 import type { Rejection } from './rejection.ts';
+import { verifyRelease } from './releases.ts';
+import { beginRevocations } from './revocations.ts';
+import { adoptRoot } from './root-change.ts';
 import { followRoot, judgeRootExpiry, replacesKeys, trustRoot } from './roots.ts';
 import type { TrustedRoot } from './roots.ts';
 
@@ -203,6 +210,26 @@ describe('root attacks', () => {
     expect(judgeRootExpiry(trusted(sim), Number.NaN as never)?.code).toBe('ROOT');
     await sim.publishRoot({ edit: (root) => ({ ...root, expiresAt: addMs(root.expiresAt, 86_400_000) }) });
     expect(judgeRootExpiry(trusted(sim), addMs(expiresAt, 1))).toBeUndefined();
+  });
+
+  it('lost links: a root below the highest accepted can be followed on, and nothing is verified under it', async () => {
+    const sim = await trustSimulator();
+    const first = trusted(sim);
+    const bundle = await sim.publishBundle();
+    await sim.publishRoot();
+    const second = trusted(sim);
+    const held = { highWater: EMPTY_HIGH_WATER, memory: NO_MEMORY, revocations: beginRevocations({ seq: 0, head: null }) };
+    const { highWater } = adoptRoot(held, first, second);
+    expect(adoptRoot({ ...held, highWater }, undefined, first).highWater.root).toEqual({ number: 2, digest: second.digest });
+    const receiver = { area: sim.area, ring: sim.ring, identity: 'spiffe://sallyport.test/sidecar/support/one' };
+    const context = { highWater, at: SIMULATED_START, receiver, features: new Set<string>() };
+    const offer = { bundle: bundle.envelope, delegation: bundle.delegation };
+    expect(refusal(acceptManifest(offer, { ...context, root: first }))).toMatch(/^ROLLBACK: root/);
+    expect(refusal(acceptManifest(offer, { ...context, root: second }))).toBe('accepted');
+    expect(refusal(trustOnlineKeys(sim.onlineKeys.envelope, { root: first, highWater }))).toMatch(/^ROLLBACK: root/);
+    const release = await sim.publishRelease(bundle);
+    const rest = { ...context, revocations: held.revocations, bundles: new Map() };
+    expect(refusal(verifyRelease(release.envelope, { ...rest, root: first }))).toMatch(/^ROLLBACK: root/);
   });
 
   it('keys are replaced only when those that stay could not reach the threshold', async () => {

@@ -1,0 +1,206 @@
+/**
+ * A platform engineer as the tests need one: builds, signs, uploads, promotes and revokes over real gRPC with a real
+ * client certificate, and can do each of it wrongly. The `sallyport` command does the same for people.
+ */
+
+import {
+  create,
+  Audit,
+  Fleet,
+  GetHeadsRequestSchema,
+  ListVersionsRequestSchema,
+  Publish,
+  PutPartRequestSchema,
+  RevokeRequestSchema,
+  StatusRequestSchema,
+  SubmitBundleRequestSchema,
+  SubmitReleaseRequestSchema,
+  TailRequestSchema,
+  TailRequest_View,
+  CreateJoinTokenRequestSchema,
+  type ListVersionsResponse,
+  type Problem,
+  type StatusResponse,
+  type SubmitReleaseResponse,
+} from '@sallyport/contract';
+import { digestOf, fromUtf8, sha256 } from '@sallyport/crypto';
+import { randomBytes, signerFromPem, type LocalSigner } from '@sallyport/crypto/keys';
+import type { AgentName, Area, Clock, Digest, Instant, ReleaseSeq, Revision, Ring } from '@sallyport/model';
+import { createClient, openChannel, tlsHolder, type Channel, type Client } from '@sallyport/net';
+import { buildParts, parseDocuments } from '@sallyport/policy';
+import {
+  describeParts,
+  digestOfPayload,
+  encodeBundle,
+  encodeJoinToken,
+  encodeRelease,
+  parseEnvelope,
+  signEnvelope,
+  type Bundle,
+  type Release,
+} from '@sallyport/trust';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const DEADLINE = { deadlineMs: 20_000 };
+export const AREA = 'default' as Area;
+export const RING = 'default' as Ring;
+
+export interface PublishedPolicy {
+  readonly digest: Digest;
+  readonly revision: number;
+  readonly releaseSeq: number;
+}
+
+export interface Administrator {
+  readonly publishClient: Client<typeof Publish>;
+  readonly auditClient: Client<typeof Audit>;
+  readonly fleetClient: Client<typeof Fleet>;
+  signer(name: 'root' | 'registrar' | 'release-1' | 'release-2' | 'publisher'): LocalSigner;
+  /** Builds, signs and uploads; the problems where the control plane refused. */
+  submitBundle(
+    yaml: string,
+    bend?: { signers?: readonly LocalSigner[]; edit?: (bundle: Bundle) => Bundle },
+  ): Promise<{ digest: Digest; revision: number; problems: readonly Problem[] }>;
+  /** Signs and submits a release of one bundle. */
+  promote(
+    bundle: { digest: Digest; revision: number },
+    more?: Partial<Release> & { signers?: readonly LocalSigner[]; leaveBehind?: boolean },
+  ): Promise<SubmitReleaseResponse>;
+  /** Both, with every refusal an error. */
+  publish(yaml: string, more?: Parameters<Administrator['promote']>[1]): Promise<PublishedPolicy>;
+  revoke(selector: string, value: string, before?: Instant): Promise<number>;
+  joinToken(agent: string): Promise<string>;
+  status(): Promise<StatusResponse>;
+  versions(): Promise<ListVersionsResponse>;
+  /** Lines of the audit log, whole. */
+  tail(view?: 'records' | 'calls'): Promise<readonly string[]>;
+  close(): void;
+}
+
+/** `dir` is what `root init` made. */
+export function administrator(
+  dir: string,
+  { address, clock, freshnessTtlMs }: { address: { host: string; port: number }; clock: Clock; freshnessTtlMs: number },
+): Administrator {
+  const read = (...path: readonly string[]): string => readFileSync(join(dir, ...path), 'utf8');
+  const der = (pem: string): Uint8Array[] =>
+    [...pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/g)].map(([, body = '']) => Buffer.from(body, 'base64'));
+  const chain = der(read('admin', 'admin.crt'));
+  const ca = der(read('control-plane', 'workload-ca.crt'));
+  const tls = tlsHolder({ chain: chain.length > 1 ? chain : [...chain, ...ca], privatePem: read('admin', 'admin.pem'), authorities: ca });
+  if (!tls.ok) throw new Error(JSON.stringify(tls.error));
+  const channel: Channel = openChannel({
+    ...address,
+    trust: { kind: 'peer', tls: tls.value, trustDomain: 'demo.local', purpose: 'control_plane' },
+    clock,
+  });
+  const [publishClient, fleetClient, auditClient] = [
+    createClient(Publish, channel),
+    createClient(Fleet, channel),
+    createClient(Audit, channel),
+  ];
+  const signer = (name: string): LocalSigner => signerFromPem(read('signing', `${name}.pem`));
+  const need = <T>(result: { ok: true; value: T } | { ok: false; error: { code: string; message: string } }): T => {
+    if (!result.ok) throw new Error(`${result.error.code}: ${result.error.message}`);
+    return result.value;
+  };
+  const heads = async (): Promise<ReturnType<typeof need<{ revision: bigint; bundle: string; releaseSeq: bigint }>>> =>
+    need(await publishClient.getHeads(create(GetHeadsRequestSchema, { area: AREA, ring: RING }), DEADLINE));
+
+  const self: Administrator = {
+    publishClient,
+    fleetClient,
+    auditClient,
+    signer,
+    async submitBundle(yaml, { signers = [signer('publisher')], edit = (bundle: Bundle) => bundle } = {}) {
+      const source = parseDocuments([{ path: 'policy.yaml', text: yaml }]);
+      if (!source.ok) throw new Error(JSON.stringify(source.error, undefined, 1));
+      const built = buildParts(source.value);
+      if (!built.ok) throw new Error(JSON.stringify(built.error, undefined, 1));
+      const head = await heads();
+      const bundle = edit({
+        area: AREA,
+        revision: (Number(head.revision) + 1) as Revision,
+        previous: head.bundle === '' ? null : (head.bundle as Digest),
+        source: { commit: null },
+        parts: describeParts(built.value.parts),
+        features: built.value.features,
+        testsDigest: digestOf(built.value.parts.tests) as Digest,
+      });
+      const put = publishClient.putPart(DEADLINE);
+      for (const part of Object.values(built.value.parts))
+        put.out.write(create(PutPartRequestSchema, { digest: digestOf(part), data: part }), { priority: true });
+      put.out.end();
+      need(await put.response);
+      const envelope = await signEnvelope('Bundle', encodeBundle(bundle), signers);
+      const answer = need(await publishClient.submitBundle(create(SubmitBundleRequestSchema, { envelope }), DEADLINE));
+      const parsed = parseEnvelope('Bundle', envelope);
+      return {
+        digest: parsed.ok ? digestOfPayload(parsed.value.payload) : (answer.digest as Digest),
+        revision: bundle.revision,
+        problems: answer.problems,
+      };
+    },
+    async promote({ digest, revision }, { signers = [signer('release-1')], leaveBehind = false, ...over } = {}) {
+      const release: Release = {
+        area: AREA,
+        ring: RING,
+        releaseSeq: (Number((await heads()).releaseSeq) + 1) as ReleaseSeq,
+        bundles: [{ area: AREA, digest, revision: revision as Revision }],
+        freshnessTtlMsMax: freshnessTtlMs,
+        rollback: false,
+        reason: null,
+        fallbacks: [],
+        createdAt: clock.wall(),
+        ...over,
+      };
+      const envelope = await signEnvelope('Release', encodeRelease(release), signers);
+      return need(await publishClient.submitRelease(create(SubmitReleaseRequestSchema, { envelope, leaveBehind }), DEADLINE));
+    },
+    async publish(yaml, more) {
+      const bundle = await self.submitBundle(yaml);
+      if (bundle.problems.length > 0) throw new Error(JSON.stringify(bundle.problems, undefined, 1));
+      const released = await self.promote(bundle, more);
+      if (released.refusal !== '') throw new Error(`${released.refusal}: ${released.detail} ${released.notStaged.join(', ')}`);
+      return { digest: bundle.digest, revision: bundle.revision, releaseSeq: Number(released.releaseSeq) };
+    },
+    async revoke(selector, value, before) {
+      const request = { selector, value, beforeMs: BigInt(before ?? 0), expiresAtMs: BigInt(clock.wall() + 3_600_000), reason: 'test' };
+      return Number(need(await publishClient.revoke(create(RevokeRequestSchema, request), DEADLINE)).seq);
+    },
+    async joinToken(agent) {
+      const secret = randomBytes(32);
+      const request = { secretHash: sha256(secret), agent, expiresAtMs: BigInt(clock.wall() + 600_000), area: AREA, ring: RING };
+      need(await fleetClient.createJoinToken(create(CreateJoinTokenRequestSchema, request), DEADLINE));
+      const [caDer] = ca;
+      if (caDer === undefined) throw new Error('no CA');
+      return encodeJoinToken({
+        trustDomain: 'demo.local',
+        rootPin: read('root-pin').trim() as Digest,
+        caDigest: digestOf(caDer) as Digest,
+        agent: agent as AgentName,
+        area: AREA,
+        ring: RING,
+        secret,
+      });
+    },
+    status: async () => need(await fleetClient.status(create(StatusRequestSchema, {}), DEADLINE)),
+    versions: async () =>
+      need(await publishClient.listVersions(create(ListVersionsRequestSchema, { area: AREA, ring: RING, limit: 100 }), DEADLINE)),
+    async tail(view = 'records') {
+      const lines: string[] = [];
+      const over = new AbortController();
+      const stream = auditClient.tail(
+        create(TailRequestSchema, { view: view === 'records' ? TailRequest_View.RECORDS : TailRequest_View.CALLS }),
+        { signal: over.signal },
+      );
+      for await (const batch of stream) for (const line of batch.lines) lines.push(fromUtf8(line) ?? '');
+      const status = await stream.status;
+      if (status.code !== 'ok') throw new Error(`${status.code}: ${status.message}`);
+      return lines;
+    },
+    close: () => channel.close(),
+  };
+  return self;
+}

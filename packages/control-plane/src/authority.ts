@@ -119,7 +119,9 @@ function reader(disk: FileSystem, problems: Problem[]): Files {
     refuse,
     bytes(path, file, bytesMax) {
       try {
-        return disk.readFile(file, bytesMax) ?? refuse({ path, message: `there is no file \`${file}\``, remedy: 'see `sallyport root init`' });
+        return (
+          disk.readFile(file, bytesMax) ?? refuse({ path, message: `there is no file \`${file}\``, remedy: 'see `sallyport root init`' })
+        );
       } catch (error) {
         return refuse({ path, message: error instanceof Fault ? error.message : `cannot read \`${file}\`` });
       }
@@ -201,7 +203,8 @@ function readCa(config: ControlPlaneConfig, files: Files): Ca | undefined {
   if (!key.ok) files.refuse({ path: 'workload_ca.key_file', message: key.error.message, remedy: key.error.remedy });
   const der = pem === undefined ? undefined : pemCertificate(pem);
   const certificate = der === undefined ? undefined : readCertificate(der);
-  if (pem !== undefined && certificate?.isCa !== true) files.refuse({ path, message: `\`${config.workload_ca.certificate_file}\` is not a CA certificate in PEM` });
+  if (pem !== undefined && certificate?.isCa !== true)
+    files.refuse({ path, message: `\`${config.workload_ca.certificate_file}\` is not a CA certificate in PEM` });
   if (!key.ok || certificate?.isCa !== true) return undefined;
   const signer = signerFromPem(key.value);
   if (certificate.publicKey === undefined || !equalBytes(certificate.publicKey.raw, signer.publicRaw))
@@ -228,7 +231,8 @@ function judgeCa(ca: Ca | undefined, root: TrustedRoot, options: { readonly now:
   if (listed === undefined) problems.push({ path, message: `root ${root.number} does not list this CA`, remedy: 'sign a root that does' });
   else {
     for (const prefix of NEEDED_PREFIXES)
-      if (!listed.prefixes.includes(prefix)) problems.push({ path, message: `root ${root.number} does not let this CA certify \`${prefix}\`` });
+      if (!listed.prefixes.includes(prefix))
+        problems.push({ path, message: `root ${root.number} does not let this CA certify \`${prefix}\`` });
   }
   if (ca.notAfter <= now) problems.push({ path, message: `the CA certificate expired at ${formatInstant(ca.notAfter)}` });
 }
@@ -259,17 +263,28 @@ function judgeKeys(judged: JudgedKeys, problems: Problem[]): void {
     const role = offlineRole(signer, root, delegations);
     // Whoever takes this machine would publish or release policy with it.
     if (role !== undefined)
-      problems.push({ path, message: `this is a ${role} key, which never lives in a control plane`, remedy: 'move it to its signer, and replace it' });
+      problems.push({
+        path,
+        message: `this is a ${role} key, which never lives in a control plane`,
+        remedy: 'move it to its signer, and replace it',
+      });
     const twin = keys.slice(0, index).find((other) => isSame(other.signer, signer));
     if (twin !== undefined) problems.push({ path, message: `this is the same key as \`${twin.path}\``, remedy: 'a key serves one role' });
   }
   if (onlineKeys !== undefined && judged.freshness !== undefined && !onlineKeys.keys.some((key) => isSame(key, judged.freshness)))
-    problems.push({ path: 'freshness_key_file', message: '`online_keys_file` does not list this key', remedy: 'have the release role sign keys that do' });
+    problems.push({
+      path: 'freshness_key_file',
+      message: '`online_keys_file` does not list this key',
+      remedy: 'have the release role sign keys that do',
+    });
   const revocation = root.role('revocation');
   if (judged.revocation !== undefined && !revocation.keys.some((key) => isSame(key, judged.revocation)))
     problems.push({ path: 'revocation_key_file', message: `root ${root.number} does not list this key for revocations` });
   if (revocation.threshold !== 1)
-    problems.push({ path: 'revocation_key_file', message: `root ${root.number} wants ${revocation.threshold} revocation keys, and this process holds one` });
+    problems.push({
+      path: 'revocation_key_file',
+      message: `root ${root.number} wants ${revocation.threshold} revocation keys, and this process holds one`,
+    });
 }
 
 /** The role that this key serves outside of a control plane, if any. */

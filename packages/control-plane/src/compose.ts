@@ -6,8 +6,6 @@
 import { formatSpiffeId } from '@sallyport/identity';
 import { Fault, formatProblem } from '@sallyport/model';
 import type { Clock, Random } from '@sallyport/model';
-import { startGrpcServer } from '@sallyport/net';
-import type { GrpcServer } from '@sallyport/net';
 import { createDrain, delay, realFileSystem } from '@sallyport/runtime';
 import type { FileSystem } from '@sallyport/runtime';
 import { openDatabase } from '@sallyport/store';
@@ -16,23 +14,21 @@ import { createMetrics } from '@sallyport/telemetry';
 import type { Log, Metrics } from '@sallyport/telemetry';
 import { openAudit } from './audit/api.ts';
 import type { AuditService } from './audit/api.ts';
-import { AUTHORIZATION, SERVICES } from './authorization.ts';
 import { readAuthority } from './authority.ts';
 import type { Authority } from './authority.ts';
-import { callers } from './callers.ts';
 import { createChanges } from './changes.ts';
 import type { ControlPlaneConfig } from './config.ts';
-import { openEnrolment } from './enrolment/api.ts';
+import { EnrolmentService } from './enrolment/api.ts';
 import { certificateIssuer } from './enrolment/certificates.ts';
 import { openFleet } from './fleet/api.ts';
 import { fleetHandlers } from './fleet/handlers.ts';
-import { openFreshness } from './freshness/api.ts';
+import { FreshnessService } from './freshness/api.ts';
 import { openObjects } from './objects/api.ts';
-import { createPolicyPlane } from './policy-plane/api.ts';
+import { PolicyPlaneService } from './policy-plane/api.ts';
 import { openPublish } from './publish/api.ts';
 import { openRevocation } from './revocation/api.ts';
-import { guarded } from './rpc.ts';
-import type { GuardOptions } from './rpc.ts';
+import { listen } from './listen.ts';
+import type { Served } from './listen.ts';
 import { ownCertificates } from './server-certificate.ts';
 
 /** What a process cannot make for itself, and a test wants in its hands. */
@@ -68,9 +64,6 @@ export interface ControlPlane {
 const BUILD = 'sallyport-control-plane/0.1.0';
 const DATABASE = 'control-plane.db';
 const FLUSH_MS = 1_000;
-/** Connections beyond the policy streams: administrators, collectors, sidecars on their way in. */
-const CONNECTIONS_SPARE = 1_024;
-const CALL_MS = 30_000;
 /** Any object: a bundle part is the largest. */
 const OBJECT_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -91,7 +84,7 @@ export function compose(config: ControlPlaneConfig, options: ComposeOptions): Co
     async start() {
       running = await begin(config, { ...options, disk: options.disk ?? realFileSystem(), metrics, fail });
     },
-    drain: async () => required().end(),
+    drain: async () => running?.end(),
   };
 }
 
@@ -136,19 +129,30 @@ async function begin(config: ControlPlaneConfig, options: BeginOptions): Promise
     root,
     identity,
     signer: authority.value.audit,
-    certificates: own.audit,
+    certificates: () => own.audit(),
     build: BUILD,
     draining: drain.draining,
-    track: drain.track,
+    track: (name, task) => drain.track(name, task),
   });
   void audit.failed.then(options.fail);
-  const services = openServices(config, { ...options, authority: authority.value, database, audit, identity, issue, draining: drain.draining });
-  const servers = await listen(config, { ...options, services, authority: authority.value, identity, tls: own.tls });
+  const services = openServices(config, {
+    ...options,
+    authority: authority.value,
+    database,
+    audit,
+    identity,
+    issue,
+    draining: drain.draining,
+  });
+  const servers = await listen(config, { clock, log, metrics, services: services.served, root, tls: own.tls });
 
   const { signal: ended, abort: endTimers } = abortable();
-  drain.track('own certificates', own.keepRenewed({ signal: ended, onAudit: audit.certify }));
+  drain.track('own certificates', own.keepRenewed({ signal: ended, onAudit: async (chain) => audit.certify(chain) }));
   drain.track('freshness', services.policyPlane.run(ended));
-  drain.track('fleet', flushing(clock, services.fleet.flush, ended));
+  drain.track(
+    'fleet',
+    flushing(clock, () => services.fleet.flush(), ended),
+  );
   log.info('control_plane.started', { host: servers.grpc.host, port: servers.grpc.port, identity });
 
   return {
@@ -178,13 +182,9 @@ interface ServiceOptions extends BeginOptions {
   readonly draining: AbortSignal;
 }
 
-type Handlers = { readonly [S in keyof typeof SERVICES]: GuardOptions<(typeof SERVICES)[S]>['handlers'] };
-
 interface Services {
-  readonly handlers: Handlers;
-  /** What strangers reach. */
-  readonly enrolment: Handlers['Enrolment'];
-  readonly policyPlane: ReturnType<typeof createPolicyPlane>;
+  readonly served: Served;
+  readonly policyPlane: PolicyPlaneService;
   readonly fleet: ReturnType<typeof openFleet>;
 }
 
@@ -198,7 +198,8 @@ function openServices(config: ControlPlaneConfig, options: ServiceOptions): Serv
     directory: `${config.state_dir}/objects`,
     objectBytesMax: OBJECT_BYTES_MAX,
     totalBytesMax: config.limits.objects_bytes_max,
-    onEdited: (digest) => void audit.alert({ code: 'OBJECT_EDITED', subject: null, detail: `\`${digest}\` does not match its digest`, source: 'objects' }),
+    onEdited: (digest) =>
+      void audit.alert({ code: 'OBJECT_EDITED', subject: null, detail: `\`${digest}\` does not match its digest`, source: 'objects' }),
   });
   const revocation = openRevocation({ database, clock, root, signer: authority.revocation, audit, changes });
   const fleet = openFleet({ database, clock });
@@ -214,7 +215,7 @@ function openServices(config: ControlPlaneConfig, options: ServiceOptions): Serv
     revocation,
     stagingWaitMsMax: config.limits.staging_wait_ms_max,
   });
-  const freshness = openFreshness({
+  const freshness = new FreshnessService({
     database,
     clock,
     log,
@@ -223,11 +224,11 @@ function openServices(config: ControlPlaneConfig, options: ServiceOptions): Serv
     signer: authority.freshness,
     key: authority.freshnessKey,
     ttlMs: config.freshness_ttl_ms,
-    leaves: publish.leaves,
-    revocationHead: revocation.head,
+    leaves: () => publish.leaves(),
+    revocationHead: () => revocation.head(),
     audit,
   });
-  const enrolment = openEnrolment({
+  const enrolment = new EnrolmentService({
     database,
     clock,
     trustDomain: root.trustDomain,
@@ -238,7 +239,7 @@ function openServices(config: ControlPlaneConfig, options: ServiceOptions): Serv
     joinTokenMsMax: config.limits.join_token_ms_max,
     joinTokensMax: config.limits.join_tokens_max,
   });
-  const policyPlane = createPolicyPlane({
+  const policyPlane = new PolicyPlaneService({
     clock,
     random,
     log,
@@ -264,80 +265,17 @@ function openServices(config: ControlPlaneConfig, options: ServiceOptions): Serv
   return {
     fleet,
     policyPlane,
-    enrolment: enrolment.handlers,
-    handlers: {
-      PolicyPlane: policyPlane.handlers,
-      Publish: publish.handlers,
-      Audit: audit.handlers,
-      Fleet: fleetHandlers({ fleet, publish, freshness, revocation, enrolment, audit, clock, draining }),
-      Enrolment: enrolment.renewal,
+    served: {
+      proven: {
+        PolicyPlane: policyPlane.handlers,
+        Publish: publish.handlers,
+        Audit: audit.handlers,
+        Fleet: fleetHandlers({ fleet, publish, freshness, revocation, enrolment, audit, clock, draining }),
+        Enrolment: enrolment.renewal,
+      },
+      strangers: enrolment.handlers,
     },
   };
-}
-
-interface ListenOptions extends BeginOptions {
-  readonly services: Services;
-  readonly authority: Authority;
-  readonly identity: string;
-  readonly tls: Awaited<ReturnType<typeof ownCertificates>>['tls'];
-}
-
-async function listen(config: ControlPlaneConfig, options: ListenOptions): Promise<{ readonly grpc: GrpcServer; readonly enrolment: GrpcServer }> {
-  const { clock, log, metrics, authority, services, tls } = options;
-  const { root } = authority;
-  const prove = callers({ root, clock });
-  const refused = metrics.counter({ name: 'sallyport_calls_refused_total', help: 'Calls refused before their handler', labels: ['method', 'code'] });
-  const bugs = metrics.counter({ name: 'sallyport_bug_total', help: 'Broken promises of our own code' });
-  const onRefused: GuardOptions<never>['onRefused'] = ({ method, code, address, identity }) => {
-    refused.add({ method, code });
-    log.warn('call.refused', { method, code, address, identity });
-  };
-  const onBug = (error: unknown, method: string): void => {
-    bugs.add({});
-    log.error('call.failed', { method }, error);
-  };
-  const guard = { prove, onRefused };
-  const { handlers } = services;
-  const common = {
-    tls,
-    trustDomain: root.trustDomain,
-    clock,
-    onBug,
-    limits: {
-      unsentBytesMax: config.limits.unsent_bytes_max,
-      connectionsMax: config.limits.subscribers_max + CONNECTIONS_SPARE,
-      callMsMax: config.limits.staging_wait_ms_max + CALL_MS,
-    },
-  };
-  const grpc = await startGrpcServer({
-    ...common,
-    ...tcp(config.listen.grpc),
-    clients: 'verified',
-    services: [
-      guarded(SERVICES.PolicyPlane, { ...guard, table: AUTHORIZATION.PolicyPlane, handlers: handlers.PolicyPlane }),
-      guarded(SERVICES.Publish, { ...guard, table: AUTHORIZATION.Publish, handlers: handlers.Publish }),
-      guarded(SERVICES.Audit, { ...guard, table: AUTHORIZATION.Audit, handlers: handlers.Audit }),
-      guarded(SERVICES.Fleet, { ...guard, table: AUTHORIZATION.Fleet, handlers: handlers.Fleet }),
-      guarded(SERVICES.Enrolment, { ...guard, table: AUTHORIZATION.Enrolment, handlers: handlers.Enrolment }),
-    ],
-  });
-  try {
-    const enrolment = await startGrpcServer({
-      ...common,
-      ...tcp(config.listen.enrolment),
-      clients: 'anyone',
-      services: [guarded(SERVICES.Enrolment, { ...guard, table: AUTHORIZATION.Enrolment, handlers: services.enrolment, isForStrangers: true })],
-    });
-    return { grpc, enrolment };
-  } catch (error) {
-    await grpc.drain({ graceMs: 0 });
-    throw error;
-  }
-}
-
-function tcp(address: ControlPlaneConfig['listen']['grpc']): ControlPlaneAddress {
-  if (address.kind === 'tcp') return { host: address.host, port: address.port };
-  throw new Fault('config_invalid', 'internal', 'gRPC is served over TCP alone');
 }
 
 function open(path: string): Database {

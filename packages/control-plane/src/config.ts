@@ -75,8 +75,19 @@ const audit = section('The collector: append-only segments, and the index over t
     max: 1024 * 1024 * MB,
     default: 64 * 1024 * MB,
   }),
-  checkpoint_records: count({ says: 'The own stream is signed after this many records', unit: 'records', min: 1, max: 100_000, default: 100 }),
-  checkpoint_interval_ms: durationMs({ says: 'The own stream is signed at least this often while it grows', min: SECOND, max: HOUR, default: MINUTE }),
+  checkpoint_records: count({
+    says: 'The own stream is signed after this many records',
+    unit: 'records',
+    min: 1,
+    max: 100_000,
+    default: 100,
+  }),
+  checkpoint_interval_ms: durationMs({
+    says: 'The own stream is signed at least this often while it grows',
+    min: SECOND,
+    max: HOUR,
+    default: MINUTE,
+  }),
   unclosed_after_ms: durationMs({
     says: 'A stream without CLOSE whose sidecar was not heard of for this long raises the alert `UNCLOSED`',
     min: SECOND,
@@ -86,14 +97,25 @@ const audit = section('The collector: append-only segments, and the index over t
 });
 
 const limits = section('Bounds on what callers can make this process hold', {
-  subscribers_max: count({ says: 'Policy streams at once; more are answered `RESOURCE_EXHAUSTED`', unit: 'streams', min: 1, max: 100_000, default: 4_000 }),
+  subscribers_max: count({
+    says: 'Policy streams at once; more are answered `RESOURCE_EXHAUSTED`',
+    unit: 'streams',
+    min: 1,
+    max: 100_000,
+    default: 4_000,
+  }),
   unsent_bytes_max: bytes({
     says: 'A policy stream with more than this unsent gets revocations alone, and is then asked to reconnect',
     min: 32 * KB,
     max: 16 * MB,
     default: 256 * KB,
   }),
-  hello_wait_ms_max: durationMs({ says: 'How long a new policy stream may take to say Hello', min: 100, max: MINUTE, default: 10 * SECOND }),
+  hello_wait_ms_max: durationMs({
+    says: 'How long a new policy stream may take to say Hello',
+    min: 100,
+    max: MINUTE,
+    default: 10 * SECOND,
+  }),
   verdict_wait_ms_max: durationMs({
     says: 'How long a sidecar may take over one offer before it is asked to reconnect',
     min: SECOND,
@@ -117,7 +139,12 @@ const limits = section('Bounds on what callers can make this process hold', {
   tail_streams_max: count({ says: 'Audit readers at once', unit: 'streams', min: 1, max: 1_000, default: 32 }),
   join_token_ms_max: durationMs({ says: 'The longest life of a join token', min: MINUTE, max: 30 * DAY, default: DAY }),
   join_tokens_max: count({ says: 'Unspent join tokens at once', unit: 'tokens', min: 1, max: 1_000_000, default: 10_000 }),
-  objects_bytes_max: bytes({ says: 'Bundle parts and signed objects together', min: 1 * MB, max: 1024 * 1024 * MB, default: 4 * 1024 * MB }),
+  objects_bytes_max: bytes({
+    says: 'Bundle parts and signed objects together',
+    min: 1 * MB,
+    max: 1024 * 1024 * MB,
+    default: 4 * 1024 * MB,
+  }),
 });
 
 /** The schema. Unknown keys, wrong types and values out of range are all reported at once. */
@@ -140,7 +167,8 @@ export const CONTROL_PLANE_CONFIG: Field<ControlPlaneConfig> = section('Control 
   online_keys_file: filePath({ says: 'The signed OnlineKeys, as an envelope; it must list the freshness key' }),
   freshness_key_file: filePath({
     says: 'Ed25519 private key that signs freshness and live proofs, PEM (PKCS#8), readable by its owner alone',
-    trusted: 'stop freshness, and with it all traffic; whoever can read it can keep the present release in force until its period ends, and no other',
+    trusted:
+      'stop freshness, and with it all traffic; whoever can read it can keep the present release in force until its period ends, and no other',
   }),
   revocation_key_file: filePath({
     says: 'Ed25519 private key that signs revocations, PEM (PKCS#8), readable by its owner alone',
@@ -168,7 +196,12 @@ export const CONTROL_PLANE_CONFIG: Field<ControlPlaneConfig> = section('Control 
     default: 5 * MINUTE,
   }),
   workload_certificate_ms: durationMs({ says: 'Life of a certificate issued to a sidecar', min: MINUTE, max: HOUR, default: HOUR }),
-  drain_ms: durationMs({ says: 'How long an orderly end may take before what is left is cut', min: 0, max: 10 * MINUTE, default: 10 * SECOND }),
+  drain_ms: durationMs({
+    says: 'How long an orderly end may take before what is left is cut',
+    min: 0,
+    max: 10 * MINUTE,
+    default: 10 * SECOND,
+  }),
   audit,
   limits,
 }) as Field<ControlPlaneConfig>;

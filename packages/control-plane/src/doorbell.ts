@@ -11,7 +11,9 @@ export function doorbell(): Doorbell {
   const waiting = new Set<() => void>();
   return {
     ring() {
-      for (const wake of [...waiting]) wake();
+      // Whoever wakes leaves the set, and may wait again: taken out first, so that nobody is woken twice by one ring.
+      const woken = Array.from(waiting);
+      for (const wake of woken) wake();
     },
     async heard(signal) {
       if (signal.aborted) return;

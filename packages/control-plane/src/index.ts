@@ -1,7 +1,7 @@
 /** The control plane as a part: its configuration, its composition for tests, and its process for the command line. */
 
-export { run } from './main.ts';
-export type { RunIo } from './main.ts';
+export { run } from './run.ts';
+export type { Io } from './run.ts';
 export { CONTROL_PLANE_CONFIG } from './config.ts';
 export type { ControlPlaneConfig } from './config.ts';
 export { compose } from './compose.ts';

@@ -29,7 +29,12 @@ export interface GuardOptions<S extends DescService> {
   /** On a port where nobody proves anything; there only rows that say `unproven` admit. */
   readonly isForStrangers?: boolean;
   /** For the log and its counter; nothing of it goes to the caller. */
-  readonly onRefused: (refused: { readonly method: string; readonly code: string; readonly address: string; readonly identity: string }) => void;
+  readonly onRefused: (refused: {
+    readonly method: string;
+    readonly code: string;
+    readonly address: string;
+    readonly identity: string;
+  }) => void;
 }
 
 type AnyHandler = (...args: readonly unknown[]) => Promise<Result<unknown, GrpcStatus>>;

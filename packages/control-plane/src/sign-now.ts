@@ -2,7 +2,6 @@
 
 import { pae } from '@sallyport/crypto';
 import type { LocalSigner } from '@sallyport/crypto/keys';
-import type { KeyId } from '@sallyport/model';
 import { encodeEnvelope, payloadTypeOf } from '@sallyport/trust';
 import type { SignedKind } from '@sallyport/trust';
 
@@ -10,5 +9,5 @@ import type { SignedKind } from '@sallyport/trust';
 export function signNow(kind: SignedKind, payload: Uint8Array, signer: LocalSigner): Uint8Array {
   const payloadType = payloadTypeOf(kind);
   const signature = signer.sign(pae(payloadType, payload));
-  return encodeEnvelope({ payloadType, payload, signatures: [{ keyId: signer.keyId as KeyId, signature }] });
+  return encodeEnvelope({ payloadType, payload, signatures: [{ keyId: signer.keyId, signature }] });
 }

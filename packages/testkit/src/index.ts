@@ -32,3 +32,5 @@ export { trustReceiver } from './trust-receiver.ts';
 export type { ReceiverFiles, TrustReceiver, TrustReceiverOptions } from './trust-receiver.ts';
 export { testAuthority } from './tls-identities.ts';
 export type { IssueTestIdentity, TestAuthority } from './tls-identities.ts';
+export { controlPlaneHarness, harnessPolicy } from './control-plane-harness.ts';
+export type { ControlPlaneHarness, ControlPlaneHarnessOptions, EnrolledSidecar, EnrolOptions } from './control-plane-harness.ts';

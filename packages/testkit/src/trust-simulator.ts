@@ -99,6 +99,8 @@ export interface TrustSimulator {
    * `release-2` `revocation-1` `publisher-1` `publisher-2` `freshness-1` hold roles; any other name is a stranger.
    */
   signer(name: string): LocalSigner;
+  /** The same key as PKCS#8 PEM, for processes that read keys from files. */
+  privatePem(name: string): string;
   publishRoot(bend?: Bend<Root>): Promise<Published<Root>>;
   publishDelegation(bend?: Bend<AreaDelegation>): Promise<Published<AreaDelegation>>;
   publishOnlineKeys(bend?: Bend<OnlineKeys>): Promise<Published<OnlineKeys>>;
@@ -245,6 +247,7 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
     freshnessTtlMs,
     pin: lastRoot().digest,
     signer,
+    privatePem: (name) => pemOf(seed, name),
     leafOf,
     get chain() {
       return chain.map((link) => link.envelope);

@@ -12,21 +12,19 @@ import { Fault } from '@sallyport/model';
 import type { Clock, Random, StreamId } from '@sallyport/model';
 import { delay } from '@sallyport/runtime';
 import type { FileSystem } from '@sallyport/runtime';
-import { openSegmentLog } from '@sallyport/store';
-import type { Database, SegmentLog } from '@sallyport/store';
+import type { Database } from '@sallyport/store';
 import type { Log, Metrics } from '@sallyport/telemetry';
 import type { TrustedRoot } from '@sallyport/trust';
 import type { ControlPlaneConfig } from '../config.ts';
 import type { ProvenHandlers } from '../rpc.ts';
-import { actName, createActs } from './acts.ts';
+import { createActs } from './acts.ts';
 import type { Act } from './acts.ts';
 import { createAlerts } from './alerts.ts';
-import { createCollector } from './collector.ts';
-import { heldStreams, recoverLine } from './held-streams.ts';
-import type { HeldStreams } from './held-streams.ts';
-import { createIndexer } from './indexer.ts';
+import { Collector } from './collector.ts';
+import { Indexer } from './indexer.ts';
 import { createKeeper } from './keeper.ts';
 import { createOwnStream } from './own-stream.ts';
+import { recoverSegments } from './recovery.ts';
 import { reportedHeads } from './reported.ts';
 import { judgeRestart } from './restart.ts';
 import { shipHandler } from './ship.ts';
@@ -89,25 +87,23 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
   const { config, clock, random, database, log, metrics, identity, signer, certificates, root, draining } = options;
   const service = database.service('audit', AUDIT_MIGRATIONS);
   const tables = auditTables(service);
-  const { segments, streams, found, actNames } = await recover(options);
-  if (tables.indexedPlace() > segments.status.lastSequence) {
-    found.push(missing(tables.indexedPlace(), segments.status.lastSequence));
-    database.transaction(() => tables.clearIndex());
-  }
-
+  const { segments, streams, found, actNames } = await recoverSegments({ ...options, tables });
   const onFailure = (error: unknown): void => log.error('audit.index_failed', {}, error);
-  const indexer = createIndexer({ database, tables, log: segments, streams, clock, onFailure });
+  const indexer = new Indexer({ database, tables, log: segments, streams, clock, onFailure });
   const keeper = createKeeper(segments, () => indexer.kick());
   const checkpointRecords = config.audit.checkpoint_records;
   const own = createOwnStream({ streams, keeper, clock, random, signer, identity, certificates, build: options.build, checkpointRecords });
   const acts = createActs({ database, service, tables, random, own, recovered: actNames });
-  const { raise: alert } = createAlerts({ own, clock, log, metrics });
+  const alerts = createAlerts({ own, clock, log, metrics });
+  const alert = async (suspicion: Suspicion): Promise<void> => alerts.raise(suspicion);
+  const noteContact = (writer: string): void => unclosed.noteContact(writer);
   const reported = reportedHeads({ database, tables, streams });
   const unclosed = watchUnclosed({ clock, tables, streams, own: identity, afterMs: config.audit.unclosed_after_ms, alert });
 
   const onBegun = async (begun: HeldStream): Promise<void> => {
     const earlier = streams.ofWriter(begun.writer).filter((held) => held.chain.stream !== begun.chain.stream);
-    const facts = { begun, earlier, reported: reported.of(begun.writer), isKnownUnclosed: unclosed.isKnown };
+    const isKnownUnclosed = (held: HeldStream): boolean => unclosed.isKnown(held);
+    const facts = { begun, earlier, reported: reported.of(begun.writer), isKnownUnclosed };
     for (const suspicion of judgeRestart(facts)) await alert(suspicion);
     for (const held of earlier) if (!held.isClosed && !unclosed.isKnown(held)) unclosed.remember(held.chain.stream);
   };
@@ -117,7 +113,7 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
     return place === undefined ? undefined : segments.read({ from: place, bytesMax: 1 })[0]?.bytes;
   };
   const pendingBytesMax = config.limits.ship_pending_bytes_max;
-  const collector = createCollector({ streams, keeper, tables, clock, pendingBytesMax, lineAt, alert, onBegun });
+  const collector = new Collector({ streams, keeper, tables, clock, pendingBytesMax, lineAt, alert, onBegun });
 
   await own.open();
   await onBegun(required(streams.of(own.stream)));
@@ -125,27 +121,38 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
   await acts.record();
 
   const ended = new AbortController();
-  const every = (ms: number, name: string, act: () => Promise<void>): void => options.track(name, repeat(clock, ms, { act, signal: ended.signal }));
-  every(config.audit.checkpoint_interval_ms, 'checkpoint', own.checkpoint);
-  every(Math.min(SWEEP_MS_MAX, config.audit.unclosed_after_ms), 'unclosed streams', unclosed.sweep);
+  const every = (ms: number, name: string, act: () => Promise<void>): void =>
+    options.track(name, repeat(clock, ms, { act, signal: ended.signal }));
+  every(config.audit.checkpoint_interval_ms, 'checkpoint', async () => own.checkpoint());
+  every(Math.min(SWEEP_MS_MAX, config.audit.unclosed_after_ms), 'unclosed streams', async () => unclosed.sweep());
   every(FLUSH_MS, 'reported heads', async () => Promise.resolve(reported.flush()));
   const lagSeconds = (): number => indexer.lagMs() / 1_000;
-  metrics.gaugeFrom({ name: 'sallyport_audit_index_lag_seconds', help: 'How long durable records have waited to be searchable' }, lagSeconds);
+  metrics.gaugeFrom(
+    { name: 'sallyport_audit_index_lag_seconds', help: 'How long durable records have waited to be searchable' },
+    lagSeconds,
+  );
   metrics.gaugeFrom({ name: 'sallyport_audit_segments_bytes', help: 'Bytes of all audit segments' }, () => segments.status.bytes);
 
   return {
     act: (act) => acts.remember(act),
-    recordActs: acts.record,
+    recordActs: async () => acts.record(),
     alert,
     async noteHead(writer, end) {
       const suspicion = reported.note(writer, end);
       if (suspicion !== undefined) await alert(suspicion);
     },
-    noteContact: unclosed.noteContact,
+    noteContact,
     heldSeq: (stream) => streams.of(stream)?.chain.seq ?? 0,
-    certify: own.certify,
+    certify: async (chain) => own.certify(chain),
     handlers: {
-      ship: shipHandler({ collector, clock, root, draining, shipStreamsMax: config.limits.ship_streams_max, onContact: unclosed.noteContact }),
+      ship: shipHandler({
+        collector,
+        clock,
+        root,
+        draining,
+        shipStreamsMax: config.limits.ship_streams_max,
+        onContact: noteContact,
+      }),
       tail: tailHandler({
         log: segments,
         tables,
@@ -166,43 +173,6 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
       await segments.close();
     },
   };
-}
-
-interface Recovered {
-  readonly segments: SegmentLog;
-  readonly streams: HeldStreams;
-  readonly found: Suspicion[];
-  readonly actNames: ReadonlySet<string>;
-}
-
-const FOUND_MAX = 64;
-
-/** Reads every segment again, chains every line, and says what does not fit. */
-async function recover({ disk, config, identity }: AuditServiceOptions): Promise<Recovered> {
-  const streams = heldStreams();
-  const found: Suspicion[] = [];
-  const actNames = new Set<string>();
-  const opened = await openSegmentLog({
-    disk,
-    directory: `${config.state_dir}/audit`,
-    segmentBytesMax: config.audit.segment_bytes_max,
-    logBytesMax: config.audit.log_bytes_max,
-    headroomBytes: Math.floor(config.audit.log_bytes_max / 16),
-    onRecovered(frame) {
-      const suspicion = recoverLine(frame, streams);
-      if (suspicion !== undefined && found.length < FOUND_MAX) found.push(suspicion);
-      const name = streams.ofWriter(identity).length === 0 ? undefined : actName(frame.bytes);
-      if (name !== undefined) actNames.add(name);
-    },
-  });
-  if (opened.ok) return { segments: opened.value, streams, found, actNames };
-  if (opened.error.code === 'failed') throw opened.error.fault;
-  throw new Fault('store_failed', 'internal', `while opening \`${opened.error.path}\`: ${opened.error.message}`);
-}
-
-function missing(indexed: number, last: number): Suspicion {
-  const detail = `records up to place ${indexed} were held, and the segments end at ${last}`;
-  return { code: 'SEGMENT_MISSING', subject: null, detail, source: 'segments' };
 }
 
 function required<T>(value: T | undefined): T {

@@ -5,9 +5,10 @@
  */
 
 import { digestOf, equalBytes } from '@sallyport/crypto';
-import { fail, ok } from '@sallyport/model';
+import { Fault, fail, ok } from '@sallyport/model';
 import type { Clock, Digest, Result, StreamId } from '@sallyport/model';
 import { bytesAccount } from '@sallyport/runtime';
+import type { BytesAccount } from '@sallyport/runtime';
 import { NO_HEAD, endOf } from './held-streams.ts';
 import type { HeldStreams } from './held-streams.ts';
 import type { Keeper } from './keeper.ts';
@@ -19,8 +20,10 @@ import type { AlertCode, Suspicion } from './suspicion.ts';
 /** What a batch or a resume came to; one answer for each. */
 export type Delivery =
   | { readonly kind: 'ack'; readonly through: number; readonly head: Uint8Array }
+  /** The record at `seq` differs from the one held. Both sides are kept, and the stream is never continued. */
   | { readonly kind: 'fork'; readonly seq: number; readonly head: Uint8Array }
   | { readonly kind: 'gap'; readonly expected: number }
+  /** Nothing was taken, for want of room; the same again later may be. */
   | { readonly kind: 'slow_down'; readonly waitMs: number }
   | { readonly kind: 'refused'; readonly detail: string };
 
@@ -28,13 +31,6 @@ export interface RecordBatch {
   readonly stream: StreamId;
   readonly firstSeq: number;
   readonly lines: readonly Uint8Array[];
-}
-
-export interface Collector {
-  /** What is durable of a stream that its writer takes up again at `firstSeq`. */
-  resume(stream: StreamId, firstSeq: number, source: LineContext['source']): Promise<Delivery>;
-  /** Takes a batch from a proven source. Resolves when what it took is durable. Throws a Fault when the segments have failed. */
-  deliver(batch: RecordBatch, context: LineContext): Promise<Delivery>;
 }
 
 export interface CollectorOptions {
@@ -50,6 +46,13 @@ export interface CollectorOptions {
   readonly onBegun: (begun: HeldStream) => Promise<void>;
 }
 
+/** A place in a stream, and who delivers it. */
+interface About {
+  readonly stream: StreamId;
+  readonly seq: number;
+  readonly source: LineContext['source'];
+}
+
 const FULL_WAIT_MS = 30_000;
 const BUSY_WAIT_MS = 250;
 /** Lines kept of one forked stream: enough to show that it forked, and no way to fill the disk. */
@@ -61,75 +64,48 @@ const REFUSALS: Readonly<Record<Exclude<LineRefusal['code'], 'fork'>, AlertCode>
   closed: 'AFTER_CLOSE',
 };
 
-export function createCollector(options: CollectorOptions): Collector {
-  const { streams, keeper, tables, clock, alert } = options;
-  // Owner: this collector.
-  const forked = new Set<StreamId>(tables.forkedStreams());
-  const pending = bytesAccount(options.pendingBytesMax);
-  const inTurn = oneByOne<StreamId>();
+export class Collector {
+  readonly #options: CollectorOptions;
+  // Owner of what follows: this collector.
+  readonly #forked: Set<StreamId>;
+  readonly #pending: BytesAccount;
+  /** The delivery of a stream that is at work: two connections with one stream must not both append what comes next. */
+  readonly #turns = new Map<StreamId, Promise<unknown>>();
 
-  const suspect = async (code: AlertCode, about: { stream: StreamId; detail: string; source: string }): Promise<void> => {
-    const held = streams.of(about.stream);
-    const subject = held === undefined ? { stream: about.stream, seq: 0, head: NO_HEAD } : endOf(held);
-    await alert({ code, subject, detail: `stream ${about.stream}: ${about.detail}`, source: about.source });
-  };
-  const held = (stream: StreamId): Pick<Extract<Delivery, { kind: 'ack' }>, 'through' | 'head'> => {
-    const chain = streams.of(stream)?.chain;
-    return { through: chain?.seq ?? 0, head: chain?.head ?? new Uint8Array(0) };
-  };
-  const forkOf = (stream: StreamId): Delivery => ({ kind: 'fork', seq: held(stream).through, head: held(stream).head });
+  constructor(options: CollectorOptions) {
+    this.#options = options;
+    this.#forked = new Set(options.tables.forkedStreams());
+    this.#pending = bytesAccount(options.pendingBytesMax);
+  }
 
-  /** Both sides are kept: ours in the segments, the other in its table. The stream is never continued. */
-  const fork = async (line: Uint8Array, about: { stream: StreamId; seq: number; detail: string; source: string }): Promise<Delivery> => {
-    const { stream, seq, source } = about;
-    forked.add(stream);
-    if (tables.forkCount(stream) < FORK_LINES_MAX)
-      tables.addFork({ stream, seq, digest: digestOf(line) as Digest, source, at: clock.wall(), line });
-    await suspect('FORK', about);
-    return { ...forkOf(stream), kind: 'fork', seq, head: held(stream).head };
-  };
+  /** What is durable of a stream that its writer takes up again at `firstSeq`. */
+  async resume(about: About): Promise<Delivery> {
+    return (await this.#judgeStream(about)) ?? this.#ack(about.stream);
+  }
 
-  const refuse = async (refusal: LineRefusal, about: { stream: StreamId; seq: number; source: string; line: Uint8Array }): Promise<Delivery> => {
-    const detail = `seq ${about.seq}: ${refusal.detail}`;
-    if (refusal.code === 'fork') return fork(about.line, { ...about, detail });
-    await suspect(REFUSALS[refusal.code], { ...about, detail });
-    // The text crosses the wire: a forger is not told whose stream it met.
-    return { kind: 'refused', detail: refusal.code === 'forged' ? 'the stream is not of this sidecar' : detail };
-  };
-
-  const gap = async (stream: StreamId, of: { expected: number; firstSeq: number; source: string }): Promise<Delivery> => {
-    await suspect('GAP', { stream, detail: `records ${of.expected} to ${of.firstSeq - 1} are missing`, source: of.source });
-    return { kind: 'gap', expected: of.expected };
-  };
-
-  /** What can be said of a stream before a line of it is looked at; `undefined` when it may go on. */
-  const judgeStream = async (stream: StreamId, firstSeq: number, source: LineContext['source']): Promise<Delivery | undefined> => {
-    const writer = streams.of(stream)?.writer;
-    if (writer !== undefined && writer !== source)
-      return refuse({ code: 'forged', detail: `it belongs to \`${writer}\`` }, { stream, seq: firstSeq, source, line: new Uint8Array(0) });
-    if (forked.has(stream)) return forkOf(stream);
-    const expected = held(stream).through + 1;
-    return firstSeq > expected ? gap(stream, { expected, firstSeq, source }) : undefined;
-  };
-
-  /** The lines of a batch that are new. Those held already are compared byte for byte. */
-  const newLines = async ({ stream, firstSeq, lines }: RecordBatch, source: string): Promise<Result<readonly Uint8Array[], Delivery>> => {
-    const heldSeq = held(stream).through;
-    for (const [index, line] of lines.entries()) {
-      const seq = firstSeq + index;
-      if (seq > heldSeq) return ok(lines.slice(index));
-      const stored = await options.lineAt(stream, seq);
-      if (stored === undefined || !equalBytes(stored, line))
-        return fail(await fork(line, { stream, seq, detail: `seq ${seq}: it differs from the record held`, source }));
+  /** Takes a batch from a proven source. Resolves when what it took is durable. Throws a Fault when the segments have failed. */
+  async deliver(batch: RecordBatch, context: LineContext): Promise<Delivery> {
+    const share = this.#pending.reserve(batch.lines.reduce((sum, line) => sum + line.byteLength, 0));
+    if (share === undefined) return { kind: 'slow_down', waitMs: BUSY_WAIT_MS };
+    const before = this.#turns.get(batch.stream) ?? Promise.resolve();
+    const take = async (): Promise<Delivery> => this.#take(batch, context);
+    const mine = before.then(take, take);
+    this.#turns.set(batch.stream, mine);
+    try {
+      return await mine;
+    } finally {
+      share.release();
+      if (this.#turns.get(batch.stream) === mine) this.#turns.delete(batch.stream);
     }
-    return ok([]);
-  };
+  }
 
-  const take = async (batch: RecordBatch, context: LineContext): Promise<Delivery> => {
+  async #take(batch: RecordBatch, context: LineContext): Promise<Delivery> {
+    const { streams, keeper } = this.#options;
     const { stream } = batch;
-    const judged = await judgeStream(stream, batch.firstSeq, context.source);
+    const { source } = context;
+    const judged = await this.#judgeStream({ stream, seq: batch.firstSeq, source });
     if (judged !== undefined) return judged;
-    const fresh = await newLines(batch, context.source);
+    const fresh = await this.#newLines(batch, source);
     if (!fresh.ok) return fresh.error;
     const before = streams.of(stream);
     let next = before;
@@ -137,48 +113,89 @@ export function createCollector(options: CollectorOptions): Collector {
     for (const line of fresh.value) {
       const seq = (next?.chain.seq ?? 0) + 1;
       const taken = takeLine(next, line, { ...context, stream });
-      if (!taken.ok) return refuse(taken.error, { stream, seq, source: context.source, line });
+      if (!taken.ok) return this.#refuse(taken.error, line, { stream, seq, source });
       next = taken.value.held;
       if (taken.value.suspicion !== undefined) suspicions.push(taken.value.suspicion);
     }
-    if (next === undefined || fresh.value.length === 0) return { kind: 'ack', ...held(stream) };
+    if (next === undefined || fresh.value.length === 0) return this.#ack(stream);
     const kept = await keeper.keep(fresh.value, { isOwn: false });
-    if (!kept.ok && kept.error === 'full') return { kind: 'slow_down', waitMs: FULL_WAIT_MS };
-    if (!kept.ok) throw kept.error;
+    if (!kept.ok && kept.error instanceof Fault) throw kept.error;
+    if (!kept.ok) return { kind: 'slow_down', waitMs: FULL_WAIT_MS };
     streams.set(next);
-    for (const detail of suspicions) await suspect('CHECKPOINT_INVALID', { stream, detail, source: context.source });
-    if (before === undefined) await options.onBegun(next);
-    return { kind: 'ack', ...held(stream) };
-  };
+    for (const detail of suspicions) await this.#suspect('CHECKPOINT_INVALID', detail, { stream, source });
+    if (before === undefined) await this.#options.onBegun(next);
+    return this.#ack(stream);
+  }
 
-  return {
-    async resume(stream, firstSeq, source) {
-      return (await judgeStream(stream, firstSeq, source)) ?? { kind: 'ack', ...held(stream) };
-    },
-    async deliver(batch, context) {
-      const share = pending.reserve(batch.lines.reduce((sum, line) => sum + line.byteLength, 0));
-      if (share === undefined) return { kind: 'slow_down', waitMs: BUSY_WAIT_MS };
-      try {
-        return await inTurn(batch.stream, async () => take(batch, context));
-      } finally {
-        share.release();
-      }
-    },
-  };
-}
+  /** What can be said of a stream before a line of it is looked at; `undefined` when it may go on. */
+  async #judgeStream(about: About): Promise<Delivery | undefined> {
+    const { stream, seq, source } = about;
+    const writer = this.#options.streams.of(stream)?.writer;
+    if (writer !== undefined && writer !== source)
+      return this.#refuse({ code: 'forged', detail: `it belongs to \`${writer}\`` }, new Uint8Array(0), about);
+    if (this.#forked.has(stream)) return this.#forkAt(stream, this.#heldSeq(stream));
+    const expected = this.#heldSeq(stream) + 1;
+    if (seq <= expected) return undefined;
+    await this.#suspect('GAP', `records ${expected} to ${seq - 1} are missing`, { stream, source });
+    return { kind: 'gap', expected };
+  }
 
-/** One act of a key at a time: two connections with the same stream must not both append what comes next. */
-function oneByOne<K>(): <T>(key: K, act: () => Promise<T>) => Promise<T> {
-  // Owner: this closure.
-  const last = new Map<K, Promise<unknown>>();
-  return async (key, act) => {
-    const before = last.get(key) ?? Promise.resolve();
-    const mine = before.then(act, act);
-    last.set(key, mine);
-    try {
-      return await mine;
-    } finally {
-      if (last.get(key) === mine) last.delete(key);
+  /** The lines of a batch that are new. Those held already are compared byte for byte. */
+  async #newLines(batch: RecordBatch, source: LineContext['source']): Promise<Result<readonly Uint8Array[], Delivery>> {
+    const { stream, firstSeq, lines } = batch;
+    const heldSeq = this.#heldSeq(stream);
+    for (const [index, line] of lines.entries()) {
+      const seq = firstSeq + index;
+      if (seq > heldSeq) return ok(lines.slice(index));
+      const stored = await this.#options.lineAt(stream, seq);
+      if (stored === undefined || !equalBytes(stored, line))
+        return fail(await this.#fork('it differs from the record held', line, { stream, seq, source }));
     }
-  };
+    return ok([]);
+  }
+
+  async #refuse(refusal: LineRefusal, line: Uint8Array, about: About): Promise<Delivery> {
+    if (refusal.code === 'fork') return this.#fork(refusal.detail, line, about);
+    const detail = `seq ${about.seq}: ${refusal.detail}`;
+    await this.#suspect(REFUSALS[refusal.code], detail, about);
+    // The text crosses the wire: a forger is not told whose stream it met.
+    return { kind: 'refused', detail: refusal.code === 'forged' ? 'the stream is not of this sidecar' : detail };
+  }
+
+  /** Both sides are kept: ours in the segments, the other in its table. */
+  async #fork(why: string, line: Uint8Array, about: About): Promise<Delivery> {
+    const { tables, clock } = this.#options;
+    const { stream, seq, source } = about;
+    this.#forked.add(stream);
+    if (tables.forkCount(stream) < FORK_LINES_MAX)
+      tables.addFork({ stream, seq, digest: digestOf(line) as Digest, source, at: clock.wall(), line });
+    await this.#suspect('FORK', `seq ${seq}: ${why}`, about);
+    return this.#forkAt(stream, seq);
+  }
+
+  async #suspect(
+    code: AlertCode,
+    detail: string,
+    { stream, source }: { readonly stream: StreamId; readonly source: string },
+  ): Promise<void> {
+    const held = this.#options.streams.of(stream);
+    const subject = held === undefined ? { stream, seq: 0, head: NO_HEAD } : endOf(held);
+    await this.#options.alert({ code, subject, detail: `stream ${stream}: ${detail}`, source });
+  }
+
+  #heldSeq(stream: StreamId): number {
+    return this.#options.streams.of(stream)?.chain.seq ?? 0;
+  }
+
+  #heldHead(stream: StreamId): Uint8Array {
+    return this.#options.streams.of(stream)?.chain.head ?? new Uint8Array(0);
+  }
+
+  #ack(stream: StreamId): Delivery {
+    return { kind: 'ack', through: this.#heldSeq(stream), head: this.#heldHead(stream) };
+  }
+
+  #forkAt(stream: StreamId, seq: number): Delivery {
+    return { kind: 'fork', seq, head: this.#heldHead(stream) };
+  }
 }

@@ -10,21 +10,6 @@ import { readLineHead } from './line.ts';
 import type { AuditTables, IndexedRecord } from './store.ts';
 import type { HeldStreams } from './held-streams.ts';
 
-export interface Indexer {
-  /** There may be something new. */
-  kick(): void;
-  /** Resolves when everything up to `place` is indexed, or the signal aborts. */
-  reached(place: number, signal: AbortSignal): Promise<void>;
-  /** True when something beyond `place` is indexed; false when the signal aborts or nothing more will be. */
-  beyond(place: number, signal: AbortSignal): Promise<boolean>;
-  /** The last place that readers can find. */
-  readonly place: number;
-  /** How long the oldest record that is durable and not indexed has waited; 0 when there is none. */
-  lagMs(): number;
-  /** Ends after the batch at work. */
-  stop(): Promise<void>;
-}
-
 export interface IndexerOptions {
   readonly database: Database;
   readonly tables: AuditTables;
@@ -37,69 +22,85 @@ export interface IndexerOptions {
 /** Small enough that a commit does not hold up the streams for long. */
 const BATCH_BYTES = 256 * 1024;
 
-export function createIndexer(options: IndexerOptions): Indexer {
-  const { database, tables, log, streams, clock } = options;
-  // Owner: this indexer.
-  let place = tables.indexedPlace();
-  let behindSince: number | undefined;
-  let running: Promise<void> | undefined;
-  let isStopped = false;
-  const advanced = doorbell();
+export class Indexer {
+  readonly #options: IndexerOptions;
+  readonly #advanced = doorbell();
+  // Owner of what follows: this indexer.
+  #place: number;
+  #behindSince: number | undefined;
+  #running: Promise<void> | undefined;
+  #isStopped = false;
 
-  const indexBatch = (): boolean => {
-    const frames = log.read({ from: place + 1, bytesMax: BATCH_BYTES });
+  constructor(options: IndexerOptions) {
+    this.#options = options;
+    this.#place = options.tables.indexedPlace();
+  }
+
+  /** The last place that readers can find. */
+  get place(): number {
+    return this.#place;
+  }
+
+  /** How long the oldest record that is durable and not indexed has waited; 0 when there is none. */
+  lagMs(): number {
+    return this.#behindSince === undefined ? 0 : this.#options.clock.boot() - this.#behindSince;
+  }
+
+  /** There may be something new. */
+  kick(): void {
+    if (this.#running !== undefined || this.#isStopped) return;
+    this.#behindSince ??= this.#options.clock.boot();
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      const { log } = this.#options;
+      if (log.status.durableSequence > this.#place && log.status.fault === null) this.kick();
+    });
+  }
+
+  /** Resolves when everything up to `place` is indexed, the signal aborts, or nothing more will be. */
+  async reached(place: number, signal: AbortSignal): Promise<void> {
+    this.kick();
+    while (this.#place < place && !signal.aborted && !this.#isStopped) await this.#advanced.heard(signal);
+  }
+
+  /** True when something beyond `place` is indexed; false when the signal aborts or nothing more will be. */
+  async beyond(place: number, signal: AbortSignal): Promise<boolean> {
+    await this.reached(place + 1, signal);
+    return this.#place > place;
+  }
+
+  /** Ends after the batch at work. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#advanced.ring();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      do await turn();
+      while (!this.#isStopped && this.#indexBatch());
+      this.#behindSince = undefined;
+    } catch (error) {
+      // Records stay durable and acknowledged; the lag grows, and the next record tries again.
+      this.#isStopped ||= this.#options.log.status.fault !== null;
+      this.#options.onFailure(error);
+    }
+  }
+
+  #indexBatch(): boolean {
+    const { log, database, tables } = this.#options;
+    const frames = log.read({ from: this.#place + 1, bytesMax: BATCH_BYTES });
     const last = frames.at(-1);
     if (last === undefined) return false;
     database.transaction(() => {
-      for (const frame of frames) addFrame(frame, { tables, streams });
+      for (const frame of frames) addFrame(frame, this.#options);
       tables.setIndexedPlace(last.sequence);
     });
-    place = last.sequence;
-    advanced.ring();
+    this.#place = last.sequence;
+    this.#advanced.ring();
     return true;
-  };
-
-  const run = async (): Promise<void> => {
-    behindSince ??= clock.boot();
-    while (!isStopped && indexBatch()) await turn();
-    behindSince = undefined;
-  };
-
-  const kick = (): void => {
-    if (running !== undefined || isStopped) return;
-    running = turn()
-      .then(run)
-      .catch(options.onFailure)
-      .finally(() => {
-        running = undefined;
-        if (!isStopped && log.status.durableSequence > place && log.status.fault === null) kick();
-      });
-  };
-
-  const waitUntil = async (isThere: () => boolean, signal: AbortSignal): Promise<void> => {
-    while (!isThere() && !signal.aborted && !isStopped) await advanced.heard(signal);
-  };
-
-  return {
-    kick,
-    reached: async (wanted, signal) => {
-      kick();
-      return waitUntil(() => place >= wanted, signal);
-    },
-    async beyond(after, signal) {
-      await waitUntil(() => place > after, signal);
-      return place > after;
-    },
-    get place() {
-      return place;
-    },
-    lagMs: () => (behindSince === undefined ? 0 : clock.boot() - behindSince),
-    async stop() {
-      isStopped = true;
-      advanced.ring();
-      await running;
-    },
-  };
+  }
 }
 
 /** Lets the streams have their turn between two batches. */
@@ -107,7 +108,7 @@ async function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-function addFrame(frame: LoggedFrame, { tables, streams }: { readonly tables: AuditTables; readonly streams: HeldStreams }): void {
+function addFrame(frame: LoggedFrame, { tables, streams }: Pick<IndexerOptions, 'tables' | 'streams'>): void {
   const head = readLineHead(frame.bytes);
   if (head === undefined) return;
   const fields = fieldsOf(frame.bytes);

@@ -16,7 +16,8 @@ export interface LineHead {
   readonly prev: string;
 }
 
-const HEAD = /^\{"v":1,"kind":"([A-Z_]{1,32})","stream":"([0-9a-f]{32})","seq":([1-9][0-9]{0,15}),"at":"([^"]{24})","prev":"([0-9a-f]{64})"[,}]/;
+const HEAD =
+  /^\{"v":1,"kind":"([A-Z_]{1,32})","stream":"([0-9a-f]{32})","seq":([1-9][0-9]{0,15}),"at":"([^"]{24})","prev":"([0-9a-f]{64})"[,}]/;
 const HEAD_BYTES_MAX = 256;
 const LINE_FEED = 0x0a;
 const CLOSING_BRACE = 0x7d;

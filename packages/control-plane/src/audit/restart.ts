@@ -31,7 +31,11 @@ export function judgeRestart({ begun, earlier, reported, isKnownUnclosed }: Rest
   const prior = earlier.find((held) => held.chain.stream === previous?.stream);
   const last = earlier.at(-1);
   if (last !== undefined && prior === undefined)
-    suspect('UNLINKED_RESTART', begun, `it begins ${previous === null ? 'as if for the first time' : `after ${previous.stream}`}, and ${last.chain.stream} is held`);
+    suspect(
+      'UNLINKED_RESTART',
+      begun,
+      `it begins ${previous === null ? 'as if for the first time' : `after ${previous.stream}`}, and ${last.chain.stream} is held`,
+    );
   if (prior === undefined && previous !== null && last === undefined)
     suspect('UNLINKED_RESTART', begun, `it begins after ${previous.stream}, of which nothing is held`);
   if (prior !== undefined && previous !== null) {
@@ -42,8 +46,14 @@ export function judgeRestart({ begun, earlier, reported, isKnownUnclosed }: Rest
   }
   const remembered = previous?.stream === reported?.stream ? previous : null;
   if (reported !== undefined && remembered !== null && remembered.seq < reported.seq)
-    suspicions.push({ code: 'TRUNCATED', subject: reported, detail: `seq ${reported.seq} was reported, and the writer remembers ${remembered.seq}`, source });
+    suspicions.push({
+      code: 'TRUNCATED',
+      subject: reported,
+      detail: `seq ${reported.seq} was reported, and the writer remembers ${remembered.seq}`,
+      source,
+    });
   for (const held of earlier)
-    if (!held.isClosed && !isKnownUnclosed(held)) suspect('UNCLOSED', held, `the last record held is ${held.chain.seq}, and the next stream has begun`);
+    if (!held.isClosed && !isKnownUnclosed(held))
+      suspect('UNCLOSED', held, `the last record held is ${held.chain.seq}, and the next stream has begun`);
   return suspicions;
 }

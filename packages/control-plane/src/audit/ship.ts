@@ -31,7 +31,6 @@ export interface ShipOptions {
 type Ship = (incoming: AsyncIterable<ShipMessage>, out: StreamWriter<ShipAnswer>, call: ProvenCall) => Promise<Result<void, GrpcStatus>>;
 
 const RECORDS_MAX = 8_192;
-const STREAMS_PER_CALL_MAX = 1_024;
 
 export function shipHandler(options: ShipOptions): Ship {
   const { clock, root, draining } = options;
@@ -42,13 +41,14 @@ export function shipHandler(options: ShipOptions): Ship {
     running += 1;
     const life = streamLife({ clock, notAfter: call.caller.notAfter, call: call.signal, draining });
     const context: LineContext = { source: call.caller.spiffeId, authorities: authoritiesFor(root, call.caller.spiffeId) };
-    const resumed = new Set<StreamId>();
     try {
       for await (const { message } of untilAborted(incoming, life.signal)) {
         options.onContact(context.source);
-        const answer = await answerTo(message, { ...options, context, resumed });
+        const answer = await answerTo(message, { ...options, context });
         if (!answer.ok) return answer;
         if (!(await send(out, answer.value))) return fail(grpcStatus('cancelled', 'the stream is over'));
+        // Nothing of the batch was taken, so what follows it on this call would leave a gap: the sidecar resumes on another.
+        if (answer.value.answer.case === 'slowDown') return fail(grpcStatus('resource_exhausted', 'resume later'));
       }
     } finally {
       running -= 1;
@@ -60,7 +60,6 @@ export function shipHandler(options: ShipOptions): Ship {
 
 interface Delivering extends ShipOptions {
   readonly context: LineContext;
-  readonly resumed: Set<StreamId>;
 }
 
 async function answerTo(message: ShipMessage['message'], delivering: Delivering): Promise<Result<ShipAnswer, GrpcStatus>> {
@@ -75,23 +74,19 @@ async function answerTo(message: ShipMessage['message'], delivering: Delivering)
 }
 
 /** Says what is durable already, or that what the sidecar still has does not reach it. */
-async function resume(message: Resume, { collector, context, resumed }: Delivering): Promise<Result<ShipAnswer, GrpcStatus>> {
+async function resume(message: Resume, { collector, context }: Delivering): Promise<Result<ShipAnswer, GrpcStatus>> {
   const firstSeq = safeNumber(message.firstUnackedSeq);
-  if (!isStreamId(message.stream) || firstSeq === undefined || firstSeq === 0 || resumed.size >= STREAMS_PER_CALL_MAX)
+  if (!isStreamId(message.stream) || firstSeq === undefined || firstSeq === 0)
     return fail(grpcStatus('invalid_argument', 'a resume names a stream and its first record that is not acknowledged'));
-  const delivery = await collector.resume(message.stream, firstSeq, context.source);
-  if (delivery.kind === 'ack') resumed.add(message.stream);
-  return answerOf(message.stream, delivery);
+  return answerOf(message.stream, await collector.resume({ stream: message.stream, seq: firstSeq, source: context.source }));
 }
 
-async function deliver(batch: Batch, { collector, context, resumed }: Delivering): Promise<Result<ShipAnswer, GrpcStatus>> {
+async function deliver(batch: Batch, { collector, context }: Delivering): Promise<Result<ShipAnswer, GrpcStatus>> {
   const firstSeq = safeNumber(batch.firstSeq);
-  if (!isStreamId(batch.stream) || firstSeq === undefined || firstSeq === 0 || batch.records.length === 0 || batch.records.length > RECORDS_MAX)
+  const isSized = batch.records.length > 0 && batch.records.length <= RECORDS_MAX;
+  if (!isStreamId(batch.stream) || firstSeq === undefined || firstSeq === 0 || !isSized)
     return fail(grpcStatus('invalid_argument', `a batch has a stream, a first seq from 1, and 1 to ${RECORDS_MAX} records`));
-  if (!resumed.has(batch.stream)) return fail(grpcStatus('failed_precondition', 'a stream is resumed before its batches'));
-  const stream = batch.stream;
-  const delivery = await collector.deliver({ stream, firstSeq, lines: batch.records }, context);
-  return answerOf(stream, delivery);
+  return answerOf(batch.stream, await collector.deliver({ stream: batch.stream, firstSeq, lines: batch.records }, context));
 }
 
 function answerOf(stream: StreamId, delivery: Delivery): Result<ShipAnswer, GrpcStatus> {

@@ -180,7 +180,12 @@ export function auditTables(database: ServiceDatabase): AuditTables {
       // The end of a stream, or the alert that there was none, completes calls that have no outcome, of whatever session.
       const ends = `kind = 'CLOSE' OR (kind = 'ALERT' AND code = 'UNCLOSED')`;
       const chosen = calls === true ? ` AND ((kind IN ('DECISION', 'OUTCOME')${where}) OR ${ends})` : where;
-      const rows = sql(`SELECT place FROM audit_record WHERE place > ? AND place <= ?${chosen} ORDER BY place LIMIT ?`).all(after, upTo, ...values, limit);
+      const rows = sql(`SELECT place FROM audit_record WHERE place > ? AND place <= ?${chosen} ORDER BY place LIMIT ?`).all(
+        after,
+        upTo,
+        ...values,
+        limit,
+      );
       return rows.map((row) => row['place'] as number);
     },
     decisionPlace: (decisionId, stream) => numberOf(findDecision.get(decisionId, stream), 'place'),
@@ -213,8 +218,7 @@ export function auditTables(database: ServiceDatabase): AuditTables {
         head: row['head'] as string,
       })),
     addAct: ({ number, name, body }) => void insertAct.run(number, name, body),
-    acts: () =>
-      allActs.all().map((row) => ({ number: row['number'] as number, name: row['name'] as string, body: row['body'] as string })),
+    acts: () => allActs.all().map((row) => ({ number: row['number'] as number, name: row['name'] as string, body: row['body'] as string })),
     dropAct: (number) => void deleteAct.run(number),
   };
 }

@@ -63,7 +63,8 @@ export function takeLine(held: HeldStream | undefined, line: Uint8Array, context
     return fail({ code: 'malformed', detail: `it says stream ${head.stream}, seq ${head.seq}` });
   if (held.writer !== context.source) return fail({ code: 'forged', detail: `the stream belongs to \`${held.writer}\`` });
   if (held.isClosed) return fail({ code: 'closed', detail: 'the stream was closed' });
-  if (head.prev !== headHex(held.chain)) return fail({ code: 'fork', detail: `its \`prev\` is ${head.prev}, and ${headHex(held.chain)} is held` });
+  if (head.prev !== headHex(held.chain))
+    return fail({ code: 'fork', detail: `its \`prev\` is ${head.prev}, and ${headHex(held.chain)} is held` });
   const chained = { ...held, chain: append(held.chain, line) };
   if (!isSpoken(head.kind, line)) return ok({ held: chained, head });
   return interpret(chained, { line, head, before: held }, context);
@@ -79,7 +80,8 @@ function isSpoken(kind: string, line: Uint8Array): boolean {
 
 /** The first line: a START that names the very identity that delivers it, with an audit certificate of that identity. */
 function begin(line: Uint8Array, head: LineHead, context: LineContext): Result<TakenLine, LineRefusal> {
-  if (head.seq !== 1 || head.kind !== 'START') return fail({ code: 'malformed', detail: `the stream begins with ${head.kind} at seq ${head.seq}` });
+  if (head.seq !== 1 || head.kind !== 'START')
+    return fail({ code: 'malformed', detail: `the stream begins with ${head.kind} at seq ${head.seq}` });
   const record = readRecord(line);
   if (!record.ok || record.value.kind !== 'START') return fail({ code: 'malformed', detail: 'its START cannot be read' });
   const { sidecar, previous, certificates } = record.value;
@@ -113,23 +115,17 @@ function interpret(
   const record = readRecord(line);
   // Evidence is kept as it is: an unreadable record is chained and stored, and somebody looks at it.
   if (!record.ok) return ok({ held, head, suspicion: `the ${head.kind} at seq ${head.seq} cannot be read` });
-  switch (record.value.kind) {
-    case 'START':
-      return fail({ code: 'malformed', detail: `a second START at seq ${head.seq}` });
-    case 'CERTIFICATE': {
-      const auditKey = certifiedKey(record.value.certificates, head.at, context);
-      if (auditKey === undefined) return fail({ code: 'forged', detail: 'its CERTIFICATE is not an audit certificate of this identity' });
-      return ok({ held: { ...held, auditKey }, head });
-    }
-    case 'CHECKPOINT':
-    case 'CLOSE': {
-      const suspicion = judgeEnvelope(record.value.envelope, before);
-      const closed = record.value.kind === 'CLOSE' ? { ...held, isClosed: true } : held;
-      return ok(suspicion === undefined ? { held: closed, head } : { held: closed, head, suspicion });
-    }
-    default:
-      return ok({ held, head });
+  const said = record.value;
+  if (said.kind === 'START') return fail({ code: 'malformed', detail: `a second START at seq ${head.seq}` });
+  if (said.kind === 'CERTIFICATE') {
+    const auditKey = certifiedKey(said.certificates, head.at, context);
+    if (auditKey === undefined) return fail({ code: 'forged', detail: 'its CERTIFICATE is not an audit certificate of this identity' });
+    return ok({ held: { ...held, auditKey }, head });
   }
+  if (said.kind !== 'CHECKPOINT' && said.kind !== 'CLOSE') return ok({ held, head });
+  const suspicion = judgeEnvelope(said.envelope, before);
+  const next = said.kind === 'CLOSE' ? { ...held, isClosed: true } : held;
+  return ok(suspicion === undefined ? { held: next, head } : { held: next, head, suspicion });
 }
 
 /** What is wrong with a signed head, if anything. One that is older than the line before it is left to offline verification. */

@@ -114,7 +114,12 @@ function createReader(options: TailOptions, { request, out, signal }: Reading): 
     async finish({ isFromStart, place }) {
       // A manifest vouches for whole streams: not for a part from a cursor on, nor for the records of one session.
       if (writer === undefined || !isFromStart || request.session !== '' || signal.aborted) return;
-      const line = await writer.finish({ at: clock.wall(), exporter: exporter.identity, signer: exporter.signer, certificates: exporter.certificates() });
+      const line = await writer.finish({
+        at: clock.wall(),
+        exporter: exporter.identity,
+        signer: exporter.signer,
+        certificates: exporter.certificates(),
+      });
       if (await sender.add(line, place)) await sender.flush(place);
     },
   };
@@ -145,7 +150,8 @@ function createSender(out: StreamWriter<TailBatch>, signal: AbortSignal): Sender
     flush,
     async add(line, place) {
       // The cursor of a message names the last place that is whole in it: the one before, while this one is being added.
-      if (lines.length > 0 && (bytes + line.byteLength > BATCH_BYTES_MAX || lines.length >= BATCH_RECORDS_MAX) && !(await flush(place - 1))) return false;
+      if (lines.length > 0 && (bytes + line.byteLength > BATCH_BYTES_MAX || lines.length >= BATCH_RECORDS_MAX) && !(await flush(place - 1)))
+        return false;
       lines.push(line);
       bytes += line.byteLength;
       return !out.isOver && !signal.aborted;
@@ -188,22 +194,16 @@ interface Calls {
 /** The events that the record at this place completes. */
 function callsAt(place: number, calls: Calls): readonly Uint8Array[] {
   const record = parsed(calls.lineAt(place));
-  switch (record?.kind) {
-    case 'DECISION':
-      return record.decision === 'deny' ? joined([record]) : [];
-    case 'OUTCOME': {
-      const decided = calls.tables.decisionPlace(record.decision_id, record.stream);
-      const decision = decided === undefined ? undefined : parsed(calls.decisionAt(decided));
-      return decision === undefined ? [] : joined([decision, record]);
-    }
-    // Whoever stopped, cleanly or not, will not write the outcomes that are missing.
-    case 'CLOSE':
-      return unanswered(record.stream, place, calls);
-    case 'ALERT':
-      return record.subject === null ? [] : unanswered(record.subject.stream, place, calls);
-    default:
-      return [];
+  if (record?.kind === 'DECISION') return record.decision === 'deny' ? joined([record]) : [];
+  if (record?.kind === 'OUTCOME') {
+    const decided = calls.tables.decisionPlace(record.decision_id, record.stream);
+    const decision = decided === undefined ? undefined : parsed(calls.decisionAt(decided));
+    return decision === undefined ? [] : joined([decision, record]);
   }
+  // Whoever stopped, cleanly or not, will not write the outcomes that are missing.
+  if (record?.kind === 'CLOSE') return unanswered(record.stream, place, calls);
+  if (record?.kind === 'ALERT' && record.subject !== null) return unanswered(record.subject.stream, place, calls);
+  return [];
 }
 
 function unanswered(stream: string, upTo: number, { decisionAt, tables, filter }: Calls): readonly Uint8Array[] {

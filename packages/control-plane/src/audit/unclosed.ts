@@ -43,7 +43,7 @@ export function watchUnclosed({ clock, tables, streams, own, afterMs, alert }: U
     isKnown: (held) => known.has(held.chain.stream),
     async sweep() {
       const now = clock.boot();
-      for (const held of [...streams.all()]) {
+      for (const held of Array.from(streams.all())) {
         const silentMs = now - (contacts.get(held.writer) ?? startedAt);
         if (held.isClosed || held.writer === own || known.has(held.chain.stream) || silentMs < afterMs) continue;
         const detail = `its writer is silent for ${silentMs} ms, and the last record held is ${held.chain.seq}`;

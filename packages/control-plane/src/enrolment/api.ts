@@ -37,16 +37,6 @@ export interface NewJoinToken {
   readonly expiresAt: Instant;
 }
 
-export interface EnrolmentService {
-  /** Where a sidecar was enrolled for; `undefined` for an identity that was never enrolled here. */
-  placeOf(spiffeId: SpiffeId): { readonly area: Area; readonly ring: Ring } | undefined;
-  createToken(token: NewJoinToken, actor: string): Promise<Result<undefined, GrpcStatus>>;
-  /** For the port that strangers reach: `renew` is refused there before it comes here. */
-  readonly handlers: ProvenHandlers<typeof Enrolment>;
-  /** For the port of proven callers: `enrol` is not served there. */
-  readonly renewal: ProvenHandlers<typeof Enrolment>;
-}
-
 export interface EnrolmentOptions {
   readonly database: Database;
   readonly clock: Clock;
@@ -73,128 +63,145 @@ interface Keys {
   readonly audit: VerifyKey;
 }
 
-export function openEnrolment(options: EnrolmentOptions): EnrolmentService {
-  const { clock, database, audit } = options;
-  const tables = enrolmentTables(database.service('enrolment', ENROLMENT_MIGRATIONS));
+export class EnrolmentService {
+  readonly #options: EnrolmentOptions;
+  readonly #tables: EnrolmentTables;
+  /** For the port that strangers reach: `renew` is refused there before it comes here. */
+  readonly handlers: ProvenHandlers<typeof Enrolment>;
+  /** For the port of proven callers: `enrol` is not served there. */
+  readonly renewal: ProvenHandlers<typeof Enrolment>;
 
-  const certify = async (spiffeId: SpiffeId, keys: Keys): Promise<{ readonly tls: Issued; readonly audit: Issued }> => {
-    const tls = await options.issue({ spiffeId, publicKey: keys.tls, usage: 'tls-client' });
-    return { tls, audit: await options.issue({ spiffeId, publicKey: keys.audit, usage: 'audit' }) };
-  };
+  constructor(options: EnrolmentOptions) {
+    this.#options = options;
+    this.#tables = enrolmentTables(options.database.service('enrolment', ENROLMENT_MIGRATIONS));
+    const elsewhere = async (): Promise<Result<Certificates, GrpcStatus>> => refuse('unimplemented', 'not served on this port');
+    this.handlers = { enrol: async (request) => this.#enrol(request), renew: elsewhere };
+    this.renewal = { enrol: elsewhere, renew: async (request, call) => this.#renew(request, call.caller) };
+  }
 
-  const requireRegistered = (area: Area, agent: AgentName): Result<undefined, GrpcStatus> => {
-    switch (options.publish.registration(area, agent)) {
+  /** Where a sidecar was enrolled for; `undefined` for an identity that was never enrolled here. */
+  placeOf(spiffeId: SpiffeId): { readonly area: Area; readonly ring: Ring } | undefined {
+    const known = this.#tables.workload(spiffeId);
+    return known === undefined ? undefined : { area: known.area, ring: known.ring };
+  }
+
+  /** Registers the hash of a join token; recorded when it resolves. */
+  async createToken(token: NewJoinToken, actor: string): Promise<Result<undefined, GrpcStatus>> {
+    const { clock, database, audit, joinTokenMsMax, joinTokensMax } = this.#options;
+    const now = clock.wall();
+    if (token.hash.byteLength !== SECRET_BYTES) return refuse('invalid_argument', 'the hash of a secret has 32 bytes');
+    if (token.expiresAt <= now || token.expiresAt > now + joinTokenMsMax)
+      return refuse('invalid_argument', `a join token lives at most ${joinTokenMsMax} ms from now`);
+    if (this.#tables.token(token.hash) !== undefined) return refuse('already_exists', 'this token is registered');
+    if (this.#tables.openTokens(now) >= joinTokensMax) return refuse('resource_exhausted', 'too many join tokens are unspent');
+    const { agent, area, ring } = token;
+    database.transaction(() => {
+      this.#tables.dropTokens((now - TOKEN_MEMORY_MS) as Instant);
+      this.#tables.addToken({ ...token, author: actor });
+      audit.act({ ...NO_VERSIONS, actor, act: 'create join token', object: `join token for ${agent}`, area, ring });
+    });
+    await audit.recordActs();
+    return ok(undefined);
+  }
+
+  async #enrol(request: EnrolRequest): Promise<Result<Certificates, GrpcStatus>> {
+    const keys = readKeys(request.tlsCsr, request.auditCsr);
+    if (!keys.ok) return keys;
+    const { instance, tokenSecret } = request;
+    if (!INSTANCE.test(instance)) return refuse('invalid_argument', 'an instance is 1 to 63 of `a-z`, `0-9` and `-`');
+    const token = openToken(this.#tables, tokenSecret, this.#options.clock.wall());
+    if (token === undefined) return NO_TOKEN;
+    const registered = this.#requireRegistered(token.area, token.agent);
+    if (!registered.ok) return registered;
+    const purpose = { kind: 'sidecar', agent: token.agent, instance } as const;
+    const spiffeId = formatSpiffeId({ trustDomain: this.#options.trustDomain, purpose });
+    const issued = await this.#certify(spiffeId, keys.value);
+    // Certificates exist by now, but nobody has them before the token is spent for them.
+    const spent = this.#spend(tokenSecret, { spiffeId, instance, keys: keys.value, issued });
+    if (!spent.ok) return spent;
+    await this.#options.audit.recordActs();
+    return ok(toWire(issued, spent.value));
+  }
+
+  /** One transaction: the token is spent, the workload exists, the act is remembered; or none of it. */
+  #spend(secret: Uint8Array, of: { spiffeId: SpiffeId; instance: string; keys: Keys; issued: IssuedPair }): Result<number, GrpcStatus> {
+    const { clock, database, audit } = this.#options;
+    const { spiffeId, instance, keys, issued } = of;
+    return database.transaction(() => {
+      const token = openToken(this.#tables, secret, clock.wall());
+      if (token === undefined) return NO_TOKEN;
+      const { agent, area, ring } = token;
+      const known = this.#tables.workload(spiffeId);
+      // Two running sidecars under one name could not be told apart in any record.
+      if (known !== undefined && known.certifiedUntil >= clock.wall())
+        return refuse(
+          'already_exists',
+          `\`${agent}/${instance}\` is certified: choose another instance name, or wait until its certificate has ended`,
+        );
+      const counter = (known?.counter ?? 0) + 1;
+      this.#tables.spendToken(token.hash, spiffeId);
+      this.#tables.putWorkload({ spiffeId, agent, instance, area, ring, ...stateOf(keys, issued, counter) });
+      const object = `sidecar ${agent}/${instance}`;
+      audit.act({ ...NO_VERSIONS, actor: spiffeId, act: 'enrol', object, area, ring, detail: `join token by ${token.author}` });
+      return ok(counter);
+    });
+  }
+
+  async #renew(request: RenewRequest, caller: Caller): Promise<Result<Certificates, GrpcStatus>> {
+    const { database, audit } = this.#options;
+    const keys = readKeys(request.tlsCsr, request.auditCsr);
+    if (!keys.ok) return keys;
+    const { spiffeId } = caller;
+    const known = this.#tables.workload(spiffeId);
+    if (known === undefined) return refuse('permission_denied', 'this identity was not enrolled here: enrol with a join token');
+    if (isBanned(caller, known.agent, this.#options)) return refuse('permission_denied', 'this identity is revoked');
+    const registered = this.#requireRegistered(known.area, known.agent);
+    if (!registered.ok) return registered;
+    const step = judgeCounter(known, safeNumber(request.counter), keys.value);
+    if (step === 'fork') {
+      // Two hold this identity. Which of them is the thief cannot be told from here: neither goes on, and nothing is revoked.
+      const detail = `\`${spiffeId}\`: renewal ${request.counter} comes with another key than was certified for it`;
+      await audit.alert({ code: 'IDENTITY_FORK', subject: null, detail, source: spiffeId });
+      return refuse('failed_precondition', 'this renewal was used with another key: enrol anew with a join token');
+    }
+    const issued = await this.#certify(spiffeId, keys.value);
+    const counter = step === 'again' ? known.counter : known.counter + 1;
+    const isKept = database.transaction(() => {
+      // Another renewal of this identity may have come first while the certificates were being made.
+      if (this.#tables.workload(spiffeId)?.counter !== known.counter) return false;
+      this.#tables.putWorkload({ ...known, ...stateOf(keys.value, issued, counter) });
+      return true;
+    });
+    return isKept ? ok(toWire(issued, counter)) : refuse('aborted', 'another renewal came first');
+  }
+
+  async #certify(spiffeId: SpiffeId, keys: Keys): Promise<IssuedPair> {
+    const tls = await this.#options.issue({ spiffeId, publicKey: keys.tls, usage: 'tls-client' });
+    return { tls, audit: await this.#options.issue({ spiffeId, publicKey: keys.audit, usage: 'audit' }) };
+  }
+
+  #requireRegistered(area: Area, agent: AgentName): Result<undefined, GrpcStatus> {
+    switch (this.#options.publish.registration(area, agent)) {
       case 'registered':
         return ok(undefined);
       case 'not_registered':
-        return refuse('failed_precondition', `agent \`${agent}\` is not registered in the newest bundle of \`${area}\`: add it and publish`);
+        return refuse(
+          'failed_precondition',
+          `agent \`${agent}\` is not registered in the newest bundle of \`${area}\`: add it and publish`,
+        );
       case 'no_bundle':
         return refuse('failed_precondition', `\`${area}\` has no bundle yet: publish one that registers agent \`${agent}\``);
     }
-  };
-
-  const enrol = async (request: EnrolRequest): Promise<Result<Certificates, GrpcStatus>> => {
-    const keys = readKeys(request.tlsCsr, request.auditCsr);
-    if (!keys.ok) return keys;
-    if (!INSTANCE.test(request.instance)) return refuse('invalid_argument', 'an instance is 1 to 63 of `a-z`, `0-9` and `-`');
-    const token = openToken(tables, request.tokenSecret, clock.wall());
-    if (token === undefined) return NO_TOKEN;
-    const registered = requireRegistered(token.area, token.agent);
-    if (!registered.ok) return registered;
-    const { agent, area, ring } = token;
-    const purpose = { kind: 'sidecar', agent, instance: request.instance } as const;
-    const spiffeId = formatSpiffeId({ trustDomain: options.trustDomain, purpose });
-    const issued = await certify(spiffeId, keys.value);
-    // Certificates exist already, but nobody has them before the token is spent for them.
-    const spent = database.transaction(() => {
-      if (openToken(tables, request.tokenSecret, clock.wall()) === undefined) return NO_TOKEN;
-      const known = tables.workload(spiffeId);
-      // Two running sidecars under one name could not be told apart in any record.
-      if (known !== undefined && known.certifiedUntil >= clock.wall())
-        return refuse('already_exists', `instance \`${request.instance}\` of \`${agent}\` is certified: choose another name, or wait until its certificate has ended`);
-      const counter = (known?.counter ?? 0) + 1;
-      tables.spendToken(token.hash, spiffeId);
-      tables.putWorkload({ spiffeId, agent, instance: request.instance, area, ring, ...stateOf(keys.value, issued, counter) });
-      audit.act({
-        actor: spiffeId,
-        act: 'enrol',
-        object: `sidecar ${agent}/${request.instance}`,
-        old_digest: null,
-        new_digest: null,
-        area,
-        ring,
-        release_seq: null,
-        detail: `join token by ${token.author}`,
-      });
-      return ok(counter);
-    });
-    if (!spent.ok) return spent;
-    await audit.recordActs();
-    return ok(toWire(issued, spent.value));
-  };
-
-  const renew = async (request: RenewRequest, caller: Caller): Promise<Result<Certificates, GrpcStatus>> => {
-    const keys = readKeys(request.tlsCsr, request.auditCsr);
-    const counter = safeNumber(request.counter);
-    if (!keys.ok) return keys;
-    const known = tables.workload(caller.spiffeId);
-    if (known === undefined || counter === undefined) return refuse('permission_denied', 'this identity was not enrolled here: enrol with a join token');
-    const banned = isBanned(caller, known.agent, options);
-    if (banned) return refuse('permission_denied', 'this identity is revoked');
-    const registered = requireRegistered(known.area, known.agent);
-    if (!registered.ok) return registered;
-    const step = judgeCounter(known, counter, keys.value);
-    if (step === 'fork') {
-      // Two hold this identity. Which of them is the thief cannot be told from here: neither goes on, and nothing is revoked.
-      const detail = `renewal ${counter} comes with another key than was certified for it`;
-      await audit.alert({ code: 'IDENTITY_FORK', subject: null, detail: `\`${caller.spiffeId}\`: ${detail}`, source: caller.spiffeId });
-      return refuse('failed_precondition', 'this renewal was used with another key: enrol anew with a join token');
-    }
-    const issued = await certify(caller.spiffeId, keys.value);
-    const next = step === 'again' ? known.counter : known.counter + 1;
-    const kept = database.transaction(() => {
-      // Another renewal of this identity may have come first while the certificates were being made.
-      if (tables.workload(caller.spiffeId)?.counter !== known.counter) return false;
-      tables.putWorkload({ ...known, ...stateOf(keys.value, issued, next) });
-      return true;
-    });
-    return kept ? ok(toWire(issued, next)) : refuse('aborted', 'another renewal came first');
-  };
-
-  const onlyHere = async (): Promise<Result<Certificates, GrpcStatus>> => refuse('unimplemented', 'not served on this port');
-  return {
-    placeOf(spiffeId) {
-      const known = tables.workload(spiffeId);
-      return known === undefined ? undefined : { area: known.area, ring: known.ring };
-    },
-    async createToken(token, actor) {
-      const now = clock.wall();
-      if (token.hash.byteLength !== SECRET_BYTES) return refuse('invalid_argument', 'the hash of a secret has 32 bytes');
-      if (token.expiresAt <= now || token.expiresAt > now + options.joinTokenMsMax)
-        return refuse('invalid_argument', `a join token lives at most ${options.joinTokenMsMax} ms from now`);
-      if (tables.token(token.hash) !== undefined) return refuse('already_exists', 'this token is registered');
-      if (tables.openTokens(now) >= options.joinTokensMax) return refuse('resource_exhausted', 'too many join tokens are unspent');
-      database.transaction(() => {
-        tables.dropTokens((now - TOKEN_MEMORY_MS) as Instant);
-        tables.addToken({ ...token, author: actor });
-        audit.act({
-          actor,
-          act: 'create join token',
-          object: `join token for ${token.agent}`,
-          old_digest: null,
-          new_digest: null,
-          area: token.area,
-          ring: token.ring,
-          release_seq: null,
-        });
-      });
-      await audit.recordActs();
-      return ok(undefined);
-    },
-    handlers: { enrol, renew: onlyHere },
-    renewal: { enrol: onlyHere, renew: async (request, call) => renew(request, call.caller) },
-  };
+  }
 }
+
+interface IssuedPair {
+  readonly tls: Issued;
+  readonly audit: Issued;
+}
+
+/** An act that concerns no version of policy. */
+const NO_VERSIONS = { old_digest: null, new_digest: null, release_seq: null } as const;
 
 /** Proof of possession of both keys, which are two keys: one is on the wire every day, the other vouches for the record. */
 function readKeys(tlsCsr: Uint8Array, auditCsr: Uint8Array): Result<Keys, GrpcStatus> {
@@ -215,7 +222,7 @@ function openToken(tables: EnrolmentTables, secret: Uint8Array, now: Instant): J
 }
 
 /** `next`: the renewal that is due. `again`: the last one, whose answer was lost. `fork`: anything else. */
-function judgeCounter(known: Workload, counter: number, keys: Keys): 'next' | 'again' | 'fork' {
+function judgeCounter(known: Workload, counter: number | undefined, keys: Keys): 'next' | 'again' | 'fork' {
   if (counter === known.counter) return 'next';
   const isSame = equalBytes(known.tlsKey, keys.tls.raw) && equalBytes(known.auditKey, keys.audit.raw);
   return counter === known.counter - 1 && isSame ? 'again' : 'fork';
@@ -228,14 +235,10 @@ function isBanned(caller: Caller, agent: AgentName, { revocation, clock }: Enrol
   return isRevoked(revocation.state, subject, clock.wall()) !== undefined;
 }
 
-function stateOf(
-  keys: Keys,
-  issued: { readonly tls: Issued; readonly audit: Issued },
-  counter: number,
-): Pick<Workload, 'counter' | 'tlsKey' | 'auditKey' | 'certifiedUntil'> {
+function stateOf(keys: Keys, issued: IssuedPair, counter: number): Pick<Workload, 'counter' | 'tlsKey' | 'auditKey' | 'certifiedUntil'> {
   return { counter, tlsKey: keys.tls.raw, auditKey: keys.audit.raw, certifiedUntil: issued.tls.notAfter };
 }
 
-function toWire(issued: { readonly tls: Issued; readonly audit: Issued }, counter: number): Certificates {
+function toWire(issued: IssuedPair, counter: number): Certificates {
   return create(CertificatesSchema, { tlsChain: [...issued.tls.chain], auditChain: [...issued.audit.chain], counter: BigInt(counter) });
 }

@@ -71,7 +71,9 @@ export interface EnrolmentTables {
 
 export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
   const tokenBy = database.prepare('SELECT hash, agent, area, ring, expires_at_ms, author, spent_by FROM enrolment_token WHERE hash = ?');
-  const insertToken = database.prepare('INSERT INTO enrolment_token (hash, agent, area, ring, expires_at_ms, author) VALUES (?, ?, ?, ?, ?, ?)');
+  const insertToken = database.prepare(
+    'INSERT INTO enrolment_token (hash, agent, area, ring, expires_at_ms, author) VALUES (?, ?, ?, ?, ?, ?)',
+  );
   const spend = database.prepare('UPDATE enrolment_token SET spent_by = ? WHERE hash = ?');
   const countOpen = database.prepare('SELECT COUNT(*) AS open FROM enrolment_token WHERE spent_by IS NULL AND expires_at_ms > ?');
   const dropOld = database.prepare('DELETE FROM enrolment_token WHERE expires_at_ms < ?');

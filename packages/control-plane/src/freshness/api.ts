@@ -9,13 +9,15 @@ import type { LocalSigner } from '@sallyport/crypto/keys';
 import { fail, formatInstant, ok } from '@sallyport/model';
 import type { Area, Clock, Instant, Result, Ring } from '@sallyport/model';
 import type { Database } from '@sallyport/store';
-import type { Log, Metrics } from '@sallyport/telemetry';
+import type { Counter, Log, Metrics } from '@sallyport/telemetry';
 import { SIGNER_SKEW_MS, encodeFreshness, encodeLiveProof, freshnessTree, judgeRootExpiry } from '@sallyport/trust';
 import type { Freshness, FreshnessEntry, FreshnessLeaf, OnlineKey, RevocationHead, TrustedRoot } from '@sallyport/trust';
 import type { AuditService } from '../audit/api.ts';
 import { signNow } from '../sign-now.ts';
 import { signerClock } from './signer-clock.ts';
+import type { SignerClock } from './signer-clock.ts';
 import { FRESHNESS_MIGRATIONS, freshnessTable } from './store.ts';
+import type { FreshnessTable } from './store.ts';
 
 /** A signed statement, and what travels beside it for each area and ring. */
 export interface IssuedStatement {
@@ -32,15 +34,9 @@ export interface Question {
 }
 
 /** Why nothing was issued; for the log. */
-export type IssueProblem = { readonly code: 'root_expired' | 'key_out_of_period' | 'store_failed'; readonly detail: string };
-
-export interface FreshnessService {
-  /** A statement over a read that begins now. */
-  state(): Result<IssuedStatement, IssueProblem>;
-  /** A live proof over a read that begins now or later. Questions of one turn share one read. */
-  prove(question: Question): Promise<Result<IssuedStatement, IssueProblem>>;
-  /** The number of the last statement issued. */
-  lastSeq(): number;
+export interface IssueProblem {
+  readonly code: 'root_expired' | 'key_out_of_period' | 'store_failed';
+  readonly detail: string;
 }
 
 export interface FreshnessOptions {
@@ -60,112 +56,134 @@ export interface FreshnessOptions {
 }
 
 interface Attested {
-  readonly first: number;
+  readonly firstSeq: number;
   readonly issuedAt: Instant;
   readonly revocation: RevocationHead;
   readonly leaves: readonly FreshnessLeaf[];
 }
 
-export function openFreshness(options: FreshnessOptions): FreshnessService {
-  const { database, clock, log, metrics, root, signer, key, ttlMs, audit } = options;
-  const table = freshnessTable(database.service('freshness', FRESHNESS_MIGRATIONS));
-  const issuedTotal = metrics.counter({ name: 'sallyport_statements_issued_total', help: 'Freshness statements and live proofs', labels: ['kind'] });
-  const time = signerClock({
-    clock,
-    last: table.issuedAt(),
-    stepMsMax: SIGNER_SKEW_MS,
-    onStep: ({ direction, byMs }) => {
-      const detail = `the wall clock is ${byMs} ms ${direction === 'back' ? 'behind' : 'ahead of'} the last statement and the time since`;
-      void audit.alert({ code: 'CLOCK_STEP', subject: null, detail, source: 'clock' });
-    },
-  });
-  // Owner: this service. Questions that wait for the end of their turn.
-  let asked: { readonly question: Question; readonly answer: (result: Result<IssuedStatement, IssueProblem>) => void }[] = [];
+interface Asked {
+  readonly question: Question;
+  readonly answer: (result: Result<IssuedStatement, IssueProblem>) => void;
+}
+
+export class FreshnessService {
+  readonly #options: FreshnessOptions;
+  readonly #table: FreshnessTable;
+  readonly #time: SignerClock;
+  readonly #issued: Counter<'kind'>;
+  /** Questions that wait for the end of their turn. Owner: this service. */
+  #asked: Asked[] = [];
+
+  constructor(options: FreshnessOptions) {
+    const { database, clock, metrics, audit } = options;
+    this.#options = options;
+    this.#table = freshnessTable(database.service('freshness', FRESHNESS_MIGRATIONS));
+    this.#issued = metrics.counter({
+      name: 'sallyport_statements_issued_total',
+      help: 'Freshness statements and live proofs',
+      labels: ['kind'],
+    });
+    this.#time = signerClock({
+      clock,
+      last: this.#table.issuedAt(),
+      stepMsMax: SIGNER_SKEW_MS,
+      onStep: ({ direction, byMs }) => {
+        const detail = `the wall clock is ${byMs} ms ${direction === 'back' ? 'behind' : 'ahead of'} the last statement and the time since`;
+        void audit.alert({ code: 'CLOCK_STEP', subject: null, detail, source: 'clock' });
+      },
+    });
+  }
+
+  /** The number of the last statement issued. */
+  lastSeq(): number {
+    return this.#table.lastSeq();
+  }
+
+  /** A statement over a read that begins now. */
+  state(): Result<IssuedStatement, IssueProblem> {
+    const attested = this.#attest(1);
+    if (!attested.ok) return attested;
+    const tree = freshnessTree(attested.value.leaves);
+    const { firstSeq } = attested.value;
+    const payload = encodeFreshness(this.#statement(attested.value, firstSeq, tree.merkleRoot));
+    this.#issued.add({ kind: 'freshness' });
+    return ok(issued(firstSeq, signNow('Freshness', payload, this.#options.signer), tree.entries));
+  }
+
+  /**
+   * A live proof over a read that begins after this call. A fleet that reconnects asks at once: who asks in one turn
+   * shares one read and one commit, and each proof has a number of its own.
+   */
+  async prove(question: Question): Promise<Result<IssuedStatement, IssueProblem>> {
+    return new Promise((resolve) => {
+      if (this.#asked.length === 0) setImmediate(() => this.#answerAll());
+      this.#asked.push({ question, answer: resolve });
+    });
+  }
+
+  #answerAll(): void {
+    const asked = this.#asked;
+    this.#asked = [];
+    let proved: Result<readonly IssuedStatement[], IssueProblem>;
+    try {
+      proved = this.#proveAll(asked.map(({ question }) => question));
+    } catch (error) {
+      // A signer that fails answers nobody, and must not end the process from an event of its own.
+      this.#options.log.error('freshness.sign_failed', {}, error);
+      proved = fail({ code: 'store_failed', detail: 'the proofs could not be signed' });
+    }
+    for (const [index, { answer }] of asked.entries()) {
+      const statement = proved.ok ? proved.value[index] : undefined;
+      if (statement !== undefined) answer(ok(statement));
+      else if (!proved.ok) answer(proved);
+    }
+  }
+
+  #proveAll(questions: readonly Question[]): Result<readonly IssuedStatement[], IssueProblem> {
+    const attested = this.#attest(questions.length);
+    if (!attested.ok) return attested;
+    const tree = freshnessTree(attested.value.leaves);
+    this.#issued.add({ kind: 'live_proof' }, questions.length);
+    return ok(
+      questions.map((question, index) => {
+        const seq = attested.value.firstSeq + index;
+        const payload = encodeLiveProof({ ...this.#statement(attested.value, seq, tree.merkleRoot), ...question });
+        return issued(seq, signNow('LiveProof', payload, this.#options.signer), tree.entries);
+      }),
+    );
+  }
 
   /** Reads the heads and takes `count` numbers, in one transaction. */
-  const attest = (count: number): Result<Attested, IssueProblem> => {
-    const issuedAt = time.now();
+  #attest(count: number): Result<Attested, IssueProblem> {
+    const { root, key, database, log } = this.#options;
+    const issuedAt = this.#time.now();
     const expired = judgeRootExpiry(root, issuedAt);
     if (expired !== undefined) return fail({ code: 'root_expired', detail: expired.detail });
-    if (issuedAt < key.notBefore || issuedAt > key.notAfter)
-      return fail({ code: 'key_out_of_period', detail: `the freshness key is certified from ${formatInstant(key.notBefore)} to ${formatInstant(key.notAfter)}` });
+    if (issuedAt < key.notBefore || issuedAt > key.notAfter) {
+      const detail = `the freshness key is certified from ${formatInstant(key.notBefore)} to ${formatInstant(key.notAfter)}`;
+      return fail({ code: 'key_out_of_period', detail });
+    }
     try {
       return ok(
         database.transaction(() => {
-          const leaves = options.leaves();
-          const revocation = options.revocationHead();
-          const first = table.nextSeq();
-          for (let taken = 1; taken < count; taken++) table.nextSeq();
-          table.setIssuedAt(issuedAt);
-          return { first, issuedAt, revocation, leaves };
+          const [leaves, revocation] = [this.#options.leaves(), this.#options.revocationHead()];
+          const firstSeq = this.#table.nextSeq();
+          for (let taken = 1; taken < count; taken++) this.#table.nextSeq();
+          this.#table.setIssuedAt(issuedAt);
+          return { firstSeq, issuedAt, revocation, leaves };
         }),
       );
     } catch (error) {
       log.error('freshness.read_failed', {}, error);
       return fail({ code: 'store_failed', detail: 'the heads could not be read' });
     }
-  };
+  }
 
-  const statementOf = ({ issuedAt, revocation }: Attested, seq: number, merkleRoot: Uint8Array): Freshness => ({
-    seq,
-    rootNumber: root.number,
-    merkleRoot,
-    revocation,
-    issuedAt,
-    ttlMs,
-  });
-
-  const prove = (questions: readonly Question[]): Result<readonly IssuedStatement[], IssueProblem> => {
-    const attested = attest(questions.length);
-    if (!attested.ok) return attested;
-    const tree = freshnessTree(attested.value.leaves);
-    return ok(
-      questions.map((question, index) => {
-        const seq = attested.value.first + index;
-        const payload = encodeLiveProof({ ...statementOf(attested.value, seq, tree.merkleRoot), ...question });
-        return issued(seq, signNow('LiveProof', payload, signer), tree.entries);
-      }),
-    );
-  };
-
-  const answerAll = (): void => {
-    const batch = asked;
-    asked = [];
-    let proved: ReturnType<typeof prove>;
-    try {
-      proved = prove(batch.map(({ question }) => question));
-    } catch (error) {
-      // A signer that fails answers nobody, and must not end the process from an event of its own.
-      log.error('freshness.sign_failed', {}, error);
-      proved = fail({ code: 'store_failed', detail: 'the proofs could not be signed' });
-    }
-    for (const [index, { answer }] of batch.entries()) {
-      const statement = proved.ok ? proved.value[index] : undefined;
-      if (proved.ok && statement !== undefined) answer(ok(statement));
-      else if (!proved.ok) answer(proved);
-    }
-    if (proved.ok) issuedTotal.add({ kind: 'live_proof' }, batch.length);
-  };
-
-  return {
-    lastSeq: () => table.lastSeq(),
-    state() {
-      const attested = attest(1);
-      if (!attested.ok) return attested;
-      const tree = freshnessTree(attested.value.leaves);
-      const { first } = attested.value;
-      issuedTotal.add({ kind: 'freshness' });
-      const payload = encodeFreshness(statementOf(attested.value, first, tree.merkleRoot));
-      return ok(issued(first, signNow('Freshness', payload, signer), tree.entries));
-    },
-    async prove(question) {
-      return new Promise((resolve) => {
-        // A fleet that reconnects asks at once: one commit for all who asked in this turn, each over a read that begins after its question.
-        if (asked.length === 0) setImmediate(answerAll);
-        asked.push({ question, answer: resolve });
-      });
-    },
-  };
+  #statement({ issuedAt, revocation }: Attested, seq: number, merkleRoot: Uint8Array): Freshness {
+    const { root, ttlMs } = this.#options;
+    return { seq, rootNumber: root.number, merkleRoot, revocation, issuedAt, ttlMs };
+  }
 }
 
 function issued(seq: number, envelope: Uint8Array, entries: readonly FreshnessEntry[]): IssuedStatement {

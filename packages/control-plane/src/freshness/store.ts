@@ -23,7 +23,9 @@ export interface FreshnessTable {
 
 export function freshnessTable(database: ServiceDatabase): FreshnessTable {
   const read = database.prepare('SELECT issued_at_ms FROM freshness_last WHERE only = 1');
-  const write = database.prepare('INSERT INTO freshness_last (only, issued_at_ms) VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET issued_at_ms = excluded.issued_at_ms');
+  const write = database.prepare(
+    'INSERT INTO freshness_last (only, issued_at_ms) VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET issued_at_ms = excluded.issued_at_ms',
+  );
   return {
     issuedAt: () => read.get()?.['issued_at_ms'] as Instant | undefined,
     setIssuedAt: (at) => void write.run(at),

@@ -56,7 +56,8 @@ export function readActive(message: Verdict | Beat): readonly ToldRelease[] {
 
 export function readHead(head: Hello['auditHead']): StreamEnd | undefined {
   const seq = head === undefined ? undefined : safeNumber(head.seq);
-  if (head === undefined || seq === undefined || seq === 0 || !isStreamId(head.stream) || head.hash.byteLength !== HEAD_BYTES) return undefined;
+  if (head === undefined || seq === undefined || seq === 0 || !isStreamId(head.stream) || head.hash.byteLength !== HEAD_BYTES)
+    return undefined;
   return { stream: head.stream, seq, head: encodeHex(head.hash) };
 }
 

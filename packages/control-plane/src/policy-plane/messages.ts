@@ -1,6 +1,14 @@
 /** Messages of the policy stream, encoded once however many sidecars they go to. */
 
-import { BundleOfferSchema, FreshnessEntrySchema, FreshnessSchema, ReconnectSchema, ReleaseOfferSchema, ServerMessageSchema, create } from '@sallyport/contract';
+import {
+  BundleOfferSchema,
+  FreshnessEntrySchema,
+  FreshnessSchema,
+  ReconnectSchema,
+  ReleaseOfferSchema,
+  ServerMessageSchema,
+  create,
+} from '@sallyport/contract';
 import type { ServerMessage } from '@sallyport/contract';
 import type { Digest, Random } from '@sallyport/model';
 import { encode } from '@sallyport/net';
@@ -87,7 +95,11 @@ export function reconnectMessage(of: { readonly afterMs: number; readonly jitter
   return encode(ServerMessageSchema, { message: { case: 'reconnect', value: create(ReconnectSchema, of) } });
 }
 
-function freshness(statement: IssuedStatement, { area, ring }: Place, onlineKeys?: Uint8Array): ReturnType<typeof create<typeof FreshnessSchema>> {
+function freshness(
+  statement: IssuedStatement,
+  { area, ring }: Place,
+  onlineKeys?: Uint8Array,
+): ReturnType<typeof create<typeof FreshnessSchema>> {
   return create(FreshnessSchema, {
     envelope: statement.envelope,
     entries: statement.entriesFor(area, ring).map((entry) =>

@@ -47,139 +47,146 @@ export interface SubscriberOptions {
   readonly active: Digest | undefined;
 }
 
-export interface Subscriber {
-  readonly spiffeId: SpiffeId;
-  readonly place: Place;
-  /** Something may be wanted that was not before. */
-  offerNext(): void;
-  /** Sends what is new in the revocation log, ahead of everything. */
-  sendRevocations(): void;
-  /** A message for all; false when the stream cannot take it. */
-  send(message: Message): boolean;
-  /** False for a verdict that no stream of ours could have asked for. */
-  verdict(verdict: Verdict): boolean;
-  /** Asks it to come again, and ends the stream. */
-  reconnect(reason: string): void;
-  /** The stream is over: nothing is sent or awaited any more. */
-  stop(): void;
-  /** Aborts when the stream is to end. */
-  readonly ended: AbortSignal;
-}
-
 /** Entries sent one by one before a snapshot is the shorter way. */
 const REVOCATIONS_ONE_BY_ONE_MAX = 64;
 const REVOCATIONS_PAGE = 256;
 /** A snapshot goes down the stream only if it is as small as any other message. */
 const SNAPSHOT_BYTES_MAX = 16_000;
-/** A sidecar that has dropped a bundle gets it once more when its release is refused for that. */
+/** A sidecar that has dropped a bundle gets it again when its release is refused for that, this many times. */
 const REPEATS_MAX = 2;
 const RECONNECT_AFTER_MS = 250;
 const RECONNECT_JITTER_MS = 4_000;
 
-export function createSubscriber(options: SubscriberOptions): Subscriber {
-  const { out, clock, sources } = options;
-  const ended = new AbortController();
-  // Owner: this subscriber. `settled` is what was answered on this stream, `outstanding` the offer that waits for its verdict.
-  const settled = new Map<Digest, 'taken' | 'refused'>();
-  const repeats = new Map<Digest, number>();
-  let outstanding: { readonly offer: Offer; readonly wanted: Wanted; readonly timer: AbortController } | undefined;
-  let { revocationSeq } = options;
+export class Subscriber {
+  readonly #options: SubscriberOptions;
+  // Owner of what follows: this subscriber. `settled` is what was answered on this stream.
+  readonly #settled = new Set<Digest>();
+  readonly #repeats = new Map<Digest, number>();
+  readonly #ended = new AbortController();
+  #outstanding: { readonly offer: Offer; readonly wanted: Wanted; readonly timer: AbortController } | undefined;
+  #revocationSeq: number;
 
-  const stop = (): void => {
-    outstanding?.timer.abort();
-    ended.abort();
-  };
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+    this.#revocationSeq = options.revocationSeq;
+  }
 
-  const reconnect = (reason: string): void => {
-    if (ended.signal.aborted) return;
-    out.write(reconnectMessage({ afterMs: RECONNECT_AFTER_MS, jitterMs: RECONNECT_JITTER_MS, reason }), { priority: true });
-    stop();
-  };
+  get spiffeId(): SpiffeId {
+    return this.#options.spiffeId;
+  }
 
-  const send = (message: Message, priority = false): boolean => {
-    if (ended.signal.aborted) return false;
-    if (out.write(message, { priority })) return true;
-    // Too slow to be kept current on this stream: whatever it would miss, it gets anew on the next.
-    reconnect('too much is unsent');
-    return false;
-  };
+  get place(): Place {
+    return this.#options.place;
+  }
 
-  const settle = (wanted: Wanted, isTaken: boolean): void => {
-    settled.set(wanted.digest, isTaken ? 'taken' : 'refused');
-    if (wanted.kind === 'bundle') sources.answered(wanted.digest, isTaken);
-  };
+  /** Aborts when the stream is to end. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
 
-  const offerNext = (): void => {
-    if (outstanding !== undefined || ended.signal.aborted) return;
+  /** A message for all; false when the stream cannot take it, and then it ends. */
+  send(message: Message): boolean {
+    return this.#send(message, false);
+  }
+
+  /** Offers what is most wanted and not answered yet, unless an answer is still out. */
+  offerNext(): void {
+    if (this.#outstanding !== undefined || this.#ended.signal.aborted) return;
+    const { sources, active } = this.#options;
     for (const wanted of sources.wanted()) {
-      if (settled.has(wanted.digest)) continue;
-      if (wanted.kind === 'release' && wanted.digest === options.active) {
-        settle(wanted, true);
-        for (const digest of wanted.bundles ?? []) settle({ kind: 'bundle', digest }, true);
+      if (this.#settled.has(wanted.digest)) continue;
+      if (wanted.digest === active) {
+        this.#settle(wanted, true);
+        continue;
+      }
+      // What is enforced there is held there.
+      if (wanted.kind === 'bundle' && this.#isActive(wanted.digest)) {
+        this.#settle(wanted, true);
         continue;
       }
       const offer = sources.offer(wanted);
       if (offer === undefined) continue;
-      if (!send(offer.message)) return;
-      const timer = new AbortController();
-      outstanding = { offer, wanted, timer };
-      clock.timer(options.verdictWaitMsMax, () => reconnect('an offer was not answered'), { signal: timer.signal });
+      if (this.#send(offer.message, false)) this.#await(offer, wanted);
       return;
     }
-  };
+  }
+
+  /** Sends what is new in the revocation log, ahead of everything that waits. */
+  sendRevocations(): void {
+    const { sources } = this.#options;
+    const snapshot = sources.snapshot();
+    if (snapshot.seq - this.#revocationSeq > REVOCATIONS_ONE_BY_ONE_MAX && snapshot.envelope.byteLength <= SNAPSHOT_BYTES_MAX) {
+      if (this.#send(snapshotMessage(snapshot.envelope), true)) this.#revocationSeq = snapshot.seq;
+      return;
+    }
+    for (;;) {
+      const page = sources.revocationsAfter(this.#revocationSeq, REVOCATIONS_PAGE);
+      if (page.length === 0) return;
+      for (const { seq, envelope } of page) {
+        if (!this.#send(revocationMessage(envelope), true)) return;
+        this.#revocationSeq = seq;
+      }
+    }
+  }
+
+  /** Takes a verdict; false for one that says nothing. A late answer, or one that nobody asked for, settles nothing. */
+  verdict(verdict: Verdict): boolean {
+    if (verdict.outcome === Verdict_Outcome.UNSPECIFIED) return false;
+    const answered = this.#outstanding;
+    if (answered === undefined || !equalBytes(verdict.nonce, answered.offer.nonce)) return true;
+    answered.timer.abort();
+    this.#outstanding = undefined;
+    const isTaken = verdict.outcome !== Verdict_Outcome.REJECTED;
+    if (!isTaken) this.#options.sources.rejected(answered.wanted, `${verdict.code}: ${verdict.detail}`);
+    if (isTaken || verdict.code !== 'DIGEST' || !this.#repeat(answered.wanted)) this.#settle(answered.wanted, isTaken);
+    this.offerNext();
+    return true;
+  }
+
+  /** Asks it to come again, and ends the stream. */
+  reconnect(reason: string): void {
+    if (this.#ended.signal.aborted) return;
+    const message = reconnectMessage({ afterMs: RECONNECT_AFTER_MS, jitterMs: RECONNECT_JITTER_MS, reason });
+    this.#options.out.write(message, { priority: true });
+    this.stop();
+  }
+
+  /** The stream is over: nothing is sent or awaited any more. */
+  stop(): void {
+    this.#outstanding?.timer.abort();
+    this.#ended.abort();
+  }
+
+  #send(message: Message, priority: boolean): boolean {
+    if (this.#ended.signal.aborted) return false;
+    if (this.#options.out.write(message, { priority })) return true;
+    // Too slow to be kept current on this stream: whatever it would miss, it gets anew on the next.
+    this.reconnect('too much is unsent');
+    return false;
+  }
+
+  #await(offer: Offer, wanted: Wanted): void {
+    const timer = new AbortController();
+    this.#outstanding = { offer, wanted, timer };
+    this.#options.clock.timer(this.#options.verdictWaitMsMax, () => this.reconnect('an offer was not answered'), { signal: timer.signal });
+  }
+
+  #settle(wanted: Wanted, isTaken: boolean): void {
+    this.#settled.add(wanted.digest);
+    if (wanted.kind === 'bundle') this.#options.sources.answered(wanted.digest, isTaken);
+  }
+
+  #isActive(bundle: Digest): boolean {
+    const { sources, active } = this.#options;
+    return active !== undefined && sources.wanted().some(({ digest, bundles }) => digest === active && bundles?.includes(bundle) === true);
+  }
 
   /** A release that was refused for want of a bundle: the bundle is offered again, and then the release. */
-  const repeat = (wanted: Wanted): boolean => {
-    const times = (repeats.get(wanted.digest) ?? 0) + 1;
-    repeats.set(wanted.digest, times);
+  #repeat(wanted: Wanted): boolean {
+    const times = (this.#repeats.get(wanted.digest) ?? 0) + 1;
+    this.#repeats.set(wanted.digest, times);
     if (wanted.kind !== 'release' || times > REPEATS_MAX) return false;
-    for (const digest of wanted.bundles ?? []) settled.delete(digest);
+    for (const digest of wanted.bundles ?? []) this.#settled.delete(digest);
     return true;
-  };
-
-  return {
-    spiffeId: options.spiffeId,
-    place: options.place,
-    ended: ended.signal,
-    offerNext,
-    reconnect,
-    stop,
-    send: (message) => send(message),
-    sendRevocations() {
-      const snapshot = sources.snapshot();
-      if (snapshot.seq - revocationSeq > REVOCATIONS_ONE_BY_ONE_MAX && snapshot.envelope.byteLength <= SNAPSHOT_BYTES_MAX) {
-        if (send(snapshotMessage(snapshot.envelope), true)) revocationSeq = snapshot.seq;
-        return;
-      }
-      for (let page = sources.revocationsAfter(revocationSeq, REVOCATIONS_PAGE); page.length > 0; ) {
-        for (const { seq, envelope } of page) {
-          if (!send(revocationMessage(envelope), true)) return;
-          revocationSeq = seq;
-        }
-        page = sources.revocationsAfter(revocationSeq, REVOCATIONS_PAGE);
-      }
-    },
-    verdict(verdict) {
-      // A late answer to an offer that was replaced, or a made-up one: it settles nothing.
-      if (outstanding === undefined || !equalBytes(verdict.nonce, outstanding.offer.nonce)) return verdict.outcome !== Verdict_Outcome.UNSPECIFIED;
-      const { wanted, timer } = outstanding;
-      timer.abort();
-      outstanding = undefined;
-      switch (verdict.outcome) {
-        case Verdict_Outcome.STAGED:
-        case Verdict_Outcome.ACTIVE:
-        case Verdict_Outcome.ALREADY:
-          settle(wanted, true);
-          break;
-        case Verdict_Outcome.REJECTED:
-          sources.rejected(wanted, `${verdict.code}: ${verdict.detail}`);
-          if (verdict.code !== 'DIGEST' || !repeat(wanted)) settle(wanted, false);
-          break;
-        default:
-          return false;
-      }
-      offerNext();
-      return true;
-    },
-  };
+  }
 }

@@ -8,10 +8,10 @@ import type { FreshnessLeaf } from '@sallyport/trust';
 import type { Fleet } from '../fleet/api.ts';
 import type { RevocationService } from '../revocation/api.ts';
 import type { ProvenHandlers } from '../rpc.ts';
-import { createBundles } from './bundles.ts';
+import { Bundles } from './bundles.ts';
 import type { BundleOptions } from './bundles.ts';
 import { publishHandlers } from './handlers.ts';
-import { createReleases } from './releases.ts';
+import { Releases } from './releases.ts';
 import { PUBLISH_MIGRATIONS, publishTables } from './store.ts';
 import type { Place, StoredBundle, StoredRelease } from './store.ts';
 
@@ -41,15 +41,15 @@ export interface PublishOptions extends Omit<BundleOptions, 'tables'> {
 export function openPublish(options: PublishOptions): PublishService {
   const { database, objects, revocation, authority, clock } = options;
   const tables = publishTables(database.service('publish', PUBLISH_MIGRATIONS));
-  const bundles = createBundles({ ...options, tables });
-  const releases = createReleases({ ...options, tables, bundles });
+  const bundles = new Bundles({ ...options, tables });
+  const releases = new Releases({ ...options, tables, bundles });
   return {
     handlers: publishHandlers({ tables, objects, bundles, releases, revocation, rootNumber: authority.root.number, clock }),
     leaves: () => tables.heads().map(({ area, ring, digest, releaseSeq }) => ({ area, ring, release: digest, releaseSeq })),
-    currentRelease: tables.currentRelease,
-    bundle: tables.bundle,
-    release: tables.release,
-    newestBundle: tables.newestBundle,
+    currentRelease: (place) => tables.currentRelease(place),
+    bundle: (digest) => tables.bundle(digest),
+    release: (digest) => tables.release(digest),
+    newestBundle: (area) => tables.newestBundle(area),
     partFor(part, place) {
       const holders = tables.bundlesWithPart(part);
       if (holders.length === 0) return 'unknown';

@@ -8,7 +8,7 @@ import { PART_NAMES, fail, ok } from '@sallyport/model';
 import type { AgentName, Area, Clock, Digest, PartName, Problem, Result, Ring } from '@sallyport/model';
 import { FEATURES, compile, readParts, runTests } from '@sallyport/policy';
 import type { Database } from '@sallyport/store';
-import { EMPTY_HIGH_WATER, acceptManifest, acceptParts } from '@sallyport/trust';
+import { EMPTY_HIGH_WATER, acceptManifest, acceptParts, reject } from '@sallyport/trust';
 import type { AcceptanceContext, Rejection, SignedManifest, VerifiedBundle } from '@sallyport/trust';
 import type { SpiffeId } from '@sallyport/identity';
 import type { AuditService } from '../audit/api.ts';
@@ -34,75 +34,115 @@ export interface AcceptedBundle {
   readonly isAlreadyHeld: boolean;
 }
 
-export interface Bundles {
-  /** Takes a signed bundle whose parts are here. Every problem at once; the same bundle again changes nothing. */
-  accept(envelope: Uint8Array, actor: string): Promise<Result<AcceptedBundle, readonly Problem[]>>;
-  /** A stored bundle, verified again from what is on disk. */
-  verify(digest: Digest): Result<VerifiedBundle, Rejection>;
-}
-
 /** Envelope and delegation travel in one message of the policy stream, which has at most 16 KB. */
 const OFFER_BYTES_MAX = 16_000;
 const KNOWN_FEATURES: ReadonlySet<string> = new Set(FEATURES);
 
-export function createBundles(options: BundleOptions): Bundles {
-  const { database, tables, objects, authority, identity, clock, audit, changes } = options;
+export class Bundles {
+  readonly #options: BundleOptions;
 
-  /** The control plane receives for every area: what it is asked to keep is judged for the area that it names. */
-  const contextFor = (area: Area): AcceptanceContext => ({
-    root: authority.root,
-    highWater: EMPTY_HIGH_WATER,
-    at: clock.wall(),
-    receiver: { area, ring: 'default' as Ring, identity },
-    features: KNOWN_FEATURES,
-  });
+  constructor(options: BundleOptions) {
+    this.#options = options;
+  }
+
+  /** A stored bundle, verified again from what is on disk. */
+  verify(digest: Digest): Result<VerifiedBundle, Rejection> {
+    const stored = this.#options.tables.bundle(digest);
+    const envelope = stored === undefined ? undefined : this.#options.objects.read(stored.envelope);
+    if (envelope?.ok === true) return this.#verifyEnvelope(envelope.value);
+    return fail(reject('DIGEST', `bundle \`${digest}\` is not held, or was edited on disk`));
+  }
+
+  /** Takes a signed bundle whose parts are here. Every problem at once; the same bundle again changes nothing. */
+  async accept(envelope: Uint8Array, actor: string): Promise<Result<AcceptedBundle, readonly Problem[]>> {
+    const { tables, objects, changes, audit } = this.#options;
+    const verified = this.#verifyEnvelope(envelope);
+    if (!verified.ok) return fail(problemsOfRejection(verified.error));
+    const bundle = verified.value;
+    const { digest } = bundle;
+    if (tables.bundle(digest) !== undefined) return ok({ digest, isAlreadyHeld: true });
+    const unfit = this.#judgeOffer(envelope, bundle) ?? this.#judgeRevision(bundle);
+    if (unfit !== undefined) return fail([unfit]);
+    const agents = judgePolicy(bundle);
+    if (!agents.ok) return agents;
+    const stored = await objects.put(envelope);
+    if (!stored.ok) return fail([{ path: '', message: 'the object store is full', remedy: 'raise `limits.objects_bytes_max`' }]);
+    // While the envelope was being written another publisher may have come first: judged again, in one turn with the commit.
+    if (tables.bundle(digest) !== undefined) return ok({ digest, isAlreadyHeld: true });
+    const overtaken = this.#judgeRevision(bundle);
+    if (overtaken !== undefined) return fail([overtaken]);
+    this.#keep(bundle, { envelope: stored.value, agents: agents.value, actor });
+    changes.tell({ kind: 'bundle', area: bundle.area });
+    await audit.recordActs();
+    return ok({ digest, isAlreadyHeld: false });
+  }
+
+  #verifyEnvelope(envelope: Uint8Array): Result<VerifiedBundle, Rejection> {
+    const manifest = this.#manifestOf(envelope);
+    return manifest.ok ? acceptParts(manifest.value, this.#partsOf(manifest.value)) : manifest;
+  }
 
   /**
    * Steps 1 to 4 under the delegation whose publishers signed it. Nothing is read of a payload before its signatures are
    * counted, so the area is found by trying, not by asking the bundle.
    */
-  const manifestOf = (envelope: Uint8Array): Result<SignedManifest, Rejection> => {
+  #manifestOf(envelope: Uint8Array): Result<SignedManifest, Rejection> {
     let best: Result<SignedManifest, Rejection> | undefined;
-    for (const [area, delegation] of authority.delegations) {
-      const manifest = acceptManifest({ bundle: envelope, delegation: delegation.envelope }, contextFor(area));
+    for (const [area, delegation] of this.#options.authority.delegations) {
+      const manifest = acceptManifest({ bundle: envelope, delegation: delegation.envelope }, this.#contextFor(area));
       if (manifest.ok && manifest.value.payload.area === area) return manifest;
       if (best === undefined || manifest.ok || (!best.ok && best.error.code === 'SIGNATURE')) best = manifest;
     }
-    return best ?? fail({ code: 'DELEGATION', detail: 'nobody is named as publisher', problems: [] });
-  };
+    return best ?? fail(reject('DELEGATION', 'nobody is named as publisher'));
+  }
 
-  const partsOf = (manifest: SignedManifest): Partial<Record<PartName, Uint8Array>> => {
+  /** The control plane receives for every area: what it is asked to keep is judged for the area that it names. */
+  #contextFor(area: Area): AcceptanceContext {
+    const { authority, clock, identity } = this.#options;
+    const receiver = { area, ring: 'default' as Ring, identity };
+    return { root: authority.root, highWater: EMPTY_HIGH_WATER, at: clock.wall(), receiver, features: KNOWN_FEATURES };
+  }
+
+  #partsOf(manifest: SignedManifest): Partial<Record<PartName, Uint8Array>> {
     const parts: Partial<Record<PartName, Uint8Array>> = {};
     for (const name of PART_NAMES) {
-      const part = objects.read(manifest.payload.parts[name].digest);
+      const part = this.#options.objects.read(manifest.payload.parts[name].digest);
       if (part.ok) parts[name] = part.value;
     }
     return parts;
-  };
+  }
 
-  const verifyEnvelope = (envelope: Uint8Array): Result<VerifiedBundle, Rejection> => {
-    const manifest = manifestOf(envelope);
-    return manifest.ok ? acceptParts(manifest.value, partsOf(manifest.value)) : manifest;
-  };
+  #judgeOffer(envelope: Uint8Array, bundle: VerifiedBundle): Problem | undefined {
+    const delegationBytes = this.#options.authority.delegations.get(bundle.area)?.envelope.byteLength ?? 0;
+    if (envelope.byteLength + delegationBytes <= OFFER_BYTES_MAX) return undefined;
+    return {
+      path: 'bundle',
+      message: `with its delegation it is larger than an offer of ${OFFER_BYTES_MAX} bytes`,
+      remedy: 'sign it with fewer keys',
+    };
+  }
 
-  const keep = (bundle: VerifiedBundle, of: { envelope: Digest; agents: readonly AgentName[]; actor: string }): Result<undefined, Problem> => {
-    const newest = tables.newestBundle(bundle.area);
-    if (newest !== undefined && bundle.revision <= newest.revision)
-      return fail({
-        path: 'revision',
-        message: `revision ${bundle.revision} of \`${bundle.area}\` does not come after ${newest.revision}`,
-        remedy: 'build again on the present head; to go back, sign a release with `rollback: true`',
-      });
+  #judgeRevision({ area, revision }: VerifiedBundle): Problem | undefined {
+    const newest = this.#options.tables.newestBundle(area);
+    if (newest === undefined || revision > newest.revision) return undefined;
+    const message = `revision ${revision} of \`${area}\` does not come after ${newest.revision}`;
+    return { path: 'revision', message, remedy: 'build again on the present head; to go back, sign a release with `rollback: true`' };
+  }
+
+  #keep(bundle: VerifiedBundle, of: { envelope: Digest; agents: readonly AgentName[]; actor: string }): void {
+    const { database, tables, audit, clock } = this.#options;
+    const { digest, area, revision } = bundle;
     const { previous, source, parts } = bundle.payload;
+    const { envelope, agents, actor: author } = of;
     database.transaction(() => {
-      const { digest, area, revision } = bundle;
-      const stored = { digest, area, revision, envelope: of.envelope, previous, sourceCommit: source.commit, author: of.actor, acceptedAt: clock.wall() };
-      tables.addBundle(stored, { parts, agents: of.agents });
+      const replaced = tables.newestBundle(area)?.digest ?? null;
+      const stored = { digest, area, revision, envelope, previous, sourceCommit: source.commit, author, acceptedAt: clock.wall() };
+      tables.addBundle(stored, { parts, agents });
       audit.act({
-        actor: of.actor,
+        actor: author,
         act: 'publish',
         object: `bundle ${area} ${revision}`,
-        old_digest: newest?.digest ?? null,
+        old_digest: replaced,
         new_digest: digest,
         area,
         ring: '-',
@@ -110,37 +150,7 @@ export function createBundles(options: BundleOptions): Bundles {
         detail: source.commit === null ? '' : `commit ${source.commit}`,
       });
     });
-    return ok(undefined);
-  };
-
-  return {
-    verify(digest) {
-      const stored = tables.bundle(digest);
-      const envelope = stored === undefined ? undefined : objects.read(stored.envelope);
-      if (envelope?.ok !== true) return fail({ code: 'DIGEST', detail: `bundle \`${digest}\` is not held, or was edited on disk`, problems: [] });
-      return verifyEnvelope(envelope.value);
-    },
-    async accept(envelope, actor) {
-      const verified = verifyEnvelope(envelope);
-      if (!verified.ok) return fail(problemsOfRejection(verified.error));
-      const bundle = verified.value;
-      if (tables.bundle(bundle.digest) !== undefined) return ok({ digest: bundle.digest, isAlreadyHeld: true });
-      const delegationBytes = authority.delegations.get(bundle.area)?.envelope.byteLength ?? 0;
-      if (envelope.byteLength + delegationBytes > OFFER_BYTES_MAX)
-        return fail([{ path: 'bundle', message: `with its delegation it has more than the ${OFFER_BYTES_MAX} bytes of an offer`, remedy: 'sign it with fewer keys' }]);
-      const agents = judgePolicy(bundle);
-      if (!agents.ok) return agents;
-      const stored = await objects.put(envelope);
-      if (!stored.ok) return fail([{ path: '', message: 'the object store is full', remedy: 'raise `limits.objects_bytes_max`' }]);
-      // While the envelope was being written another publisher may have come first: judged again, in one turn with the commit.
-      if (tables.bundle(bundle.digest) !== undefined) return ok({ digest: bundle.digest, isAlreadyHeld: true });
-      const kept = keep(bundle, { envelope: stored.value, agents: agents.value, actor });
-      if (!kept.ok) return fail([kept.error]);
-      changes.tell({ kind: 'bundle', area: bundle.area });
-      await audit.recordActs();
-      return ok({ digest: bundle.digest, isAlreadyHeld: false });
-    },
-  };
+  }
 }
 
 /** Reads, compiles and tests what the bundle says; the names of the agents that it registers. */
@@ -156,6 +166,6 @@ function judgePolicy(bundle: VerifiedBundle): Result<readonly AgentName[], reado
 }
 
 /** A rejection as the problems that `publish` prints. */
-export function problemsOfRejection({ code, detail, problems }: Rejection): readonly Problem[] {
+function problemsOfRejection({ code, detail, problems }: Rejection): readonly Problem[] {
   return [{ path: 'bundle', message: `REJECTED(${code}): ${detail}` }, ...problems];
 }

@@ -16,9 +16,9 @@ import {
 import type { ObjectChunk, Problem as WireProblem, Publish, PutPartRequest, RevokeRequest, Version } from '@sallyport/contract';
 import { concatBytes, digestOf } from '@sallyport/crypto';
 import { addMs, fail, isArea, isDigest, isRing, ok } from '@sallyport/model';
-import type { Area, Clock, Digest, Problem, Result, Ring } from '@sallyport/model';
+import type { Clock, Problem, Result } from '@sallyport/model';
 import { grpcStatus } from '@sallyport/net';
-import type { GrpcStatus, StreamWriter } from '@sallyport/net';
+import type { GrpcStatus } from '@sallyport/net';
 import { PART_BYTES_MAX, parseSelector } from '@sallyport/trust';
 import type { RevocationEntry } from '@sallyport/trust';
 import type { Objects } from '../objects/api.ts';
@@ -70,8 +70,9 @@ export function publishHandlers(options: PublishHandlersOptions): Handlers {
       );
     },
     async missingParts({ digests }) {
-      if (digests.length > DIGESTS_MAX || !digests.every(isDigest)) return invalid(`at most ${DIGESTS_MAX} digests are asked about at once`);
-      return ok(create(MissingPartsResponseSchema, { digests: digests.filter((digest) => !objects.isHeld(digest as Digest)) }));
+      if (digests.length > DIGESTS_MAX || !digests.every(isDigest))
+        return invalid(`at most ${DIGESTS_MAX} digests are asked about at once`);
+      return ok(create(MissingPartsResponseSchema, { digests: digests.filter((digest) => !objects.isHeld(digest)) }));
     },
     async putPart(incoming) {
       const parts = await gatherParts(incoming);
@@ -108,20 +109,24 @@ export function publishHandlers(options: PublishHandlersOptions): Handlers {
       if (place === undefined) return invalid('an area and a ring are needed');
       const count = limit === 0 ? VERSIONS_MAX : Math.min(limit, VERSIONS_MAX);
       const versions = [...tables.releases(place, count).map(releaseVersion), ...tables.bundles(place.area, count).map(bundleVersion)];
-      return ok(create(ListVersionsResponseSchema, { versions: versions.toSorted((a, b) => Number(b.acceptedAtMs - a.acceptedAtMs)).slice(0, count) }));
+      return ok(
+        create(ListVersionsResponseSchema, {
+          versions: versions.toSorted((a, b) => Number(b.acceptedAtMs - a.acceptedAtMs)).slice(0, count),
+        }),
+      );
     },
     async getObject({ digest }, out, call) {
       if (!isDigest(digest)) return invalid('a digest is needed');
       // Signed objects are asked for by the digest of their payload, and stored under that of their envelope.
       const stored = tables.bundle(digest)?.envelope ?? tables.release(digest)?.envelope ?? digest;
       const chunk = (data: Uint8Array): ObjectChunk => create(ObjectChunkSchema, { data });
-      return sendObject(objects.read(stored), { out: out as StreamWriter<ObjectChunk>, chunk, signal: call.signal, offset: 0 });
+      return sendObject(objects.read(stored), { out, chunk, signal: call.signal, offset: 0 });
     },
   };
 }
 
 function placeOf(area: string, ring: string): Place | undefined {
-  return isArea(area) && isRing(ring) ? { area: area as Area, ring: ring as Ring } : undefined;
+  return isArea(area) && isRing(ring) ? { area, ring } : undefined;
 }
 
 /** Parts as they come in pieces: a message with another digest begins the next one. Each is held only once it is whole and true. */
@@ -140,7 +145,8 @@ async function gatherParts(incoming: AsyncIterable<PutPartRequest>): Promise<Res
   for await (const piece of incoming) {
     if (piece.digest !== '' && piece.digest !== digest) {
       if (digest !== '' && !finish()) return invalid(`the bytes sent as \`${digest}\` have another digest`);
-      if (!isDigest(piece.digest) || parts.length >= PARTS_PER_STREAM_MAX) return invalid('a part is sent under its digest, a bounded number at once');
+      if (!isDigest(piece.digest) || parts.length >= PARTS_PER_STREAM_MAX)
+        return invalid('a part is sent under its digest, a bounded number at once');
       ({ digest } = piece);
     }
     bytes += piece.data.byteLength;

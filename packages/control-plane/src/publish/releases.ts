@@ -66,40 +66,61 @@ export interface SubmitOptions {
   readonly signal: AbortSignal;
 }
 
-export interface Releases {
+export class Releases {
+  readonly #options: ReleasesOptions;
+
+  constructor(options: ReleasesOptions) {
+    this.#options = options;
+  }
+
   /** Takes a signed release. The same release again changes nothing. */
-  accept(envelope: Uint8Array, options: SubmitOptions): Promise<Result<AcceptedRelease, ReleaseRefusal>>;
-}
-
-export function createReleases(options: ReleasesOptions): Releases {
-  const { database, tables, objects, bundles, authority, clock, fleet, audit, changes } = options;
-
-  /** What was accepted for this area and ring, as the high water that the release must not fall below. */
-  const highWaterOf = (release: Release): HighWater => {
-    const current = tables.currentRelease(release);
-    const releases = current === undefined ? [] : [{ area: current.area, ring: current.ring, number: current.releaseSeq, digest: current.digest }];
-    return { ...EMPTY_HIGH_WATER, releases, revisions: tables.highestRevisions(release) };
-  };
+  async accept(envelope: Uint8Array, { actor, leaveBehind, signal }: SubmitOptions): Promise<Result<AcceptedRelease, ReleaseRefusal>> {
+    const { authority, clock, objects, fleet, changes, audit } = this.#options;
+    const signed = readSignedRelease(envelope, { root: authority.root, at: clock.wall() });
+    if (!signed.ok) return rejected(signed.error);
+    const { payload: release, digest } = signed.value;
+    const accepted: AcceptedRelease = { digest, releaseSeq: release.releaseSeq, notStaged: [] };
+    const judged = this.#judge(envelope, release);
+    if (!judged.ok) return judged;
+    if (judged.value.isAlready) return ok(accepted);
+    const staged = leaveBehind ? ok(undefined) : await this.#awaitStaging(release, signal);
+    if (!staged.ok) return staged;
+    const stored = await objects.put(envelope);
+    if (!stored.ok) return refuse('release_rejected', 'the object store is full');
+    // While it waited another release may have come first: judged again, in one turn with the commit.
+    const again = this.#judge(envelope, release);
+    if (!again.ok) return again;
+    if (again.value.isAlready) return ok(accepted);
+    const left = fleet.notStaged(release, digestsOf(release)).map(({ spiffeId }) => spiffeId);
+    this.#keep(signed.value, { envelope: stored.value, actor, left });
+    fleet.wish(release, []);
+    changes.tell({ kind: 'release', area: release.area, ring: release.ring });
+    await audit.recordActs();
+    return ok({ ...accepted, notStaged: left });
+  }
 
   /** Judged as a sidecar of this area and ring would, and against the head. True where it is the head already. */
-  const judge = (envelope: Uint8Array, signed: SignedRelease): Result<{ readonly isAlready: boolean }, ReleaseRefusal> => {
-    const release = signed.payload;
-    const revoked = release.bundles.find(({ digest }) => isRevoked(options.revocation.state, { bundles: [digest] }, clock.wall()) !== undefined);
-    if (revoked !== undefined) return refuse('bundle_revoked', `bundle \`${revoked.digest}\` is revoked`);
+  #judge(envelope: Uint8Array, release: Release): Result<{ readonly isAlready: boolean }, ReleaseRefusal> {
+    const { tables, bundles, authority, identity, clock, revocation } = this.#options;
+    const at = clock.wall();
+    const revoked = digestsOf(release).find((digest) => isRevoked(revocation.state, { bundles: [digest] }, at) !== undefined);
+    if (revoked !== undefined) return refuse('bundle_revoked', `bundle \`${revoked}\` is revoked`);
     const verified = new Map<Digest, VerifiedBundle>();
-    for (const { digest } of release.bundles) {
+    for (const digest of digestsOf(release)) {
       const bundle = bundles.verify(digest);
       if (!bundle.ok) return rejected(bundle.error);
       verified.set(digest, bundle.value);
     }
-    const verdict = verifyRelease(envelope, {
+    const receiver = { area: release.area, ring: release.ring, identity };
+    const context = {
       root: authority.root,
-      highWater: highWaterOf(release),
-      at: clock.wall(),
-      receiver: { area: release.area, ring: release.ring, identity: options.identity },
-      revocations: options.revocation.state,
+      highWater: this.#highWaterOf(release),
+      at,
+      receiver,
+      revocations: revocation.state,
       bundles: verified,
-    });
+    };
+    const verdict = verifyRelease(envelope, context);
     // Its role has signed it, as was seen before: what lacks is the keys that going back needs.
     if (!verdict.ok && verdict.error.code === 'SIGNATURE') return refuse('bundle_rollback_refused', verdict.error.detail);
     if (!verdict.ok) return rejected(verdict.error);
@@ -108,24 +129,30 @@ export function createReleases(options: ReleasesOptions): Releases {
     // A number far ahead would be the head for good: nobody could release again without a new Root.
     if (release.releaseSeq !== next) return refuse('release_conflict', `release ${release.releaseSeq} was offered, and ${next} is next`);
     return ok({ isAlready: false });
-  };
+  }
+
+  /** What was accepted for this area and ring, as the high water that the release must not fall below. */
+  #highWaterOf(release: Release): HighWater {
+    const { tables } = this.#options;
+    const current = tables.currentRelease(release);
+    const releases =
+      current === undefined ? [] : [{ area: current.area, ring: current.ring, number: current.releaseSeq, digest: current.digest }];
+    return { ...EMPTY_HIGH_WATER, releases, revisions: tables.highestRevisions(release) };
+  }
 
   /** Waits until every connected sidecar of the ring has staged the bundles, has refused one, or time is over. */
-  const awaitStaging = async (release: Release, signal: AbortSignal): Promise<Result<undefined, ReleaseRefusal>> => {
-    const digests = release.bundles.map(({ digest }) => digest);
+  async #awaitStaging(release: Release, signal: AbortSignal): Promise<Result<undefined, ReleaseRefusal>> {
+    const { fleet, changes, clock, stagingWaitMsMax } = this.#options;
+    const digests = digestsOf(release);
     if (fleet.notStaged(release, digests).length === 0) return ok(undefined);
     fleet.wish(release, digests);
     changes.tell({ kind: 'staging', area: release.area, ring: release.ring });
-    const over = deadline(clock, options.stagingWaitMsMax, { signal, fault: () => new Fault('aborted', 'internal', 'staging took too long') });
+    const over = deadline(clock, stagingWaitMsMax, { signal, fault: () => new Fault('aborted', 'internal', 'staging took too long') });
     try {
       for (;;) {
         const missing = fleet.notStaged(release, digests);
         if (missing.length === 0) return ok(undefined);
-        if (over.signal.aborted || missing.some(({ isPending }) => !isPending)) {
-          const names = missing.map(({ spiffeId }) => spiffeId);
-          const refusal: ReleaseRefusal = { code: 'not_staged', detail: `${names.length} connected sidecars have not staged it; leave them behind, or wait and try again`, notStaged: names };
-          return fail(refusal);
-        }
+        if (over.signal.aborted || missing.some(({ isPending }) => !isPending)) return notStaged(missing.map(({ spiffeId }) => spiffeId));
         await fleet.changed.heard(over.signal);
         // A fleet answers at once: looked at again once for all who answered in this turn.
         await new Promise<void>((resolve) => setImmediate(resolve));
@@ -133,65 +160,38 @@ export function createReleases(options: ReleasesOptions): Releases {
     } finally {
       over.clear();
     }
-  };
+  }
 
-  const keep = (signed: SignedRelease, of: { envelope: Digest; actor: string; left: readonly SpiffeId[] }): void => {
-    const { payload: release, digest } = signed;
-    const { area, ring, releaseSeq, rollback, reason, fallbacks } = release;
-    const current = tables.currentRelease(release);
+  #keep({ payload, digest }: SignedRelease, of: { envelope: Digest; actor: string; left: readonly SpiffeId[] }): void {
+    const { database, tables, audit, clock } = this.#options;
+    const { area, ring, releaseSeq, rollback, reason, bundles, fallbacks } = payload;
+    const { envelope, actor: author, left } = of;
     database.transaction(() => {
-      tables.addRelease({
-        digest,
-        area,
-        ring,
-        releaseSeq,
-        envelope: of.envelope,
-        rollback,
-        reason,
-        author: of.actor,
-        acceptedAt: clock.wall(),
-        bundles: release.bundles,
-        fallbacks,
-      });
+      const replaced = tables.currentRelease(payload)?.digest ?? null;
+      const acceptedAt = clock.wall();
+      tables.addRelease({ digest, area, ring, releaseSeq, envelope, rollback, reason, author, acceptedAt, bundles, fallbacks });
       audit.act({
-        actor: of.actor,
+        actor: author,
         act: rollback ? 'rollback' : 'release',
         object: `release ${area} ${ring} ${releaseSeq}`,
-        old_digest: current?.digest ?? null,
+        old_digest: replaced,
         new_digest: digest,
         area,
         ring,
         release_seq: releaseSeq,
-        detail: detailOf(release, of.left),
+        detail: detailOf(payload, left),
       });
     });
-  };
+  }
+}
 
-  return {
-    async accept(envelope, { actor, leaveBehind, signal }) {
-      const signed = readSignedRelease(envelope, { root: authority.root, at: clock.wall() });
-      if (!signed.ok) return rejected(signed.error);
-      const { payload: release, digest } = signed.value;
-      const accepted: AcceptedRelease = { digest, releaseSeq: release.releaseSeq, notStaged: [] };
-      const judged = judge(envelope, signed.value);
-      if (!judged.ok) return judged;
-      if (judged.value.isAlready) return ok(accepted);
-      const staged = leaveBehind ? ok(undefined) : await awaitStaging(release, signal);
-      if (!staged.ok) return staged;
-      const stored = await objects.put(envelope);
-      if (!stored.ok) return refuse('release_rejected', 'the object store is full');
-      // While it waited another release may have come first: judged again, in one turn with the commit.
-      const again = judge(envelope, signed.value);
-      if (!again.ok) return again;
-      if (again.value.isAlready) return ok(accepted);
-      const left = fleet.notStaged(release, release.bundles.map((bundle) => bundle.digest)).map(({ spiffeId }) => spiffeId);
-      keep(signed.value, { envelope: stored.value, actor, left });
-      fleet.wish(release, []);
-      changes.tell({ kind: 'release', area: release.area, ring: release.ring });
-      await audit.recordActs();
-      return ok({ ...accepted, notStaged: left });
-    },
-  };
+function digestsOf(release: Release): readonly Digest[] {
+  return release.bundles.map(({ digest }) => digest);
+}
+
+function notStaged(names: readonly SpiffeId[]): Result<never, ReleaseRefusal> {
+  const detail = `${names.length} connected sidecars have not staged it; leave them behind, or wait and try again`;
+  return fail({ code: 'not_staged', detail, notStaged: names });
 }
 
 function detailOf(release: Release, left: readonly SpiffeId[]): string {

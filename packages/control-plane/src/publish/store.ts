@@ -126,7 +126,9 @@ export function publishTables(database: ServiceDatabase): PublishTables {
   const insertBundle = sql(`INSERT INTO publish_bundle (${BUNDLE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
   const insertPart = sql('INSERT INTO publish_part (bundle, name, digest, bytes) VALUES (?, ?, ?, ?)');
   const partsOf = sql('SELECT name, digest FROM publish_part WHERE bundle = ?');
-  const withPart = sql('SELECT DISTINCT p.bundle AS bundle, b.area AS area FROM publish_part p JOIN publish_bundle b ON b.digest = p.bundle WHERE p.digest = ?');
+  const withPart = sql(
+    'SELECT DISTINCT p.bundle AS bundle, b.area AS area FROM publish_part p JOIN publish_bundle b ON b.digest = p.bundle WHERE p.digest = ?',
+  );
   const bytesOf = sql('SELECT bytes FROM publish_part WHERE digest = ? LIMIT 1');
   const insertAgent = sql('INSERT INTO publish_agent (bundle, agent) VALUES (?, ?) ON CONFLICT DO NOTHING');
   const findAgent = sql('SELECT 1 AS found FROM publish_agent WHERE bundle = ? AND agent = ?');
@@ -158,7 +160,8 @@ export function publishTables(database: ServiceDatabase): PublishTables {
       for (const [name, part] of Object.entries(parts)) insertPart.run(digest, name, part.digest, part.bytes);
       for (const agent of agents) insertAgent.run(digest, agent);
     },
-    parts: (bundle) => Object.fromEntries(partsOf.all(bundle).map((row) => [row['name'], row['digest']])) as Partial<Record<PartName, Digest>>,
+    parts: (bundle) =>
+      Object.fromEntries(partsOf.all(bundle).map((row) => [row['name'], row['digest']])) as Partial<Record<PartName, Digest>>,
     bundlesWithPart: (part) => withPart.all(part).map((row) => ({ bundle: row['bundle'] as Digest, area: row['area'] as Area })),
     partBytes: (part) => bytesOf.get(part)?.['bytes'] as number | undefined,
     hasAgent: (bundle, agent) => findAgent.get(bundle, agent) !== undefined,
@@ -168,7 +171,8 @@ export function publishTables(database: ServiceDatabase): PublishTables {
     heads: () => headsOf.all().map(release),
     addRelease({ digest, area, ring, releaseSeq, envelope, rollback, reason, author, acceptedAt, bundles, fallbacks }) {
       insertRelease.run(digest, area, ring, releaseSeq, envelope, rollback ? 1 : 0, reason, author, acceptedAt);
-      for (const [position, bundle] of bundles.entries()) insertNamed.run(digest, position, 'named', bundle.digest, bundle.area, bundle.revision);
+      for (const [position, bundle] of bundles.entries())
+        insertNamed.run(digest, position, 'named', bundle.digest, bundle.area, bundle.revision);
       for (const [position, fallback] of fallbacks.entries()) insertNamed.run(digest, position, 'fallback', fallback, null, null);
     },
     highestRevisions: ({ area, ring }) =>

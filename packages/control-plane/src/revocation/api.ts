@@ -121,7 +121,11 @@ function verifiedLog(table: RevocationTable, root: TrustedRoot, at: Instant): Re
     for (const { seq, envelope } of page) {
       const applied = applyRevocation(state, envelope, { root, at });
       if (!applied.ok || applied.value.kind !== 'applied')
-        throw new Fault('store_failed', 'internal', `revocation ${seq} in the database does not verify: ${applied.ok ? applied.value.kind : applied.error.detail}`);
+        throw new Fault(
+          'store_failed',
+          'internal',
+          `revocation ${seq} in the database does not verify: ${applied.ok ? applied.value.kind : applied.error.detail}`,
+        );
       state = applied.value.state;
     }
   }

@@ -4,9 +4,9 @@
  * cached bundle and stream follow behind.
  */
 
-import { append, readRecord, type ChainState, type RecordBody } from '@sallyport/audit';
+import { stateAfter, type ChainState, type RecordBody } from '@sallyport/audit';
 import { sessionTokens, type SessionTokens } from '@sallyport/credentials';
-import { decodeHex, encodeBase64, encodeHex } from '@sallyport/crypto';
+import { encodeBase64, encodeHex } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
 import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
 import { Fault, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
@@ -359,6 +359,7 @@ class RunningSidecar implements Sidecar {
         log.error('age_not_charged', { reason: thrown.message });
       }
       this.#watchState();
+      this.#recorder?.checkpointWhenDue();
     }
   }
 
@@ -422,11 +423,10 @@ function ageOf(holder: Holder): number | undefined {
   return held.state === 'absent' ? undefined : held.ageMs;
 }
 
-/** Where this sidecar's last stream ended, from its last line in the journal: its hash closes that chain. */
+/** Where this sidecar's last stream ended: the next one commits to it. */
 function endOfLast({ last }: Recovered): ChainState | null {
   if (last === null) return null;
-  const record = readRecord(last.line);
-  const head = record.ok ? decodeHex(record.value.prev) : undefined;
-  invariant(head !== undefined, 'a line of this journal is a record');
-  return append({ stream: last.stream, seq: last.seq - 1, head }, last.line);
+  const state = stateAfter(last.line);
+  invariant(state !== undefined, 'a line of this journal is a record');
+  return state;
 }

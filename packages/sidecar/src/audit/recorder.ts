@@ -23,8 +23,8 @@ export interface StreamRecorder extends Recorder {
   readonly head: ChainState;
   /** Any other record: ACTIVE, STATE, ALERT, CERTIFICATE. */
   note(body: RecordBody): Promise<void>;
-  /** Signs the head if it has grown since the last signature. */
-  checkpoint(): Promise<void>;
+  /** Signs the head if it has grown since the last signature, and it is time to. */
+  checkpointWhenDue(): void;
   /** The last line: a clean stop, signed. Nothing follows it. */
   close(reason: string): Promise<void>;
 }
@@ -67,17 +67,22 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
     if (body.kind !== 'CHECKPOINT' && body.kind !== 'CLOSE') checkpointWhenDue();
   };
 
-  const checkpoint = async (): Promise<void> => {
-    if (chain.seq <= signedSeq || isClosed) return;
-    const covered = chain;
-    signedSeq = covered.seq + 1;
-    signedAt = clock.boot();
-    const envelope = await signCheckpoint(covered, { at: clock.wall(), sidecar: start.sidecar, signer });
-    await write({ kind: 'CHECKPOINT', envelope }, { durability: 'kernel', usesHeadroom: true, frames: [] });
-    signedSeq = Math.max(signedSeq, chain.seq);
+  // One signature at a time: with a slow signer two could be written in the other order, which reads as a forgery.
+  let signing: Promise<void> = Promise.resolve();
+  const checkpoint = (): Promise<void> => {
+    const next = signing.then(async () => {
+      if (chain.seq <= signedSeq || isClosed) return;
+      signedAt = clock.boot();
+      const envelope = await signCheckpoint(chain, { at: clock.wall(), sidecar: start.sidecar, signer });
+      await write({ kind: 'CHECKPOINT', envelope }, { durability: 'kernel', usesHeadroom: true, frames: [] });
+      signedSeq = chain.seq;
+    });
+    signing = next.catch(() => undefined);
+    return next;
   };
 
   const checkpointWhenDue = (): void => {
+    if (chain.seq <= signedSeq) return;
     const isDue = chain.seq - signedSeq >= options.checkpointRecords || clock.boot() - signedAt >= options.checkpointIntervalMs;
     // A signature that cannot be written ends with the journal, which the next call notices.
     if (isDue) checkpoint().catch(() => undefined);
@@ -98,11 +103,18 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
       if (!appended.ok) throw refused(appended.error);
     },
     note: (body) => write(body, { durability: 'kernel', usesHeadroom: true, frames: [] }),
-    checkpoint,
+    checkpointWhenDue,
     async close(reason) {
-      const envelope = await signCheckpoint(chain, { at: clock.wall(), sidecar: start.sidecar, signer });
-      await write({ kind: 'CLOSE', reason, envelope }, { durability: 'disk', usesHeadroom: true, frames: [] });
-      isClosed = true;
+      await signing;
+      // The last signature covers the line right before it: sign again if one came in between.
+      for (;;) {
+        const covered = chain;
+        const envelope = await signCheckpoint(covered, { at: clock.wall(), sidecar: start.sidecar, signer });
+        if (covered !== chain) continue;
+        const closing = write({ kind: 'CLOSE', reason, envelope }, { durability: 'disk', usesHeadroom: true, frames: [] });
+        isClosed = true;
+        return closing;
+      }
     },
   };
 }

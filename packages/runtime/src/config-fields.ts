@@ -22,7 +22,7 @@ export interface FieldNotes {
   /** What somebody who can write this path could do. */
   readonly 'x-trusted'?: string;
   /** `path` values are made absolute against the folder of the configuration file. */
-  readonly 'x-kind'?: 'path' | 'listen' | 'origin' | 'section';
+  readonly 'x-kind'?: 'path' | 'listen' | 'dial' | 'origin' | 'section';
 }
 
 /** The notes of every field, by schema. */
@@ -37,6 +37,13 @@ interface Says {
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
+
+/** Somebody else's address; unlike one to listen on it may be a name, and its port is known. */
+export interface DialAddress {
+  /** Without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
 
 /** A group of keys. Unknown ones are refused; one that is left out altogether is read as an empty group. */
 export function section<S extends Shape>(says: string, shape: S): Field<Read<S>> {
@@ -133,6 +140,23 @@ export function listenAddress(options: Says & { readonly default?: string }): Fi
   return noted(z.prefault(field, options.default), notes);
 }
 
+/** Whom to dial: `control-plane.sallyport.svc:7443`, `127.0.0.1:7443`, `[::1]:7443`. A name is resolved when it is dialled. */
+export function dialAddress(options: Says & { readonly default?: string }): Field<DialAddress> {
+  const field = z.pipe(
+    z.string().check(z.maxLength(512)),
+    z.transform((value: string, context): DialAddress => {
+      const address = parseDialAddress(value);
+      if (address !== undefined) return address;
+      const message = `expected an address to dial, not \`${shortened(value)}\``;
+      const params = { remedy: 'write `name:7443`, `127.0.0.1:7443` or `[::1]:7443`' };
+      context.issues.push({ code: 'custom', message, params, input: value });
+      return z.NEVER;
+    }),
+  );
+  const notes: FieldNotes = { description: options.says, 'x-kind': 'dial' };
+  return noted(options.default === undefined ? field : z.prefault(field, options.default), notes);
+}
+
 /** An `http:` or `https:` origin in its one canonical spelling: lower case, no default port, no path. */
 export function origin(options: Says & { readonly default?: string; readonly httpsOnly?: boolean }): Field<string> {
   const isFine = (value: string): boolean => isOrigin(value) && (options.httpsOnly !== true || value.startsWith('https:'));
@@ -154,6 +178,20 @@ export function parseListenAddress(value: string): ListenAddress | undefined {
   const port = Number(portText);
   const isHost = six === undefined ? four?.split('.').every((part) => Number(part) <= 255) : URL.canParse(`http://[${six}]/`);
   return isHost === true && port <= 65_535 ? { kind: 'tcp', host: six ?? four ?? '', port } : undefined;
+}
+
+/** A host name in lower case: labels of letters, digits and hyphens, the last no number (the whole would be read as one). */
+const HOST_NAME = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?!(?:[0-9]+|0x[0-9a-f]*)$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** Reads what `dialAddress` accepts; `undefined` for anything else (no port, port 0, a scheme, a path). */
+export function parseDialAddress(value: string): DialAddress | undefined {
+  const literal = parseListenAddress(value);
+  if (literal !== undefined) return literal.kind === 'tcp' && literal.port > 0 ? { host: literal.host, port: literal.port } : undefined;
+  const match = /^([a-z0-9.-]{1,253}):([1-9][0-9]{0,4})$/.exec(value);
+  if (match === null) return undefined;
+  const [, host = '', portText] = match;
+  const port = Number(portText);
+  return HOST_NAME.test(host) && port <= 65_535 ? { host, port } : undefined;
 }
 
 /** `127.0.0.1:15001`, `[::1]:0`, `unix:/path`. */

@@ -81,5 +81,6 @@ function valueText(node: SchemaNode): string {
 const TEXT_KINDS: Readonly<Record<string, string>> = {
   path: 'path',
   listen: '`address:port` or `unix:path`',
+  dial: '`host:port`',
   origin: 'origin',
 };

@@ -3,7 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { formatProblem } from '@sallyport/model';
-import { bytes, choice, durationMs, filePath, flag, listenAddress, listOf, optional, origin, section, text } from './config-fields.ts';
+import {
+  bytes,
+  choice,
+  dialAddress,
+  durationMs,
+  filePath,
+  flag,
+  listenAddress,
+  listOf,
+  optional,
+  origin,
+  section,
+  text,
+} from './config-fields.ts';
 import { type ConfigSources, readConfig, readConfigText } from './config.ts';
 
 const schema = section('A gate', {
@@ -229,4 +242,30 @@ describe('reading one text of another process’s file', () => {
     expect(textAt('listen: { grpc: 7 }\n', 'listen.grpc')).toEqual(['gate.yaml:1:11: listen.grpc: expected text']);
     expect(textAt('listen: &a 1\n', 'listen.grpc')).toHaveLength(1);
   });
+});
+
+test.each([
+  ['control-plane.sallyport.svc:7443', { host: 'control-plane.sallyport.svc', port: 7443 }],
+  ['localhost:1', { host: 'localhost', port: 1 }],
+  ['127.0.0.1:7443', { host: '127.0.0.1', port: 7443 }],
+  ['[::1]:65535', { host: '::1', port: 65535 }],
+  ['localhost', undefined],
+  ['localhost:0', undefined],
+  ['localhost:07443', undefined],
+  ['localhost:65536', undefined],
+  ['127.0.0.1:0', undefined],
+  ['unix:/run/a.sock', undefined],
+  ['https://control-plane:7443', undefined],
+  ['control-plane:7443/path', undefined],
+  ['user@control-plane:7443', undefined],
+  ['Control-Plane:7443', undefined],
+  ['control_plane:7443', undefined],
+  ['-a:7443', undefined],
+  ['a..b:7443', undefined],
+  ['2130706433:7443', undefined],
+  ['0x7f.1:7443', undefined],
+  ['127.0x1:7443', undefined],
+])('an address to dial: %s', (value, expected) => {
+  const result = readConfig(section('s', { at: dialAddress({ says: 'where it is' }) }), { file: write(`at: "${value}"`) });
+  expect(result.ok ? result.value.at : undefined).toEqual(expected);
 });

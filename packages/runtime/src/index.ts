@@ -26,6 +26,7 @@ export {
   bytes,
   choice,
   count,
+  dialAddress,
   durationMs,
   filePath,
   flag,
@@ -34,11 +35,12 @@ export {
   listOf,
   optional,
   origin,
+  parseDialAddress,
   parseListenAddress,
   section,
   text,
 } from './config-fields.ts';
-export type { Field, FieldNotes, ListenAddress, Read, Shape } from './config-fields.ts';
+export type { DialAddress, Field, FieldNotes, ListenAddress, Read, Shape } from './config-fields.ts';
 export { environmentName } from './config-keys.ts';
 export { readConfig, readConfigText } from './config.ts';
 export type { ConfigSources } from './config.ts';

@@ -415,12 +415,11 @@ export class Activator {
   /** Memory and mark together: on disk first, then in force. */
   async #write(memory: FreshnessMemory, highWater: HighWater): Promise<void> {
     const raised = raiseRevocation(raiseFreshness(highWater, memory, this.#now()), this.#revocations);
+    const asked = this.#memory.challenge;
     if (!this.#isLoading) await this.#options.vault.keepHighWater(encodeHighWater(raised, this.#options.clock.wall()));
-    // A question opened meanwhile must not be lost with the memory from before it.
-    this.#memory =
-      this.#memory.challenge === memory.challenge || memory.challenge === undefined
-        ? memory
-        : { ...memory, challenge: this.#memory.challenge };
+    // A question that was opened during the write is newer than this memory, and must not be lost with it.
+    const { challenge } = this.#memory;
+    this.#memory = challenge === asked ? memory : { ...memory, challenge };
     this.#highWater = raised;
   }
 
@@ -441,6 +440,7 @@ export class Activator {
     holder.hold({
       bundle: active.bundle,
       trusted: { root, release: active.bundle.release, memory: this.#memory, revocations: this.#revocations },
+      sidecar: this.#options.receiver.identity,
     });
   }
 }

@@ -3,8 +3,16 @@
  * be enforced at this moment. Nothing here remembers whether it was fresh a moment ago.
  */
 
-import type { AgentName, Clock, Instant } from '@sallyport/model';
-import { estimateSignerTime, isRevoked, policyState, type PolicyState, type RevocationState, type Trusted } from '@sallyport/trust';
+import type { Clock, Digest, Instant } from '@sallyport/model';
+import {
+  estimateSignerTime,
+  isRevoked,
+  policyState,
+  type PolicyState,
+  type RevocationState,
+  type RevocationSubject as TrustSubject,
+  type Trusted,
+} from '@sallyport/trust';
 import type { BundleHolder, Held, Revocations, RevocationSubject, Snapshot } from '../pipeline/ports.ts';
 import { snapshotOf } from './snapshot.ts';
 import type { TrustedBundle } from './trusted-bundle.ts';
@@ -13,6 +21,8 @@ import type { TrustedBundle } from './trusted-bundle.ts';
 export interface InForce {
   readonly bundle: TrustedBundle;
   readonly trusted: Trusted;
+  /** SPIFFE id of this sidecar, which a revocation may name. */
+  readonly sidecar: string;
 }
 
 export interface Holder extends BundleHolder {
@@ -68,45 +78,41 @@ export function createHolder({ clock }: { clock: Clock }): Holder {
   };
 
   /** A new snapshot only where release or revocations changed; calls compare generations, not contents. */
-  function nextSnapshot({ bundle, trusted }: InForce): Snapshot {
+  function nextSnapshot(inForce: InForce): Snapshot {
+    const { bundle, trusted } = inForce;
     const held = current;
     const isSame = held?.inForce.bundle === bundle && held.inForce.trusted.revocations.generation === trusted.revocations.generation;
     if (held !== undefined && isSame) return held.snapshot;
     const { parts, policy, release, policyDigest } = bundle;
     const revocations = revocationsOf(
-      trusted,
+      inForce,
       release.bundles.map(({ digest }) => digest),
     );
     return snapshotOf({ generation: ++generation, releaseSeq: release.releaseSeq, policyDigest, parts, policy, revocations });
   }
 
-  function revocationsOf({ revocations, memory }: Trusted, bundles: Parameters<typeof isRevoked>[1]['bundles']): Revocations {
+  function revocationsOf({ trusted: { revocations, memory }, sidecar }: InForce, bundles: readonly Digest[]): Revocations {
     const at = (): Instant => estimateSignerTime(memory.signerTime, { wall: clock.wall(), boot: clock.boot() });
-    return { seq: revocations.seq, denies: (subject) => denies(revocations, { subject, bundles: bundles ?? [] }, at) };
+    return {
+      seq: revocations.seq,
+      denies: (subject) => denies(revocations, { ...subjectOf(subject), sidecar: { value: sidecar }, bundles }, at),
+    };
   }
 }
 
 /** Signer time is only asked for when there is something to look up. */
-function denies(
-  state: RevocationState,
-  { subject, bundles }: { subject: RevocationSubject; bundles: NonNullable<Parameters<typeof isRevoked>[1]['bundles']> },
-  at: () => Instant,
-): boolean {
-  if (state.index.size === 0) return false;
-  const { principal } = subject;
+function denies(state: RevocationState, subject: TrustSubject, at: () => Instant): boolean {
+  return state.index.size > 0 && isRevoked(state, subject, at()) !== undefined;
+}
+
+/** Agent and sidecar have no instant of their own here, and so count as authenticated before any entry. */
+function subjectOf({ tokenId, session, principal, agent, tool }: RevocationSubject): TrustSubject {
   const since = principal === undefined ? {} : { authenticatedAt: principal.authenticatedAt };
-  return (
-    isRevoked(
-      state,
-      {
-        agent: { value: subject.agent satisfies AgentName, ...since },
-        bundles,
-        ...(subject.tokenId === undefined ? {} : { token: { value: subject.tokenId, ...since } }),
-        ...(subject.session === undefined ? {} : { session: { value: subject.session, ...since } }),
-        ...(principal === undefined ? {} : { principal: { value: principal.id, ...since } }),
-        ...(subject.tool === undefined ? {} : { tool: subject.tool }),
-      },
-      at(),
-    ) !== undefined
-  );
+  return {
+    agent: { value: agent },
+    ...(tokenId === undefined ? {} : { token: { value: tokenId, ...since } }),
+    ...(session === undefined ? {} : { session: { value: session, ...since } }),
+    ...(principal === undefined ? {} : { principal: { value: principal.id, ...since } }),
+    ...(tool === undefined ? {} : { tool }),
+  };
 }

@@ -69,23 +69,19 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
 
   // One signature at a time: with a slow signer two could be written in the other order, which reads as a forgery.
   let signing: Promise<void> = Promise.resolve();
-  const checkpoint = (): Promise<void> => {
-    const next = signing.then(async () => {
-      if (chain.seq <= signedSeq || isClosed) return;
-      signedAt = clock.boot();
-      const envelope = await signCheckpoint(chain, { at: clock.wall(), sidecar: start.sidecar, signer });
-      await write({ kind: 'CHECKPOINT', envelope }, { durability: 'kernel', usesHeadroom: true, frames: [] });
-      signedSeq = chain.seq;
-    });
-    signing = next.catch(() => undefined);
-    return next;
+  const sign = async (after: Promise<void>): Promise<void> => {
+    await after;
+    if (chain.seq <= signedSeq || isClosed) return;
+    signedAt = clock.boot();
+    const envelope = await signCheckpoint(chain, { at: clock.wall(), sidecar: start.sidecar, signer });
+    await write({ kind: 'CHECKPOINT', envelope }, { durability: 'kernel', usesHeadroom: true, frames: [] });
+    signedSeq = chain.seq;
   };
-
   const checkpointWhenDue = (): void => {
     if (chain.seq <= signedSeq) return;
     const isDue = chain.seq - signedSeq >= options.checkpointRecords || clock.boot() - signedAt >= options.checkpointIntervalMs;
     // A signature that cannot be written ends with the journal, which the next call notices.
-    if (isDue) checkpoint().catch(() => undefined);
+    if (isDue) signing = sign(signing).catch(() => undefined);
   };
 
   await write({ kind: 'START', ...start, previous: previous === null ? null : endOf(previous) }, { durability: 'disk', frames: [] });

@@ -6,13 +6,13 @@ import { ANSWER, CALL, HEAD } from './pipeline.ts';
 const row = (name: string, dialects: Readonly<Record<Dialect, Cell>>): string =>
   `| ${name} | ${DIALECTS.map((dialect) => (dialects[dialect] === 'runs' ? 'runs' : `not applicable: ${dialects[dialect].notApplicable}`)).join(' | ')} |`;
 
-const table = [
-  ...(['HEAD', 'CALL', 'ANSWER'] as const).map((list) => {
+const table = (['HEAD', 'CALL', 'ANSWER'] as const)
+  .map((list) => {
     const gates = list === 'ANSWER' ? ANSWER : list === 'HEAD' ? HEAD.gates : CALL.gates;
-    const head = [`${list}`, '', `| gate | ${DIALECTS.join(' | ')} |`, `|---|${DIALECTS.map(() => '---|').join('')}`];
+    const head = [list, '', `| gate | ${DIALECTS.join(' | ')} |`, `|---|${DIALECTS.map(() => '---|').join('')}`];
     return [...head, ...gates.map(({ name, dialects }) => row(name, dialects)), ''].join('\n');
-  }),
-].join('\n');
+  })
+  .join('\n');
 
 describe('the pipeline as a picture', () => {
   it('is in the order that review has seen', async () => {

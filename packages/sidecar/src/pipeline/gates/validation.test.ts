@@ -1,3 +1,4 @@
+import { Decimal } from '@sallyport/model';
 import { compileSchema, judge } from '@sallyport/strict';
 import { describe, expect, it } from 'vitest';
 import { decideValidation } from './validation.ts';
@@ -38,6 +39,6 @@ describe('validation', () => {
 
   it('passes typed arguments, exact', () => {
     const judgement = judged('{"order_id":"O-000001","amount":500.00000000000000000001}');
-    expect(judgement.verdict === 'pass' ? String(judgement.facts.args['amount']) : undefined).toBe('500.00000000000000000001');
+    expect(judgement.verdict === 'pass' ? judgement.facts.args['amount'] : undefined).toEqual(Decimal.parse('500.00000000000000000001'));
   });
 });

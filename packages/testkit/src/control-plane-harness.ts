@@ -32,7 +32,7 @@ import type { PolicyFile } from '@sallyport/policy';
 import { readConfig, systemRandom } from '@sallyport/runtime';
 import { createLog } from '@sallyport/telemetry';
 import { CA_PREFIXES, JOIN_SECRET_BYTES, encodeJoinToken } from '@sallyport/trust';
-import type { Bundle, Release } from '@sallyport/trust';
+import type { Bundle, CertificateAuthorityRecord, Release } from '@sallyport/trust';
 import { fakeClock } from './fake-clock.ts';
 import type { FakeClock } from './fake-clock.ts';
 import { testAuthority } from './tls-identities.ts';
@@ -47,6 +47,8 @@ export interface ControlPlaneHarnessOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Files are written and nothing is started. */
   readonly isStopped?: boolean;
+  /** CAs that Root lists beside the workload CA. */
+  readonly moreAuthorities?: readonly CertificateAuthorityRecord[];
 }
 
 /** A sidecar as the control plane knows it: enrolled, with its keys and certificates. */
@@ -89,6 +91,8 @@ export interface ControlPlaneHarness {
   restart(): Promise<void>;
   /** A connection under a certificate for this path (`/admin/alice`); closed with the harness. */
   channel(path: string, options?: IssueTestIdentity): Promise<Channel>;
+  /** A client under whatever identity is given. */
+  connect<S extends DescService>(tls: TlsMaterial, service: S): Client<S>;
   /** A client under a certificate for this path. */
   client<S extends DescService>(service: S, path: string): Promise<Client<S>>;
   /** A client on the enrolment port, which trusts by the CA's digest. */
@@ -159,7 +163,7 @@ const ADMIN = '/admin/alice';
 /** Files, keys and, unless `isStopped`, a running control plane. */
 export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = {}): Promise<ControlPlaneHarness> {
   const clock = options.clock ?? fakeClock({ wall: (Date.now() - HALF_AN_HOUR_MS) as Instant });
-  const { simulator, authority, directory, configFile, config } = await writeFiles(clock, options.config ?? {});
+  const { simulator, authority, directory, configFile, config } = await writeFiles(clock, options);
   const channels: Channel[] = [];
   const identities = new Map<string, Promise<TlsMaterial>>();
   const lines: string[] = [];
@@ -259,6 +263,7 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
     stop,
     channel,
     client,
+    connect: (tls, service) => createClient(service, open(tls)),
     enrolment,
     submit,
     get controlPlane() {
@@ -339,12 +344,14 @@ interface Written {
   readonly config: ControlPlaneConfig;
 }
 
-async function writeFiles(clock: Clock, overrides: Readonly<Record<string, unknown>>): Promise<Written> {
+async function writeFiles(clock: Clock, { config: overrides = {}, moreAuthorities = [] }: ControlPlaneHarnessOptions): Promise<Written> {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-control-plane-'));
   const simulator = await trustSimulator({ at: (clock.wall() - DAY_MS) as Instant });
   const authority = await testAuthority(simulator.trustDomain);
   const { certificate } = authority.ca;
-  await simulator.publishRoot({ edit: (root) => ({ ...root, certificateAuthorities: [{ certificate, prefixes: [...CA_PREFIXES] }] }) });
+  await simulator.publishRoot({
+    edit: (root) => ({ ...root, certificateAuthorities: [{ certificate, prefixes: [...CA_PREFIXES] }, ...moreAuthorities] }),
+  });
   const file = (name: string, content: string | Uint8Array): string => {
     writeFileSync(join(directory, name), content, { mode: 0o600 });
     return name;

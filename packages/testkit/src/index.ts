@@ -34,3 +34,7 @@ export { testAuthority } from './tls-identities.ts';
 export type { IssueTestIdentity, TestAuthority } from './tls-identities.ts';
 export { controlPlaneHarness, harnessPolicy } from './control-plane-harness.ts';
 export type { ControlPlaneHarness, ControlPlaneHarnessOptions, EnrolledSidecar, EnrolOptions } from './control-plane-harness.ts';
+export { auditWriter } from './audit-writer.ts';
+export type { AuditWriter, AuditWriterOptions } from './audit-writer.ts';
+export { policyStream } from './policy-stream.ts';
+export type { PolicyStream } from './policy-stream.ts';

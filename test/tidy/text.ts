@@ -24,6 +24,7 @@ const WALL_CLOCK: readonly string[] = [
   'packages/runtime/src/clock.ts',
   'packages/runtime/src/clock.test.ts',
   'packages/testkit/src/tls-identities.ts',
+  'packages/testkit/src/control-plane-harness.ts',
   'packages/net/src/upstream.test.ts',
   'packages/net/src/grpc.test.ts',
 ];

@@ -1,24 +1,46 @@
 /** Every command, in the order of the overview. */
 
 import type { Command } from './command.ts';
+import { agentsJoinToken } from './commands/agents-join-token.ts';
+import { controlPlane, sidecar } from './commands/apps.ts';
+import { auditTail } from './commands/audit-tail.ts';
+import { auditVerify } from './commands/audit-verify.ts';
 import { bundleKeygen } from './commands/bundle-keygen.ts';
 import { bundleSign } from './commands/bundle-sign.ts';
 import { bundleVerify } from './commands/bundle-verify.ts';
+import { fleetStatus } from './commands/fleet-status.ts';
 import { policyBuild } from './commands/policy-build.ts';
 import { policyCheck } from './commands/policy-check.ts';
 import { policyExplain } from './commands/policy-explain.ts';
+import { policyLog } from './commands/policy-log.ts';
+import { policyPublish } from './commands/policy-publish.ts';
+import { policyRollback } from './commands/policy-rollback.ts';
 import { policyTest } from './commands/policy-test.ts';
+import { releasePromote } from './commands/release-promote.ts';
+import { revokePrincipal, revokeToken } from './commands/revoke.ts';
 import { rootInit } from './commands/root-init.ts';
 
 export const COMMANDS: readonly Command[] = [
+  sidecar,
+  controlPlane,
   policyCheck,
   policyTest,
   policyExplain,
+  policyPublish,
+  policyRollback,
+  policyLog,
   policyBuild,
+  fleetStatus,
+  agentsJoinToken,
+  revokeToken,
+  revokePrincipal,
+  auditTail,
+  auditVerify,
   rootInit,
   bundleKeygen,
   bundleSign,
   bundleVerify,
+  releasePromote,
 ];
 
 /** What the commands of one first word have in common. */

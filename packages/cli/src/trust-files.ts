@@ -10,6 +10,8 @@ import { at, readBytes, readText, reasonOf } from './files.ts';
 import type { Home } from './home.ts';
 import type { Io } from './io.ts';
 import { many, text } from './option.ts';
+import { refusal } from './output.ts';
+import type { Refusal } from './output.ts';
 
 export const rootPinOption: ReturnType<typeof text> = text(
   '--root-pin PIN',
@@ -36,14 +38,15 @@ export interface OwnTrust {
 
 /**
  * The Root at the end of the chain from the pin. A development root is accepted here: it is the administrator's own, and
- * whoever shows it says what it is. Expiry is for the caller to judge.
+ * whoever shows it says what it is. Expiry is for the caller to judge. Files that cannot be read are 64, a chain that does
+ * not lead from the pin is 1.
  */
-export function readOwnTrust(home: Home, sources: RootSources, io: Io): Result<OwnTrust, readonly Problem[]> {
+export function readOwnTrust(home: Home, sources: RootSources, io: Io): Result<OwnTrust, Refusal> {
   const pin = readPin(home, sources.rootPin, io);
   const chain = readChain(home, sources.roots ?? [], io);
-  if (!pin.ok || !chain.ok) return fail([...(pin.ok ? [] : [pin.error]), ...(chain.ok ? [] : chain.error)]);
+  if (!pin.ok || !chain.ok) return fail({ exit: 64, problems: [...(pin.ok ? [] : [pin.error]), ...(chain.ok ? [] : chain.error)] });
   const root = trustRoot({ pin: pin.value, chain: chain.value, allowDevelopmentRoot: true });
-  return root.ok ? ok({ root: root.value, pin: pin.value }) : fail([{ path: '', message: explainRejection(root.error) }]);
+  return root.ok ? ok({ root: root.value, pin: pin.value }) : fail(refusal(1, explainRejection(root.error)));
 }
 
 function readPin(home: Home, given: string | undefined, io: Io): Result<Digest, Problem> {

@@ -42,8 +42,8 @@ export const bundleVerify: Command = command({
     const trust = readOwnTrust(home, options, io);
     const claimed = readBundle(manifest);
     const delegation = readDelegation(home, claimed.ok ? claimed.value.area : ('default' as Area), options.delegation, io);
-    if (!trust.ok || !delegation.ok)
-      return out.refuse({ exit: 64, problems: [...(trust.ok ? [] : trust.error), ...(delegation.ok ? [] : [delegation.error])] });
+    if (!trust.ok) return out.refuse(trust.error);
+    if (!delegation.ok) return out.refuse({ exit: 64, problems: [delegation.error] });
     const steps = verifySteps(
       { ...files.value, envelope },
       { root: trust.value.root, delegation: delegation.value, at: io.clock.wall(), area: options.area as Area | undefined },

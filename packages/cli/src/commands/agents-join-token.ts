@@ -1,0 +1,108 @@
+/** `sallyport agents join-token`: what one new sidecar needs to know whom to trust, and a secret that is good once. */
+
+import { CreateJoinTokenRequestSchema, create } from '@sallyport/contract';
+import { digestOf, sha256 } from '@sallyport/crypto';
+import { addMs, formatInstant, isAgentName } from '@sallyport/model';
+import type { AgentName, Digest } from '@sallyport/model';
+import { parseListenAddress, readConfigText } from '@sallyport/runtime';
+import { JOIN_SECRET_BYTES, authoritiesFor, encodeJoinToken } from '@sallyport/trust';
+import { command } from '../command.ts';
+import type { Command, Invocation } from '../command.ts';
+import { CALL_MS, LINK_OPTIONS, refusedBy, withLink } from '../connect.ts';
+import type { Link } from '../connect.ts';
+import { at, writeFile } from '../files.ts';
+import type { Exit } from '../io.ts';
+import { duration, required, text } from '../option.ts';
+import { refusal } from '../output.ts';
+import { areaOption, placeOf, placeProblems, ringOption } from '../places.ts';
+
+const OPTIONS = {
+  agent: required('--agent NAME', 'the agent beside which the sidecar stands; a published bundle has to register it'),
+  ttl: duration('--ttl SPAN', 'how long it can be spent', { otherwise: '1h', minMs: 60_000, maxMs: 86_400_000 }),
+  out: text('--out FILE', 'new file for the token, mode 0600 (default: standard output)'),
+  enrolmentAddress: text(
+    '--enrolment-address HOST:PORT',
+    'where the sidecar enrols (default: from control-plane/config.yaml, where it is an address to connect to)',
+  ),
+  ...LINK_OPTIONS,
+  area: areaOption,
+  ring: ringOption,
+} as const;
+
+export const agentsJoinToken: Command = command({
+  name: 'agents join-token',
+  group: 'Operate',
+  summary: 'make a one-time token with which a new sidecar enrols',
+  details: [
+    'The token carries the pin of your own Root and the digest of your CA, so that the sidecar believes nobody on first use, and a secret of which the control plane gets only the hash.',
+  ],
+  options: OPTIONS,
+  examples: [
+    {
+      line: 'agents join-token --agent support-triage --out join-token',
+      says: 'then: join_token_file in the configuration of the sidecar',
+    },
+  ],
+  async run(call) {
+    const { options, out } = call;
+    const wrong = [...placeProblems(options)];
+    if (!isAgentName(options.agent))
+      wrong.push({
+        path: '--agent',
+        message: `\`${options.agent}\` is not the name of an agent`,
+        remedy: 'lower-case letters, digits and hyphens',
+      });
+    if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
+    return withLink(options, call, (link) => makeToken(link, call));
+  },
+});
+
+async function makeToken(link: Link, { options, io, out }: Invocation<typeof OPTIONS>): Promise<Exit> {
+  const { root, pin } = link.trust;
+  const [ca] = authoritiesFor(root, `spiffe://${root.trustDomain}/control-plane`);
+  if (ca === undefined) return out.refuse(refusal(1, 'Root lists no CA for the control plane'));
+  const secret = io.random(JOIN_SECRET_BYTES);
+  const place = placeOf(options);
+  const address = options.enrolmentAddress ?? configuredAddress(link);
+  const token = encodeJoinToken({
+    trustDomain: root.trustDomain,
+    rootPin: pin,
+    caDigest: digestOf(ca) as Digest,
+    agent: options.agent as AgentName,
+    ...place,
+    secret,
+    ...(address === undefined ? {} : { enrolmentAddress: address }),
+  });
+  const expiresAt = addMs(io.clock.wall(), options.ttl);
+  const request = create(CreateJoinTokenRequestSchema, {
+    secretHash: sha256(secret),
+    agent: options.agent,
+    area: place.area,
+    ring: place.ring,
+    expiresAtMs: BigInt(expiresAt),
+  });
+  const made = await link.fleet.createJoinToken(request, { deadlineMs: CALL_MS, signal: io.signal });
+  if (!made.ok) return out.refuse(refusedBy('registering the token', made.error, link));
+  const facts = { agent: options.agent, area: options.area, ring: options.ring, expires_at: formatInstant(expiresAt) };
+  if (options.out === undefined) {
+    out.progress(`good once, until ${formatInstant(expiresAt)}`);
+    await out.answer({ ...facts, token }, token);
+    return 0;
+  }
+  const file = at(io.cwd, options.out);
+  const written = writeFile(file, `${token}\n`, { mode: 0o600, as: 'new' });
+  if (!written.ok) return out.refuse({ exit: 64, problems: [written.error] });
+  await out.answer(
+    { ...facts, file },
+    `${file}: good once, until ${formatInstant(expiresAt)}, for ${options.agent} in ${options.area}, ring ${options.ring}`,
+  );
+  return 0;
+}
+
+/** The enrolment address of the folder's own control plane, unless it listens everywhere or nowhere in particular. */
+function configuredAddress({ home }: Link): string | undefined {
+  const configured = readConfigText(home.controlPlaneConfig, 'listen.enrolment');
+  const address = configured.ok && configured.value !== undefined ? parseListenAddress(configured.value) : undefined;
+  const isReachable = address?.kind === 'tcp' && address.port !== 0 && address.host !== '0.0.0.0' && address.host !== '::';
+  return isReachable && configured.ok ? configured.value : undefined;
+}

@@ -1,0 +1,128 @@
+/** `sallyport audit verify`: an export proven offline, from the pin to the last record, or the first one that is bad. */
+
+import { closeSync, openSync, readSync } from 'node:fs';
+import { exportVerifier } from '@sallyport/audit';
+import type { Finding, Report } from '@sallyport/audit';
+import { concatBytes } from '@sallyport/crypto';
+import { fail, ok } from '@sallyport/model';
+import type { Json, Problem, Result } from '@sallyport/model';
+import { command } from '../command.ts';
+import type { Command } from '../command.ts';
+import { at, reasonOf } from '../files.ts';
+import { dirOption, homeOf } from '../home.ts';
+import { flag } from '../option.ts';
+import { counted, table } from '../output.ts';
+import { readOwnTrust, rootPinOption, rootsOption } from '../trust-files.ts';
+
+export const auditVerify: Command = command({
+  name: 'audit verify',
+  group: 'Evidence',
+  summary: 'prove an export of records, or name the first record that is bad',
+  details: [
+    'Needs no network: the pin proves the Roots, the Roots prove the CA, the CA each writer’s audit key, the key its checkpoints, the checkpoints every byte before them; the manifest in the last line proves where each stream ends.',
+    'Says in one line what is proven and whose clock it stands on. Exits with 1 where anything was edited, deleted, inserted, reordered or cut.',
+  ],
+  arguments: [{ name: 'FILE', says: 'what audit tail --view records wrote' }],
+  options: {
+    rootPin: rootPinOption,
+    roots: rootsOption,
+    partial: flag('--partial', 'accept an export without its last line: then nothing is said about what may follow'),
+    dir: dirOption,
+  },
+  examples: [
+    { line: 'audit verify export.ndjson', says: 'with the pin and the Roots of the folder' },
+    { line: 'audit verify export.ndjson --root-pin sha256:… --root 1.json', says: 'anywhere, with nothing but files' },
+  ],
+  async run({ arguments: [shown = ''], options, io, out }) {
+    const trust = readOwnTrust(homeOf(options.dir, io), options, io);
+    if (!trust.ok) return out.refuse(trust.error);
+    const { root } = trust.value;
+    const verifier = exportVerifier({
+      roots: root.certificateAuthorities,
+      trustDomain: root.trustDomain,
+      manifest: options.partial ? 'optional' : 'required',
+    });
+    const read = eachLine(at(io.cwd, shown), { add: (line, isTerminated) => verifier.add(line, isTerminated), shown });
+    if (!read.ok) return out.refuse({ exit: 64, problems: [read.error] });
+    const report = verifier.end();
+    await out.answer(reportJson(report), reportText(report));
+    return report.isSound ? 0 : 1;
+  },
+});
+
+const CHUNK_BYTES = 262_144;
+/** Longer than any line of an export; one that is longer is handed on as it stands, and judged. */
+const LINE_BYTES_MAX = 4_194_304;
+const LINE_FEED = 0x0a;
+
+interface Lines {
+  readonly add: (line: Uint8Array, isTerminated: boolean) => void;
+  readonly shown: string;
+}
+
+/** Line by line, so that an export may be larger than memory. */
+function eachLine(path: string, { add, shown }: Lines): Result<undefined, Problem> {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, 'r');
+    let rest: Uint8Array = new Uint8Array();
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    for (let read = readSync(descriptor, chunk); read > 0; read = readSync(descriptor, chunk)) {
+      let bytes = concatBytes(rest, chunk.subarray(0, read));
+      for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED)) {
+        add(bytes.subarray(0, end), true);
+        bytes = bytes.subarray(end + 1);
+      }
+      rest = bytes;
+      if (rest.byteLength > LINE_BYTES_MAX) break;
+    }
+    if (rest.byteLength > 0) add(rest, false);
+    return ok(undefined);
+  } catch (error) {
+    return fail({ path: '', file: shown, message: `cannot be read: ${reasonOf(error)}` });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function reportJson({ isSound, summary, firstBad, streams, records, exporter, uninterpreted }: Report): Json {
+  return {
+    verified: isSound,
+    summary,
+    first_bad: firstBad === null ? null : findingJson(firstBad),
+    records,
+    exporter,
+    uninterpreted,
+    streams: streams.map(({ stream, sidecar, lastSeq, signedThrough, notYetCovered, isClosed, previous, finding }) => ({
+      stream,
+      writer: sidecar,
+      last_seq: lastSeq,
+      signed_through: signedThrough,
+      not_yet_covered: notYetCovered,
+      closed: isClosed,
+      previous: previous === null ? null : { stream: previous.stream, in_export: previous.isInExport },
+      finding: finding === null ? null : findingJson(finding),
+    })),
+  };
+}
+
+function findingJson({ reason, line, stream, seq, decisionId, detail }: Finding): Json {
+  return { reason, line, stream, seq, decision_id: decisionId, detail };
+}
+
+function reportText({ isSound, summary, streams, uninterpreted }: Report): string {
+  const rows = streams.map((one) => [
+    one.finding === null ? 'ok ' : 'BAD',
+    one.stream,
+    one.sidecar?.replace(/^spiffe:\/\/[^/]+/, '') ?? 'unproven',
+    counted(one.lastSeq, 'record'),
+    one.finding === null
+      ? one.isClosed
+        ? 'closed'
+        : `signed through ${one.signedThrough}`
+      : `${one.finding.reason} at line ${one.finding.line}: ${one.finding.detail}`,
+  ]);
+  const odd =
+    uninterpreted === 0 ? [] : [`${counted(uninterpreted, 'record')} of kinds that this version does not know, proven all the same`];
+  return [...(rows.length === 0 ? [] : [table(rows)]), ...odd, isSound ? `verified: ${summary}` : summary].join('\n');
+}

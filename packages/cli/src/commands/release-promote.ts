@@ -1,0 +1,172 @@
+/** `sallyport release promote`: a published bundle in force, signed at one machine or at several. */
+
+import { digestOfPayload, cosignEnvelope, explainRejection, ENVELOPE_BYTES_MAX, parseEnvelope, readRelease } from '@sallyport/trust';
+import type { Release } from '@sallyport/trust';
+import { fail, ok } from '@sallyport/model';
+import type { Digest, Result } from '@sallyport/model';
+import { command } from '../command.ts';
+import type { Command, Invocation } from '../command.ts';
+import { LINK_OPTIONS, withLink } from '../connect.ts';
+import type { Link } from '../connect.ts';
+import { at, readBytes, writeFile } from '../files.ts';
+import { homeOf } from '../home.ts';
+import type { Exit } from '../io.ts';
+import { flag, positive, text } from '../option.ts';
+import { refusal } from '../output.ts';
+import type { Refusal } from '../output.ts';
+import { areaOption, digestProblems, placeOf, placeProblems, ringOption } from '../places.ts';
+import { readHeads } from '../publish/heads.ts';
+import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
+import { signRelease, submitRelease } from '../publish/submit-release.ts';
+import type { ReleaseWish } from '../publish/submit-release.ts';
+import { findBundle, readVersions } from '../publish/versions.ts';
+import { readOwnTrust } from '../trust-files.ts';
+import { tellReleased } from './policy-publish.ts';
+
+const OPTIONS = {
+  to: text('--to VERSION', 'the bundle: a revision (7), release:12 or a digest (default: the newest revision)'),
+  rollback: text('--rollback REASON', 'say that it goes back, and why; takes as many keys as Root asks for'),
+  file: text('--file FILE', 'a release that others have signed: add to it, or submit it as it is'),
+  signOnly: flag('--sign-only', 'sign and write the release, and submit nothing'),
+  out: text('--out FILE', 'where to write it (default: back to --file)'),
+  bundle: text('--bundle DIGEST', 'with --revision and --release-seq: sign without asking the control plane'),
+  revision: positive('--revision N', 'revision of --bundle'),
+  releaseSeq: positive('--release-seq N', 'number of the release: the next one of its area and ring'),
+  ...LINK_OPTIONS,
+  area: areaOption,
+  ring: ringOption,
+  ...RELEASE_OPTIONS,
+} as const;
+
+type Call = Invocation<typeof OPTIONS>;
+
+export const releasePromote: Command = command({
+  name: 'release promote',
+  group: "Signers' tools",
+  summary: 'sign a release of a published bundle, and put it in force',
+  details: [
+    'Signs with release-1 of the folder unless other keys are named. Where several people have to sign, the first writes the release with --sign-only, and each of the others adds a signature with --file.',
+    'With --bundle, --revision and --release-seq nothing but files is needed to sign.',
+  ],
+  options: OPTIONS,
+  examples: [
+    { line: 'release promote --to 7 --wait', says: 'revision 7, and see it arrive' },
+    { line: 'release promote --to 6 --rollback "7 refuses refunds" --sign-only --out r.json', says: 'the first of two signatures' },
+    { line: 'release promote --file r.json --release-key release-2.pem', says: 'the second, and submit' },
+  ],
+  async run(call) {
+    const { options, io, out } = call;
+    const wrong = [...placeProblems(options), ...digestProblems('--bundle', options.bundle)];
+    if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
+    const offline = [options.bundle, options.revision, options.releaseSeq];
+    const isOffline = offline.every((one) => one !== undefined);
+    if (!isOffline && offline.some((one) => one !== undefined))
+      return out.refuse(refusal(2, '`--bundle`, `--revision` and `--release-seq` belong together'));
+    if (isOffline && options.to !== undefined) return out.refuse(refusal(2, '`--to` and `--bundle` both name a bundle', 'leave one out'));
+    if (options.signOnly && options.out === undefined && options.file === undefined)
+      return out.refuse(refusal(2, '`--out` is missing', 'say where to write the signed release'));
+    if (options.file !== undefined) return fromFile(options.file, call);
+    if (!isOffline) return withLink(options, call, (link) => fromVersions(link, call));
+    const trust = readOwnTrust(homeOf(options.dir, io), {}, io);
+    if (!trust.ok) return out.refuse(trust.error);
+    const bundle = { digest: options.bundle as Digest, revision: options.revision ?? 0 };
+    const signed = await sign({ bundle, releaseSeq: options.releaseSeq ?? 0, ttlMsMax: trust.value.root.freshnessTtlMsMax }, call);
+    return signed.ok ? finish(signed.value, call) : out.refuse(signed.error);
+  },
+});
+
+async function fromVersions(link: Link, call: Call): Promise<Exit> {
+  const { options, io, out } = call;
+  const place = placeOf(options);
+  const versions = await readVersions(link, place, { io });
+  if (!versions.ok) return out.refuse(versions.error);
+  const newest = versions.value.bundles[0]?.revision;
+  if (newest === undefined) return out.refuse(refusal(1, `nothing is published for ${options.area} yet`, 'see `sallyport policy publish`'));
+  const bundle = findBundle(versions.value, options.to ?? String(newest));
+  if (!bundle.ok) return out.refuse(bundle.error);
+  if (versions.value.releases[0]?.bundles[0] === bundle.value.digest)
+    return out.refuse(refusal(1, `revision ${bundle.value.revision} is in force already`));
+  const heads = await readHeads(link, place, io);
+  if (!heads.ok) return out.refuse(heads.error);
+  const signed = await sign(
+    { bundle: bundle.value, releaseSeq: heads.value.releaseSeq + 1, ttlMsMax: link.trust.root.freshnessTtlMsMax },
+    call,
+  );
+  if (!signed.ok) return out.refuse(signed.error);
+  return options.signOnly ? finish(signed.value, call) : submit(link, signed.value, call);
+}
+
+async function sign(
+  wish: { readonly bundle: ReleaseWish['bundle']; readonly releaseSeq: number; readonly ttlMsMax: number },
+  { options, io }: Call,
+): Promise<Result<Uint8Array, Refusal>> {
+  const signers = releaseSigners(options.releaseKey, homeOf(options.dir, io), io, ['release-1']);
+  if (!signers.ok) return signers;
+  const { bundle, releaseSeq, ttlMsMax } = wish;
+  const { digest, revision } = bundle;
+  const release: ReleaseWish = {
+    place: placeOf(options),
+    releaseSeq,
+    bundle: { digest, revision },
+    freshnessTtlMsMax: ttlMsMax,
+    ...(options.rollback === undefined ? {} : { rollbackReason: options.rollback }),
+    fallbacks: [],
+    now: io.clock.wall(),
+  };
+  return ok(await signRelease(release, signers.value));
+}
+
+async function fromFile(shown: string, call: Call): Promise<Exit> {
+  const { options, io, out } = call;
+  const bytes = readBytes(at(io.cwd, shown), { bytesMax: ENVELOPE_BYTES_MAX.Release, shown });
+  if (!bytes.ok) return out.refuse({ exit: 64, problems: [bytes.error] });
+  const release = releaseIn(bytes.value);
+  if (!release.ok) return out.refuse(release.error);
+  out.progress(`${shown}: ${describe(release.value)}`);
+  if (options.releaseKey.length === 0) return finish(bytes.value, call);
+  const signers = releaseSigners(options.releaseKey, homeOf(options.dir, io), io, []);
+  if (!signers.ok) return out.refuse(signers.error);
+  const cosigned = await cosignEnvelope('Release', bytes.value, signers.value);
+  return cosigned.ok ? finish(cosigned.value, call) : out.refuse(refusal(1, explainRejection(cosigned.error)));
+}
+
+/** Writes what was signed, or submits it: as the options say. */
+async function finish(envelope: Uint8Array, call: Call): Promise<Exit> {
+  const { options, io, out } = call;
+  if (!options.signOnly) return withLink(options, call, (link) => submit(link, envelope, call));
+  const file = at(io.cwd, options.out ?? options.file ?? '');
+  const written = writeFile(file, envelope, { mode: 0o644, as: 'replacement' });
+  if (!written.ok) return out.refuse({ exit: 64, problems: [written.error] });
+  const release = releaseIn(envelope);
+  if (!release.ok) return out.refuse(release.error);
+  const parsed = parseEnvelope('Release', envelope);
+  const signatures = parsed.ok ? parsed.value.signatures.map(({ keyId }) => keyId) : [];
+  const { area, ring, releaseSeq, rollback } = release.value;
+  const digest = parsed.ok ? digestOfPayload(parsed.value.payload) : null;
+  await out.answer(
+    { file, area, ring, release_seq: releaseSeq, rollback, digest, signatures },
+    `signed ${describe(release.value)}\n${file}: ${signatures.join(', ')}`,
+  );
+  return 0;
+}
+
+async function submit(link: Link, envelope: Uint8Array, call: Call): Promise<Exit> {
+  const { options, io, out } = call;
+  const release = releaseIn(envelope);
+  if (!release.ok) return out.refuse(release.error);
+  const accepted = await submitRelease(link, envelope, { io, leaveBehind: options.leaveBehind });
+  if (!accepted.ok) return out.refuse(accepted.error);
+  const { area, ring } = release.value;
+  return tellReleased({ link, release: accepted.value, call: { ...call, options: { ...options, area, ring } }, json: {}, text: '' });
+}
+
+function releaseIn(envelope: Uint8Array): Result<Release, Refusal> {
+  const parsed = parseEnvelope('Release', envelope);
+  const read = parsed.ok ? readRelease(parsed.value.payload) : parsed;
+  return read.ok ? read : fail(refusal(1, explainRejection(read.error)));
+}
+
+function describe({ area, ring, releaseSeq, bundles, rollback, reason }: Release): string {
+  const named = bundles.map(({ revision, digest }) => `revision ${revision} (${digest.slice(0, 19)})`).join(', ');
+  return `release ${releaseSeq} of ${area}, ring ${ring}: ${named}${rollback ? `, going back: ${reason ?? ''}` : ''}`;
+}

@@ -1,0 +1,31 @@
+/** What every command that releases understands, and the keys that it signs with. */
+
+import { fail, ok } from '@sallyport/model';
+import type { Result } from '@sallyport/model';
+import type { LocalSigner } from '@sallyport/crypto/keys';
+import { at } from '../files.ts';
+import { signingKeyFile } from '../home.ts';
+import type { Home, SigningKey } from '../home.ts';
+import type { Io } from '../io.ts';
+import { loadSigners } from '../keys.ts';
+import { duration, flag, many } from '../option.ts';
+import type { Refusal } from '../output.ts';
+
+export const RELEASE_OPTIONS = {
+  releaseKey: many('--release-key FILE', 'private key of the release role (repeatable; default: from signing/ in the folder)'),
+  leaveBehind: flag('--leave-behind', 'release although connected sidecars have not staged it; they go dark once stale'),
+  wait: flag('--wait', 'wait until every connected sidecar enforces it, and show how long each took'),
+  timeout: duration('--timeout SPAN', 'how long to wait', { otherwise: '60s', minMs: 1_000, maxMs: 3_600_000 }),
+} as const;
+
+/** Signers of the files that were named, else of the folder's own. */
+export function releaseSigners(
+  given: readonly string[],
+  home: Home,
+  io: Io,
+  otherwise: readonly SigningKey[],
+): Result<readonly LocalSigner[], Refusal> {
+  const files = given.length > 0 ? given.map((file) => at(io.cwd, file)) : otherwise.map((key) => signingKeyFile(home, key));
+  const signers = loadSigners(files);
+  return signers.ok ? ok(signers.value) : fail({ exit: 64, problems: signers.error });
+}

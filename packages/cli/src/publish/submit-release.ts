@@ -1,0 +1,76 @@
+/** Releases: made, signed by as many keys as are at hand, and submitted. What is refused says what to do about it. */
+
+import { SubmitReleaseRequestSchema, create } from '@sallyport/contract';
+import type { LocalSigner } from '@sallyport/crypto/keys';
+import { fail, ok } from '@sallyport/model';
+import type { Digest, Instant, Problem, ReleaseSeq, Result, Revision } from '@sallyport/model';
+import { encodeRelease, signEnvelope } from '@sallyport/trust';
+import { CALL_MS, refusedBy } from '../connect.ts';
+import type { Link } from '../connect.ts';
+import type { Io } from '../io.ts';
+import { refusal } from '../output.ts';
+import type { Refusal } from '../output.ts';
+import type { Place } from '../places.ts';
+
+export interface ReleaseWish {
+  readonly place: Place;
+  readonly releaseSeq: number;
+  readonly bundle: { readonly digest: Digest; readonly revision: number };
+  readonly freshnessTtlMsMax: number;
+  /** Why it goes back; `undefined` for a release that goes forward. */
+  readonly rollbackReason?: string;
+  readonly fallbacks: readonly Digest[];
+  readonly now: Instant;
+}
+
+/** The signed envelope. */
+export function signRelease(
+  { place, releaseSeq, bundle, freshnessTtlMsMax, rollbackReason, fallbacks, now }: ReleaseWish,
+  signers: readonly LocalSigner[],
+): Promise<Uint8Array> {
+  const payload = encodeRelease({
+    area: place.area,
+    ring: place.ring,
+    releaseSeq: releaseSeq as ReleaseSeq,
+    bundles: [{ area: place.area, digest: bundle.digest, revision: bundle.revision as Revision }],
+    freshnessTtlMsMax,
+    rollback: rollbackReason !== undefined,
+    reason: rollbackReason ?? null,
+    fallbacks,
+    createdAt: now,
+  });
+  return signEnvelope('Release', payload, signers);
+}
+
+export interface AcceptedRelease {
+  readonly digest: Digest;
+  readonly releaseSeq: number;
+  /** SPIFFE ids of connected sidecars that go dark. */
+  readonly leftBehind: readonly string[];
+}
+
+/** How long the control plane may wait for sidecars to stage, at the very most, and then some. */
+const STAGING_MS = 660_000;
+
+export async function submitRelease(
+  link: Link,
+  envelope: Uint8Array,
+  { io, leaveBehind }: { readonly io: Io; readonly leaveBehind: boolean },
+): Promise<Result<AcceptedRelease, Refusal>> {
+  const answer = await link.publish.submitRelease(create(SubmitReleaseRequestSchema, { envelope, leaveBehind }), {
+    deadlineMs: CALL_MS + STAGING_MS,
+    signal: io.signal,
+  });
+  if (!answer.ok) return fail(refusedBy('submitting the release', answer.error, link));
+  const { refusal: code, detail, digest, releaseSeq, notStaged } = answer.value;
+  if (code === '') return ok({ digest: digest as Digest, releaseSeq: Number(releaseSeq), leftBehind: notStaged });
+  const problem: Problem = { path: code, message: detail, ...(REMEDIES[code] === undefined ? {} : { remedy: REMEDIES[code] }) };
+  const names = notStaged.map((name): Problem => ({ path: code, message: `\`${name}\` has not staged it` }));
+  return fail({ ...refusal(1, ''), problems: [problem, ...names] });
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  release_conflict: 'somebody released meanwhile: look at `sallyport policy log`, then try again',
+  not_staged: 'see `sallyport fleet status`; --leave-behind releases without them, and they go dark once stale',
+  bundle_rollback_refused: 'to go back, use `sallyport policy rollback`, signed by as many release keys as Root asks for',
+};

@@ -4,6 +4,8 @@
  */
 
 const DIGITS_MAX = 38;
+/** Longer than any canonical form; trailing zeros beyond it are noise, and stripping them would cost the square. */
+const TEXT_MAX = 128;
 const FORM = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?$/;
 
 export class Decimal {
@@ -16,9 +18,9 @@ export class Decimal {
     this.scale = scale;
   }
 
-  /** Reads `-12.50`; `undefined` for an exponent, a leading `+` or zero, an empty fraction, or more than 38 digits. */
+  /** Reads `-12.50`; `undefined` for an exponent, a leading `+` or zero, an empty fraction, more than 38 digits, or 128 characters. */
   static parse(text: string): Decimal | undefined {
-    const match = FORM.exec(text);
+    const match = text.length > TEXT_MAX ? null : FORM.exec(text);
     if (match === null) return undefined;
     const [, sign = '', whole = '', fraction = ''] = match;
     const kept = fraction.replace(/0+$/, '');

@@ -6,7 +6,9 @@
 
 import {
   bytes,
+  choice,
   count,
+  dialAddress,
   durationMs,
   filePath,
   flag,
@@ -15,6 +17,7 @@ import {
   section,
   text,
   type Field,
+  type DialAddress,
   type ListenAddress,
 } from '@sallyport/runtime';
 
@@ -34,14 +37,14 @@ export interface SidecarConfig {
   readonly root_file?: string;
   readonly allow_development_root: boolean;
   readonly control_plane: {
-    readonly address: ListenAddress;
-    readonly enrolment_address: ListenAddress;
+    readonly address: DialAddress;
+    readonly enrolment_address: DialAddress;
     readonly join_token_file?: string;
   };
   readonly outbound: { readonly listen: ListenAddress };
   readonly health: { readonly listen: ListenAddress };
   readonly admin: { readonly socket?: string };
-  readonly isolation: string;
+  readonly isolation: 'enforced' | 'advisory';
   readonly hold_while_syncing_ms: number;
   readonly drain_ms: number;
   readonly limits: {
@@ -93,8 +96,8 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
   root_file: optional(filePath({ says: 'Root 1 as an envelope, where it does not come over the stream; verified against the pin' })),
   allow_development_root: flag({ says: 'Accept a Root of profile `development`, whose keys nobody guards', default: false }),
   control_plane: section('Where policy comes from and audit goes to; never asked about a request', {
-    address: listenAddress({ says: 'gRPC over mutual TLS', default: '127.0.0.1:7443' }),
-    enrolment_address: listenAddress({ says: 'gRPC for the first enrolment', default: '127.0.0.1:7445' }),
+    address: dialAddress({ says: 'Where it serves gRPC over mutual TLS', default: '127.0.0.1:7443' }),
+    enrolment_address: dialAddress({ says: 'Where it enrols sidecars for the first time', default: '127.0.0.1:7445' }),
     join_token_file: optional(filePath({ says: 'One-time join token, needed until this sidecar has an identity' })),
   }),
   outbound: section('The agent’s side', {
@@ -110,11 +113,9 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
       }),
     ),
   }),
-  isolation: text({
-    says: 'How the agent is kept from going round the sidecar, as whoever deployed it can vouch for: `enforced` or `advisory`',
-    charactersMax: 16,
-    pattern: /^(enforced|advisory)$/,
-    form: '`enforced` or `advisory`',
+  isolation: choice({
+    of: ['enforced', 'advisory'],
+    says: 'How the agent is kept from going round the sidecar, as whoever deployed it can vouch for',
     default: 'advisory',
   }),
   hold_while_syncing_ms: durationMs({

@@ -107,7 +107,7 @@ function shipRecords(channel: Channel, retry: Backoff, options: LinkOptions): Pr
 function openLink(tls: TlsHolder, identity: Identity, { config, clock, drain }: LinkOptions): Channel {
   const { address } = config.control_plane;
   const parsed = parseSpiffeId(identity.spiffeId);
-  invariant(parsed.ok && address.kind === 'tcp', 'the control plane is host and port');
+  invariant(parsed.ok, 'a certificate names a workload');
   const trust = { kind: 'peer', tls, trustDomain: parsed.value.trustDomain, purpose: 'control_plane' } as const;
   const channel = openChannel({ host: address.host, port: address.port, trust, clock });
   drain.cut.addEventListener('abort', () => channel.close(), { once: true });

@@ -9,7 +9,7 @@ import { decodeHex } from '@sallyport/crypto';
 import { createCsr } from '@sallyport/crypto/keys';
 import { Fault, invariant, type Clock, type Digest } from '@sallyport/model';
 import { createClient, openChannel, type Client } from '@sallyport/net';
-import { delay, type Backoff, type ListenAddress } from '@sallyport/runtime';
+import { delay, type Backoff, type DialAddress } from '@sallyport/runtime';
 import type { JoinToken } from '@sallyport/trust';
 import type { Identity, IdentityFiles } from './identity-files.ts';
 
@@ -18,9 +18,8 @@ const DEADLINE_MS = 10_000;
 /** Spends the token. Rejects with a Fault: unreachable, refused, or certificates that are not ours. */
 export async function enrol(
   token: JoinToken,
-  { files, instance, address, clock }: { files: IdentityFiles; instance: string; address: ListenAddress; clock: Clock },
+  { files, instance, address, clock }: { files: IdentityFiles; instance: string; address: DialAddress; clock: Clock },
 ): Promise<Identity> {
-  if (address.kind !== 'tcp') throw new Fault('config_invalid', 'internal', 'control_plane.enrolment_address is not host and port');
   const keys = await files.keys();
   const trust = {
     kind: 'ca_digest',

@@ -15,6 +15,7 @@ import type { AuditService } from '../audit/api.ts';
 import type { Authority } from '../authority.ts';
 import type { Changes } from '../changes.ts';
 import type { Objects } from '../objects/api.ts';
+import { placed } from './places.ts';
 import type { PublishTables } from './store.ts';
 
 export interface BundleOptions {
@@ -157,9 +158,9 @@ export class Bundles {
 function judgePolicy(bundle: VerifiedBundle): Result<readonly AgentName[], readonly Problem[]> {
   const bytes = Object.fromEntries(PART_NAMES.map((name) => [name, bundle.part(name)])) as Record<PartName, Uint8Array>;
   const parts = readParts(bytes);
-  if (!parts.ok) return parts;
+  if (!parts.ok) return fail(placed(parts.error, bytes));
   const compiled = compile(parts.value);
-  if (!compiled.ok) return compiled;
+  if (!compiled.ok) return fail(placed(compiled.error, bytes));
   const report = runTests(compiled.value);
   if (report.failed > 0) return fail(report.problems);
   return ok(parts.value.agents.map((agent) => agent.name));

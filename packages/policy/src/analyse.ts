@@ -67,8 +67,7 @@ export function analyse(world: World, places: Places, problems: Problems): Plan 
   }
   const analysis = new Analysis(world, places, problems, schemas);
   const rules = world.rules.flatMap((rule, index) => analysis.rule(rule, index) ?? []);
-  const isUsable = (agent: Agent, tool: ToolName): boolean => world.index.select(agent, { tool }).length > 0;
-  checkReach(rules, { isUsable, placeOf: ({ rule }, ...steps) => places.rule(world.rules.indexOf(rule), ...steps) }, problems);
+  checkReach(rules, ({ rule }, ...steps) => places.rule(world.rules.indexOf(rule), ...steps), problems);
   return { schemas, rules };
 }
 
@@ -126,12 +125,10 @@ class Analysis {
   /** A selector that is about nothing is a mistake now and a surprise later. */
   #emptySelectors(rule: Rule, index: number, agent: Agent): void {
     for (const [at, selector] of rule.tools.entries()) {
-      // An unknown tool or server was reported as such.
-      const isNamed =
-        'tool' in selector ? !selector.tool.endsWith('*') : selector.server !== undefined && !agent.uses.includes(selector.server);
-      if (isNamed || this.#world.index.select(agent, selector).length > 0) continue;
+      const place = this.#places.rule(index, rule.verb, at);
+      if (this.#world.index.select(agent, selector).length > 0 || this.#problems.hasAt(place)) continue;
       this.#problems.add(
-        this.#places.rule(index, rule.verb, at),
+        place,
         `${quote(showSelector(selector))} selects no tool that agent ${quote(agent.name)} uses, so it can never match`,
         {
           remedy: this.#classNear(selector) ?? 'mend the selector, or add the server to the agent’s `uses`',

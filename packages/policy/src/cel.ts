@@ -123,38 +123,53 @@ function linearMatches({ args, receiver }: MacroCall): object {
 /** Parses a condition; every construct outside the language is a problem. Its types are not looked at. */
 export function parseExpression(text: string): Result<Expression, readonly ExpressionProblem[]> {
   const parsed = parse(text);
-  return parsed.ok ? ok(parsed.value.expression) : parsed;
+  if (!parsed.ok) return parsed;
+  const problems: ExpressionProblem[] = [];
+  const expression = toExpression(parsed.value.ast, problems);
+  return problems.length > 0 ? fail(problems) : ok(expression);
 }
 
-/** Parses and prepares a condition. Time and memory are bounded by the limits on text, nodes and depth. */
+/**
+ * Prepares a condition that `parseExpression` and the checker have judged. Time and memory are bounded by the limits on
+ * text, nodes and depth.
+ */
 export function loadProgram(text: string): Result<Program, readonly ExpressionProblem[]> {
   const parsed = parse(text);
   if (!parsed.ok) return parsed;
-  const { library, expression } = parsed.value;
-  const checked = library.check();
-  if (!checked.valid) return fail([problemOf(checked.error)]);
-  return ok({ expression, run: (facts) => evaluate(library, facts) });
+  const checked = parsed.value.check();
+  return checked.valid ? ok(new LoadedProgram(parsed.value)) : fail([problemOf(checked.error)]);
 }
 
-function parse(text: string): Result<{ library: ParseResult; expression: Expression }, readonly ExpressionProblem[]> {
+class LoadedProgram implements Program {
+  readonly #library: ParseResult;
+  /** Written by `expression` alone: only denials and explanations ask for it, and it is as large as the program. */
+  #expression: Expression | undefined;
+
+  constructor(library: ParseResult) {
+    this.#library = library;
+  }
+
+  get expression(): Expression {
+    return (this.#expression ??= toExpression(this.#library.ast, []));
+  }
+
+  run(facts: Facts): unknown {
+    try {
+      return this.#library(facts) as unknown;
+    } catch (error) {
+      return new CelFailure(summaryOf(error));
+    }
+  }
+}
+
+function parse(text: string): Result<ParseResult, readonly ExpressionProblem[]> {
   if (text.length > LIMITS.expressionCharsMax) {
     return fail([{ message: `the condition is longer than ${LIMITS.expressionCharsMax} characters`, start: 0 }]);
   }
   try {
-    const library = environment.parse(text);
-    const problems: ExpressionProblem[] = [];
-    const expression = toExpression(library.ast, problems);
-    return problems.length > 0 ? fail(problems) : ok({ library, expression });
+    return ok(environment.parse(text));
   } catch (error) {
     return fail([problemOf(error)]);
-  }
-}
-
-function evaluate(parsed: (facts: Facts) => unknown, facts: Facts): unknown {
-  try {
-    return parsed(facts);
-  } catch (error) {
-    return new CelFailure(summaryOf(error));
   }
 }
 

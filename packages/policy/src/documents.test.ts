@@ -279,7 +279,7 @@ describe('parseDocuments', () => {
       'p.yaml:6:41: rules[1].when: no argument `idd` (did you mean `id`)',
       'p.yaml:6:58: rules[1].scops: `scops` is not a field of a rule (did you mean `scopes`)',
       'z.yaml:2:7: kind: `Agnt` is not a kind (did you mean `Agent`)',
-      'z.yaml:7:9: effect: `wirte` is not an effect (one of read, write, side_effect, destructive)',
+      'z.yaml:7:9: effect: `wirte` is not an effect (did you mean `write`)',
       'z.yaml:8:8: route: a tool of an MCP server has no route (leave it out)',
     ]);
   });
@@ -416,6 +416,23 @@ describe('parseDocuments', () => {
       { ...set, text: '{"keys":[],"keys":[]}' },
     ]);
     expect(bent.ok ? [] : bent.error[0]).toMatchObject({ file: 'keys/idp.json', message: expect.stringContaining('key') as string });
+  });
+
+  test('a tool of which nobody says what it does counts as destructive, and takes no arguments', () => {
+    const text = `${HEAD}kind: ToolServer\nname: a\nmcp: { url: "https://x.org" }\n---\nkind: Tool\nname: a/b\n`;
+    const parsed = parseDocuments([{ path: 'f.yaml', text }]);
+    expect(parsed.ok ? parsed.value.tools : parsed.error).toMatchObject([
+      { effect: 'destructive', classes: [], arguments: { type: 'object', properties: {} } },
+    ]);
+  });
+
+  test.each([
+    ['{ decimal: "5" }', '`${env.x}` is of type decimal, not text'],
+    ['{ strings: [a] }', '`${env.x}` is of type strings, not text'],
+    ['{ string: "not a url" }', '`not a url` is not a base URL'],
+  ])('refuses a URL made of %s', (value, message) => {
+    const text = `${HEAD}kind: ToolServer\nname: a\nmcp: { url: "\${env.x}" }\n---\nkind: Environment\nvalues: { x: ${value} }\n`;
+    expect(oneFile(text).join('\n')).toContain(message);
   });
 
   test('refuses what an unauthenticated caller could do harm with', () => {

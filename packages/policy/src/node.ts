@@ -73,6 +73,18 @@ export class Problems {
     }
   }
 
+  /** Whether something is wrong at this very place already, so that its consequences need not be listed too. */
+  hasAt({ path, file, line, column }: Place): boolean {
+    return this.#list.some(
+      (problem) =>
+        problem.path === path &&
+        problem.file === file &&
+        problem.line === line &&
+        problem.column === column &&
+        problem.severity === undefined,
+    );
+  }
+
   /** How many were added so far. */
   get count(): number {
     return this.#list.length + this.#dropped;

@@ -312,6 +312,17 @@ describe('compile', () => {
     ]);
   });
 
+  test('a rule about a tool that its agent does not use is a problem, not a rule that is dropped', () => {
+    const read = readParts(build(FILES).parts);
+    if (!read.ok) throw new Error('parts');
+    const compiled = compile({ ...read.value, agents: read.value.agents.map((agent) => ({ ...agent, uses: [] })) });
+    expect(compiled.ok ? [] : compiled.error.map(formatProblem)).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining('policy.rules[1].allow[0]: `orders/refund` selects no tool that agent `triage` uses'),
+      ]),
+    );
+  });
+
   test('holds agents, tools and the schemas that the validation gate needs', () => {
     const { policy } = build(FILES);
     expect(policy.agent('triage' as never)?.owner).toBe('team');

@@ -37,8 +37,11 @@ export class Programs {
 
   /** The condition's compiled form, made now if it is not at hand. */
   program(condition: Condition): Program {
+    const { program } = condition;
+    if (program === undefined) return this.#load(condition);
+    // Only a second use counts: what is loaded once and never needed again must not outlive what every call needs.
     condition.isRecent = true;
-    return condition.program ?? this.#load(condition);
+    return program;
   }
 
   /** The condition's value for these facts, or a CelFailure; never throws for what a call holds. */
@@ -51,6 +54,7 @@ export class Programs {
     // Compiling judged this very text; a condition that no longer parses must not count as met or unmet.
     if (!loaded.ok) throw new Bug(`a condition that compiled does not load: ${loaded.error[0]?.message ?? ''}`);
     condition.program = loaded.value;
+    condition.isRecent = false;
     if (this.#loaded.length < this.#max) {
       this.#loaded.push(condition);
       return loaded.value;

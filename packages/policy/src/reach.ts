@@ -1,33 +1,29 @@
 /** Rules that can never come to anything: shadowed by an unconditional denial, or waiting for what can never complete. */
 
-import type { Agent, ToolName } from '@sallyport/model';
+import type { ToolName } from '@sallyport/model';
 import type { RulePlan } from './analyse.ts';
 import type { Step } from './declared.ts';
 import type { Place, Problems } from './node.ts';
 import { quote } from './node.ts';
 
-export interface ReachOptions {
-  placeOf(plan: RulePlan, ...steps: readonly Step[]): Place;
-  /** Whether the agent has such a tool at all; where it has not, that was reported. */
-  isUsable(agent: Agent, tool: ToolName): boolean;
-}
+type PlaceOf = (plan: RulePlan, ...steps: readonly Step[]) => Place;
 
 /** Reports them, each agent by itself. */
-export function checkReach(plans: readonly RulePlan[], options: ReachOptions, problems: Problems): void {
+export function checkReach(plans: readonly RulePlan[], placeOf: PlaceOf, problems: Problems): void {
   for (const ofAgent of Map.groupBy(plans, ({ agent }) => agent.name).values()) {
     const denied = deniedOutright(ofAgent);
     for (const plan of ofAgent) {
       const by = plan.tools.map((tool) => denied.get(tool.name));
       if (plan.rule.verb === 'deny' || by.length === 0 || by.includes(undefined)) continue;
       problems.add(
-        options.placeOf(plan, plan.rule.verb),
+        placeOf(plan, plan.rule.verb),
         `rule ${quote(by[0] ?? '')} denies ${plan.tools.length === 1 ? 'this tool' : 'all these tools'} to everyone, so this rule can never match`,
         {
           remedy: 'remove one of the two, or narrow the denial with `for` or `when`',
         },
       );
     }
-    checkAfter(ofAgent, denied, options, problems);
+    checkAfter(ofAgent, denied, placeOf, problems);
   }
 }
 
@@ -42,7 +38,7 @@ function deniedOutright(plans: readonly RulePlan[]): ReadonlyMap<ToolName, strin
 }
 
 /** A tool can complete if some allow rule's own preconditions all can; cycles and refused tools never do. */
-function checkAfter(plans: readonly RulePlan[], denied: ReadonlyMap<ToolName, string>, options: ReachOptions, problems: Problems): void {
+function checkAfter(plans: readonly RulePlan[], denied: ReadonlyMap<ToolName, string>, placeOf: PlaceOf, problems: Problems): void {
   const allows = plans.filter(({ rule }) => rule.verb === 'allow');
   const canComplete = new Set<ToolName>();
   let waiting: readonly RulePlan[] = allows;
@@ -54,15 +50,11 @@ function checkAfter(plans: readonly RulePlan[], denied: ReadonlyMap<ToolName, st
     waiting = still;
   }
   for (const plan of plans.filter(({ rule }) => rule.after !== undefined)) {
-    const missing = (plan.rule.after ?? []).findIndex((name) => !canComplete.has(name) && options.isUsable(plan.agent, name));
-    if (missing === -1) continue;
+    const missing = (plan.rule.after ?? []).findIndex((name) => !canComplete.has(name));
+    if (missing === -1 || problems.hasAt(placeOf(plan, 'after', missing))) continue;
     const name = plan.rule.after?.[missing] ?? '';
-    problems.add(
-      options.placeOf(plan, 'after', missing),
-      `${quote(name)} can never complete for this agent, so this rule can never match`,
-      {
-        remedy: 'allow it by a rule that does not wait for this one',
-      },
-    );
+    problems.add(placeOf(plan, 'after', missing), `${quote(name)} can never complete for this agent, so this rule can never match`, {
+      remedy: 'allow it by a rule that does not wait for this one',
+    });
   }
 }

@@ -48,7 +48,7 @@ export const ARROWS: Readonly<Record<string, Place>> = {
   sidecar: { layer: 'APP', may: BELOW_APPS },
   'control-plane': { layer: 'APP', may: BELOW_APPS },
   cli: { layer: 'APP', may: [...BELOW_APPS, 'control-plane', 'sidecar'].toSorted() },
-  testkit: { layer: 'TEST', may: [...BELOW_APPS, 'control-plane', 'sidecar'].toSorted() },
+  testkit: { layer: 'TEST', may: [...BELOW_APPS, 'cli', 'control-plane', 'sidecar'].toSorted() },
 };
 
 /** Entry points besides the package's own name, and the layers that may use them. */
@@ -56,6 +56,10 @@ const ENTRIES: Readonly<Record<string, { readonly layers: readonly Layer[]; read
   'crypto/keys': {
     layers: ['SHELL', 'APP', 'TEST'],
     why: 'private keys and randomness belong to shells and apps; a pure package that signs cannot be replayed',
+  },
+  'cli/mcp-servers': {
+    layers: ['TEST'],
+    why: 'the tool servers of the demo serve tests as well; whatever else the command knows stays behind it',
   },
 };
 

@@ -1,6 +1,6 @@
 /** The `sallyport` command, as a function and as a description of itself. */
 
-export { run } from './program.ts';
+export { run } from './run.ts';
 export type { Exit, Io } from './io.ts';
 export { COMMANDS } from './commands.ts';
 export type { Argument, Command, Example, Group } from './command.ts';

@@ -7,7 +7,6 @@ import { Command as Commander, CommanderError, Option as CommanderOption } from 
 import { Fault } from '@sallyport/model';
 import { GROUPS } from './command.ts';
 import type { Command, Invocation } from './command.ts';
-import { COMMANDS, FAMILIES } from './commands.ts';
 import type { Exit, Io } from './io.ts';
 import type { Options } from './option.ts';
 import { createOutput } from './output.ts';
@@ -16,11 +15,17 @@ const HELP_WIDTH = 100;
 const USED_WRONGLY: Exit = 2;
 const HELPFUL: ReadonlySet<string> = new Set(['commander.helpDisplayed', 'commander.version']);
 
+/** The commands that are understood, and what those of one first word have in common. */
+export interface Vocabulary {
+  readonly commands: readonly Command[];
+  readonly families: Readonly<Record<string, string>>;
+}
+
 /** Runs `sallyport <argv>`; resolves to the exit code and never throws. */
-export async function run(argv: readonly string[], io: Io): Promise<Exit> {
+export async function runProgram(argv: readonly string[], io: Io, vocabulary: Vocabulary): Promise<Exit> {
   // Owner: this run; written once, by the command that was found.
   const ran: { exit: Exit } = { exit: USED_WRONGLY };
-  const program = programOf(io, (exit) => {
+  const program = programOf(vocabulary, io, (exit) => {
     ran.exit = exit;
   });
   try {
@@ -49,7 +54,7 @@ function errorChain(error: unknown): string {
 }
 
 /** The tree of commands; `done` is told the exit code of the one that ran. */
-export function programOf(io: Io, done: (exit: Exit) => void): Commander {
+export function programOf({ commands, families }: Vocabulary, io: Io, done: (exit: Exit) => void): Commander {
   const program = new Commander('sallyport')
     .description('Zero-trust gateway for AI agents: a sidecar that judges every call by a signed policy, and its control plane.')
     .version('0.1.0', '--version', 'show the version')
@@ -66,20 +71,15 @@ export function programOf(io: Io, done: (exit: Exit) => void): Commander {
       getErrHasColors: () => false,
     })
     .showHelpAfterError('(add --help for what is understood)');
-  const families = new Map<string, Commander>();
+  const made = new Map<string, Commander>();
   for (const group of GROUPS) {
-    for (const one of COMMANDS.filter((candidate) => candidate.group === group)) {
+    for (const one of commands.filter((candidate) => candidate.group === group)) {
       const [first = '', second] = one.name.split(' ');
       if (second === undefined) attach(program, first, one, { io, done }).helpGroup(`${group}:`);
       else {
-        const family =
-          families.get(first) ??
-          program
-            .command(first)
-            .summary(FAMILIES[first] ?? '')
-            .description(FAMILIES[first] ?? '');
-        if (!families.has(first)) family.helpGroup(`${group}:`).helpCommand(false);
-        families.set(first, family);
+        const says = families[first] ?? '';
+        const family = made.get(first) ?? program.command(first).summary(says).description(says).helpGroup(`${group}:`).helpCommand(false);
+        made.set(first, family);
         attach(family, second, one, { io, done });
       }
     }

@@ -4,7 +4,7 @@ export { fakeClock } from './fake-clock.ts';
 export type { FakeClock } from './fake-clock.ts';
 export { everyPowerLoss, PowerLost, simulatedDisk, SURVIVALS } from './simulated-disk.ts';
 export type { DiskFailure, DiskOperation, Moment, SimulatedDisk, Survival } from './simulated-disk.ts';
-export { startEverything, startFilesystem, startStdioServer } from './mcp-servers.ts';
+export { startEverything, startFilesystem, startStdioServer } from '@sallyport/cli/mcp-servers';
 export { recordingMcpUpstream, recordingUpstream } from './recording-upstream.ts';
 export type {
   McpScript,
@@ -15,7 +15,7 @@ export type {
   Script,
   ScriptedAnswer,
 } from './recording-upstream.ts';
-export type { RunningMcpServer, StdioServer } from './stdio-bridge.ts';
+export type { RunningMcpServer, StdioServer } from '@sallyport/cli/mcp-servers';
 export { BENT_TOKENS, signJws, tokenIssuer } from './token-issuer.ts';
 export type { TokenIssuer, TokenOverrides } from './token-issuer.ts';
 export { SIMULATED_START, bendEnvelope, bendPayload, flipBit, payloadText, trustSimulator } from './trust-simulator.ts';

@@ -6,7 +6,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { processEnvironment } from '@sallyport/runtime';
 import type { RunningMcpServer, StdioServer } from './stdio-bridge.ts';
+
+export type { RunningMcpServer, StdioServer } from './stdio-bridge.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -30,7 +33,7 @@ export async function startEverything(): Promise<RunningMcpServer> {
   const child = spawn(
     process.execPath,
     ['--import', `data:text/javascript,${encodeURIComponent(MOVE_TO_LOOPBACK)}`, entryOf('server-everything'), 'streamableHttp'],
-    { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], env: { PATH: process.env['PATH'] } },
+    { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], env: { PATH: processEnvironment()['PATH'] } },
   );
   const port = await reportedPort(child);
   return {

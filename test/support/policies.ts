@@ -2,7 +2,7 @@
 
 import type { TokenIssuer } from '@sallyport/testkit';
 
-/** The test identity provider as a document. */
+/** The test identity provider as a document; `limit` of a principal is the token's claim `refund_limit`. */
 export function issuerDocument(idp: TokenIssuer): string {
   const { kid, x, y } = idp.jwk;
   return `---
@@ -11,7 +11,7 @@ issuer: ${idp.issuer}
 audience: ${idp.audience}
 keys: [{ kid: ${kid}, kty: EC, crv: P-256, x: ${x}, y: ${y} }]
 max_lifetime: 1h
-claims: { subject: sub, tenant: tenant_id, roles: roles, scopes: scope, case: ticket_id }
+claims: { subject: sub, tenant: tenant_id, roles: roles, scopes: scope, case: ticket_id, attributes: { limit: refund_limit } }
 `;
 }
 

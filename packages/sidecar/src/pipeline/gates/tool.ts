@@ -3,7 +3,7 @@
  * exactly as an unknown one, through the same function that filters listings: what is forbidden does not exist.
  */
 
-import { visible, visibleTools } from '@sallyport/policy';
+import { DEFAULT_DENY, visible, visibleTools } from '@sallyport/policy';
 import { deny, serverOf, toolName } from '@sallyport/model';
 import type { Asked, HeadFacts, InSession, Named } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
@@ -15,7 +15,9 @@ type Gathered =
   | { readonly found: Named }
   /** An MCP message that names no tool; `undefined` where the server shows nothing to this caller. */
   | { readonly local: LocalAnswer | undefined }
-  | { readonly missing: string };
+  | { readonly missing: string }
+  /** It is there, and no rule is for this caller. The record says so; the caller hears what it hears of a missing one. */
+  | { readonly forbidden: string };
 
 export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> = {
   name: 'tool',
@@ -40,7 +42,7 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
     if (pinned === undefined || server?.kind !== speaks || destination === undefined) {
       return { missing: `\`${route.server}/${asked.tool}\` is not in the catalog` };
     }
-    if (!visible(policy, who, pinned.tool.name)) return { missing: `no rule could allow ${pinned.tool.name}` };
+    if (!visible(policy, who, pinned.tool.name)) return { forbidden: `no rule could allow ${pinned.tool.name}` };
     return { found: { tool: pinned, server, destination } };
   },
   decide: decideTool,
@@ -50,5 +52,6 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
 export function decideTool(gathered: Gathered): Judgement<Named> {
   if ('found' in gathered) return pass(gathered.found);
   if ('missing' in gathered) return refuse(deny('tool_not_allowed', gathered.missing));
+  if ('forbidden' in gathered) return refuse(deny('tool_not_allowed', gathered.forbidden, { ruleId: DEFAULT_DENY }));
   return gathered.local ?? refuse(deny('egress_denied', 'no tool of this server is visible to the caller'));
 }

@@ -1,0 +1,31 @@
+/** The audit log as a story reads it: through the control plane, one event per call. */
+
+import type { CallEvent } from '@sallyport/audit';
+import type { HttpAnswer, World } from './world.ts';
+import { eventually } from './world.ts';
+
+/** The event of a refused call, once it is in the control plane's log; the answer names it. */
+export async function recordOf(world: World, answer: HttpAnswer): Promise<CallEvent> {
+  const id = answer.json()['decision_id'];
+  return eventually(async () => (await allCalls(world)).find((call) => call.decision_id === id), `a record of ${String(id)}`);
+}
+
+/** The events of one session's calls, in order, once there are `count` of them. Its opening had no session yet. */
+export async function callsOfSession(world: World, token: string, count: number): Promise<readonly CallEvent[]> {
+  const id = sessionIdOf(token);
+  return eventually(async () => {
+    const calls = (await allCalls(world)).filter((call) => call.session_id === id);
+    return calls.length >= count ? calls.toSorted((a, b) => a.seq - b.seq) : undefined;
+  }, `${count} records of session ${id}`);
+}
+
+/** Every call that the log holds. */
+export async function allCalls(world: World): Promise<readonly CallEvent[]> {
+  return (await world.admin.tail('calls')).map((line) => JSON.parse(line) as CallEvent);
+}
+
+/** The session that a session token is for, read without verifying it. */
+export function sessionIdOf(token: string): string {
+  const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sid: string };
+  return claims.sid;
+}

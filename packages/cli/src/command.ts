@@ -46,10 +46,10 @@ export interface Invocation<O extends Options> {
 }
 
 /** What every command understands. */
-export const COMMON = {
+export const COMMON: { readonly json: Option<boolean>; readonly verbose: Option<boolean> } = {
   json: flag('--json', 'answer with one JSON document on standard output'),
   verbose: flag('--verbose', 'show causes and stack traces of failures'),
-} as const;
+};
 
 /** A command whose options have been forgotten by the type, for lists. */
 export interface Command extends Omit<Spec<Options>, 'run'> {

@@ -19,6 +19,7 @@ import { dirOption, homeOf } from './home.ts';
 import type { Home } from './home.ts';
 import type { Exit, Io } from './io.ts';
 import { text } from './option.ts';
+import type { Option } from './option.ts';
 import { refusal } from './output.ts';
 import type { Output, Refusal } from './output.ts';
 import { pemCertificates } from './pem.ts';
@@ -26,11 +27,11 @@ import { readOwnTrust } from './trust-files.ts';
 import type { OwnTrust } from './trust-files.ts';
 
 /** Options of every command that speaks with the control plane. */
-export const LINK_OPTIONS = {
+export const LINK_OPTIONS: { readonly [K in keyof LinkOptions]: Option<string | undefined> } = {
   dir: dirOption,
   controlPlane: text('--control-plane HOST:PORT', 'where it listens for gRPC (default: from control-plane/config.yaml in the folder)'),
   admin: text('--admin NAME', 'whose certificate to show (default: the only one in admin/ of the folder)'),
-} as const;
+};
 
 export interface LinkOptions {
   readonly dir: string | undefined;

@@ -1,5 +1,6 @@
 /** `sallyport agents join-token`: what one new sidecar needs to know whom to trust, and a secret that is good once. */
 
+import { existsSync } from 'node:fs';
 import { CreateJoinTokenRequestSchema, create } from '@sallyport/contract';
 import { digestOf, sha256 } from '@sallyport/crypto';
 import { addMs, formatInstant, isAgentName } from '@sallyport/model';
@@ -53,6 +54,10 @@ export const agentsJoinToken: Command = command({
         remedy: 'lower-case letters, digits and hyphens',
       });
     if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
+    // Before anything is registered: a token that cannot be kept is a token that nobody can spend.
+    const file = options.out === undefined ? undefined : at(call.io.cwd, options.out);
+    if (file !== undefined && existsSync(file))
+      return out.refuse(refusal(1, `\`${file}\` exists, and is not overwritten`, 'name a new file'));
     return withLink(options, call, (link) => makeToken(link, call));
   },
 });

@@ -1,6 +1,5 @@
 /** `sallyport policy publish`: from an author's folder to every sidecar, by way of tests, two signatures and staging. */
 
-import type { Json } from '@sallyport/model';
 import { ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import { digestOfPayload, signEnvelope } from '@sallyport/trust';
@@ -18,13 +17,12 @@ import type { Refusal } from '../output.ts';
 import { areaOption, commitProblems, placeOf, placeProblems, ringOption } from '../places.ts';
 import { readTestedPolicy } from '../policy/tested-policy.ts';
 import type { TestedPolicy } from '../policy/tested-policy.ts';
-import { converge, convergedJson, convergedText, isIncomplete } from '../publish/converge.ts';
-import type { Converged } from '../publish/converge.ts';
 import { readHeads } from '../publish/heads.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
 import { submitBundle } from '../publish/submit-bundle.ts';
 import { signRelease, submitRelease } from '../publish/submit-release.ts';
 import type { AcceptedRelease } from '../publish/submit-release.ts';
+import { tellReleased } from '../publish/tell-released.ts';
 import { POLICY_DIR } from './policy-check.ts';
 
 const OPTIONS = {
@@ -141,37 +139,4 @@ async function releaseBundle(link: Link, bundle: PublishedBundle, { options, io 
     signers.value,
   );
   return submitRelease(link, envelope, { io, leaveBehind: options.leaveBehind });
-}
-
-/** What the commands that release have in common at their end. */
-export interface Released {
-  readonly link: Link;
-  readonly release: AcceptedRelease;
-  readonly call: Pick<Call, 'io' | 'out'> & { readonly options: Pick<Call['options'], 'wait' | 'timeout' | 'area' | 'ring'> };
-  readonly json: Readonly<Record<string, Json>>;
-  readonly text: string;
-}
-
-/** Says what was released, and with `--wait` what became of it: 1 where a connected sidecar does not enforce it in time. */
-export async function tellReleased({ link, release, call, json, text: before }: Released): Promise<Exit> {
-  const { options, out } = call;
-  const { digest, releaseSeq, leftBehind } = release;
-  const released: Json = { area: options.area, ring: options.ring, release_seq: releaseSeq, digest, left_behind: leftBehind };
-  const lines = [
-    before,
-    `released ${releaseSeq} to ${options.area}, ring ${options.ring}`,
-    ...leftBehind.map((name) => `  left behind: ${name}`),
-  ].filter((line) => line !== '');
-  let converged: Converged | undefined;
-  if (options.wait) {
-    const waited = await converge(link, { place: placeOf(options), release: digest, waitMsMax: options.timeout }, call);
-    if (!waited.ok) return out.refuse(waited.error);
-    converged = waited.value;
-  }
-  const active: Json = converged === undefined ? null : convergedJson(converged);
-  await out.answer(
-    { ...json, release: released, fleet: active },
-    [...lines, ...(converged === undefined ? [] : [convergedText(converged)])].join('\n'),
-  );
-  return converged !== undefined && isIncomplete(converged) ? 1 : 0;
 }

@@ -11,8 +11,8 @@ import { areaOption, placeOf, placeProblems, ringOption } from '../places.ts';
 import { readHeads } from '../publish/heads.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
 import { signRelease, submitRelease } from '../publish/submit-release.ts';
+import { tellReleased } from '../publish/tell-released.ts';
 import { findBundle, readVersions } from '../publish/versions.ts';
-import { tellReleased } from './policy-publish.ts';
 
 const OPTIONS = {
   to: text('--to VERSION', 'a revision (7), a release that named it (release:12) or a digest (default: what was in force before)'),

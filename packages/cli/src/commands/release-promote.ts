@@ -19,9 +19,9 @@ import { readHeads } from '../publish/heads.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
 import { signRelease, submitRelease } from '../publish/submit-release.ts';
 import type { ReleaseWish } from '../publish/submit-release.ts';
+import { tellReleased } from '../publish/tell-released.ts';
 import { findBundle, readVersions } from '../publish/versions.ts';
 import { readOwnTrust } from '../trust-files.ts';
-import { tellReleased } from './policy-publish.ts';
 
 const OPTIONS = {
   to: text('--to VERSION', 'the bundle: a revision (7), release:12 or a digest (default: the newest revision)'),

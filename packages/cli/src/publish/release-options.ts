@@ -9,14 +9,20 @@ import type { Home, SigningKey } from '../home.ts';
 import type { Io } from '../io.ts';
 import { loadSigners } from '../keys.ts';
 import { duration, flag, many } from '../option.ts';
+import type { Option } from '../option.ts';
 import type { Refusal } from '../output.ts';
 
-export const RELEASE_OPTIONS = {
+export const RELEASE_OPTIONS: {
+  readonly releaseKey: Option<readonly string[]>;
+  readonly leaveBehind: Option<boolean>;
+  readonly wait: Option<boolean>;
+  readonly timeout: Option<number>;
+} = {
   releaseKey: many('--release-key FILE', 'private key of the release role (repeatable; default: from signing/ in the folder)'),
   leaveBehind: flag('--leave-behind', 'release although connected sidecars have not staged it; they go dark once stale'),
   wait: flag('--wait', 'wait until every connected sidecar enforces it, and show how long each took'),
   timeout: duration('--timeout SPAN', 'how long to wait', { otherwise: '60s', minMs: 1_000, maxMs: 3_600_000 }),
-} as const;
+};
 
 /** Signers of the files that were named, else of the folder's own. */
 export function releaseSigners(

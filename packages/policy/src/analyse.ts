@@ -13,7 +13,7 @@ import { checkExpression } from './check-expression.ts';
 import type { CheckOptions, Checked } from './check-expression.ts';
 import { contradictionOf } from './contradiction.ts';
 import type { Step } from './declared.ts';
-import { argumentNamesOf } from './expression.ts';
+import { argumentNamesOf, nodeCountOf } from './expression.ts';
 import type { Expression, ExpressionProblem } from './expression.ts';
 import { LIMITS } from './limits.ts';
 import { narrowedSchema } from './narrow.ts';
@@ -91,6 +91,8 @@ class Analysis {
   readonly #narrowed = new Map<string, ArgumentSchema>();
   /** Written by `rule` alone. */
   #pairs = 0;
+  /** Written by `#spend` alone. */
+  #steps = 0;
 
   constructor(world: World, places: Places, problems: Problems, schemas: ReadonlyMap<ToolName, ArgumentSchema>) {
     this.#world = world;
@@ -99,6 +101,19 @@ class Analysis {
     this.#schemas = schemas;
     this.#shared = sharedScope(world.issuers, world.environment);
     this.#agents = new Map(world.agents.map((agent) => [agent.name, agent]));
+  }
+
+  /** Whether there is work left; the rule that goes over is reported, those after it are not looked at. */
+  #spend(steps: number, index: number): boolean {
+    const isOver = this.#steps > LIMITS.compileStepsMax;
+    this.#steps += steps;
+    if (this.#steps <= LIMITS.compileStepsMax) return true;
+    if (!isOver) {
+      this.#problems.add(this.#places.rule(index), 'the conditions up to this rule take too long to check', {
+        remedy: 'name tools instead of classes, shorten conditions, or divide the bundle',
+      });
+    }
+    return false;
   }
 
   rule(rule: Rule, index: number): RulePlan | undefined {
@@ -195,7 +210,9 @@ class Analysis {
     const reported = new Set<string>();
     const elsewhere = this.#sharedNames(parsed.value, tools);
     let constants: readonly ExpressionProblem[] | undefined;
+    const size = nodeCountOf(parsed.value);
     for (const tool of tools) {
+      if (!this.#spend(size, index)) return undefined;
       const checked = this.#check(parsed.value, condition, tool, elsewhere);
       if (checked === undefined) continue;
       for (const problem of checked.problems) {
@@ -249,6 +266,7 @@ class Analysis {
   #narrow(rule: Rule, index: number, tools: readonly Tool[]): ReadonlyMap<ToolName, ArgumentSchema> {
     const schemas = new Map<ToolName, ArgumentSchema>();
     for (const tool of tools) {
+      if (!this.#spend(NARROWING_STEPS, index)) break;
       const merged = narrowedSchema(tool, rule.arguments ?? {}, (name) => this.#places.rule(index, 'arguments', name), this.#problems);
       const compiled = merged === undefined ? undefined : this.#compileNarrow(merged, index);
       if (compiled !== undefined) schemas.set(tool.name, compiled);
@@ -270,6 +288,9 @@ class Analysis {
     return compiled.value;
   }
 }
+
+/** What merging and compiling one narrower schema is counted as. */
+const NARROWING_STEPS = 200;
 
 function keyOf({ start, message }: ExpressionProblem): string {
   return `${start} ${message}`;

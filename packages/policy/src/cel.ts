@@ -41,8 +41,6 @@ const COMPARISONS = {
   '>=': (n: number) => n >= 0,
 } as const;
 
-const environment = makeEnvironment();
-
 function makeEnvironment(): Environment {
   const env = new Environment({
     limits: {
@@ -69,6 +67,7 @@ function makeEnvironment(): Environment {
   // The library adds `!=` and the other order by itself.
   env.registerOperator('decimal == decimal', (a: Decimal, b: Decimal) => a.equals(b));
   env.registerOperator('decimal == int', (a: Decimal, b: bigint) => a.equals(Decimal.fromBigInt(b)));
+  refuseUnlike(env);
   env.registerFunction('decimal(string): decimal', (text: string) => {
     const value = Decimal.parse(text);
     if (value === undefined) throw new RangeError('not a decimal');
@@ -79,6 +78,32 @@ function makeEnvironment(): Environment {
   env.registerFunction('decimal.matches(ast): bool', linearMatches);
   for (const name of VARIABLES) env.registerVariable(name, 'dyn');
   return env;
+}
+
+/** Kinds that never equal each other, both ways round. */
+const UNLIKE = [
+  ['string', 'int'],
+  ['string', 'decimal'],
+  ['string', 'double'],
+  ['string', 'bool'],
+  ['bool', 'int'],
+  ['bool', 'decimal'],
+  ['bool', 'double'],
+  ['decimal', 'double'],
+] as const;
+
+/**
+ * Left alone, the library calls unlike values unequal: a claim that came as text would be `!= 3` for ever, and a denial
+ * that compares it with 3 would never deny. Such a comparison fails, and a failure denies.
+ */
+function refuseUnlike(env: Environment): void {
+  for (const [left, right] of UNLIKE) {
+    const refuse = (): never => {
+      throw new TypeError(`cannot compare ${left} and ${right}`);
+    };
+    // The library adds `!=` and the other order by itself.
+    env.registerOperator(`dyn<${left}> == ${right}`, refuse);
+  }
 }
 
 interface MacroCall {
@@ -119,6 +144,9 @@ function linearMatches({ args, receiver }: MacroCall): object {
     },
   };
 }
+
+/** One for the process: every variable is `dyn`, so that nothing in it depends on a policy. */
+const environment = makeEnvironment();
 
 /** Parses a condition; every construct outside the language is a problem. Its types are not looked at. */
 export function parseExpression(text: string): Result<Expression, readonly ExpressionProblem[]> {

@@ -10,7 +10,7 @@ import type { Expression, ExpressionProblem } from './expression.ts';
 import { pathOf, readsFacts } from './expression.ts';
 import { LIMITS } from './limits.ts';
 import { didYouMean, quote } from './node.ts';
-import { FUNCTIONS, MACRO_NAMES, arithmetic, capOf, isComparable, isOrdered, remedyFor } from './operations.ts';
+import { FUNCTIONS, MACRO_NAMES, arithmetic, capOf, isComparable, isFindable, isOrdered, remedyFor } from './operations.ts';
 import type { Field, RecordType, Scope, Type } from './types.ts';
 import { DYN, describeType } from './types.ts';
 
@@ -258,12 +258,8 @@ class Checker {
       case '>=':
         if (!isOrdered(left.type, right.type)) misfit(remedyFor(left.type, right.type));
         return judged(BOOL, cost);
-      case 'in': {
-        const element = right.type.kind === 'list' ? right.type.element : DYN;
-        if ((right.type.kind !== 'list' && right.type.kind !== 'dyn') || !isComparable(left.type, element)) misfit();
-        else this.#noteConstant(expression, left.type, element);
-        return judged(BOOL, cost + Math.ceil((right.type.kind === 'list' ? right.type.cap : LIMITS.listMax) / COMPARED_IN_A_STEP));
-      }
+      case 'in':
+        return judged(BOOL, cost + this.#membership(expression, left.type, right.type, misfit));
       case '+':
       case '-':
       case '*':
@@ -274,6 +270,17 @@ class Checker {
         return judged(type ?? DYN, cost);
       }
     }
+  }
+
+  /** Judges `in`, and answers what the search costs. */
+  #membership(expression: Expression, value: Type, list: Type, misfit: (remedy: string) => void): number {
+    // A list known only at run time is one of text: other elements would be unlike, and so never found.
+    const [element, cap]: [Type, number] = list.kind === 'list' ? [list.element, list.cap] : [{ kind: 'string' }, LIMITS.listMax];
+    if (cap === 0) misfit('nothing is in an empty list');
+    else if ((list.kind !== 'list' && list.kind !== 'dyn') || !isFindable(value, element))
+      misfit('compare one by one: list.exists(x, x == value)');
+    else this.#noteConstant(expression, value, element);
+    return Math.ceil(cap / COMPARED_IN_A_STEP);
   }
 
   /** A double literal beside a decimal: 0.1 as a double is not 0.1, and a limit must be what the author wrote. */

@@ -311,6 +311,12 @@ describe('deny rules', () => {
       { principal: { attributes: { limit: 'much' } } },
       'no_matching_policy d',
     ],
+    [
+      'an attribute that came as text where a number was meant',
+      '{ id: d, deny: [pay/refund], when: has(principal.attributes.limit) && principal.attributes.limit == 500 }',
+      { principal: { attributes: { limit: '500' } } },
+      'no_matching_policy d',
+    ],
     ['a denial of another tool', '{ id: d, deny: [crm/get], for: { roles: [clerk] } }', {}, 'allow a'],
   ])('%s', (_, rule, given, expected) => {
     expect(answer(call(policyOf(`${ALLOW}  - ${rule}\n`), given))).toBe(expected);

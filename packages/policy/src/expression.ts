@@ -95,6 +95,17 @@ export function argumentNamesOf(expression: Expression): readonly string[] {
   return [...names].toSorted();
 }
 
+/** How many nodes an expression has. */
+export function nodeCountOf(expression: Expression): number {
+  let count = 0;
+  const stack = [expression];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    count++;
+    stack.push(...partsOf(next));
+  }
+  return count;
+}
+
 /** Whether any fact of the call plays a part; an expression of constants alone decides nothing. */
 export function readsFacts(expression: Expression, bound: ReadonlySet<string> = new Set()): boolean {
   if (expression.kind === 'name') return !bound.has(expression.name);

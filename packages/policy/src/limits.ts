@@ -30,6 +30,8 @@ export const LIMITS = {
   expressionCostMax: 200_000,
   /** Pairs of a rule and a tool of its agent, over the whole bundle: bounds the index. */
   rulePairsMax: 500_000,
+  /** Nodes of conditions and members of narrowed schemas judged while compiling, each for each tool: about two seconds. */
+  compileStepsMax: 20_000_000,
   /** Compiled expressions kept at a time. */
   programsMax: 4_096,
   /** Problems reported at a time; the rest is counted. */

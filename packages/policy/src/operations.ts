@@ -4,7 +4,6 @@ import type { Type } from './types.ts';
 
 const BOOL: Type = { kind: 'bool' };
 const INT: Type = { kind: 'int' };
-const DYN: Type = { kind: 'dyn' };
 
 /** Written like functions, judged apart. */
 export const MACRO_NAMES: readonly string[] = ['has', 'all', 'exists', 'exists_one', 'filter', 'map'];
@@ -44,8 +43,19 @@ function isNumeric(a: Type, b: Type): boolean {
 
 export function isComparable(a: Type, b: Type): boolean {
   if (a.kind === 'dyn' || b.kind === 'dyn' || isNumeric(a, b)) return true;
-  if (a.kind === 'list' && b.kind === 'list') return isComparable(a.element, b.element);
+  // Elements are compared one by one, without the rules for mixed numbers.
+  if (a.kind === 'list' && b.kind === 'list') return a.element.kind === b.element.kind && ELEMENTS.has(a.element.kind);
   return a.kind === b.kind && a.kind !== 'record';
+}
+
+const ELEMENTS: ReadonlySet<string> = new Set(['string', 'bool', 'int', 'double', 'decimal']);
+
+/**
+ * Whether a value can be looked for in a list. The library compares members by its own rules, which know neither of
+ * decimals beside whole numbers nor of unlike values, so that both kinds must be known and the same.
+ */
+export function isFindable(value: Type, element: Type): boolean {
+  return value.kind === element.kind ? ELEMENTS.has(value.kind) : BINARY.has(value.kind) && BINARY.has(element.kind);
 }
 
 export function isOrdered(a: Type, b: Type): boolean {
@@ -53,13 +63,15 @@ export function isOrdered(a: Type, b: Type): boolean {
   return isNumeric(a, b) || (a.kind === 'string' && b.kind === 'string');
 }
 
+/**
+ * The type of a calculation. Doubles, and what is known only at run time, do not calculate: 0.0 / 0.0 is no number, every
+ * comparison with it is false, and a denial that compares with it would never deny.
+ */
 export function arithmetic(operator: string, a: Type, b: Type): Type | undefined {
-  if (a.kind === 'dyn' || b.kind === 'dyn') return DYN;
   if (operator === '+' && a.kind === 'string' && b.kind === 'string') return { kind: 'string' };
   if (a.kind === 'int' && b.kind === 'int') return INT;
-  if (isNumeric(a, b) && (operator === '+' || operator === '-') && (a.kind === 'decimal' || b.kind === 'decimal'))
-    return { kind: 'decimal' };
-  return a.kind === 'double' && b.kind === 'double' && operator !== '%' ? a : undefined;
+  const isExact = EXACT.has(a.kind) && EXACT.has(b.kind);
+  return isExact && (operator === '+' || operator === '-') ? { kind: 'decimal' } : undefined;
 }
 
 export function capOf(type: Type): number {

@@ -190,6 +190,8 @@ describe('checkExpression', () => {
     ['session.completed.exists(a, a == "orders/get")', true],
     ['args.endless.exists(a, a == args.name)', false],
     ['args.name in args.endless', true],
+    ['principal.attributes.region.exists(a, a == args.name)', true],
+    ['has(args.open.any) && args.open.any.exists(a, a == args.name)', false],
     ['args.name in args.endless.filter(a, a != "x")', false],
   ])('bounds the cost of %s', (text, isCheap) => {
     const problems = check(text);

@@ -75,7 +75,7 @@ const BOOL: Type = { kind: 'bool' };
 const INT: Type = { kind: 'int' };
 
 /** Of what is not there at all: said once, and nothing more is said of what is done with it. */
-const UNKNOWN: Type = { kind: 'dyn' };
+const UNKNOWN: Type = { kind: 'dyn', cap: 0 };
 
 class Checker {
   /** Written by `report` alone. */
@@ -231,7 +231,7 @@ class Checker {
     if (around.scope.has(variable)) this.report(expression, `${quote(variable)} already has a meaning here`, 'choose another name');
     const isList = range.type.kind === 'list';
     if (!isList && range.type.kind !== 'dyn') this.report(expression.range, `\`${name}\` walks lists, not ${describeType(range.type)}`);
-    const [element, cap] = range.type.kind === 'list' ? [range.type.element, range.type.cap] : [DYN, LIMITS.listMax];
+    const [element, cap] = range.type.kind === 'list' ? [range.type.element, range.type.cap] : [DYN, capOf(range.type)];
     const inner = { scope: new Map([...around.scope, [variable, element]]), present: around.present };
     const body = name === 'map' ? this.check(expression.body, inner) : this.#bool(expression.body, inner);
     const cost = range.cost + 1 + cap * (body.cost + 1);
@@ -275,12 +275,12 @@ class Checker {
   /** Judges `in`, and answers what the search costs. */
   #membership(expression: Expression, value: Type, list: Type, misfit: (remedy: string) => void): number {
     // A list known only at run time is one of text: other elements would be unlike, and so never found.
-    const [element, cap]: [Type, number] = list.kind === 'list' ? [list.element, list.cap] : [{ kind: 'string' }, LIMITS.listMax];
-    if (cap === 0) misfit('nothing is in an empty list');
+    const element: Type = list.kind === 'list' ? list.element : { kind: 'string' };
+    if (list.kind === 'list' && list.cap === 0) misfit('nothing is in an empty list');
     else if ((list.kind !== 'list' && list.kind !== 'dyn') || !isFindable(value, element))
       misfit('compare one by one: list.exists(x, x == value)');
     else this.#noteConstant(expression, value, element);
-    return Math.ceil(cap / COMPARED_IN_A_STEP);
+    return Math.ceil(capOf(list) / COMPARED_IN_A_STEP);
   }
 
   /** A double literal beside a decimal: 0.1 as a double is not 0.1, and a limit must be what the author wrote. */

@@ -74,8 +74,9 @@ export function arithmetic(operator: string, a: Type, b: Type): Type | undefined
   return isExact && (operator === '+' || operator === '-') ? { kind: 'decimal' } : undefined;
 }
 
+/** How many elements a value of the type can have. */
 export function capOf(type: Type): number {
-  return type.kind === 'list' ? type.cap : 0;
+  return type.kind === 'list' || type.kind === 'dyn' ? type.cap : 0;
 }
 
 export function remedyFor(a: Type, b: Type): string | undefined {

@@ -6,7 +6,9 @@ import { LIST_CAPS } from './limits.ts';
 import type { EnvironmentValues } from './rule.ts';
 
 export type Type =
-  | { readonly kind: 'bool' | 'int' | 'double' | 'decimal' | 'null' | 'dyn' }
+  | { readonly kind: 'bool' | 'int' | 'double' | 'decimal' | 'null' }
+  /** Known only at run time; `cap` is how long it can be if it is a list. */
+  | { readonly kind: 'dyn'; readonly cap: number }
   /** `values` where the schema lists them all. */
   | { readonly kind: 'string'; readonly values?: readonly string[] }
   | { readonly kind: 'list'; readonly element: Type; readonly cap: number }
@@ -29,7 +31,8 @@ export interface Field {
 
 const STRING: Type = { kind: 'string' };
 const BOOL: Type = { kind: 'bool' };
-export const DYN: Type = { kind: 'dyn' };
+export const DYN: Type = { kind: 'dyn', cap: LIST_CAPS.argument };
+const ATTRIBUTE: Type = { kind: 'dyn', cap: LIST_CAPS.attribute };
 
 const listOf = (element: Type, cap: number): Type => ({ kind: 'list', element, cap });
 const required = (type: Type): Field => ({ type, presence: 'required' });
@@ -76,7 +79,7 @@ export function sharedScope(issuers: readonly Issuer[], environment: Environment
     roles: required(listOf(STRING, LIST_CAPS.roles)),
     scopes: required(listOf(STRING, LIST_CAPS.scopes)),
     // What an issuer puts into a claim is known only when a token comes: text, a number, or a list of text.
-    attributes: required({ ...recordOf('attribute', Object.fromEntries(attributes.map((name) => [name, optional(DYN)]))) }),
+    attributes: required({ ...recordOf('attribute', Object.fromEntries(attributes.map((name) => [name, optional(ATTRIBUTE)]))) }),
   });
   const values = Object.entries(environment).map(([name, value]) => [name, required(environmentType(value.type))] as const);
   return new Map<string, Type>([

@@ -83,7 +83,10 @@ async function followOnce(options: StreamSourceOptions, over: AbortController): 
       options.backoff.reset();
       if (message.message.case === 'reconnect') return message.message.value.afterMs + jitter(message.message.value.jitterMs, options);
       if (message.message.case === 'liveProof') options.onConnection('connected', '');
+      const before = options.vitals().state;
       await answer(message, { out, options });
+      // The fleet view should not say `absent` of a sidecar that has just begun to enforce.
+      if (options.vitals().state !== before) say(out, { case: 'beat', value: beatOf(options) });
     }
     const status = await incoming.status;
     throw new Error(`${status.code}: ${status.message}`);

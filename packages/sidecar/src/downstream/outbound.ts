@@ -60,7 +60,9 @@ async function write(exchange: HttpExchange, answer: Answer, clock: Clock): Prom
   const events = (async function* events() {
     for await (const unit of answer.units) yield writeSseEvent({ data: unit.bytes });
   })();
-  await exchange.respond(head, keptAlive(events, { comment: writeSseComment(), clock, signal: exchange.signal }));
+  // What the answer calls its content is inside each event; the stream of them is another type.
+  const headers = Object.entries({ ...answer.headers, 'content-type': 'text/event-stream' });
+  await exchange.respond({ ...head, headers }, keptAlive(events, { comment: writeSseComment(), clock, signal: exchange.signal }));
 }
 
 /** For refusing early; the listener's parser counts the bytes itself and refuses a second or a crooked length. */

@@ -8,6 +8,7 @@ import { auditVerify } from './commands/audit-verify.ts';
 import { bundleKeygen } from './commands/bundle-keygen.ts';
 import { bundleSign } from './commands/bundle-sign.ts';
 import { bundleVerify } from './commands/bundle-verify.ts';
+import { demo } from './commands/demo.ts';
 import { fleetStatus } from './commands/fleet-status.ts';
 import { policyBuild } from './commands/policy-build.ts';
 import { policyCheck } from './commands/policy-check.ts';
@@ -21,6 +22,7 @@ import { revokePrincipal, revokeToken } from './commands/revoke.ts';
 import { rootInit } from './commands/root-init.ts';
 
 export const COMMANDS: readonly Command[] = [
+  demo,
   sidecar,
   controlPlane,
   policyCheck,

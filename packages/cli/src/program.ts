@@ -4,9 +4,9 @@
  */
 
 import { Command as Commander, CommanderError, Option as CommanderOption } from 'commander';
-import { Fault } from '@sallyport/model';
 import { GROUPS } from './command.ts';
 import type { Command, Invocation } from './command.ts';
+import { errorText } from './failure.ts';
 import type { Exit, Io } from './io.ts';
 import type { Options } from './option.ts';
 import { createOutput } from './output.ts';
@@ -40,17 +40,8 @@ export async function runProgram(argv: readonly string[], io: Io, vocabulary: Vo
 /** The world let us down, or we did: one line for people, the rest on demand. */
 function failed(error: unknown, { io, isVerbose }: { io: Io; isVerbose: boolean }): Exit {
   if (io.signal.aborted) return 130;
-  if (isVerbose) io.note(`${errorChain(error)}\n`);
-  else if (error instanceof Fault) io.note(`sallyport: ${error.message} (--verbose tells more)\n`);
-  else
-    io.note(`sallyport: this should not have happened: ${error instanceof Error ? error.message : String(error)} (--verbose tells more)\n`);
+  io.note(isVerbose ? `${errorText(error, true)}\n` : `sallyport: ${errorText(error, false)} (--verbose tells more)\n`);
   return 1;
-}
-
-function errorChain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const own = error.stack ?? error.message;
-  return error.cause === undefined ? own : `${own}\ncaused by: ${errorChain(error.cause)}`;
 }
 
 /** The tree of commands; `done` is told the exit code of the one that ran. */

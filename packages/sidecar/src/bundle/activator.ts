@@ -6,6 +6,7 @@
 
 import {
   fail,
+  Fault,
   ok,
   type Area,
   type BootMs,
@@ -57,7 +58,6 @@ import {
   type StatementOffer,
   type TrustedOnlineKeys,
   type TrustedRoot,
-  type VerifiedBundle,
 } from '@sallyport/trust';
 import type { BundleEvents } from './events.ts';
 import type { Holder } from './holder.ts';
@@ -68,12 +68,19 @@ import type { Vet } from './vetting.ts';
 
 /** Bytes from somewhere: the stream, the disk, an attacker. */
 export type Candidate =
+  | BundleCandidate
   | { readonly kind: 'root'; readonly envelope: Uint8Array }
   | { readonly kind: 'online_keys'; readonly envelope: Uint8Array }
-  | { readonly kind: 'bundle'; readonly envelope: Uint8Array; readonly delegation: Uint8Array; readonly fetch: FetchParts }
   | { readonly kind: 'release'; readonly envelope: Uint8Array }
   | { readonly kind: 'freshness' | 'live_proof'; readonly offer: StatementOffer }
   | { readonly kind: 'revocation' | 'revocation_snapshot'; readonly envelope: Uint8Array };
+
+export interface BundleCandidate {
+  readonly kind: 'bundle';
+  readonly envelope: Uint8Array;
+  readonly delegation: Uint8Array;
+  readonly fetch: FetchParts;
+}
 
 /** Brings parts by digest; may fail, and may bring anything. */
 export type FetchParts = (
@@ -105,10 +112,12 @@ export interface Position {
     | undefined;
 }
 
-/** Bundles kept beside the active one, newest first: what may be released next, and what may be gone back to. */
+/** Bundles kept beside the active one, the last staged first: what may be released next, and what may be gone back to. */
 const STAGED_MAX = 4;
 /** How long ages may go uncharged before nothing is enforced any more: what cannot be remembered cannot be bounded. */
 const UNWRITTEN_MS_MAX = 5_000;
+/** Before the first charge of a start nothing of it is remembered. */
+const NEVER_WRITTEN = Number.NEGATIVE_INFINITY as BootMs;
 
 export class Activator {
   readonly #options: ActivatorOptions;
@@ -141,18 +150,23 @@ export class Activator {
       } finally {
         this.#isLoading = false;
       }
+      // Crash after crash each start would be as young as the one before: what it may have hidden is on disk before it serves.
+      this.#unwrittenSince = NEVER_WRITTEN;
+      try {
+        await this.#chargeAll();
+      } catch (thrown) {
+        // Nothing is enforced until a later charge succeeds; each of them says why it failed.
+        if (!(thrown instanceof Fault)) throw thrown;
+      }
       this.#publish();
     });
   }
 
   /** Takes one candidate. A Fault rejects (the disk failed) and leaves everything as it was. */
-  offer(candidate: Candidate): Promise<Result<Verdict, Rejection>> {
-    return this.#inTurn(async () => {
-      const taken = await this.#take(candidate);
-      this.#publish();
-      if (!taken.ok) this.#options.events.rejected(candidate.kind, taken.error);
-      return taken;
-    });
+  async offer(candidate: Candidate): Promise<Result<Verdict, Rejection>> {
+    const taken = await (candidate.kind === 'bundle' ? this.#offerBundle(candidate) : this.#inTurn(() => this.#takePublished(candidate)));
+    if (!taken.ok) this.#options.events.rejected(candidate.kind, taken.error);
+    return taken;
   }
 
   /** Opens a question that one live proof may answer; its age runs from now. */
@@ -166,13 +180,8 @@ export class Activator {
   /** Charges every held statement with its age, on disk: what a restart goes on from. Called every second. */
   charge(): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#root === undefined) return;
       try {
-        await this.#write(chargeAges(this.#memory, this.#now()), this.#highWater);
-        this.#unwrittenSince = undefined;
-      } catch (thrown) {
-        this.#unwrittenSince ??= this.#options.clock.boot();
-        throw thrown;
+        await this.#chargeAll();
       } finally {
         this.#publish();
       }
@@ -187,6 +196,16 @@ export class Activator {
       revocationSeq: this.#revocations.seq,
       active: active === undefined ? undefined : { ...placeOf(active.bundle), activeSinceMs: active.sinceMs },
     };
+  }
+
+  async #chargeAll(): Promise<void> {
+    try {
+      if (this.#root !== undefined) await this.#write(chargeAges(this.#memory, this.#now()), this.#highWater);
+      this.#unwrittenSince = undefined;
+    } catch (thrown) {
+      this.#unwrittenSince ??= this.#options.clock.boot();
+      throw thrown;
+    }
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
@@ -221,7 +240,7 @@ export class Activator {
   }
 
   async #loadHeld(vault: Vault): Promise<void> {
-    const report = async (candidate: Candidate): Promise<boolean> => {
+    const report = async (candidate: Exclude<Candidate, BundleCandidate>): Promise<boolean> => {
       const taken = await this.#take(candidate);
       if (!taken.ok) this.#options.events.rejected(candidate.kind, taken.error);
       return taken.ok;
@@ -232,22 +251,31 @@ export class Activator {
     if (snapshot !== undefined) await report({ kind: 'revocation_snapshot', envelope: snapshot });
     for (const envelope of entries) await report({ kind: 'revocation', envelope });
     for (const kept of vault.bundles()) {
-      const fetch = async (): Promise<KeptBundle['parts']> => kept.parts;
-      await report({ kind: 'bundle', envelope: kept.envelope, delegation: kept.delegation, fetch });
+      const taken = await this.#stage(kept, { isKept: true });
+      if (!taken.ok) this.#options.events.rejected('bundle', taken.error);
     }
+    // The vault knows no order; the newest are what a release may name next.
+    this.#staged = new Map([...this.#staged].toSorted(([, a], [, b]) => a.verified.revision - b.verified.revision));
     // The first that still verifies is the one that the high-water mark names, or the one before it.
     for (const envelope of vault.releases()) if (await report({ kind: 'release', envelope })) break;
     for (const { kind, offer } of vault.statements()) await report({ kind, offer });
   }
 
-  #take(candidate: Candidate): Promise<Result<Verdict, Rejection>> {
+  /** Takes it, and shows what is true afterwards, also where the disk failed half-way. */
+  async #takePublished(candidate: Exclude<Candidate, BundleCandidate>): Promise<Result<Verdict, Rejection>> {
+    try {
+      return await this.#take(candidate);
+    } finally {
+      this.#publish();
+    }
+  }
+
+  #take(candidate: Exclude<Candidate, BundleCandidate>): Promise<Result<Verdict, Rejection>> {
     switch (candidate.kind) {
       case 'root':
         return this.#takeRoot(candidate.envelope);
       case 'online_keys':
         return this.#takeOnlineKeys(candidate.envelope);
-      case 'bundle':
-        return this.#takeBundle(candidate);
       case 'release':
         return this.#takeRelease(candidate.envelope);
       case 'freshness':
@@ -300,31 +328,51 @@ export class Activator {
     return ok('taken');
   }
 
-  async #takeBundle({ envelope, delegation, fetch }: Extract<Candidate, { kind: 'bundle' }>): Promise<Result<Verdict, Rejection>> {
+  /**
+   * A bundle from outside. Fetching its parts and vetting them take as long as others like, so neither holds the turn:
+   * meanwhile ages are charged and revocations taken. It is judged once more before it is kept, under what is true then.
+   */
+  async #offerBundle(offered: BundleCandidate): Promise<Result<Verdict, Rejection>> {
+    const manifest = await this.#inTurn(async () => this.#judgeManifest(offered));
+    if (!manifest.ok) return manifest;
+    if (this.#staged.has(manifest.value.digest)) return ok('already');
+    const brought = await offered.fetch(this.#missing(manifest.value));
+    const accepted = acceptParts(manifest.value, { ...brought, ...this.#known(manifest.value) });
+    if (!accepted.ok) return accepted;
+    const vetted = await this.#options.vet(partBytes(accepted.value));
+    if (!vetted.ok) return vetted;
+    return this.#inTurn(async () => {
+      const staged = await this.#stage({ ...offered, parts: partBytes(accepted.value) }, { isKept: false });
+      if (staged.ok) await this.#forgetBundles();
+      return staged;
+    });
+  }
+
+  /** Of what comes from the vault the self-tests ran when it was first staged, and its bytes are the same by digest. */
+  async #stage(
+    { envelope, delegation, parts }: Omit<KeptBundle, 'digest'>,
+    { isKept }: { readonly isKept: boolean },
+  ): Promise<Result<Verdict, Rejection>> {
+    const manifest = this.#judgeManifest({ envelope, delegation });
+    if (!manifest.ok) return manifest;
+    const { digest } = manifest.value;
+    if (this.#staged.has(digest)) return ok('already');
+    const accepted = acceptParts(manifest.value, parts);
+    if (!accepted.ok) return accepted;
+    const compiled = compileBundle(accepted.value);
+    if (!compiled.ok) return compiled;
+    if (!isKept) await this.#options.vault.keepBundle({ digest, envelope, delegation, parts: partBytes(accepted.value) });
+    await this.#write(this.#memory, raiseDelegations(this.#highWater, [accepted.value.delegation]));
+    this.#staged.set(digest, compiled.value);
+    return ok('staged');
+  }
+
+  #judgeManifest({ envelope, delegation }: Pick<BundleCandidate, 'envelope' | 'delegation'>): Result<SignedManifest, Rejection> {
     const root = this.#root;
     if (root === undefined) return fail(reject('ROOT', 'a bundle came before a root'));
     const at = estimateSignerTime(this.#memory.signerTime, this.#now());
     const context = { root, highWater: this.#highWater, at, receiver: this.#options.receiver, features: new Set(FEATURES) };
-    const manifest = acceptManifest({ bundle: envelope, delegation }, context);
-    if (!manifest.ok) return manifest;
-    if (this.#staged.has(manifest.value.digest)) return ok('already');
-    const accepted = acceptParts(manifest.value, { ...(await fetch(this.#missing(manifest.value))), ...this.#known(manifest.value) });
-    if (!accepted.ok) return accepted;
-    const vetted = await this.#vet(accepted.value);
-    if (!vetted.ok) return vetted;
-    const { digest } = accepted.value;
-    if (!this.#isLoading) await this.#options.vault.keepBundle({ digest, envelope, delegation, parts: partBytes(accepted.value) });
-    await this.#write(this.#memory, raiseDelegations(this.#highWater, [accepted.value.delegation]));
-    this.#staged.set(digest, vetted.value);
-    await this.#forgetBundles();
-    return ok('staged');
-  }
-
-  /** Self-tests ran when the bundle was first staged; read again from disk, its bytes are the same by digest, and it only compiles. */
-  async #vet(verified: VerifiedBundle): Promise<Result<StagedBundle, Rejection>> {
-    if (this.#isLoading) return compileBundle(verified);
-    const vetted = await this.#options.vet(partBytes(verified));
-    return vetted.ok ? compileBundle(verified) : vetted;
+    return acceptManifest({ bundle: envelope, delegation }, context);
   }
 
   #known(manifest: SignedManifest): Partial<Record<PartName, Uint8Array>> {
@@ -423,12 +471,14 @@ export class Activator {
     this.#highWater = raised;
   }
 
+  /** What nothing needs any more. Not while loading: which bundle is the active one is known only after the release. */
   async #forgetBundles(): Promise<void> {
+    if (this.#isLoading) return;
     const active = this.#active?.bundle.release.bundles.map(({ digest }) => digest) ?? [];
     const newest = [...this.#staged.keys()].toReversed().slice(0, STAGED_MAX);
     const kept = new Set([...active, ...newest]);
     for (const digest of this.#staged.keys()) if (!kept.has(digest)) this.#staged.delete(digest);
-    if (!this.#isLoading) await this.#options.vault.keepOnly(kept);
+    await this.#options.vault.keepOnly(kept);
   }
 
   #publish(): void {

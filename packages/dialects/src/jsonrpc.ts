@@ -103,7 +103,7 @@ function readId(judged: Judged, members: Readonly<Record<string, unknown>>): Rpc
   const id = Object.hasOwn(members, 'id') ? members['id'] : undefined;
   if (typeof id === 'string') return id.length <= ID_CHARS_MAX ? id : undefined;
   if (typeof id !== 'number' || !Number.isSafeInteger(id) || Object.is(id, -0)) return undefined;
-  // `1e0` and `1.0` may come back as `1`, and a peer that compares texts would not know its own id.
+  // `1e0` would come back as `1`, and a peer that compares texts would not know its own id.
   return judged.numberText(members, 'id') === undefined ? id : undefined;
 }
 

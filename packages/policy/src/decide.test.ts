@@ -346,6 +346,13 @@ describe('anonymous', () => {
     );
   });
 
+  test('is known by its kind, whatever it is called', () => {
+    const policy = policyOf('  - { id: a, allow: [crm/get], for: { principals: [anonymous] } }\n');
+    const given = { tool: 'crm/get', args: '{"account":"A"}' };
+    expect(answer(call(policy, { ...given, principal: { ...anonymous, id: '-' as PrincipalId } }))).toBe('allow a');
+    expect(answer(call(policy, given))).toBe('no_matching_policy default-deny');
+  });
+
   test('cannot be claimed by a person of that name', () => {
     const policy = policyOf('  - { id: a, allow: [crm/get], for: { principals: [alice@acme.com] } }\n');
     expect(answer(call(policy, { tool: 'crm/get', args: '{"account":"A"}', principal: { ...anonymous, id: ALICE.id } }))).toBe(

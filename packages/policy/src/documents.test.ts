@@ -435,6 +435,24 @@ describe('parseDocuments', () => {
     expect(oneFile(text).join('\n')).toContain(message);
   });
 
+  test('refuses a rule about a tool that exists and that the agent does not use', () => {
+    const other = `${HEAD}kind: ToolServer\nname: crm\nmcp: { url: "https://crm.internal" }\n---\nkind: Tool\nname: crm/get\neffect: read\n`;
+    const problems = problemsOf('  - { id: a, allow: [crm/get] }\n  - { id: b, allow: [orders/get], after: [crm/get] }\n', [
+      { path: 'crm.yaml', text: other },
+    ]);
+    expect(problems).toEqual([
+      "p.yaml:5:22: rules[0].allow[0]: agent `triage` does not use `crm` (add it to the agent's `uses`)",
+      "p.yaml:6:43: rules[1].after[0]: agent `triage` does not use `crm` (add it to the agent's `uses`)",
+    ]);
+  });
+
+  test('refuses a route that names no argument', () => {
+    const server = `${HEAD}kind: ToolServer\nname: a\nhttp: { url: "https://x.org" }\n---\n`;
+    const tool =
+      'kind: Tool\nname: a/get\nroute: { method: GET, path: "/x/{idd}" }\narguments: { required: [id], properties: { id: { type: string } } }\n';
+    expect(oneFile(server + tool)).toEqual(['f.yaml:8:30: route.path: no argument `idd` (did you mean `id`)']);
+  });
+
   test('refuses what an unauthenticated caller could do harm with', () => {
     const rule = (tool: string): string => `  - { id: a, allow: [${tool}], for: { principals: [anonymous] } }\n`;
     expect(problemsOf(rule('orders/get'))).toEqual([]);

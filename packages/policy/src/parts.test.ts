@@ -83,6 +83,17 @@ describe('buildParts', () => {
     expect(parts).toEqual(others);
   });
 
+  test('makes the same bytes whatever the order of lists that mean sets', () => {
+    const swap = (text: string): string =>
+      text
+        .replace('[z, a]', '[a, z]')
+        .replace('scopes: [y, x]', 'scopes: [x, y]')
+        .replace('{ effect: write, class: money }', '{ class: money, effect: write }');
+    const swapped = FILES.map((file) => (file.path === 'policy.yaml' ? { ...file, text: swap(file.text) } : file));
+    expect(swapped).not.toEqual(FILES);
+    expect(textsOf(build(swapped))).toEqual(textsOf(build(FILES)));
+  });
+
   test('another environment changes the environment part alone', () => {
     const staging = FILES.map((file) =>
       file.path === 'env.yaml' ? { ...file, text: HEAD + environment('https://staging.internal') } : file,

@@ -88,15 +88,6 @@ export function oneOf<const T extends string>(what: string, words: readonly T[])
 export const bool: Reader<boolean> = (node, problems) =>
   node.kind === 'scalar' && typeof node.value === 'boolean' ? node.value : problems.add(node.place, 'must be `true` or `false`');
 
-/** A whole number between bounds, both included. */
-export function integer(what: string, min: number, max: number): Reader<number> {
-  return (node, problems) => {
-    const value = node.kind === 'scalar' ? node.value : undefined;
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value;
-    return problems.add(node.place, `${what} must be a whole number from ${min} to ${max}`);
-  };
-}
-
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A span such as `90s`, `15m`, `8h`, `30d`, in milliseconds; at least one second and at most `maxMs`. */

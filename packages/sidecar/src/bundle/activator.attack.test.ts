@@ -1,5 +1,6 @@
 import type { Area, Instant, ReleaseSeq, Revision, Ring } from '@sallyport/model';
 import { bendPayload, flipBit, trustSimulator, type PublishedBundle, type TrustSimulator } from '@sallyport/testkit';
+import { keyRecordOf } from '@sallyport/trust';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   feed,
@@ -397,6 +398,44 @@ describe('attacks on what is enforced', () => {
     it('a release of a bundle that was never staged here is refused', async () => {
       expect(await side.offerRelease(await sim.publishRelease(newer))).toMatchObject({ error: { code: 'DIGEST' } });
       expect(side.serves()).toBe('release 1');
+    });
+  });
+
+  describe('slow drip', () => {
+    it('a part that never comes holds up neither revocations, nor ages, nor the freshness of what is enforced', async () => {
+      const { promise: never } = Promise.withResolvers<never>();
+      void side.activator.offer({ kind: 'bundle', envelope: newer.envelope, delegation: newer.delegation, fetch: () => never });
+      const { envelope } = await sim.revoke({ selector: { type: 'agent', value: 'support-triage' } });
+      expect(await side.offer({ kind: 'revocation', envelope })).toEqual({ ok: true, value: 'taken' });
+      await side.run(2_000);
+      expect(await side.hear(sim)).toEqual({ ok: true, value: 'taken' });
+      expect(side.serves()).toBe('release 1');
+    });
+
+    it('a root that comes while parts are on their way: the bundle is judged again under it', async () => {
+      const { promise, resolve } = Promise.withResolvers<PublishedBundle['parts']>();
+      const staging = side.activator.offer({
+        kind: 'bundle',
+        envelope: newer.envelope,
+        delegation: newer.delegation,
+        fetch: () => promise,
+      });
+      const next = await sim.publishRoot({
+        edit: (honest) => {
+          const keys = [...honest.keys, ...['registrar-3', 'registrar-4'].map((name) => keyRecordOf(sim.signer(name).publicRaw))];
+          const registrars = keys.slice(-2).map(({ keyId }) => keyId);
+          const gone = honest.roles.registrar.keyIds;
+          return {
+            ...honest,
+            keys: keys.filter(({ keyId }) => !gone.includes(keyId)),
+            roles: { ...honest.roles, registrar: { keyIds: registrars, threshold: 2 } },
+          };
+        },
+      });
+      expect(await side.offer({ kind: 'root', envelope: next.envelope })).toEqual({ ok: true, value: 'taken' });
+      resolve(newer.parts);
+      expect(await staging).toMatchObject({ error: { code: 'DELEGATION' } });
+      expect(side.serves()).toBe('denies (absent)');
     });
   });
 

@@ -163,15 +163,27 @@ cases:
   return [{ path: 'policy/orders.yaml', text }];
 }
 
+type Built = Pick<Extract<ReturnType<typeof buildParts>, { readonly ok: true }>['value'], 'parts' | 'features'>;
+/** By text: a power-loss test publishes the same policy hundreds of times. */
+const built = new Map<string, Built>();
+
+function buildOnce(files: readonly PolicyFile[]): Built {
+  const name = JSON.stringify(files);
+  const known = built.get(name);
+  if (known !== undefined) return known;
+  const source = parseDocuments(files);
+  const made = source.ok ? buildParts(source.value) : source;
+  if (!made.ok) throw new Error(JSON.stringify(made.error, undefined, 1));
+  built.set(name, made.value);
+  return made.value;
+}
+
 /** A signed bundle that compiles and passes its tests; `version` makes its parts differ. */
 export async function publishPolicy(
   simulator: TrustSimulator,
   { version = 1, files = policyFiles(version), ...bend }: Bend<Bundle> & { version?: number; files?: readonly PolicyFile[] } = {},
 ): Promise<PublishedBundle> {
-  const source = parseDocuments(files);
-  const built = source.ok ? buildParts(source.value) : source;
-  if (!built.ok) throw new Error(JSON.stringify(built.error, undefined, 1));
-  const { parts, features } = built.value;
+  const { parts, features } = buildOnce(files);
   const { edit = (bundle: Bundle): Bundle => bundle, ...rest } = bend;
   return simulator.publishBundle({ ...rest, parts, edit: (bundle) => edit({ ...bundle, features }) });
 }

@@ -3,7 +3,7 @@
  * nothing; `npm run check` and CI hold the committed files to it.
  *
  *   packages/contract/src/gen   from proto/, by buf
- *   docs/reference              from the configuration schema of each app
+ *   docs/reference              from the configuration schema of each app, and the commands of the command line
  */
 
 import { spawnSync } from 'node:child_process';
@@ -59,6 +59,8 @@ async function generateReference(): Promise<void> {
     writeFileSync(join(REFERENCE, `${app}-config.md`), markdown);
     writeFileSync(join(REFERENCE, `${app}-config.schema.json`), `${JSON.stringify(jsonSchema, undefined, 2)}\n`);
   }
+  const { describeCommands } = await import('@sallyport/cli');
+  writeFileSync(join(REFERENCE, 'cli.md'), describeCommands());
 }
 
 generateContract();

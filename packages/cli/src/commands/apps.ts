@@ -1,7 +1,9 @@
 /** `sallyport sidecar` and `sallyport control-plane`: the apps, each loaded only when it is the one to run. */
 
+import { resolve } from 'node:path';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
+import { at } from '../files.ts';
 import type { Exit, Io } from '../io.ts';
 import { flag, required } from '../option.ts';
 
@@ -15,8 +17,10 @@ function appIo(io: Io): { stdout(text: string): void; stderr(text: string): void
   return { stdout: (text) => void io.write(text), stderr: (text) => io.note(text) };
 }
 
-function argvOf({ config, checkConfig }: { readonly config: string; readonly checkConfig: boolean }): readonly string[] {
-  return ['--config', config, ...(checkConfig ? ['--check-config'] : [])];
+/** The path as it was typed, wherever the app finds the same file by it: problems name it so. */
+function argvOf({ config, checkConfig }: { readonly config: string; readonly checkConfig: boolean }, { cwd }: Io): readonly string[] {
+  const path = at(cwd, config);
+  return ['--config', resolve(config) === path ? config : path, ...(checkConfig ? ['--check-config'] : [])];
 }
 
 export const sidecar: Command = command({
@@ -30,7 +34,7 @@ export const sidecar: Command = command({
   examples: [{ line: 'sidecar --config sidecar.yaml', says: 'until it is told to stop' }],
   async run({ options, io }) {
     const { run } = await import('@sallyport/sidecar');
-    return (await run(argvOf(options), appIo(io))) as Exit;
+    return (await run(argvOf(options, io), appIo(io))) as Exit;
   },
 });
 
@@ -45,6 +49,6 @@ export const controlPlane: Command = command({
   examples: [{ line: 'control-plane --config .sallyport/control-plane/config.yaml', says: 'as root init has set it up' }],
   async run({ options, io }) {
     const { run } = await import('@sallyport/control-plane');
-    return (await run(argvOf(options), appIo(io))) as Exit;
+    return (await run(argvOf(options, io), appIo(io))) as Exit;
   },
 });

@@ -1,0 +1,251 @@
+import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { smallPolicy, writePolicy } from '../testing/policies.ts';
+import { terminal } from '../testing/terminal.ts';
+import type { Terminal } from '../testing/terminal.ts';
+
+let at: Terminal;
+beforeEach(() => {
+  at = terminal();
+  writePolicy(at, 'p');
+});
+afterEach(() => at.close());
+
+const EXAMPLE = new URL('../../../../examples/demo-policy', import.meta.url).pathname;
+
+describe('policy check', () => {
+  it('says ok, with sizes, and as JSON', async () => {
+    expect(await at.type('policy', 'check', 'p')).toMatchObject({ exit: 0, out: 'ok: 1 rule, 1 tool, 2 tests\n', err: '' });
+    expect((await at.type('policy', 'check', 'p', '--json')).json()).toEqual({
+      ok: true,
+      rules: 1,
+      tools: 1,
+      tests: 2,
+      features: ['for.roles', 'rule.allow', 'rule.arguments', 'selector.tool'],
+      problems: [],
+    });
+  });
+
+  it('names every problem with file, line, column and remedy, all at once', async () => {
+    const more = `  - id: broken\n    allow: [sums/ad]\n  - id: typed\n    allow: [sums/add]\n    when: args.n == "x"\n  - id: odd\n    alow: [sums/add]\n`;
+    writePolicy(at, 'p', smallPolicy({ more }));
+    const { exit, out, err } = await at.type('policy', 'check', 'p/');
+    expect([exit, err]).toEqual([1, '']);
+    expect(out).toContain('p/rules.yaml:10:13: rules[1].allow[0]: no tool `sums/ad` (did you mean `sums/add`)');
+    expect(out).toMatch(/p\/rules\.yaml:13:\d+: rules\[2\]\.when: /);
+    expect(out).toContain('p/rules.yaml:15:5: rules[3].alow: `alow` is not a field of a rule (did you mean `allow`)');
+    expect(out.trimEnd().split('\n').at(-1)).toMatch(/^[4-9] problems/);
+  });
+
+  it('gives problems as JSON with the same places', async () => {
+    writePolicy(at, 'p', smallPolicy({ more: '  - { id: broken, allow: [sums/ad] }\n' }));
+    const { exit, json } = await at.type('policy', 'check', 'p', '--json');
+    expect(exit).toBe(1);
+    expect(json()).toEqual({
+      ok: false,
+      problems: [
+        {
+          file: 'p/rules.yaml',
+          line: 9,
+          column: 27,
+          path: 'rules[1].allow[0]',
+          message: 'no tool `sums/ad`',
+          remedy: 'did you mean `sums/add`',
+        },
+      ],
+    });
+  });
+
+  it('warns and still says ok', async () => {
+    const catalog = smallPolicy()['catalog.yaml'] ?? '';
+    at.write('p/catalog.yaml', `${catalog}---\nkind: Tool\nname: sums/unused\n`);
+    const { exit, out } = await at.type('policy', 'check', 'p');
+    expect(exit).toBe(0);
+    expect(out).toContain('warning: no rule allows `sums/unused`');
+    expect(out).toContain('ok: 1 rule, 2 tools, 2 tests, 1 warning');
+  });
+
+  it.each([
+    ['is not there', 'nowhere', 'cannot be read: there is no such file or folder'],
+    ['is a file', 'p/rules.yaml', 'cannot be read: this is not a folder'],
+    ['holds no policy', 'empty', 'holds no YAML document (name the folder with your policy in it'],
+  ])('refuses a folder that %s, with 64', async (_name, dir, message) => {
+    mkdirSync(at.path('empty'));
+    const { exit, out, err } = await at.type('policy', 'check', dir);
+    expect([exit, out]).toEqual([64, '']);
+    expect(err).toContain(`${dir}: ${message}`);
+  });
+
+  it('reads no hidden file and follows no link', async () => {
+    at.write('elsewhere/bad.yaml', 'nonsense: [');
+    at.write('p/.bad.yaml', 'nonsense: [');
+    symlinkSync(at.path('elsewhere/bad.yaml'), at.path('p/link.yaml'));
+    symlinkSync(at.path('elsewhere'), at.path('p/folder'));
+    expect((await at.type('policy', 'check', 'p')).exit).toBe(0);
+  });
+
+  it('refuses a file that is not UTF-8, by its name', async () => {
+    at.write('p/latin.yaml', Uint8Array.of(0x6b, 0xe9));
+    expect(await at.type('policy', 'check', 'p')).toMatchObject({ exit: 64, err: 'p/latin.yaml: is not UTF-8\n' });
+  });
+});
+
+describe('policy test', () => {
+  it('passes, and says how many', async () => {
+    expect(await at.type('policy', 'test', 'p')).toMatchObject({ exit: 0, out: 'ok: 2 tests passed\n' });
+  });
+
+  it('shows a failing case with its line, what was expected, what was seen and why', async () => {
+    writePolicy(at, 'p', smallPolicy({ maximum: 5 }));
+    const { exit, out } = await at.type('policy', 'test', 'p');
+    expect(exit).toBe(1);
+    expect(out).toContain('p/rules.yaml:13: `sums/add`: expected allow, seen parameter_not_allowed');
+    expect(out).toContain('args.n = 7');
+    expect(out).toContain('1 failed, 1 passed');
+    const { outcomes, ...counts } = (await at.type('policy', 'test', 'p', '--json')).json();
+    expect(counts).toEqual({ passed: 1, failed: 1 });
+    expect((outcomes as unknown[])[0]).toEqual({
+      call: 'sums/add',
+      file: 'rules.yaml',
+      line: 13,
+      expected: 'allow',
+      seen: 'parameter_not_allowed',
+      passed: false,
+    });
+  });
+
+  it('does not call a policy without tests tested', async () => {
+    at.write('p/rules.yaml', (smallPolicy()['rules.yaml'] ?? '').split('---')[0] ?? '');
+    expect(await at.type('policy', 'test', 'p')).toMatchObject({
+      exit: 1,
+      err: expect.stringContaining('holds no tests (add a document of kind Test)'),
+    });
+  });
+
+  it('passes for the policy of the demo', async () => {
+    expect(await at.type('policy', 'test', EXAMPLE)).toMatchObject({ exit: 0, out: 'ok: 17 tests passed\n' });
+  });
+});
+
+describe('policy build', () => {
+  it('gives the same bytes for the same policy, wherever it stands and however its files are cut', async () => {
+    const first = (await at.type('policy', 'build', 'p', '--out', 'one', '--json')).json();
+    renameSync(at.path('p'), at.path('moved'));
+    const second = (await at.type('policy', 'build', 'moved', '--out', 'two.json', '--json')).json();
+    expect(second['digest']).toBe(first['digest']);
+    expect(second['parts']).toEqual(first['parts']);
+  });
+
+  it('gives other bytes for another revision, commit or rule, and for the rule alone another part', async () => {
+    const build = async (...more: readonly string[]): Promise<Record<string, unknown>> =>
+      (await at.type('policy', 'build', 'p', '--out', `b${more.join('')}`.replaceAll(/[^a-z0-9]/g, ''), '--json', ...more)).json();
+    const base = await build();
+    const digests = [base, await build('--revision', '2'), await build('--commit', 'abcdef1')].map(({ digest }) => digest);
+    expect(new Set(digests).size).toBe(3);
+    writePolicy(at, 'p', smallPolicy({ maximum: 50 }));
+    const changed = (await build('--revision', '3'))['parts'] as { name: string; digest: string }[];
+    const before = base['parts'] as { name: string; digest: string }[];
+    expect(changed.filter(({ digest }, index) => digest !== before[index]?.digest).map(({ name }) => name)).toEqual(['policy']);
+  });
+
+  it('builds nothing where a test fails', async () => {
+    writePolicy(at, 'p', smallPolicy({ maximum: 5 }));
+    expect((await at.type('policy', 'build', 'p', '--out', 'b')).exit).toBe(1);
+    expect(() => at.read('b/manifest.json')).toThrow('ENOENT');
+  });
+
+  it('says every wrong option at once', async () => {
+    const { exit, err } = await at.type('policy', 'build', 'p', '--out', 'b', '--area', 'A', '--previous', 'x', '--commit', 'HEAD');
+    expect(exit).toBe(2);
+    for (const option of ['--area', '--previous', '--commit']) expect(err).toContain(option);
+  });
+});
+
+describe('policy explain', () => {
+  const explain = async (...more: readonly string[]): Promise<{ exit: number; out: string; err: string }> =>
+    at.type('policy', 'explain', 'p', '--call', 'sums/add', ...more);
+
+  it('names rule, file and line of an allow, and what would deny it', async () => {
+    const { exit, out } = await explain('--args', '{"n":7}', '--as', 'roles=rep');
+    expect(exit).toBe(0);
+    expect(out).toContain('allow sums/add, by rule small-sums (p/rules.yaml:5)');
+    expect(out).toContain('to deny it:');
+  });
+
+  it('names what is unmet and the smallest change', async () => {
+    const { exit, out } = await explain('--args', '{"n":700}', '--as', 'roles=rep');
+    expect(exit).toBe(1);
+    expect(out).toContain('deny sums/add: parameter_not_allowed, by small-sums (p/rules.yaml:5)');
+    expect(out).toContain('args.n = 700');
+    expect(out).toContain('to allow it:\n  change n: must be at most 100');
+  });
+
+  it('says of a principal that no rule is for that the tool is hidden', async () => {
+    const { exit, out } = await explain('--as', 'roles=visitor');
+    expect(exit).toBe(1);
+    expect(out).toContain('deny: tool_not_allowed, by gate tool');
+    expect(out).toContain('tools it can see: none');
+  });
+
+  it.each([
+    ['a tool that is not there', ['--call', 'sums/ad'], 'did you mean sums/add?'],
+    ['arguments of a wrong type', ['--args', '{"n":"7"}', '--as', 'roles=rep'], 'deny: schema_violation, by gate validation\n  n: '],
+    [
+      'an argument that is not declared',
+      ['--args', '{"n":7,"m":1}', '--as', 'roles=rep'],
+      'deny: field_not_allowed, by gate validation\n  m: ',
+    ],
+    ['arguments that are no JSON', ['--args', '{n:7}', '--as', 'roles=rep'], 'deny: malformed_request, by gate validation'],
+  ])('explains %s before any rule', async (_name, more, text) => {
+    const { exit, out } = await explain(...more);
+    expect(exit).toBe(1);
+    expect(out).toContain(text);
+  });
+
+  it('takes the caller from a file and from words, the words last', async () => {
+    at.write('who.json', '{"roles":["visitor"],"principal":"bob","session":{"case":"T-1","completed":["sums/add"]}}');
+    expect((await explain('--args', '{"n":7}', '--as', 'who.json')).exit).toBe(1);
+    expect((await explain('--args', '{"n":7}', '--as', 'who.json', '--as', 'roles=rep')).exit).toBe(0);
+  });
+
+  it.each([
+    ['an unknown word', ['--as', 'rols=rep'], '`rols` says nothing of a caller (did you mean roles?)'],
+    ['an unknown member', ['--as', 'who.json'], 'who.json: rols: says nothing of a caller'],
+    ['a file that is not there', ['--as', 'nobody.json'], 'nobody.json: cannot be read'],
+    ['a tool that is no name', ['--as', 'session.completed=add'], '`add` is not a tool'],
+    ['an agent that is not there', ['--agent', 'support-triag'], 'no agent `support-triag` (did you mean support-triage?)'],
+  ])('refuses %s, with 2', async (_name, more, message) => {
+    at.write('who.json', '{"rols":["rep"]}');
+    const { exit, err } = await explain(...more);
+    expect(exit).toBe(2);
+    expect(err).toContain(message);
+  });
+
+  it('answers as JSON', async () => {
+    const { json } = await at.type('policy', 'explain', 'p', '--call', 'sums/add', '--args', '{"n":700}', '--as', 'roles=rep', '--json');
+    expect(json()).toMatchObject({
+      decision: 'deny',
+      code: 'parameter_not_allowed',
+      rule_id: 'small-sums',
+      file: 'p/rules.yaml',
+      line: 5,
+      change: ['change n: must be at most 100'],
+      rules: [{ rule_id: 'small-sums', verb: 'allow', matches: false, unmet: [{ requirement: 'arguments', values: { 'args.n': '700' } }] }],
+    });
+  });
+
+  it('wants to know what is asked', async () => {
+    expect(await at.type('policy', 'explain', 'p')).toMatchObject({ exit: 2, err: expect.stringContaining('`--call` is missing') });
+    expect(await at.type('policy', 'explain', 'p', '--call', 'add')).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining('`add` is not a tool'),
+    });
+  });
+
+  it('says where nobody answers at a sidecar’s socket', async () => {
+    const { exit, err } = await at.type('policy', 'explain', '01JD7Q2M8ZK4T6V9W1X3Y5A7B9', '--sidecar', 'admin.sock');
+    expect(exit).toBe(1);
+    expect(err).toContain('there is no such file or folder (is the sidecar running');
+    expect((await at.type('policy', 'explain', 'p', '--sidecar', 'admin.sock')).exit).toBe(2);
+  });
+});

@@ -1,0 +1,122 @@
+import { Fault } from '@sallyport/model';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { command } from './command.ts';
+import { COMMANDS, FAMILIES } from './commands.ts';
+import type { Io } from './io.ts';
+import { runProgram } from './program.ts';
+import { required } from './option.ts';
+import { terminal } from './testing/terminal.ts';
+import type { Terminal } from './testing/terminal.ts';
+
+let at: Terminal;
+beforeEach(() => {
+  at = terminal();
+});
+afterEach(() => at.close());
+
+const LINES = ['', ...Object.keys(FAMILIES), ...COMMANDS.map(({ name }) => name)];
+
+describe('help', () => {
+  it('reads for every command as reviewed', async () => {
+    const pages: string[] = [];
+    for (const line of LINES) {
+      const { exit, out, err } = await at.type(...line.split(' ').filter((word) => word !== ''), '--help');
+      expect([line, exit, err]).toEqual([line, 0, '']);
+      pages.push(`$ sallyport ${line === '' ? '' : `${line} `}--help\n${out}`);
+    }
+    await expect(pages.join('\n')).toMatchFileSnapshot('./__golden__/help.txt');
+  });
+
+  it('gives every command an example that begins with its name, and says what each option is for', () => {
+    for (const { name, examples, allOptions } of COMMANDS) {
+      expect(examples.map(({ line }) => line.startsWith(name))).not.toContain(false);
+      for (const { says } of Object.values(allOptions)) expect(says).toMatch(/[^.]$/);
+    }
+  });
+
+  it('is found by the word `help` too', async () => {
+    expect((await at.type('help', 'policy')).out).toContain('publish [options] <DIR>');
+  });
+});
+
+describe('used wrongly', () => {
+  it.each([
+    ['no command', [], 'Usage: sallyport'],
+    ['a command family alone', ['policy'], 'Usage: sallyport policy'],
+    ['a mistyped command', ['polcy', 'check', 'x'], "unknown command 'polcy'\n(Did you mean policy?)"],
+    ['a mistyped subcommand', ['policy', 'chekc', 'x'], "unknown command 'chekc'\n(Did you mean check?)"],
+    ['a mistyped option', ['policy', 'check', 'x', '--jsn'], "unknown option '--jsn'\n(Did you mean --json?)"],
+    ['a missing argument', ['policy', 'check'], "missing required argument 'DIR'"],
+    ['an argument too many', ['policy', 'check', 'a', 'b'], 'too many arguments'],
+    ['a missing option', ['agents', 'join-token'], "required option '--agent <NAME>' not specified"],
+    ['an option without its value', ['policy', 'build', 'x', '--out'], "option '--out <PATH>' argument missing"],
+    [
+      'a word outside the list',
+      ['audit', 'tail', '--view', 'record'],
+      'option --view VIEW: `record` is none of calls, records (did you mean records?)',
+    ],
+    [
+      'a span without a unit',
+      ['agents', 'join-token', '--agent', 'a', '--ttl', '60'],
+      'option --ttl SPAN: `60` is not a span of time such as 90s, 15m, 1h or 30d',
+    ],
+    ['a span out of range', ['agents', 'join-token', '--agent', 'a', '--ttl', '30d'], 'option --ttl SPAN: `30d` is outside 1m to 1d'],
+    ['a number that is none', ['policy', 'log', '--limit', '0'], 'option --limit N: `0` is not a whole number from 1'],
+  ])('is %s: exit 2, on standard error, nothing on standard output', async (_name, argv, message) => {
+    const { exit, out, err } = await at.type(...argv);
+    expect([exit, out]).toEqual([2, '']);
+    expect(err).toContain(message);
+    expect(err).not.toMatch(/\n {4}at /);
+  });
+});
+
+describe('a command that fails', () => {
+  const failing = (thrown: unknown): ReturnType<typeof command> =>
+    command({
+      name: 'fail',
+      group: 'Run',
+      summary: 'fails',
+      options: { why: required('--why TEXT', 'for no reason') },
+      examples: [{ line: 'fail', says: 'always' }],
+      run: async () => {
+        throw thrown;
+      },
+    });
+  const fail = async (
+    thrown: unknown,
+    argv: readonly string[] = [],
+    signal = new AbortController().signal,
+  ): Promise<readonly [number, string]> => {
+    let err = '';
+    const io = {
+      write: async () => {},
+      note: (text: string) => (err += text),
+      env: {},
+      cwd: at.dir,
+      signal,
+      isTerminal: false,
+    } as unknown as Io;
+    return [await runProgram(['fail', '--why', 'x', ...argv], io, { commands: [failing(thrown)], families: {} }), err];
+  };
+
+  it('says so in one line, without a stack trace', async () => {
+    expect(await fail(new Fault('store_failed', 'internal', 'the disk is gone'))).toEqual([
+      1,
+      'sallyport: the disk is gone (--verbose tells more)\n',
+    ]);
+    expect(await fail(new TypeError('x is not a function'))).toEqual([
+      1,
+      'sallyport: this should not have happened: x is not a function (--verbose tells more)\n',
+    ]);
+  });
+
+  it('shows causes and stack traces where they are asked for', async () => {
+    const [exit, err] = await fail(new Fault('store_failed', 'internal', 'outer', { cause: new Error('inner') }), ['--verbose']);
+    expect(exit).toBe(1);
+    expect(err).toMatch(/Fault: outer\n +at [\s\S]*caused by: Error: inner\n +at /);
+  });
+
+  it('is quiet and 130 where it was stopped', async () => {
+    expect(await fail(new Error('aborted'), [], AbortSignal.abort())).toEqual([130, '']);
+  });
+});

@@ -6,7 +6,7 @@
 import { formatSpiffeId } from '@sallyport/identity';
 import { Fault, formatProblem } from '@sallyport/model';
 import type { Clock, Random } from '@sallyport/model';
-import { createDrain, delay, realFileSystem } from '@sallyport/runtime';
+import { createDrain, realFileSystem } from '@sallyport/runtime';
 import type { FileSystem } from '@sallyport/runtime';
 import { openDatabase } from '@sallyport/store';
 import type { Database } from '@sallyport/store';
@@ -29,7 +29,9 @@ import { openPublish } from './publish/api.ts';
 import { openRevocation } from './revocation/api.ts';
 import { listen } from './listen.ts';
 import type { Served } from './listen.ts';
+import { repeat } from './repeat.ts';
 import { ownCertificates } from './server-certificate.ts';
+import { lockState } from './state-lock.ts';
 
 /** What a process cannot make for itself, and a test wants in its hands. */
 export interface ComposeOptions {
@@ -73,6 +75,7 @@ export function compose(config: ControlPlaneConfig, options: ComposeOptions): Co
   const { promise: failed, resolve: fail } = Promise.withResolvers<Fault>();
   // Owner: this composition. Set by `start`, taken down by `drain`.
   let running: Running | undefined;
+  let ending: Promise<void> | undefined;
   const required = (): Running => {
     if (running === undefined) throw new Fault('listen_failed', 'internal', 'the control plane has not started');
     return running;
@@ -84,7 +87,7 @@ export function compose(config: ControlPlaneConfig, options: ComposeOptions): Co
     async start() {
       running = await begin(config, { ...options, disk: options.disk ?? realFileSystem(), metrics, fail });
     },
-    drain: async () => running?.end(),
+    drain: async () => (ending ??= running?.end()),
   };
 }
 
@@ -99,23 +102,55 @@ interface BeginOptions extends Required<ComposeOptions> {
 }
 
 async function begin(config: ControlPlaneConfig, options: BeginOptions): Promise<Running> {
-  const { clock, random, log, disk, metrics } = options;
+  const { disk, clock, log } = options;
   const authority = readAuthority(config, { disk, now: clock.wall() });
   if (!authority.ok) throw new Fault('config_invalid', 'internal', authority.error.map(formatProblem).join('\n'));
-  const { root } = authority.value;
+  // What was opened, and how it is ended when a later step fails.
+  const opened: (() => Promise<void>)[] = [];
+  try {
+    return await beginOn(config, { ...options, authority: authority.value, opened });
+  } catch (error) {
+    await endAll(opened, log);
+    throw error;
+  }
+}
+
+/** Newest first. One that cannot end in order does not keep the others from it. */
+async function endAll(opened: readonly (() => Promise<void>)[], log: Log): Promise<void> {
+  for (const end of opened.toReversed()) {
+    try {
+      await end();
+    } catch (error) {
+      log.error('end.failed', {}, error);
+    }
+  }
+}
+
+interface BeginOnOptions extends BeginOptions {
+  readonly authority: Authority;
+  readonly opened: (() => Promise<void>)[];
+}
+
+async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Promise<Running> {
+  const { clock, random, log, disk, metrics, authority, opened } = options;
+  const { root } = authority;
   const identity = formatSpiffeId({ trustDomain: root.trustDomain, purpose: { kind: 'control_plane' } });
-  const issue = certificateIssuer({ ca: authority.value.ca, clock, random, lifetimeMs: config.workload_certificate_ms });
+  const issue = certificateIssuer({ ca: authority.ca, clock, random, lifetimeMs: config.workload_certificate_ms });
+  const authorities = root.certificateAuthorities.map(({ certificate }) => certificate);
   const own = await ownCertificates({
     issue,
     clock,
     log,
     identity,
-    auditSigner: authority.value.audit,
+    auditSigner: authority.audit,
     serverNames: config.server_names,
-    authorities: root.certificateAuthorities.map(({ certificate }) => certificate),
+    authorities,
   });
   disk.makeDirectory(config.state_dir);
+  const unlock = lockState(disk, config.state_dir);
+  opened.push(async () => Promise.resolve(unlock()));
   const database = open(`${config.state_dir}/${DATABASE}`);
+  opened.push(async () => Promise.resolve(database.close()));
   const drain = createDrain({ clock, onFailure: (name, error) => log.error('task.failed', { name }, error) });
 
   const audit = await openAudit({
@@ -128,53 +163,46 @@ async function begin(config: ControlPlaneConfig, options: BeginOptions): Promise
     metrics,
     root,
     identity,
-    signer: authority.value.audit,
+    signer: authority.audit,
     certificates: () => own.audit(),
     build: BUILD,
     draining: drain.draining,
     track: (name, task) => drain.track(name, task),
   });
+  opened.push(async () => audit.close());
   void audit.failed.then(options.fail);
-  const services = openServices(config, {
-    ...options,
-    authority: authority.value,
-    database,
-    audit,
-    identity,
-    issue,
-    draining: drain.draining,
-  });
+  const services = openServices(config, { ...options, database, audit, identity, issue, draining: drain.draining });
   const servers = await listen(config, { clock, log, metrics, services: services.served, root, tls: own.tls });
 
-  const { signal: ended, abort: endTimers } = abortable();
-  drain.track('own certificates', own.keepRenewed({ signal: ended, onAudit: async (chain) => audit.certify(chain) }));
-  drain.track('freshness', services.policyPlane.run(ended));
-  drain.track(
-    'fleet',
-    flushing(clock, () => services.fleet.flush(), ended),
-  );
+  const ended = new AbortController();
+  const { signal } = ended;
+  drain.track('own certificates', own.keepRenewed({ signal, onAudit: async (chain) => audit.certify(chain) }));
+  drain.track('freshness', services.policyPlane.run(signal));
+  const onFailure = (error: unknown): void => log.error('task.failed', { name: 'fleet' }, error);
+  drain.track('fleet', repeat(clock, { everyMs: FLUSH_MS, act: () => services.fleet.flush(), onFailure, signal }));
   log.info('control_plane.started', { host: servers.grpc.host, port: servers.grpc.port, identity });
 
   return {
     addresses: { grpc: servers.grpc, enrolment: servers.enrolment },
     async end() {
       // Streams see `draining` first and say goodbye; then the ports close; what they told is written last.
-      drain.onDrain('timers', async () => Promise.resolve(endTimers()));
+      drain.onDrain('timers', async () => {
+        ended.abort();
+        audit.stopTimers();
+        return Promise.resolve();
+      });
       drain.onDrain('grpc', async () => servers.grpc.drain({ graceMs: config.drain_ms }));
       drain.onDrain('enrolment', async () => servers.enrolment.drain({ graceMs: config.drain_ms }));
-      drain.onDrain('audit timers', async () => Promise.resolve(audit.stopTimers()));
       const report = await drain.drain({ graceMs: config.drain_ms });
       services.fleet.flush();
-      await audit.close();
-      database.close();
+      await endAll(opened, log);
       log.info('control_plane.ended', { detail: report.isClean ? 'clean' : `left: ${report.left.join(', ')}` });
       log.flush();
     },
   };
 }
 
-interface ServiceOptions extends BeginOptions {
-  readonly authority: Authority;
+interface ServiceOptions extends BeginOnOptions {
   readonly database: Database;
   readonly audit: AuditService;
   readonly identity: ReturnType<typeof formatSpiffeId>;
@@ -283,13 +311,4 @@ function open(path: string): Database {
   if (opened.ok) return opened.value;
   if (opened.error.code === 'failed') throw opened.error.fault;
   throw new Fault('store_failed', 'internal', `while opening \`${path}\`: ${opened.error.message}`);
-}
-
-async function flushing(clock: Clock, flush: () => void, signal: AbortSignal): Promise<void> {
-  while (await delay(clock, FLUSH_MS, { signal })) flush();
-}
-
-function abortable(): { readonly signal: AbortSignal; readonly abort: () => void } {
-  const controller = new AbortController();
-  return { signal: controller.signal, abort: () => controller.abort() };
 }

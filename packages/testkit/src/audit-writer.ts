@@ -16,7 +16,7 @@ export interface AuditWriterOptions {
   /** DER, leaf first. */
   readonly auditChain: readonly Uint8Array[];
   /** Where the last stream of this writer ended. */
-  readonly previous?: AuditWriter;
+  readonly previous?: Pick<AuditWriter, 'chain' | 'end'>;
   readonly now: () => Instant;
 }
 

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  Audit,
   CreateJoinTokenRequestSchema,
   EnrolRequestSchema,
   Enrolment,
@@ -16,6 +17,8 @@ import {
   PutPartRequestSchema,
   SubmitBundleRequestSchema,
   SubmitReleaseRequestSchema,
+  TailRequestSchema,
+  TailRequest_View,
   create,
 } from '@sallyport/contract';
 import type { DescService, SubmitBundleResponse, SubmitReleaseResponse } from '@sallyport/contract';
@@ -31,7 +34,7 @@ import { buildParts, parseDocuments } from '@sallyport/policy';
 import type { PolicyFile } from '@sallyport/policy';
 import { readConfig, systemRandom } from '@sallyport/runtime';
 import { createLog } from '@sallyport/telemetry';
-import { CA_PREFIXES, JOIN_SECRET_BYTES, encodeJoinToken } from '@sallyport/trust';
+import { CA_PREFIXES, JOIN_SECRET_BYTES, encodeAreaDelegation, encodeJoinToken, signEnvelope } from '@sallyport/trust';
 import type { Bundle, CertificateAuthorityRecord, Release } from '@sallyport/trust';
 import { fakeClock } from './fake-clock.ts';
 import type { FakeClock } from './fake-clock.ts';
@@ -47,6 +50,8 @@ export interface ControlPlaneHarnessOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Files are written and nothing is started. */
   readonly isStopped?: boolean;
+  /** Areas with the same publishers, beside the simulator's own. */
+  readonly moreAreas?: readonly string[];
   /** CAs that Root lists beside the workload CA. */
   readonly moreAuthorities?: readonly CertificateAuthorityRecord[];
 }
@@ -91,6 +96,8 @@ export interface ControlPlaneHarness {
   restart(): Promise<void>;
   /** A connection under a certificate for this path (`/admin/alice`); closed with the harness. */
   channel(path: string, options?: IssueTestIdentity): Promise<Channel>;
+  /** A connection under whatever identity is given; closed with the harness, or when it stops. */
+  open(tls: TlsMaterial): Channel;
   /** A client under whatever identity is given. */
   connect<S extends DescService>(tls: TlsMaterial, service: S): Client<S>;
   /** A client under a certificate for this path. */
@@ -115,6 +122,14 @@ export interface ControlPlaneHarness {
     bundle: PublishedBundle,
     options?: Bend<Release> & { readonly leaveBehind?: boolean },
   ): Promise<{ readonly release: Published<Release>; readonly answer: SubmitReleaseResponse }>;
+  /** Every record that the log holds now, oldest first, parsed. */
+  records(): Promise<readonly Record<string, unknown>[]>;
+  /** The ACT records among them. */
+  acts(): Promise<readonly Record<string, unknown>[]>;
+  /** The ALERT records among them. */
+  alerts(): Promise<readonly Record<string, unknown>[]>;
+  /** Lets time pass, a second at a time, until the promise settles; a minute at most. */
+  passTime(until: Promise<unknown>): Promise<void>;
   /** Stops, closes every connection and removes the files. */
   close(): Promise<void>;
 }
@@ -159,6 +174,7 @@ const DEADLINE_MS = 20_000;
 /** Pieces in which parts are uploaded; a message has at most a megabyte. */
 const PIECE_BYTES = 262_144;
 const ADMIN = '/admin/alice';
+const TURNS_PER_SECOND = 200;
 
 /** Files, keys and, unless `isStopped`, a running control plane. */
 export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = {}): Promise<ControlPlaneHarness> {
@@ -251,6 +267,15 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
     return take('submitting a bundle', await publish.submitBundle(request, { deadlineMs: DEADLINE_MS }));
   };
 
+  const records = async (kind?: string): Promise<readonly Record<string, unknown>[]> => {
+    const lines: Record<string, unknown>[] = [];
+    const audit = await client(Audit, '/collector');
+    const request = create(TailRequestSchema, { view: TailRequest_View.RECORDS });
+    for await (const batch of audit.tail(request, { signal: new AbortController().signal }))
+      for (const line of batch.lines) lines.push(JSON.parse(new TextDecoder().decode(line)) as Record<string, unknown>);
+    return lines.filter((line) => typeof line['kind'] === 'string' && (kind === undefined || line['kind'] === kind));
+  };
+
   const harness: ControlPlaneHarness = {
     clock,
     simulator,
@@ -261,6 +286,7 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
     log: lines,
     start,
     stop,
+    open,
     channel,
     client,
     connect: (tls, service) => createClient(service, open(tls)),
@@ -320,6 +346,20 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
       const request = create(SubmitReleaseRequestSchema, { envelope: release.envelope, leaveBehind });
       return { release, answer: take('submitting a release', await publish.submitRelease(request, { deadlineMs: DEADLINE_MS })) };
     },
+    records: async () => records(),
+    acts: async () => records('ACT'),
+    alerts: async () => records('ALERT'),
+    async passTime(until) {
+      const settled = new AbortController();
+      const settle = (): void => settled.abort();
+      until.then(settle, settle);
+      for (let second = 0; second < 60 && !settled.signal.aborted; second++) {
+        await clock.advance(1_000);
+        // What a fake second set off travels over real sockets.
+        for (let turn = 0; turn < TURNS_PER_SECOND && !settled.signal.aborted; turn++)
+          await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+    },
     async close() {
       await stop();
       rmSync(directory, { recursive: true, force: true });
@@ -344,7 +384,10 @@ interface Written {
   readonly config: ControlPlaneConfig;
 }
 
-async function writeFiles(clock: Clock, { config: overrides = {}, moreAuthorities = [] }: ControlPlaneHarnessOptions): Promise<Written> {
+async function writeFiles(
+  clock: Clock,
+  { config: overrides = {}, moreAuthorities = [], moreAreas = [] }: ControlPlaneHarnessOptions,
+): Promise<Written> {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-control-plane-'));
   const simulator = await trustSimulator({ at: (clock.wall() - DAY_MS) as Instant });
   const authority = await testAuthority(simulator.trustDomain);
@@ -365,7 +408,10 @@ async function writeFiles(clock: Clock, { config: overrides = {}, moreAuthoritie
     root_files: simulator.chain.map((envelope, index) => file(`${index + 1}.root.json`, envelope)),
     root_pin_file: file('root-pin', `${simulator.pin}\n`),
     allow_development_root: true,
-    delegation_files: [file('delegation.json', simulator.delegation.envelope)],
+    delegation_files: [
+      file('delegation.json', simulator.delegation.envelope),
+      ...(await delegationsOf(simulator, moreAreas)).map((envelope, index) => file(`delegation-${index}.json`, envelope)),
+    ],
     online_keys_file: file('online-keys.json', simulator.onlineKeys.envelope),
     freshness_key_file: key('freshness.pem', simulator.privatePem('freshness-1')),
     revocation_key_file: key('revocation.pem', simulator.privatePem('revocation-1')),
@@ -380,6 +426,12 @@ async function writeFiles(clock: Clock, { config: overrides = {}, moreAuthoritie
   const config = readConfig(CONTROL_PLANE_CONFIG, { file: configFile });
   if (!config.ok) throw new Error(config.error.map(formatProblem).join('\n'));
   return { simulator, authority, directory, configFile, config: config.value };
+}
+
+async function delegationsOf(simulator: TrustSimulator, areas: readonly string[]): Promise<readonly Uint8Array[]> {
+  const registrars = ['registrar-1', 'registrar-2'].map((name) => simulator.signer(name));
+  const payloads = areas.map((area) => encodeAreaDelegation({ ...simulator.delegation.payload, area: area as Area }));
+  return Promise.all(payloads.map(async (payload) => signEnvelope('AreaDelegation', payload, registrars)));
 }
 
 function merged(honest: Readonly<Record<string, unknown>>, overrides: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -10,12 +10,12 @@ import type { LocalSigner } from '@sallyport/crypto/keys';
 import type { SpiffeId } from '@sallyport/identity';
 import { Fault } from '@sallyport/model';
 import type { Clock, Random, StreamId } from '@sallyport/model';
-import { delay } from '@sallyport/runtime';
 import type { FileSystem } from '@sallyport/runtime';
 import type { Database } from '@sallyport/store';
 import type { Log, Metrics } from '@sallyport/telemetry';
 import type { TrustedRoot } from '@sallyport/trust';
 import type { ControlPlaneConfig } from '../config.ts';
+import { repeat } from '../repeat.ts';
 import type { ProvenHandlers } from '../rpc.ts';
 import { createActs } from './acts.ts';
 import type { Act } from './acts.ts';
@@ -121,11 +121,13 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
   await acts.record();
 
   const ended = new AbortController();
-  const every = (ms: number, name: string, act: () => Promise<void>): void =>
-    options.track(name, repeat(clock, ms, { act, signal: ended.signal }));
+  const every = (everyMs: number, name: string, act: () => Promise<void> | void): void => {
+    const onFailed = (error: unknown): void => log.error('task.failed', { name }, error);
+    options.track(name, repeat(clock, { everyMs, act, onFailure: onFailed, signal: ended.signal }));
+  };
   every(config.audit.checkpoint_interval_ms, 'checkpoint', async () => own.checkpoint());
   every(Math.min(SWEEP_MS_MAX, config.audit.unclosed_after_ms), 'unclosed streams', async () => unclosed.sweep());
-  every(FLUSH_MS, 'reported heads', async () => Promise.resolve(reported.flush()));
+  every(FLUSH_MS, 'reported heads', () => reported.flush());
   const lagSeconds = (): number => indexer.lagMs() / 1_000;
   metrics.gaugeFrom(
     { name: 'sallyport_audit_index_lag_seconds', help: 'How long durable records have waited to be searchable' },
@@ -178,8 +180,4 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
 function required<T>(value: T | undefined): T {
   if (value === undefined) throw new Fault('store_failed', 'internal', 'the own stream did not begin');
   return value;
-}
-
-async function repeat(clock: Clock, ms: number, of: { readonly act: () => Promise<void>; readonly signal: AbortSignal }): Promise<void> {
-  while (await delay(clock, ms, { signal: of.signal })) await of.act();
 }

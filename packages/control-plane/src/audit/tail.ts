@@ -11,7 +11,7 @@ import { utf8 } from '@sallyport/crypto';
 import { TailBatchSchema, TailRequest_View, create } from '@sallyport/contract';
 import type { TailBatch, TailRequest } from '@sallyport/contract';
 import type { SpiffeId } from '@sallyport/identity';
-import { fail, ok } from '@sallyport/model';
+import { Bug, fail, ok } from '@sallyport/model';
 import type { Clock, Result } from '@sallyport/model';
 import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus, StreamWriter } from '@sallyport/net';
@@ -52,12 +52,12 @@ export function tailHandler(options: TailOptions): Tail {
     running += 1;
     const life = streamLife({ clock, notAfter: call.caller.notAfter, call: call.signal, draining });
     try {
-      const reader = createReader(options, { request, out, signal: life.signal });
+      const reader = createReader(options, { request, out, signal: life.signal, isFromStart: after === 0 });
       // Everything durable when the request came is shown, whatever the index was doing.
       const upTo = log.status.durableSequence;
       await indexer.reached(upTo, life.signal);
       let place = await reader.show(after, upTo);
-      if (!request.follow) await reader.finish({ isFromStart: after === 0, place });
+      if (!request.follow) await reader.finish(place);
       while (request.follow && (await indexer.beyond(place, life.signal))) place = await reader.show(place, indexer.place);
     } finally {
       running -= 1;
@@ -71,16 +71,17 @@ interface Reader {
   /** Shows what stands above `after` up to `upTo`, and returns the place it has come to. */
   show(after: number, upTo: number): Promise<number>;
   /** Ends an export. */
-  finish(options: { readonly isFromStart: boolean; readonly place: number }): Promise<void>;
+  finish(place: number): Promise<void>;
 }
 
 interface Reading {
   readonly request: TailRequest;
   readonly out: StreamWriter<TailBatch>;
   readonly signal: AbortSignal;
+  readonly isFromStart: boolean;
 }
 
-function createReader(options: TailOptions, { request, out, signal }: Reading): Reader {
+function createReader(options: TailOptions, { request, out, signal, isFromStart }: Reading): Reader {
   const { tables, log, exporter, clock } = options;
   const filter: RecordFilter = {
     ...(request.stream === '' ? {} : { stream: request.stream }),
@@ -88,12 +89,17 @@ function createReader(options: TailOptions, { request, out, signal }: Reading): 
     ...(request.session === '' ? {} : { session: request.session }),
   };
   const isRecords = request.view === TailRequest_View.RECORDS;
-  const writer = isRecords ? exportWriter() : undefined;
+  // A manifest vouches for whole streams: not for a part from a cursor on, nor for the records of one session.
+  let writer = isRecords && isFromStart && !request.follow && request.session === '' ? exportWriter() : undefined;
   const sender = createSender(out, signal);
   const lineAt = lineReader(log);
   const calls: Calls = { lineAt, decisionAt: lineReader(log), tables, filter };
   const linesAt = isRecords
-    ? (place: number): readonly Uint8Array[] => recordAt(lineAt(place), writer)
+    ? (place: number): readonly Uint8Array[] => {
+        const line = lineAt(place);
+        if (line !== undefined && !canVouch(writer, line)) writer = undefined;
+        return line === undefined ? [] : [line];
+      }
     : (place: number): readonly Uint8Array[] => callsAt(place, calls);
   return {
     async show(after, upTo) {
@@ -111,9 +117,8 @@ function createReader(options: TailOptions, { request, out, signal }: Reading): 
       await sender.flush(reached);
       return reached;
     },
-    async finish({ isFromStart, place }) {
-      // A manifest vouches for whole streams: not for a part from a cursor on, nor for the records of one session.
-      if (writer === undefined || !isFromStart || request.session !== '' || signal.aborted) return;
+    async finish(place) {
+      if (writer === undefined || signal.aborted) return;
       const line = await writer.finish({
         at: clock.wall(),
         exporter: exporter.identity,
@@ -177,10 +182,15 @@ function lineReader(log: SegmentLog): LineAt {
   };
 }
 
-function recordAt(line: Uint8Array | undefined, writer: ExportWriter | undefined): readonly Uint8Array[] {
-  if (line === undefined) return [];
-  writer?.add(line);
-  return [line];
+/** Takes a line into the manifest. False where it does not chain: it was edited on disk, and goes out as it is with nobody vouching. */
+function canVouch(writer: ExportWriter | undefined, line: Uint8Array): boolean {
+  try {
+    writer?.add(line);
+    return true;
+  } catch (error) {
+    if (error instanceof Bug) return false;
+    throw error;
+  }
 }
 
 interface Calls {

@@ -2,20 +2,16 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  Audit,
   GetHeadsRequestSchema,
   GetObjectRequestSchema,
   ListVersionsRequestSchema,
   MissingPartsRequestSchema,
   Publish,
   PutPartRequestSchema,
-  TailRequestSchema,
-  TailRequest_View,
   create,
 } from '@sallyport/contract';
 import { digestOf } from '@sallyport/crypto';
 import { PART_NAMES } from '@sallyport/model';
-import { createClient } from '@sallyport/net';
 import { describeParts } from '@sallyport/trust';
 import { controlPlaneHarness, flipBit, harnessPolicy } from '@sallyport/testkit';
 import type { ControlPlaneHarness } from '@sallyport/testkit';
@@ -35,15 +31,6 @@ async function heads(): Promise<{ revision: bigint; bundle: string }> {
   const answer = await publish.getHeads(create(GetHeadsRequestSchema, { area: 'default', ring: 'default' }), soon);
   if (!answer.ok) throw new Error(answer.error.message);
   return answer.value;
-}
-
-/** Every record of the control plane's own stream, parsed. */
-async function acts(): Promise<readonly Record<string, unknown>[]> {
-  const audit = createClient(Audit, await harness.channel('/collector'));
-  const records: Record<string, unknown>[] = [];
-  for await (const batch of audit.tail(create(TailRequestSchema, { view: TailRequest_View.RECORDS }), never))
-    for (const line of batch.lines) records.push(JSON.parse(text.decode(line)) as Record<string, unknown>);
-  return records.filter((record) => record['kind'] === 'ACT');
 }
 
 /** Signs and submits parts of which one was changed by hand, as no builder would write it. */
@@ -86,7 +73,7 @@ describe('accepting a bundle', () => {
   test('[R9.20] each publish is a record with who, what, when, and from which version to which', async () => {
     const { bundle: first } = await harness.publish(harnessPolicy(1));
     const { bundle: second } = await harness.publish(harnessPolicy(2));
-    expect(await acts()).toMatchObject([
+    expect(await harness.acts()).toMatchObject([
       {
         act: 'publish',
         actor: 'spiffe://sallyport.test/admin/alice',
@@ -108,7 +95,7 @@ describe('accepting a bundle', () => {
   test('the same bundle again changes nothing and records nothing', async () => {
     const { bundle } = await harness.publish();
     expect(await harness.submit(bundle)).toMatchObject({ alreadyHeld: true, digest: bundle.digest, problems: [] });
-    expect(await acts()).toHaveLength(1);
+    expect(await harness.acts()).toHaveLength(1);
   });
 
   test.each([
@@ -119,7 +106,7 @@ describe('accepting a bundle', () => {
     const { answer } = await harness.publish(harnessPolicy(), bend);
     expect(answer.problems.map(({ message }) => message).join('; ')).toContain(code);
     expect(await heads()).toMatchObject({ revision: 0n, bundle: '' });
-    expect(await acts()).toEqual([]);
+    expect(await harness.acts()).toEqual([]);
   });
 
   test('wrong area: publishers of one area cannot publish for another', async () => {
@@ -212,7 +199,7 @@ describe('accepting a bundle', () => {
     const answers = await Promise.all(bundles.map(async (bundle) => harness.submit(bundle)));
     expect(answers.filter(({ digest }) => digest !== '')).toHaveLength(1);
     expect(answers.find(({ digest }) => digest === '')?.problems).toMatchObject([{ path: 'revision' }]);
-    expect(await acts()).toHaveLength(1);
+    expect(await harness.acts()).toHaveLength(1);
   });
 });
 
@@ -255,7 +242,7 @@ describe('what is stored', () => {
     const publish = await harness.client(Publish, '/admin/alice');
     const digests = PART_NAMES.map((name) => digestOf(bundle.parts[name]));
     expect(await publish.missingParts(create(MissingPartsRequestSchema, { digests }), soon)).toMatchObject({ value: { digests: [] } });
-    expect(await acts()).toHaveLength(2);
+    expect(await harness.acts()).toHaveLength(2);
   });
 
   test('an unknown digest is not found, and a word that is none is refused', async () => {

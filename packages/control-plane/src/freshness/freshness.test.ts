@@ -1,0 +1,202 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Fault, addMs } from '@sallyport/model';
+import type { Area, Digest, ReleaseSeq, Ring } from '@sallyport/model';
+import { openDatabase } from '@sallyport/store';
+import type { Database } from '@sallyport/store';
+import { createLog, createMetrics } from '@sallyport/telemetry';
+import {
+  EMPTY_HIGH_WATER,
+  readFreshness,
+  readLiveProof,
+  trustOnlineKeys,
+  trustRoot,
+  parseEnvelope,
+  verifyFreshness,
+  verifyLiveProof,
+} from '@sallyport/trust';
+import type { Freshness, FreshnessLeaf, LiveProof, TrustedOnlineKeys } from '@sallyport/trust';
+import { fakeClock, trustSimulator } from '@sallyport/testkit';
+import type { FakeClock, TrustSimulator } from '@sallyport/testkit';
+import { FreshnessService } from './api.ts';
+import type { FreshnessOptions, IssuedStatement } from './api.ts';
+
+const NONCE = new Uint8Array(32).fill(7);
+const LEAF: FreshnessLeaf = {
+  area: 'default' as Area,
+  ring: 'default' as Ring,
+  release: `sha256:${'a'.repeat(64)}` as Digest,
+  releaseSeq: 3 as ReleaseSeq,
+};
+
+let clock: FakeClock;
+let simulator: TrustSimulator;
+let database: Database;
+let directory: string;
+let alerts: string[];
+
+beforeEach(async () => {
+  clock = fakeClock();
+  simulator = await trustSimulator({ at: addMs(clock.wall(), -86_400_000) });
+  directory = mkdtempSync(join(tmpdir(), 'sallyport-freshness-'));
+  database = openFile();
+  alerts = [];
+});
+afterEach(() => {
+  database.close();
+  rmSync(directory, { recursive: true });
+});
+
+function openFile(): Database {
+  const opened = openDatabase({ path: join(directory, 'db') });
+  if (!opened.ok) throw new Error(opened.error.code);
+  return opened.value;
+}
+
+function service(of: Partial<FreshnessOptions> = {}): FreshnessService {
+  const root = trustRoot({ pin: simulator.pin, chain: simulator.chain, allowDevelopmentRoot: true });
+  if (!root.ok) throw new Error(root.error.detail);
+  const [key] = keys().keys;
+  if (key === undefined) throw new Error('no key');
+  return new FreshnessService({
+    database,
+    clock,
+    log: createLog({ level: 'error', name: 'test', clock, write: () => undefined }),
+    metrics: createMetrics(),
+    root: root.value,
+    signer: simulator.signer('freshness-1'),
+    key,
+    ttlMs: 300_000,
+    leaves: () => [LEAF],
+    revocationHead: () => ({ seq: 0, head: null }),
+    audit: { alert: async ({ code }) => void alerts.push(code) },
+    ...of,
+  });
+}
+
+function keys(): TrustedOnlineKeys {
+  const root = trustRoot({ pin: simulator.pin, chain: simulator.chain, allowDevelopmentRoot: true });
+  const trusted = root.ok ? trustOnlineKeys(simulator.onlineKeys.envelope, { root: root.value, highWater: EMPTY_HIGH_WATER }) : root;
+  if (!trusted.ok) throw new Error(trusted.error.detail);
+  return trusted.value;
+}
+
+function payload({ envelope }: IssuedStatement): Freshness {
+  const parsed = parseEnvelope('Freshness', envelope);
+  const read = parsed.ok ? readFreshness(parsed.value.payload) : parsed;
+  if (!read.ok) throw new Error(read.error.detail);
+  return read.value;
+}
+
+function proof({ envelope }: IssuedStatement): LiveProof {
+  const parsed = parseEnvelope('LiveProof', envelope);
+  const read = parsed.ok ? readLiveProof(parsed.value.payload) : parsed;
+  if (!read.ok) throw new Error(read.error.detail);
+  return read.value;
+}
+
+function issued<T>(result: { ok: true; value: T } | { ok: false; error: { detail: string } }): T {
+  if (!result.ok) throw new Error(result.error.detail);
+  return result.value;
+}
+
+describe('a statement', () => {
+  test('verifies, and covers the entry of each place', () => {
+    const statement = issued(service().state());
+    const entries = statement.entriesFor(LEAF.area, LEAF.ring);
+    expect(verifyFreshness({ envelope: statement.envelope, entries }, keys())).toMatchObject({ ok: true, value: { leaves: [LEAF] } });
+    expect(statement.entriesFor('elsewhere' as Area, LEAF.ring)).toEqual([]);
+  });
+
+  test('two replicas, one seq: no number is given out twice, not even over a restart', async () => {
+    const first = service();
+    const seqs = [first.state(), first.state()].map((one) => payload(issued(one)).seq);
+    seqs.push(proof(issued(await first.prove({ nonce: NONCE, identity: 'spiffe://a/sidecar/b/c' }))).seq);
+    database.close();
+    database = openFile();
+    seqs.push(payload(issued(service().state())).seq);
+    expect(seqs).toEqual([1, 2, 3, 4]);
+  });
+
+  test('a read that fails issues nothing, and takes no number', () => {
+    const broken = (): never => {
+      throw new Fault('store_failed', 'internal', 'disk I/O error');
+    };
+    expect(service({ leaves: broken }).state()).toMatchObject({ ok: false, error: { code: 'store_failed' } });
+    database.close();
+    database = openFile();
+    expect(service().lastSeq()).toBe(0);
+  });
+
+  test('nothing is signed outside of the period of the freshness key', async () => {
+    const freshness = service();
+    await clock.advance(31 * 86_400_000);
+    expect(freshness.state()).toMatchObject({ ok: false, error: { code: 'key_out_of_period' } });
+    expect(await freshness.prove({ nonce: NONCE, identity: 'x' })).toMatchObject({ ok: false, error: { code: 'key_out_of_period' } });
+  });
+
+  test('nothing is signed under a root that has expired', async () => {
+    const [key] = keys().keys;
+    const freshness = service(key === undefined ? {} : { key: { ...key, notAfter: addMs(key.notAfter, 1_000 * 86_400_000) } });
+    await clock.advance(400 * 86_400_000);
+    expect(freshness.state()).toMatchObject({ ok: false, error: { code: 'root_expired' } });
+  });
+
+  test('clock back: statements go on, none older than the one before, and the step is alerted', async () => {
+    const freshness = service();
+    const before = payload(issued(freshness.state())).issuedAt;
+    clock.setWall(addMs(clock.wall(), -3_600_000));
+    await clock.advance(10_000);
+    expect(payload(issued(freshness.state())).issuedAt).toBe(before + 10_000);
+    expect(alerts).toEqual(['CLOCK_STEP']);
+  });
+
+  test('clock back over a restart: nothing is signed for an earlier instant than before', () => {
+    const before = payload(issued(service().state())).issuedAt;
+    clock.setWall(addMs(clock.wall(), -3_600_000));
+    database.close();
+    database = openFile();
+    expect(payload(issued(service().state())).issuedAt).toBe(before);
+  });
+});
+
+describe('live proofs', () => {
+  test('those asked for in one turn share one read, and each has its own number, nonce and identity', async () => {
+    let reads = 0;
+    const freshness = service({
+      leaves: () => {
+        reads += 1;
+        return [LEAF];
+      },
+    });
+    const asked = ['one', 'two', 'three'].map((identity, index) => ({ identity, nonce: new Uint8Array(32).fill(index) }));
+    const proofs = await Promise.all(asked.map(async (question) => freshness.prove(question)));
+    expect(reads).toBe(1);
+    expect(proofs.map((one) => proof(issued(one)))).toMatchObject(asked.map((question, index) => ({ ...question, seq: index + 1 })));
+    const [first] = proofs;
+    const statement = issued(first ?? { ok: false, error: { detail: 'none' } });
+    expect(verifyLiveProof({ envelope: statement.envelope, entries: statement.entriesFor(LEAF.area, LEAF.ring) }, keys()).ok).toBe(true);
+  });
+
+  test('the read begins after the question: what was released in between is attested', async () => {
+    let leaves: readonly FreshnessLeaf[] = [];
+    const freshness = service({ leaves: () => leaves });
+    const asked = freshness.prove({ nonce: NONCE, identity: 'x' });
+    leaves = [LEAF];
+    expect(issued(await asked).entriesFor(LEAF.area, LEAF.ring)).toHaveLength(1);
+  });
+
+  test('a signer that fails answers everyone, and the next question is asked anew', async () => {
+    const signer = {
+      ...simulator.signer('freshness-1'),
+      sign: (): never => {
+        throw new Error('the token was pulled');
+      },
+    };
+    const freshness = service({ signer });
+    const answers = await Promise.all(['a', 'b'].map(async (identity) => freshness.prove({ nonce: NONCE, identity })));
+    expect(answers).toMatchObject([{ ok: false }, { ok: false }]);
+  });
+});

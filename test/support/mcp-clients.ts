@@ -14,14 +14,14 @@ export interface ToolResult {
 
 export interface ListedTool {
   readonly name: string;
-  readonly description?: string;
+  readonly description?: string | undefined;
   readonly inputSchema: unknown;
   readonly annotations?: unknown;
 }
 
 export interface Progress {
   readonly progress: number;
-  readonly total?: number;
+  readonly total?: number | undefined;
 }
 
 export interface McpClient {
@@ -41,8 +41,8 @@ export const MCP_CLIENTS: Readonly<Record<'v1' | 'v2' | 'v2 told to negotiate', 
     await client.connect(new TransportV1(new URL(url), { requestInit: { headers: { 'sallyport-session': session } } }));
     return {
       listTools: async () => (await client.listTools()).tools,
-      call: async (name, args = {}, onprogress = undefined) =>
-        (await client.callTool({ name, arguments: args }, undefined, onprogress && { onprogress })) as ToolResult,
+      call: async (name, args = {}, onprogress) =>
+        (await client.callTool({ name, arguments: args }, undefined, optionsOf(onprogress))) as ToolResult,
       ping: async () => client.ping(),
       serverName: () => client.getServerVersion()?.name,
       close: async () => client.close(),
@@ -57,12 +57,16 @@ async function connectV2(url: string, session: string, options: ConstructorParam
   await client.connect(new TransportV2(new URL(url), { requestInit: { headers: { 'sallyport-session': session } } }));
   return {
     listTools: async () => (await client.listTools()).tools,
-    call: async (name, args = {}, onprogress = undefined) =>
-      (await client.callTool({ name, arguments: args }, onprogress && { onprogress })) as ToolResult,
+    call: async (name, args = {}, onprogress) => (await client.callTool({ name, arguments: args }, optionsOf(onprogress))) as ToolResult,
     ping: async () => client.ping(),
     serverName: () => client.getServerVersion()?.name,
     close: async () => client.close(),
   };
+}
+
+/** Listening for progress is what makes a client ask for it. */
+function optionsOf(onprogress: ((progress: Progress) => void) | undefined): { onprogress?: (progress: Progress) => void } {
+  return onprogress === undefined ? {} : { onprogress };
 }
 
 /** Everything a well-behaved client sends with a message, and nothing else. */
@@ -84,6 +88,25 @@ export function mcpPost(
   );
   const body = typeof message === 'string' ? message : JSON.stringify(message);
   return sidecar.request(`/mcp/${server}`, { body, headers: Object.fromEntries(all) });
+}
+
+/** A denial's public members. */
+export interface McpDenial {
+  readonly code: string;
+  readonly decision_id: string;
+  readonly effect: string;
+  readonly retryable: boolean;
+}
+
+/** The denial in an answer, wherever its form puts it: a tool result, a JSON-RPC error, a problem; `undefined` in a result. */
+export function mcpDenialOf(answer: HttpAnswer): McpDenial | undefined {
+  const body = answer.json() as { code?: string; error?: { data: McpDenial }; result?: ToolResult };
+  return body.error?.data ?? denialIn(body.result) ?? (body.code === undefined ? undefined : (body as McpDenial));
+}
+
+/** The denial that a model reads about, for the machine. */
+export function denialIn(result: ToolResult | undefined): McpDenial | undefined {
+  return result?.['_meta']?.['dev.sallyport/denial'] as McpDenial | undefined;
 }
 
 /** A `tools/call` as a message. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { callsOfSession } from '../../support/audit.ts';
-import { MCP_CLIENTS, mcpPost, toolCall, type McpClient } from '../../support/mcp-clients.ts';
+import { denialIn, MCP_CLIENTS, mcpPost, toolCall, type McpClient } from '../../support/mcp-clients.ts';
 import { issuerDocument } from '../../support/policies.ts';
 import { watched, type WatchedServer } from '../../support/watched-server.ts';
 import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
@@ -218,8 +218,7 @@ describe.each(Object.entries(MCP_CLIENTS))('the official client %s, unmodified, 
     const agent = await client('files', await sidecar.session());
     const read = async (path: string): Promise<unknown> => {
       const result = await agent.call('read_text_file', { path });
-      const denial = result._meta?.['dev.sallyport/denial'] as { code: string } | undefined;
-      return denial?.code ?? result.content?.[0]?.text;
+      return denialIn(result)?.code ?? result.content?.[0]?.text;
     };
     expect(await read(`${root}/public/hello.txt`)).toBe('hello "é"');
     for (const path of [`${root}/private/secret.txt`, `${root}/public/../private/secret.txt`, `${root}/public//hello.txt`, '/etc/passwd']) {

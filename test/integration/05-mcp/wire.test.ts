@@ -1,7 +1,7 @@
 import { recordingMcpUpstream, type RecordingMcpUpstream } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { recordOf } from '../../support/audit.ts';
-import { MCP_HEADERS, mcpPost, toolCall } from '../../support/mcp-clients.ts';
+import { MCP_HEADERS, mcpDenialOf, mcpPost, toolCall } from '../../support/mcp-clients.ts';
 import { issuerDocument } from '../../support/policies.ts';
 import { eventually, startWorld, type HttpAnswer, type RunningSidecar, type World } from '../../support/world.ts';
 
@@ -77,16 +77,9 @@ interface Refusal {
   readonly rpc?: number;
 }
 
-/** The denial wherever its form puts it. */
-function denialOf(answer: HttpAnswer): { code: string; decision_id: string } {
-  type Denial = ReturnType<typeof denialOf>;
-  const body = answer.json() as Denial & { error?: { data: Denial }; result?: { _meta?: Record<string, Denial> } };
-  return body.error?.data ?? body.result?._meta?.['dev.sallyport/denial'] ?? body;
-}
-
 async function expectRefused(answer: HttpAnswer, { code, status, rpc: rpcCode }: Refusal): Promise<void> {
-  const denial = denialOf(answer);
-  expect([answer.status, denial.code, (answer.json()['error'] as { code: number } | undefined)?.code]).toEqual([status, code, rpcCode]);
+  const denial = mcpDenialOf(answer);
+  expect([answer.status, denial?.code, (answer.json()['error'] as { code: number } | undefined)?.code]).toEqual([status, code, rpcCode]);
   const record = await recordOf(world, { ...answer, json: () => ({ ...denial }) });
   expect([record.decision, record.code]).toEqual(['deny', code]);
 }

@@ -1,0 +1,149 @@
+/**
+ * The sidecar's own sessions with MCP servers: one for each pair of session and server, so that no two people ever share
+ * one, opened on first use and kept until either is over. docs/spec/mcp.md, section 5.
+ */
+
+import {
+  readUpstreamInitialize,
+  upstreamHeaders,
+  upstreamInitialize,
+  upstreamInitialized,
+  type UpstreamSession,
+} from '@sallyport/dialects';
+import type { Destination, ServerName, SessionId, ToolServer } from '@sallyport/model';
+import { UpstreamFault } from '@sallyport/net';
+import { singleHeader } from './answer-body.ts';
+import type { ForwardOptions } from './forward-options.ts';
+import { messagesOf, NEVER, postMessage, type McpPeer } from './mcp-exchange.ts';
+
+/** An open session with a server. */
+export interface McpConnection extends McpPeer {
+  readonly session: UpstreamSession;
+}
+
+export interface McpConnections {
+  /** The one for this pair, opened if there is none where the server is now. Rejects with an `UpstreamFault`, unsent. */
+  of(session: SessionId, place: { readonly server: ToolServer; readonly destination: Destination }): Promise<McpConnection>;
+  /** Uses this one no more; another that has taken its place stays. */
+  drop(connection: McpConnection): void;
+  /** Ends those that a session opened. */
+  forgetSession(session: SessionId): void;
+  /** Ends all of them. */
+  close(): Promise<void>;
+}
+
+interface Entry {
+  readonly session: SessionId;
+  readonly server: ServerName;
+  /** Where the server was when this was opened: a call goes to where it is by the bundle that the call is judged by. */
+  readonly place: string;
+  readonly opening: Promise<McpConnection>;
+}
+
+/** `nextId` numbers the sidecar's own messages. */
+export function mcpConnections(options: ForwardOptions, nextId: () => number): McpConnections {
+  const { mcpSessionsMax } = options.limits;
+  // Owner: this object. By session and server; a failed opening is not kept.
+  const entries = new Map<string, Entry>();
+  // Owner: this object. Which entry a connection came from, for as long as anybody holds the connection.
+  const entryOf = new WeakMap<McpConnection, Entry>();
+
+  const forget = (entry: Entry): void => {
+    const key = keyOf(entry.session, entry.server);
+    if (entries.get(key) === entry) entries.delete(key);
+  };
+  const end = async ({ opening }: Entry): Promise<void> => {
+    try {
+      await endConnection(await opening, options);
+    } catch {
+      // The server forgets the session by itself; ours is forgotten already.
+    }
+  };
+  return {
+    async of(session, { server, destination }) {
+      const key = keyOf(session, server.name);
+      const place = placeOf(server, destination);
+      const known = entries.get(key);
+      if (known?.place === place) return known.opening;
+      if (known === undefined && entries.size >= mcpSessionsMax) {
+        const message = `mcp_sessions_max (${mcpSessionsMax}) upstream sessions are open`;
+        throw new UpstreamFault('upstream_unreachable', message, { wasSent: false });
+      }
+      // One that the policy has moved is left without a word: nothing is sent to where no destination is any more.
+      const opening = openConnection({ server, destination, session: undefined }, { options, id: nextId() }).catch(unsent);
+      const entry: Entry = { session, server: server.name, place, opening };
+      entries.set(key, entry);
+      opening.then(
+        (connection) => entryOf.set(connection, entry),
+        () => forget(entry),
+      );
+      return opening;
+    },
+    drop(connection) {
+      const entry = entryOf.get(connection);
+      if (entry !== undefined) forget(entry);
+    },
+    forgetSession(session) {
+      for (const entry of entries.values()) {
+        if (entry.session !== session) continue;
+        forget(entry);
+        void end(entry);
+      }
+    },
+    async close() {
+      const open = [...entries.values()];
+      entries.clear();
+      await Promise.all(open.map(end));
+    },
+  };
+}
+
+function keyOf(session: SessionId, server: ServerName): string {
+  return `${session} ${server}`;
+}
+
+function placeOf({ url }: ToolServer, { scheme, host, port, network }: Destination): string {
+  return `${scheme}://${host}:${port} ${network} ${new URL(url).pathname}`;
+}
+
+/** Whatever a handshake failed of, the call itself was not sent. */
+function unsent(thrown: unknown): never {
+  if (thrown instanceof UpstreamFault)
+    throw new UpstreamFault(thrown.code, `mcp handshake: ${thrown.message}`, { wasSent: false, cause: thrown });
+  throw thrown;
+}
+
+/** The handshake: initialize, its answer, and the notification that ends it. */
+async function openConnection(peer: McpPeer, { options, id }: { options: ForwardOptions; id: number }): Promise<McpConnection> {
+  const how = { options, traceparent: undefined };
+  const answer = await postMessage(peer, upstreamInitialize(id, { name: 'sallyport', version: options.build }), how);
+  if (answer.status !== 200) {
+    answer.discard();
+    throw new UpstreamFault('upstream_protocol', `\`initialize\` was answered ${answer.status}`, { wasSent: false });
+  }
+  const sessionId = singleHeader(answer.rawHeaders, 'mcp-session-id');
+  for await (const message of messagesOf(answer, id, options)) {
+    if (message.kind === 'notification' || message.kind === 'request') continue;
+    const session = readUpstreamInitialize(message, sessionId);
+    if (!session.ok) throw new UpstreamFault('upstream_protocol', session.error.message, { wasSent: false });
+    const connection = { ...peer, session: session.value };
+    const accepted = await postMessage(connection, upstreamInitialized(), how);
+    accepted.discard();
+    return connection;
+  }
+  throw new UpstreamFault('upstream_protocol', '`initialize` was not answered', { wasSent: false });
+}
+
+async function endConnection({ server, destination, session }: McpConnection, { upstreams }: ForwardOptions): Promise<void> {
+  if (session.sessionId === undefined) return;
+  const headers = Object.entries(upstreamHeaders(session)).filter(([name]) => name !== 'content-type');
+  const answer = await upstreams.request(destination, {
+    method: 'DELETE',
+    path: new URL(server.url).pathname,
+    headers,
+    signal: NEVER,
+    bodyBytesMax: 65_536,
+    firstByteMsMax: 2_000,
+  });
+  answer.discard();
+}

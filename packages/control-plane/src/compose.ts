@@ -180,7 +180,9 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   drain.track('freshness', services.policyPlane.run(signal));
   const onFailure = (error: unknown): void => log.error('task.failed', { name: 'fleet' }, error);
   drain.track('fleet', repeat(clock, { everyMs: FLUSH_MS, act: () => services.fleet.flush(), onFailure, signal }));
-  log.info('control_plane.started', { host: servers.grpc.host, port: servers.grpc.port, identity });
+  for (const service of ['grpc', 'enrolment'] as const)
+    log.info('control_plane.listening', { service, host: servers[service].host, port: servers[service].port });
+  log.info('control_plane.started', { identity });
 
   return {
     addresses: { grpc: servers.grpc, enrolment: servers.enrolment },

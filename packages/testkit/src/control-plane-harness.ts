@@ -32,7 +32,7 @@ import { createClient, grpcFault, openChannel, tlsHolder } from '@sallyport/net'
 import type { Channel, Client, GrpcStatus, TlsMaterial } from '@sallyport/net';
 import { buildParts, parseDocuments } from '@sallyport/policy';
 import type { PolicyFile } from '@sallyport/policy';
-import { readConfig, systemRandom } from '@sallyport/runtime';
+import { readConfig, systemClock, systemRandom } from '@sallyport/runtime';
 import { createLog } from '@sallyport/telemetry';
 import { CA_PREFIXES, JOIN_SECRET_BYTES, encodeAreaDelegation, encodeJoinToken, signEnvelope } from '@sallyport/trust';
 import type { Bundle, CertificateAuthorityRecord, Release } from '@sallyport/trust';
@@ -44,8 +44,8 @@ import { trustSimulator } from './trust-simulator.ts';
 import type { Bend, Published, PublishedBundle, TrustSimulator } from './trust-simulator.ts';
 
 export interface ControlPlaneHarnessOptions {
-  /** A fake clock half an hour ago unless given. */
-  readonly clock?: FakeClock;
+  /** A fake clock half an hour ago unless given; `system` where the control plane is a process of its own. */
+  readonly clock?: FakeClock | 'system';
   /** Keys of the configuration that differ; sections are merged one level deep. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Files are written and nothing is started. */
@@ -90,6 +90,8 @@ export interface ControlPlaneHarness {
   /** What it has logged, as JSON lines. */
   readonly log: readonly string[];
   start(): Promise<void>;
+  /** Speaks to a control plane that somebody else has started with this configuration. */
+  attach(addresses: ReturnType<ControlPlane['addresses']>): void;
   /** Ends it in order. */
   stop(): Promise<void>;
   /** Ends it in order and starts another on the same disk, on new ports. */
@@ -178,13 +180,19 @@ const TURNS_PER_SECOND = 200;
 
 /** Files, keys and, unless `isStopped`, a running control plane. */
 export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = {}): Promise<ControlPlaneHarness> {
-  const clock = options.clock ?? fakeClock({ wall: (Date.now() - HALF_AN_HOUR_MS) as Instant });
+  const clock =
+    options.clock === 'system' ? attachedClock() : (options.clock ?? fakeClock({ wall: (Date.now() - HALF_AN_HOUR_MS) as Instant }));
   const { simulator, authority, directory, configFile, config } = await writeFiles(clock, options);
   const channels: Channel[] = [];
   const identities = new Map<string, Promise<TlsMaterial>>();
   const lines: string[] = [];
   const log = createLog({ level: 'debug', name: 'control-plane', clock, write: (line) => lines.push(line) });
   let running: ControlPlane | undefined;
+  let addresses: ReturnType<ControlPlane['addresses']> | undefined;
+  const addressOf = (port: 'grpc' | 'enrolment'): { readonly host: string; readonly port: number } => {
+    invariant(addresses !== undefined, 'the control plane is not running');
+    return addresses[port];
+  };
 
   const controlPlane = (): ControlPlane => {
     invariant(running !== undefined, 'the control plane is not running');
@@ -194,7 +202,7 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
     const holder = tlsHolder(tls);
     invariant(holder.ok, 'a test identity is complete');
     const trust = { kind: 'peer', tls: holder.value, trustDomain: simulator.trustDomain, purpose: 'control_plane' } as const;
-    const channel = openChannel({ ...controlPlane().addresses().grpc, trust, clock });
+    const channel = openChannel({ ...addressOf('grpc'), trust, clock });
     channels.push(channel);
     return channel;
   };
@@ -212,7 +220,7 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
       trustDomain: simulator.trustDomain,
       purpose: 'control_plane',
     } as const;
-    const stranger = openChannel({ ...controlPlane().addresses().enrolment, trust, clock });
+    const stranger = openChannel({ ...addressOf('enrolment'), trust, clock });
     channels.push(stranger);
     return createClient(Enrolment, stranger);
   };
@@ -220,10 +228,12 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
     const next = compose(config, { clock, random: systemRandom, log });
     await next.start();
     running = next;
+    addresses = next.addresses();
   };
   const stop = async (): Promise<void> => {
     const ending = running;
     running = undefined;
+    addresses = undefined;
     for (const one of channels.splice(0)) one.close();
     await ending?.drain();
   };
@@ -285,6 +295,10 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
     config,
     log: lines,
     start,
+    attach(elsewhere) {
+      for (const one of channels.splice(0)) one.close();
+      addresses = elsewhere;
+    },
     stop,
     open,
     channel,
@@ -302,7 +316,7 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
     async joinToken(of = {}) {
       const { agent, area, ring } = completed(of);
       const secret = await newToken(completed(of));
-      const { host, port } = controlPlane().addresses().enrolment;
+      const { host, port } = addressOf('enrolment');
       return encodeJoinToken({
         trustDomain: simulator.trustDomain,
         rootPin: simulator.pin,
@@ -367,6 +381,15 @@ export async function controlPlaneHarness(options: ControlPlaneHarnessOptions = 
   };
   if (options.isStopped !== true) await start();
   return harness;
+}
+
+/** The machine's clock, where there is no fake one: nothing can be advanced. */
+function attachedClock(): FakeClock {
+  const clock = systemClock();
+  const refuse = (): never => {
+    throw new Error('the clock of another process is not in the hands of this test');
+  };
+  return { ...clock, advance: refuse, setWall: refuse, suspend: refuse, timers: 0 };
 }
 
 function build(files: readonly PolicyFile[]): Record<PartName, Uint8Array> {

@@ -8,7 +8,7 @@ import { operatorTokens, sessionTokens } from '@sallyport/credentials';
 import type { DecisionBody, OutcomeBody } from '@sallyport/audit';
 import { formatSpiffeId, type SessionEpoch } from '@sallyport/identity';
 import type { AgentName, DecisionId, Digest, ReleaseSeq, RequestId } from '@sallyport/model';
-import { createUpstreams, startHttpListener } from '@sallyport/net';
+import { createUpstreams, startHttpListener, type UpstreamLimits } from '@sallyport/net';
 import { buildParts, compile, parseDocuments, readParts } from '@sallyport/policy';
 import { bytesAccount, parseListenAddress, systemClock, ulids } from '@sallyport/runtime';
 import { memoryReservations, type StateFrame } from '@sallyport/store';
@@ -59,8 +59,15 @@ export interface Harness {
   close(): Promise<void>;
 }
 
+export interface HarnessOptions {
+  /** Replaces ports, given those that would be used. */
+  readonly ports?: (ports: Ports) => Partial<Ports>;
+  readonly upstream?: Partial<UpstreamLimits>;
+  readonly sessionsMax?: number;
+}
+
 /** `yaml` may name `ISSUER` (the test identity provider's Issuer document is added). */
-export async function pipelineHarness(yaml: string, options: { ports?: (ports: Ports) => Partial<Ports> } = {}): Promise<Harness> {
+export async function pipelineHarness(yaml: string, options: HarnessOptions = {}): Promise<Harness> {
   const clock = fakeClock();
   const idp = tokenIssuer();
   let generation = 0;
@@ -76,7 +83,7 @@ export async function pipelineHarness(yaml: string, options: { ports?: (ports: P
   const signer = signerFromPem(generateKey('ed25519').privatePem);
   const account = bytesAccount(8_000_000);
   const nextId = ulids({ clock, random: randomBytes });
-  const upstreams = createUpstreams({ clock: systemClock(), limits: { firstByteMsMax: 500, idleMsMax: 500 } });
+  const upstreams = createUpstreams({ clock: systemClock(), limits: { firstByteMsMax: 500, idleMsMax: 500, ...options.upstream } });
   const upstream = forwardUpstream({ upstreams, account, build: 'test', limits: { answerBytesMax: 1_000_000, mcpSessionsMax: 16 } });
   let bugs = 0;
   const base: Ports = {
@@ -94,7 +101,7 @@ export async function pipelineHarness(yaml: string, options: { ports?: (ports: P
       epoch: EPOCH,
       random: randomBytes,
     }),
-    sessions: sessionRegistry({ clock, random: randomBytes, epoch: EPOCH, sessionsMax: 100, onOver: () => {} }),
+    sessions: sessionRegistry({ clock, random: randomBytes, epoch: EPOCH, sessionsMax: options.sessionsMax ?? 100, onOver: () => {} }),
     reservations: memoryReservations({ entriesMax: 1_000 }),
     recorder: {
       decision: async (body, _: { frames: readonly StateFrame[] }) => {

@@ -1,5 +1,5 @@
 /**
- * The policy stream as a source of candidates: says Hello, hands every message to the activator in order, and answers
+ * The policy stream as a source of candidates: says Hello, hands every message to the activator in order (bundles beside it), and answers
  * with its verdict. It verifies nothing and swaps nothing; when the stream is lost it comes back, for ever, with jitter.
  */
 
@@ -7,7 +7,6 @@ import {
   BeatSchema,
   ClientMessageSchema,
   create,
-  GetPartRequestSchema,
   HelloSchema,
   PolicyPlane,
   Verdict_Outcome,
@@ -18,12 +17,13 @@ import {
   type MessageInitShape,
   type ServerMessage,
 } from '@sallyport/contract';
-import { isArea, isDigest, isRing, type Clock, type Digest, type PartName, type ReleaseSeq, type Result } from '@sallyport/model';
-import type { Client, StreamWriter } from '@sallyport/net';
+import { isArea, isDigest, isRing, type Clock, type ReleaseSeq, type Result } from '@sallyport/model';
+import type { Client, IncomingStream, StreamWriter } from '@sallyport/net';
 import { FEATURES } from '@sallyport/policy';
-import { delay, type Backoff } from '@sallyport/runtime';
-import { PART_BYTES_MAX, type FreshnessEntry, type Rejection, type StatementOffer } from '@sallyport/trust';
-import type { Activator, Candidate, FetchParts, Position, Verdict } from './activator.ts';
+import { delay, latest, type Backoff, type Latest } from '@sallyport/runtime';
+import type { FreshnessEntry, Rejection, StatementOffer } from '@sallyport/trust';
+import type { Activator, Candidate, Position, Verdict } from './activator.ts';
+import { partFetcher, type PartFetcher } from './part-fetcher.ts';
 
 export interface StreamSourceOptions {
   readonly activator: Activator;
@@ -52,6 +52,7 @@ const BEAT_MS = 5_000;
 /** Follows the stream until the signal aborts. */
 export async function followStream(options: StreamSourceOptions, { signal }: { signal: AbortSignal }): Promise<void> {
   const { clock, backoff } = options;
+  const parts = partFetcher({ clock });
   while (!signal.aborted) {
     const over = new AbortController();
     const stop = (): void => over.abort();
@@ -59,7 +60,7 @@ export async function followStream(options: StreamSourceOptions, { signal }: { s
     let wait: number | undefined;
     let why = 'ended';
     try {
-      wait = await followOnce(options, over);
+      wait = await followOnce({ ...options, parts }, over);
     } catch (thrown) {
       why = thrown instanceof Error ? thrown.message : String(thrown);
     } finally {
@@ -71,41 +72,70 @@ export async function followStream(options: StreamSourceOptions, { signal }: { s
   }
 }
 
+/** What every connection of one source shares. */
+interface Following extends StreamSourceOptions {
+  readonly parts: PartFetcher;
+}
+
+interface Connection {
+  readonly out: StreamWriter<ClientMessage>;
+  readonly options: Following;
+  readonly signal: AbortSignal;
+}
+
 /** One connection; resolves with how long the server asked to wait before the next, if it did. */
-async function followOnce(options: StreamSourceOptions, over: AbortController): Promise<number | undefined> {
+async function followOnce(options: Following, over: AbortController): Promise<number | undefined> {
   const { activator } = options;
   const { out, incoming } = options.client().subscribe({ signal: over.signal });
+  const connection = { out, options, signal: over.signal };
   const { nonce } = activator.ask();
   say(out, { case: 'hello', value: helloOf(nonce, options) });
   const beating = beat(out, options, over.signal);
+  // Bundles are staged beside the stream, since parts may be long in coming: one at a time, and of those that wait the newest.
+  const bundles = latest<ServerMessage>();
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>();
+  const staging = stage(bundles, connection).catch(fail);
   try {
-    for await (const message of incoming) {
-      options.backoff.reset();
-      if (message.message.case === 'reconnect') return message.message.value.afterMs + jitter(message.message.value.jitterMs, options);
-      if (message.message.case === 'liveProof') options.onConnection('connected', '');
-      const before = options.vitals().state;
-      await answer(message, { out, options });
-      // The fleet view should not say `absent` of a sidecar that has just begun to enforce.
-      if (options.vitals().state !== before) say(out, { case: 'beat', value: beatOf(options) });
-    }
-    const status = await incoming.status;
-    throw new Error(`${status.code}: ${status.message}`);
+    return await Promise.race([failed, listen(incoming, { connection, bundles })]);
   } finally {
     out.end();
     over.abort();
-    await beating;
+    await Promise.all([beating, staging]);
   }
 }
 
+async function listen(
+  incoming: IncomingStream<ServerMessage>,
+  { connection, bundles }: { connection: Connection; bundles: Latest<ServerMessage> },
+): Promise<number> {
+  const { options } = connection;
+  for await (const message of incoming) {
+    options.backoff.reset();
+    if (message.message.case === 'reconnect') return message.message.value.afterMs + jitter(message.message.value.jitterMs, options);
+    if (message.message.case === 'liveProof') options.onConnection('connected', '');
+    if (message.message.case === 'bundle') bundles.put(message);
+    else await answer(message, connection);
+  }
+  const status = await incoming.status;
+  throw new Error(`${status.code}: ${status.message}`);
+}
+
+async function stage(bundles: Latest<ServerMessage>, connection: Connection): Promise<void> {
+  const { signal } = connection;
+  for (let offer = await bundles.take({ signal }); offer !== undefined; offer = await bundles.take({ signal }))
+    await answer(offer, connection);
+}
+
 /** Offers what a message carries, and answers it where the server asked for a verdict. */
-async function answer(
-  { nonce, message }: ServerMessage,
-  { out, options }: { out: StreamWriter<ClientMessage>; options: StreamSourceOptions },
-): Promise<void> {
-  const { activator, clock } = options;
+async function answer({ nonce, message }: ServerMessage, connection: Connection): Promise<void> {
+  const { out, options } = connection;
+  const { activator, clock, vitals } = options;
   const began = clock.boot();
+  const { state } = vitals();
   let judged: Result<Verdict, Rejection> | undefined;
-  for (const candidate of candidatesOf(message, options)) judged = await activator.offer(candidate);
+  for (const candidate of candidatesOf(message, connection)) judged = await activator.offer(candidate);
+  // The fleet view should not say `absent` of a sidecar that has just begun to enforce.
+  if (vitals().state !== state) say(out, { case: 'beat', value: beatOf(options) });
   if (nonce.byteLength === 0 || judged === undefined) return;
   const outcome = judged.ok ? OUTCOMES[judged.value] : Verdict_Outcome.REJECTED;
   const rejection = judged.ok ? {} : { code: judged.error.code, detail: judged.error.detail };
@@ -121,12 +151,19 @@ const OUTCOMES: Readonly<Record<Verdict, Verdict_Outcome>> = {
   held_back: Verdict_Outcome.ALREADY,
 };
 
-function candidatesOf(message: ServerMessage['message'], options: StreamSourceOptions): readonly Candidate[] {
+function candidatesOf(message: ServerMessage['message'], { options, signal }: Connection): readonly Candidate[] {
   switch (message.case) {
     case 'root':
       return [{ kind: 'root', envelope: message.value }];
     case 'bundle':
-      return [{ kind: 'bundle', envelope: message.value.envelope, delegation: message.value.delegation, fetch: fetcher(options) }];
+      return [
+        {
+          kind: 'bundle',
+          envelope: message.value.envelope,
+          delegation: message.value.delegation,
+          fetch: (missing) => options.parts.fetch(missing, { client: options.client(), signal }),
+        },
+      ];
     case 'release':
       return [{ kind: 'release', envelope: message.value.envelope }];
     case 'liveProof':
@@ -165,36 +202,6 @@ function offerOf({ envelope, entries }: Freshness): StatementOffer {
       : [],
   );
   return { envelope, entries: read };
-}
-
-/** Missing parts by digest, each bounded by what the signed manifest says and by what any part may be. */
-function fetcher({ client }: StreamSourceOptions): FetchParts {
-  return async (missing) => {
-    const parts: Partial<Record<PartName, Uint8Array>> = {};
-    for (const { name, digest, bytes } of missing) {
-      const part = await fetchPart(client(), digest, Math.min(bytes, PART_BYTES_MAX));
-      if (part !== undefined) parts[name] = part;
-    }
-    return parts;
-  };
-}
-
-async function fetchPart(client: Client<typeof PolicyPlane>, digest: Digest, bytesMax: number): Promise<Uint8Array | undefined> {
-  const over = new AbortController();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    // Endless data: reading stops at the signed length, whatever the sender goes on to say.
-    for await (const { offset, data } of client.getPart(create(GetPartRequestSchema, { digest, offset: 0n }), { signal: over.signal })) {
-      if (Number(offset) !== length) return undefined;
-      length += data.byteLength;
-      if (length > bytesMax) return undefined;
-      chunks.push(data);
-    }
-  } finally {
-    over.abort();
-  }
-  return Buffer.concat(chunks);
 }
 
 async function beat(out: StreamWriter<ClientMessage>, options: StreamSourceOptions, signal: AbortSignal): Promise<void> {

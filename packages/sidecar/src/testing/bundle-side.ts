@@ -130,8 +130,9 @@ export function fetchFrom(parts: Partial<Record<PartName, Uint8Array>>): FetchPa
   return async () => parts;
 }
 
-/** A small policy that compiles and passes its own tests; `version` makes its catalog differ. */
-function policyFiles(version: number): readonly PolicyFile[] {
+/** A policy that compiles and passes its own tests; `version` makes its catalog differ, `tools` makes it long. */
+function policyFiles(version: number, tools: number): readonly PolicyFile[] {
+  const more = Array.from({ length: tools - 1 }, (_, index) => moreTool(index)).join('');
   const text = `apiVersion: sallyport.dev/v1
 kind: Agent
 name: support-triage
@@ -150,7 +151,7 @@ effect: read
 description: "Reads an order, version ${version}"
 arguments: { required: [order_id], properties: { order_id: { type: string, pattern: "^O-[0-9]+$" } } }
 ---
-kind: Policy
+${more}kind: Policy
 agent: support-triage
 rules:
   - { id: read-orders, allow: [orders/get_order], for: { roles: [support-rep] } }
@@ -161,6 +162,16 @@ cases:
   - { call: orders/get_order, args: { order_id: O-1 }, expect: allow }
 `;
   return [{ path: 'policy/orders.yaml', text }];
+}
+
+function moreTool(index: number): string {
+  return `kind: Tool
+name: orders/more_${index}
+route: { method: GET, path: "/more/${index}" }
+effect: read
+description: "${`Says more about ${index}. `.repeat(60).trim()}"
+---
+`;
 }
 
 type Built = Pick<Extract<ReturnType<typeof buildParts>, { readonly ok: true }>['value'], 'parts' | 'features'>;
@@ -178,10 +189,18 @@ function buildOnce(files: readonly PolicyFile[]): Built {
   return made.value;
 }
 
-/** A signed bundle that compiles and passes its tests; `version` makes its parts differ. */
+export interface PolicyOptions extends Bend<Bundle> {
+  /** Makes the parts differ. */
+  readonly version?: number;
+  /** How many tools; each takes about 1.3 KB of the catalog. */
+  readonly tools?: number;
+  readonly files?: readonly PolicyFile[];
+}
+
+/** A signed bundle that compiles and passes its tests. */
 export async function publishPolicy(
   simulator: TrustSimulator,
-  { version = 1, files = policyFiles(version), ...bend }: Bend<Bundle> & { version?: number; files?: readonly PolicyFile[] } = {},
+  { version = 1, tools = 1, files = policyFiles(version, tools), ...bend }: PolicyOptions = {},
 ): Promise<PublishedBundle> {
   const { parts, features } = buildOnce(files);
   const { edit = (bundle: Bundle): Bundle => bundle, ...rest } = bend;

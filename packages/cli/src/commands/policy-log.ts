@@ -25,13 +25,16 @@ export const policyLog: Command = command({
     const wrong = placeProblems(options);
     if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
     return withLink(options, call, async (link) => {
-      const versions = await readVersions(link, placeOf(options), { io, limit: options.limit ?? 50 });
+      const versions = await readVersions(link, placeOf(options), io);
       if (!versions.ok) return out.refuse(versions.error);
-      await out.answer({ versions: ordered(versions.value).map(versionJson) }, textOf(versions.value));
+      const shown = ordered(versions.value).slice(0, options.limit ?? VERSIONS_SHOWN);
+      await out.answer({ versions: shown.map(versionJson) }, textOf(shown, versions.value));
       return 0;
     });
   },
 });
+
+const VERSIONS_SHOWN = 50;
 
 type Version = BundleVersion | ReleaseVersion;
 
@@ -48,12 +51,12 @@ function versionJson(version: Version): Json {
   return { ...common, release_seq: releaseSeq, bundles, rollback: isRollback, reason };
 }
 
-function textOf(versions: Versions): string {
-  const all = ordered(versions);
-  if (all.length === 0) return 'nothing is published here yet';
+/** Of all versions those that are shown; a release names bundles that may not be among them. */
+function textOf(shown: readonly Version[], versions: Versions): string {
+  if (shown.length === 0) return 'nothing is published here yet';
   const revisionOf = new Map(versions.bundles.map(({ digest, revision }) => [digest, revision]));
   const current = versions.releases[0];
-  const rows = all.map((version) => {
+  const rows = shown.map((version) => {
     const mark = version === current ? '*' : ' ';
     const what = version.kind === 'bundle' ? `${mark} revision ${version.revision}` : `${mark} release ${version.releaseSeq}`;
     return [

@@ -62,7 +62,7 @@ async function rollback(link: Link, call: Invocation<typeof OPTIONS>): Promise<E
         'name each with --release-key; or let the second sign elsewhere: release promote --rollback … --sign-only',
       ),
     );
-  const versions = await readVersions(link, place, { io });
+  const versions = await readVersions(link, place, io);
   if (!versions.ok) return out.refuse(versions.error);
   const bundle = findBundle(versions.value, options.to);
   if (!bundle.ok) return out.refuse(bundle.error);

@@ -78,7 +78,7 @@ export const releasePromote: Command = command({
 async function fromVersions(link: Link, call: Call): Promise<Exit> {
   const { options, io, out } = call;
   const place = placeOf(options);
-  const versions = await readVersions(link, place, { io });
+  const versions = await readVersions(link, place, io);
   if (!versions.ok) return out.refuse(versions.error);
   const newest = versions.value.bundles[0]?.revision;
   if (newest === undefined) return out.refuse(refusal(1, `nothing is published for ${options.area} yet`, 'see `sallyport policy publish`'));

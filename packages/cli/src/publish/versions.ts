@@ -39,12 +39,8 @@ export interface Versions {
 
 const VERSIONS_MAX = 500;
 
-export async function readVersions(
-  link: Link,
-  { area, ring }: Place,
-  { io, limit }: { readonly io: Io; readonly limit?: number },
-): Promise<Result<Versions, Refusal>> {
-  const request = create(ListVersionsRequestSchema, { area, ring, limit: Math.min(limit ?? VERSIONS_MAX, VERSIONS_MAX) });
+export async function readVersions(link: Link, { area, ring }: Place, io: Io): Promise<Result<Versions, Refusal>> {
+  const request = create(ListVersionsRequestSchema, { area, ring, limit: VERSIONS_MAX });
   const answer = await link.publish.listVersions(request, { deadlineMs: CALL_MS, signal: io.signal });
   if (!answer.ok) return fail(refusedBy('listing versions', answer.error, link));
   const { versions } = answer.value;

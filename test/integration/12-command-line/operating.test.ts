@@ -1,0 +1,239 @@
+import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
+import { cpSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseJoinToken } from '@sallyport/trust';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
+import { deskOf, type Desk } from './desk.ts';
+
+describe('operating from the command line', () => {
+  let world: World;
+  let up: RecordingUpstream;
+  let desk: Desk;
+  let sidecar: RunningSidecar;
+
+  beforeAll(async () => {
+    up = await recordingUpstream();
+    world = await startWorld();
+    desk = deskOf(world, up.url);
+    desk.writePolicy('p');
+    await desk.admin('policy', 'publish', 'p');
+    sidecar = await world.startSidecar();
+    await eventually(() => sidecar.ready(), 'readiness');
+  });
+  afterAll(async () => {
+    await world?.close();
+    await up?.close();
+    desk?.close();
+  });
+
+  describe('fleet status', () => {
+    it('shows each sidecar with state, release, drift, age, contact and backlog', async () => {
+      const { exit, out } = await desk.admin('fleet', 'status');
+      const [head, row, last] = out.split('\n');
+      expect(exit).toBe(0);
+      expect(head).toMatch(/^SIDECAR +STATE +RELEASE +DRIFTED +AGE +LAST CONTACT +BACKLOG +REVOKED TO +LAST REJECTION$/);
+      expect(row).toMatch(/^support-triage\/one +(absent|fresh) +1 +- +\S+ +\S+ ago +\d+ +\d+ +-$/);
+      expect(last).toBe('1 sidecar, 1 connected; newest release 1');
+    });
+
+    it('answers as JSON', async () => {
+      const { json } = await desk.admin('fleet', 'status', '--json');
+      const { sidecars, ...rest } = json() as { sidecars: readonly Record<string, unknown>[] };
+      expect(rest).toMatchObject({ release_seq: 1, revocation_seq: expect.any(Number), freshness_seq: expect.any(Number) });
+      expect(sidecars).toEqual([
+        expect.objectContaining({
+          sidecar: 'spiffe://demo.local/sidecar/support-triage/one',
+          connected: true,
+          area: 'default',
+          ring: 'default',
+          release_seq: 1,
+          drifted: false,
+          isolation: 'advisory',
+        }),
+      ]);
+    });
+
+    it('is narrowed to an agent', async () => {
+      expect(await desk.admin('fleet', 'status', '--agent', 'nobody')).toMatchObject({ exit: 0, out: 'no sidecar has enrolled\n' });
+    });
+
+    it('goes on until Ctrl-C, showing every change', async () => {
+      const stop = new AbortController();
+      const watching = desk.typeUntil(stop.signal, ['fleet', 'status', '--watch', '--json', ...desk.link], (out) => {
+        const lines = out.trimEnd().split('\n');
+        const last = JSON.parse(lines.at(-1) ?? '{}') as { release_seq: number };
+        if (last.release_seq === 2) stop.abort();
+      });
+      await desk.admin('policy', 'publish', 'p');
+      expect((await watching).exit).toBe(0);
+    });
+  });
+
+  describe('agents join-token', () => {
+    it('writes a token for its owner alone, with the pin of the administrator’s own root', async () => {
+      const { exit, json } = await desk.admin(
+        'agents',
+        'join-token',
+        '--agent',
+        'support-triage',
+        '--out',
+        'token',
+        '--ttl',
+        '5m',
+        '--json',
+      );
+      expect([exit, json()]).toEqual([
+        0,
+        { agent: 'support-triage', area: 'default', ring: 'default', expires_at: expect.any(String), file: desk.path('token') },
+      ]);
+      expect(statSync(desk.path('token')).mode & 0o777).toBe(0o600);
+      const token = parseJoinToken(desk.read('token'));
+      expect(token.ok && token.value).toMatchObject({
+        agent: 'support-triage',
+        trustDomain: 'demo.local',
+        rootPin: readFileSync(join(world.dir, 'root-pin'), 'utf8').trim(),
+      });
+    });
+
+    it('does not register what it could not write', async () => {
+      desk.write('taken', 'mine');
+      const acts = async (): Promise<number> =>
+        (await desk.admin('audit', 'tail', '--view', 'records')).out.split('create join token').length;
+      const before = await acts();
+      expect(await desk.admin('agents', 'join-token', '--agent', 'support-triage', '--out', 'taken')).toMatchObject({
+        exit: 1,
+        err: expect.stringContaining('is not overwritten'),
+      });
+      expect([desk.read('taken'), await acts()]).toEqual(['mine', before]);
+    });
+
+    it('refuses a name that no agent can have', async () => {
+      expect(await desk.admin('agents', 'join-token', '--agent', '../x')).toMatchObject({
+        exit: 2,
+        err: expect.stringContaining('is not the name of an agent'),
+      });
+    });
+  });
+
+  describe('revoke', () => {
+    const call = async (session: string): Promise<number> => (await sidecar.call('orders/get_order', { order_id: 'O-1' }, session)).status;
+
+    it('signs a person out everywhere; signing in anew helps', async () => {
+      const session = await sidecar.session({ sub: 'bob@company.com' });
+      expect(await call(session)).toBe(200);
+      const { exit, json } = await desk.admin('revoke', 'principal', 'bob@company.com', '--reason', 'laptop lost', '--json');
+      expect([exit, json()]).toEqual([
+        0,
+        expect.objectContaining({ selector: { type: 'principal', value: 'bob@company.com' }, reason: 'laptop lost' }),
+      ]);
+      await eventually(async () => (await call(session)) === 401, 'the refusal');
+    });
+
+    it('bans a person for ten years, not for a month', async () => {
+      const session = await sidecar.session({ sub: 'mallory@company.com' });
+      const { before, expires_at: until } = (
+        await desk.admin('revoke', 'principal', 'mallory@company.com', '--ban', '--reason', 'left', '--json')
+      ).json();
+      expect([before, Number(String(until).slice(0, 4)) - new Date(world.clock.wall()).getUTCFullYear()]).toEqual(['never', 10]);
+      await eventually(async () => (await call(session)) === 401, 'the refusal');
+      await eventually(
+        () =>
+          sidecar.session({ sub: 'mallory@company.com' }).then(
+            () => false,
+            () => true,
+          ),
+        'no new session either',
+      );
+    });
+
+    it('denies the sessions of one token, named by the token itself, and repeats nothing of it', async () => {
+      const token = world.idp.mint(world.clock.wall(), { claims: { sub: 'carol@company.com', jti: 'token-7' } });
+      desk.write('leaked.jwt', `${token}\n`);
+      const { exit, out, err } = await desk.admin('revoke', 'token', '--file', 'leaked.jwt', '--reason', 'in a log');
+      expect([exit, out]).toEqual([0, expect.stringContaining('token token-7 denied for good')]);
+      expect(out + err).not.toContain(token.slice(0, 40));
+    });
+
+    it.each([
+      ['no token', ['token', '--reason', 'x'], 2, 'name the token once'],
+      ['a token twice', ['token', 'a', '--file', 'b', '--reason', 'x'], 2, 'name the token once'],
+      ['a file that is not there', ['token', '--file', 'nowhere.jwt', '--reason', 'x'], 64, 'nowhere.jwt: cannot be read'],
+      ['a file that is no token', ['token', '--file', 'text.jwt', '--reason', 'x'], 64, 'text.jwt: holds no JWT'],
+      [
+        'a ban that begins later',
+        ['principal', 'bob', '--ban', '--before', '2026-01-01T00:00:00.000Z', '--reason', 'x'],
+        2,
+        'two different things',
+      ],
+      ['an instant that is none', ['principal', 'bob', '--before', 'yesterday', '--reason', 'x'], 2, '`yesterday` is not an instant'],
+      ['no reason', ['principal', 'bob'], 2, "required option '--reason <TEXT>' not specified"],
+      ['an empty name', ['principal', '', '--reason', 'x'], 2, 'selects nothing'],
+    ])('refuses %s', async (_name, argv, exit, message) => {
+      desk.write('text.jwt', 'not a token');
+      expect(await desk.admin('revoke', ...argv)).toMatchObject({ exit, out: '', err: expect.stringContaining(message) });
+    });
+  });
+
+  describe('the way to the control plane', () => {
+    it('says everything that the folder lacks at once, with 64', async () => {
+      const { exit, err } = await desk.type('fleet', 'status', '--dir', 'nowhere');
+      expect(exit).toBe(64);
+      expect(err).toContain(
+        'nowhere/root-pin: cannot be read: there is no such file or folder (name it with --root-pin, or the folder that holds it with --dir)',
+      );
+      expect(err).toContain('nowhere/root: cannot be read');
+    });
+
+    it('answers refusals as JSON too', async () => {
+      const { exit, json, err } = await desk.type('fleet', 'status', '--dir', 'nowhere', '--json');
+      expect([exit, err]).toEqual([64, '']);
+      expect(json()).toMatchObject({ exit: 64, problems: [{ file: desk.path('nowhere/root-pin') }, { file: desk.path('nowhere/root') }] });
+    });
+
+    it('takes the address from the folder’s own configuration, and says where that gives none', async () => {
+      expect(await desk.type('fleet', 'status', '--dir', world.dir)).toMatchObject({
+        exit: 64,
+        err: expect.stringContaining('listen.grpc: `127.0.0.1:0` does not say where to connect (name it with --control-plane)'),
+      });
+      expect(await desk.type('fleet', 'status', '--dir', world.dir, '--control-plane', 'here')).toMatchObject({
+        exit: 64,
+        err: expect.stringContaining('`here` is not an address and port'),
+      });
+    });
+
+    it('says that nobody answers, and what to look at', async () => {
+      await desk.type('root', 'init', '--development', '--dir', 'idle', '--grpc', '127.0.0.1:9');
+      expect(await desk.type('fleet', 'status', '--dir', 'idle')).toMatchObject({
+        exit: 1,
+        out: '',
+        err: expect.stringContaining('is the control plane running at 127.0.0.1:9?'),
+      });
+    });
+
+    it('believes no control plane of another root, and is believed by none', async () => {
+      await desk.type('root', 'init', '--development', '--dir', 'other');
+      const { exit, err } = await desk.type('fleet', 'status', '--dir', 'other', ...desk.link.slice(2));
+      expect([exit, err]).toEqual([1, expect.stringContaining('while asking for the fleet')]);
+    });
+
+    it('wants to know who is asking where several could be, and refuses a key that others can read', async () => {
+      cpSync(world.dir, desk.path('shared'), {
+        recursive: true,
+        filter: (source) => !/state|sidecars/.test(source.slice(world.dir.length)),
+      });
+      cpSync(join(world.dir, 'admin', 'admin.crt'), desk.path('shared/admin/second.crt'));
+      const link = ['--dir', 'shared', ...desk.link.slice(2)];
+      expect(await desk.type('fleet', 'status', ...link)).toMatchObject({
+        exit: 64,
+        err: expect.stringContaining('say who you are: --admin admin | second'),
+      });
+      expect((await desk.type('fleet', 'status', ...link, '--admin', 'admin')).exit).toBe(0);
+      desk.mode('shared/admin/admin.pem', 0o640);
+      expect(await desk.type('fleet', 'status', ...link, '--admin', 'admin')).toMatchObject({
+        exit: 64,
+        err: expect.stringContaining('others than its owner can reach'),
+      });
+    });
+  });
+});

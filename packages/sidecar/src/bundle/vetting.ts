@@ -15,11 +15,19 @@ export type VetAnswer = { readonly ok: true } | { readonly ok: false; readonly r
 
 const HEAP_MB_MAX = 512;
 
-export const vetInWorker: Vet = (parts) =>
-  new Promise((resolve) => {
+/** The vetting of a sidecar. */
+export const vetInWorker: Vet = workerVet({ heapMbMax: HEAP_MB_MAX });
+
+/** Vetting with so much memory for each worker. */
+export function workerVet({ heapMbMax }: { readonly heapMbMax: number }): Vet {
+  return (parts) => vet(parts, heapMbMax);
+}
+
+function vet(parts: Readonly<Record<PartName, Uint8Array>>, heapMbMax: number): Promise<Result<void, Rejection>> {
+  return new Promise((resolve) => {
     const worker = new Worker(new URL(`./vetting-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), {
       workerData: parts,
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
+      resourceLimits: { maxOldGenerationSizeMb: heapMbMax },
       stdout: false,
       stderr: false,
     });
@@ -32,3 +40,4 @@ export const vetInWorker: Vet = (parts) =>
     worker.once('error', (error: Error) => end(fail(reject('RESOURCE', `vetting failed: ${error.message}`))));
     worker.once('exit', () => resolve(fail(reject('RESOURCE', 'vetting ended without an answer'))));
   });
+}

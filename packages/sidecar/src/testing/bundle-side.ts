@@ -132,7 +132,8 @@ export function fetchFrom(parts: Partial<Record<PartName, Uint8Array>>): FetchPa
 
 /** A policy that compiles and passes its own tests; `version` makes its catalog differ, `tools` makes it long. */
 function policyFiles(version: number, tools: number): readonly PolicyFile[] {
-  const more = Array.from({ length: tools - 1 }, (_, index) => moreTool(index)).join('');
+  const allowed = ['orders/get_order', ...Array.from({ length: tools - 1 }, (_, index) => `orders/more_${index}`)].join(', ');
+  const more = Array.from({ length: tools - 1 }, (_, index) => ({ path: `policy/tool-${index}.yaml`, text: moreTool(index) }));
   const text = `apiVersion: sallyport.dev/v1
 kind: Agent
 name: support-triage
@@ -151,26 +152,26 @@ effect: read
 description: "Reads an order, version ${version}"
 arguments: { required: [order_id], properties: { order_id: { type: string, pattern: "^O-[0-9]+$" } } }
 ---
-${more}kind: Policy
+kind: Policy
 agent: support-triage
 rules:
-  - { id: read-orders, allow: [orders/get_order], for: { roles: [support-rep] } }
+  - { id: read-orders, allow: [${allowed}], for: { roles: [support-rep] } }
 ---
 kind: Test
 given: { roles: [support-rep] }
 cases:
   - { call: orders/get_order, args: { order_id: O-1 }, expect: allow }
 `;
-  return [{ path: 'policy/orders.yaml', text }];
+  return [{ path: 'policy/orders.yaml', text }, ...more];
 }
 
 function moreTool(index: number): string {
-  return `kind: Tool
+  return `apiVersion: sallyport.dev/v1
+kind: Tool
 name: orders/more_${index}
 route: { method: GET, path: "/more/${index}" }
 effect: read
 description: "${`Says more about ${index}. `.repeat(60).trim()}"
----
 `;
 }
 

@@ -100,7 +100,8 @@ export class Connection {
   }
 
   refuse(code: ListenerRefusalCode, detail: string, status: number): string | undefined {
-    const named = this.#context.onRefusal({ code, detail, address: addressOf(this.#socket), status });
+    const isWithinExchange = !this.isIdle && this.#exchange?.hasWholeRequest === false;
+    const named = this.#context.onRefusal({ code, detail, address: addressOf(this.#socket), status, isWithinExchange });
     return typeof named === 'string' ? named : undefined;
   }
 

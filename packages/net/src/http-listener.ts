@@ -32,6 +32,8 @@ export interface ListenerRefusal {
   readonly address: string;
   /** What is answered, 0 where the connection is only closed. */
   readonly status: number;
+  /** An exchange was still reading its body: it hears of the break too, and what it makes of it is its own to record. */
+  readonly isWithinExchange: boolean;
 }
 
 export interface HttpLimits {
@@ -156,7 +158,8 @@ function attach(server: Server, parts: Parts): void {
   });
   server.on('drop', (data) => {
     const address = data?.remoteAddress === undefined ? '' : `${data.remoteAddress}:${data.remotePort ?? 0}`;
-    options.onRefusal({ code: 'connections_exceeded', detail: `more than ${limits.connectionsMax} connections`, address, status: 0 });
+    const detail = `more than ${limits.connectionsMax} connections`;
+    options.onRefusal({ code: 'connections_exceeded', detail, address, status: 0, isWithinExchange: false });
   });
   server.on('request', (incoming, outgoing) => take('request', incoming, outgoing));
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => take('request', incoming, outgoing, true));

@@ -10,7 +10,7 @@ import { encodeBase64, encodeHex } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
 import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
 import { Fault, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
-import { startHttpListener, type HttpListener } from '@sallyport/net';
+import { startHttpListener, type HttpListener, type ListenerRefusal } from '@sallyport/net';
 import {
   backoff,
   bytesAccount,
@@ -39,10 +39,11 @@ import { vetInWorker, type Vet } from './bundle/vetting.ts';
 import { pipelinePorts } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
 import { linkToControlPlane } from './control-plane-link.ts';
-import { outboundExchange } from './downstream/outbound.ts';
+import { denialOfRefusal, outboundExchange } from './downstream/outbound.ts';
 import { enrol } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
 import { answerRequest } from './pipeline/pipeline.ts';
+import { refuseUnread } from './pipeline/refusing.ts';
 import type { ForwardUpstream } from './upstream/forward.ts';
 
 export interface Surroundings {
@@ -221,18 +222,25 @@ class RunningSidecar implements Sidecar {
     const outbound = outboundExchange({ clock, account: this.#bytes, ids: ports.ids, answer: (arrival) => answerRequest(arrival, ports) });
     const health = healthExchange({ readiness: () => this.readiness(), metrics: this.#metrics.metrics });
     const admin = adminExchange({ readiness: () => this.readiness(), decisions: this.#decisions, drain: () => void this.drain() });
-    const common = {
-      clock,
-      onBug: (error: unknown): void => log.error('bug', {}, error),
-      onRefusal: ({ code, detail, address }: { code: string; detail: string; address: string }): void =>
-        log.warn('connection_refused', { code, detail, address }),
+    const onRefusal = ({ code, detail, address }: ListenerRefusal): void => log.warn('connection_refused', { code, detail, address });
+    const common = { clock, onBug: (error: unknown): void => log.error('bug', {}, error), onRefusal };
+    const onCallRefused = (refusal: ListenerRefusal): string | void => {
+      onRefusal(refusal);
+      const denial = denialOfRefusal(refusal);
+      return denial === undefined ? undefined : refuseUnread(denial, ports);
     };
     const socket: ListenAddress = { kind: 'unix', path: config.admin.socket ?? join(config.state_dir, 'admin', 'socket') };
     const limits = { headBytesMax: config.limits.head_bytes_max, connectionsMax: config.limits.connections_max };
     this.#listeners = {
       health: await startHttpListener({ ...common, listen: config.health.listen, onExchange: health }),
       admin: await startHttpListener({ ...common, listen: socket, onExchange: admin }),
-      outbound: await startHttpListener({ ...common, listen: config.outbound.listen, limits, onExchange: outbound }),
+      outbound: await startHttpListener({
+        ...common,
+        onRefusal: onCallRefused,
+        listen: config.outbound.listen,
+        limits,
+        onExchange: outbound,
+      }),
     };
   }
 

@@ -3,8 +3,8 @@
  * Judges nothing. A refusal by the listener itself (a head that never became one) is recorded like any other.
  */
 
-import { Fault, type BootMs, type Clock, type DecisionId, type RequestId } from '@sallyport/model';
-import type { HttpExchange } from '@sallyport/net';
+import { deny, Fault, type BootMs, type Clock, type DecisionId, type Denial, type RequestId } from '@sallyport/model';
+import type { HttpExchange, ListenerRefusal } from '@sallyport/net';
 import type { BytesAccount } from '@sallyport/runtime';
 import { writeSseComment, writeSseEvent } from '@sallyport/dialects';
 import type { Arrival } from '../pipeline/facts.ts';
@@ -49,6 +49,15 @@ export function outboundExchange({ clock, account, ids, answer }: OutboundOption
       body.release();
     }
   };
+}
+
+/**
+ * The denial in what the listener refused by itself, `undefined` where there is none to record: a connection too many asked
+ * for nothing, and a body that broke off is refused by the exchange that was reading it.
+ */
+export function denialOfRefusal({ code, detail, isWithinExchange }: ListenerRefusal): Denial | undefined {
+  if (code === 'connections_exceeded' || isWithinExchange) return undefined;
+  return deny(code === 'headers_too_large' ? code : 'malformed_request', `${code}: ${detail}`);
 }
 
 async function write(exchange: HttpExchange, answer: Answer, clock: Clock): Promise<void> {

@@ -11,7 +11,11 @@ import type { CallIds, Outcome, Place } from './gate.ts';
 import type { OpenSession, Ports } from './ports.ts';
 
 /** As much as was proven when the call ended; whatever gate it ended at. */
-export type KnownFacts = Arrival & Partial<Framed & Fresh & Authenticated & Routed & Asked & InSession & Named>;
+export type KnownFacts = Arrival & Proven;
+
+type Proven = Partial<Framed & Fresh & Authenticated & Routed & Asked & InSession & Named>;
+/** As little of an arrival as a record can be made of. */
+export type Recordable = CallIds & Pick<Arrival, 'leg' | 'method' | 'target'> & Proven;
 
 /** The DECISION of a call that every gate passed. */
 export function allowBody(facts: CallFacts, ports: Ports): DecisionBody {
@@ -26,7 +30,7 @@ export function localBody(facts: KnownFacts, local: { gate: Place; ruleId: RuleI
 }
 
 /** The DECISION of a refusal; it has no OUTCOME. */
-export function denyBody(facts: KnownFacts, refusal: { gate: Place; denial: Denial }, ports: Ports): DecisionBody {
+export function denyBody(facts: Recordable, refusal: { gate: Place; denial: Denial }, ports: Ports): DecisionBody {
   const { gate, denial } = refusal;
   return {
     ...common(facts, ports),
@@ -63,7 +67,7 @@ function latency(ids: CallIds, ports: Ports): number {
 
 type Common = Omit<DecisionBody, 'decision' | 'code' | 'gate' | 'rule_id' | 'latency_ms' | 'detail'>;
 
-function common(facts: KnownFacts, ports: Ports): Common {
+function common(facts: Recordable, ports: Ports): Common {
   return {
     kind: 'DECISION',
     decision_id: facts.decisionId,
@@ -78,7 +82,7 @@ function common(facts: KnownFacts, ports: Ports): Common {
   };
 }
 
-function who(facts: KnownFacts, ports: Ports): Pick<Common, 'agent_id' | 'operator' | 'user_id' | 'tenant_id' | 'session_id' | 'case'> {
+function who(facts: Recordable, ports: Ports): Pick<Common, 'agent_id' | 'operator' | 'user_id' | 'tenant_id' | 'session_id' | 'case'> {
   const open = facts.session ?? sessionOf(facts, ports);
   const principal = open?.principal ?? (facts.caller?.kind === 'operator' ? facts.caller.operator.principal : undefined);
   return {
@@ -91,14 +95,14 @@ function who(facts: KnownFacts, ports: Ports): Pick<Common, 'agent_id' | 'operat
   };
 }
 
-function under({ held }: KnownFacts): Pick<Common, 'release_seq' | 'policy_digest' | 'freshness_seq' | 'policy_age_ms'> {
+function under({ held }: Proven): Pick<Common, 'release_seq' | 'policy_digest' | 'freshness_seq' | 'policy_age_ms'> {
   if (held === undefined) return { release_seq: null, policy_digest: null, freshness_seq: null, policy_age_ms: null };
   const { releaseSeq, policyDigest } = held.snapshot;
   return { release_seq: releaseSeq, policy_digest: policyDigest, freshness_seq: held.freshnessSeq, policy_age_ms: Math.round(held.ageMs) };
 }
 
 /** A refusal between authentication and the session gate still names whose token it was, where that session is open. */
-function sessionOf(facts: KnownFacts, ports: Ports): OpenSession | undefined {
+function sessionOf(facts: Proven, ports: Ports): OpenSession | undefined {
   if (facts.caller?.kind !== 'session') return undefined;
   const found = ports.sessions.find(facts.caller.claims.sessionId);
   return typeof found === 'string' ? undefined : found;

@@ -4,14 +4,14 @@
  */
 
 import { MCP_JUDGE_OPTIONS, mcpDenial, mcpReplyTo, problemAnswer, type McpReplyTo } from '@sallyport/dialects';
-import { Bug, Fault, publicDenial, type Denial, type DenialEffect } from '@sallyport/model';
+import { Bug, Fault, publicDenial, type DecisionId, type Denial, type DenialEffect } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import type { Arrival, CallFacts } from './facts.ts';
 import type { Ran } from './gate-list.ts';
 import type { Answer, Outcome } from './gate.ts';
 import { wholeAnswer } from './local-answers.ts';
 import type { Ports } from './ports.ts';
-import { denyBody, type KnownFacts } from './records.ts';
+import { denyBody, type KnownFacts, type Recordable } from './records.ts';
 import { settle } from './gates/settlement.ts';
 
 type Refused = Extract<Ran<unknown>, { end: 'denied' }>;
@@ -32,10 +32,25 @@ export async function refuseCall(start: Arrival, ran: Refused, ports: Ports): Pr
   return denialAnswer(facts, ran.denial, { effect: 'none', outcome: { result: 'denied', code: ran.denial.code }, ports });
 }
 
+/**
+ * What the listener turned away before it became a request: it answers by itself, and here it is recorded like any other
+ * refusal of a head. Gives the id of the DECISION, for that answer.
+ */
+export function refuseUnread(denial: Denial, ports: Ports): DecisionId {
+  const ids = { requestId: ports.ids.request(), decisionId: ports.ids.decision(), receivedAt: ports.clock.boot() };
+  ports.counters.decision('deny', denial.code, 'framing');
+  void recorded({ ...ids, leg: 'outbound', method: '-', target: '-' }, { gate: 'framing', denial }, ports);
+  return ids.decisionId;
+}
+
 /** The permit was refused at the last moment: the DECISION stands, and an OUTCOME says that nothing went out. */
 export async function notForwarded(call: CallFacts, denial: Denial, ports: Ports): Promise<Answer> {
   const outcome: Outcome = { result: 'not_forwarded', code: denial.code, isDefiniteFailure: true };
-  await settle(call, outcome, { bytes: 0, ports, detail: denial.detail });
+  try {
+    await settle(call, outcome, { bytes: 0, ports, detail: denial.detail });
+  } catch (thrown) {
+    unkept(thrown, ports);
+  }
   return denialAnswer(call, denial, { effect: 'none', outcome, ports });
 }
 
@@ -59,12 +74,19 @@ async function replyTo({ body }: Arrival, { limits }: Ports): Promise<McpReplyTo
   return judged?.ok === true ? mcpReplyTo(judged.value) : { id: undefined, tool: undefined };
 }
 
-/** A refusal that cannot be recorded is still a refusal; a full journal shows in readiness and on the next allowed call. */
-async function recorded(facts: KnownFacts, { gate, denial }: Refused, ports: Ports): Promise<void> {
+/**
+ * A refusal that cannot be recorded is still a refusal, whatever the journal's trouble is; a full one shows in readiness
+ * and on the next allowed call.
+ */
+async function recorded(facts: Recordable, { gate, denial }: Pick<Refused, 'gate' | 'denial'>, ports: Ports): Promise<void> {
   try {
     await ports.recorder.decision(denyBody(facts, { gate, denial }, ports), { durability: 'kernel', frames: [] });
   } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown;
-    ports.counters.unrecorded();
+    unkept(thrown, ports);
   }
+}
+
+function unkept(thrown: unknown, { counters }: Ports): void {
+  if (!(thrown instanceof Fault)) counters.bug();
+  counters.unrecorded();
 }

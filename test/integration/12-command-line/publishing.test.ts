@@ -59,7 +59,7 @@ describe('publishing from the command line', () => {
       release: { area: 'default', ring: 'default', release_seq: 2, digest: expect.stringMatching(/^sha256:/), left_behind: [] },
       fleet: { active: 1, p50_ms: expect.any(Number), p99_ms: expect.any(Number), max_ms: expect.any(Number), missing: [] },
     });
-    expect(err).toContain('1 tests passed\nuploading 1 of 7 parts\n');
+    expect(err).toContain('1 test passed\nuploading 1 of 7 parts\n');
     expect(err).toContain('  1 of 1 sidecar active\n');
     expect((await log()).find(({ revision }) => revision === 2)).toMatchObject({
       author: 'spiffe://demo.local/admin/admin',

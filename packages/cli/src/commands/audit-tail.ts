@@ -71,6 +71,7 @@ function lineOf(line: Uint8Array): string {
     operator,
     agent_id: agent,
     tool,
+    action,
     code,
     rule_id: rule,
     release_seq: release,
@@ -79,5 +80,14 @@ function lineOf(line: Uint8Array): string {
     decision_id: id,
   } = event;
   const outcome = decision === 'allow' ? `${result}${latency === null ? '' : ` in ${latency} ms`}` : code;
-  return [at, decision.padEnd(5), `${operator} by ${agent}`, tool, outcome, `rule ${rule}`, `release ${release ?? '-'}`, id].join('  ');
+  return [
+    at,
+    decision.padEnd(5),
+    `${operator} by ${agent}`,
+    tool === '-' ? action : tool,
+    outcome,
+    `rule ${rule}`,
+    `release ${release ?? '-'}`,
+    id,
+  ].join('  ');
 }

@@ -13,6 +13,7 @@ import { homeOf, signingKeyFile } from '../home.ts';
 import type { Exit } from '../io.ts';
 import { loadSigners } from '../keys.ts';
 import { flag, many, text } from '../option.ts';
+import { counted } from '../output.ts';
 import type { Refusal } from '../output.ts';
 import { areaOption, commitProblems, placeOf, placeProblems, ringOption } from '../places.ts';
 import { readTestedPolicy } from '../policy/tested-policy.ts';
@@ -62,7 +63,7 @@ export const policyPublish: Command = command({
     if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
     const tested = readTestedPolicy(dir, io);
     if (!tested.ok) return out.refuse(tested.error);
-    out.progress(`${tested.value.report.passed} tests passed`);
+    out.progress(`${counted(tested.value.report.passed, 'test')} passed`);
     return withLink(options, call, (link) => publish(link, tested.value, call));
   },
 });

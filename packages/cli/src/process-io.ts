@@ -1,6 +1,5 @@
 /** The real terminal, clock and signals of this process. */
 
-import { once } from 'node:events';
 import { isatty } from 'node:tty';
 import { processEnvironment, systemClock, systemRandom } from '@sallyport/runtime';
 import type { Io } from './io.ts';
@@ -8,12 +7,11 @@ import type { Io } from './io.ts';
 /** Exit code of a second Ctrl-C: 128 + SIGINT, as a shell would say. */
 const EXIT_CUT = 130;
 
-/** The first Ctrl-C asks for an orderly end, the second does not ask. */
+/** The first Ctrl-C asks for an orderly end, the second does not ask; a reader that has gone (`| head`) asks like the first. */
 export function processIo(): Io {
   const stop = new AbortController();
   const { stdout, stderr } = process;
-  // A reader that has gone (`| head`) wants no more, and no complaint.
-  stdout.on('error', () => process.exit(0));
+  stdout.on('error', () => stop.abort());
   stderr.on('error', () => undefined);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
@@ -22,9 +20,7 @@ export function processIo(): Io {
     });
   }
   return {
-    async write(chunk) {
-      if (!stdout.write(chunk)) await once(stdout, 'drain');
-    },
+    write: async (chunk) => written(stdout, chunk),
     note: (text) => void stderr.write(text),
     env: processEnvironment(),
     cwd: process.cwd(),
@@ -34,3 +30,16 @@ export function processIo(): Io {
     isTerminal: isatty(1),
   };
 }
+
+/** Resolves when more may be written, or nothing any more. */
+async function written(stdout: NodeJS.WriteStream, chunk: string | Uint8Array): Promise<void> {
+  if (stdout.destroyed || stdout.write(chunk)) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      for (const event of EVENTS) stdout.off(event, done);
+      resolve();
+    };
+    for (const event of EVENTS) stdout.once(event, done);
+  });
+}
+const EVENTS = ['drain', 'error', 'close'] as const;

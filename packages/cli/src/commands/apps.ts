@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { command } from '../command.ts';
-import type { Command } from '../command.ts';
+import type { Command, Invocation } from '../command.ts';
 import { at } from '../files.ts';
 import type { Exit, Io } from '../io.ts';
 import { flag, required } from '../option.ts';
@@ -13,8 +13,21 @@ const OPTIONS = {
 } as const;
 
 /** What an app's `run` wants of the world; its log goes to standard output by itself. */
-function appIo(io: Io): { stdout(text: string): void; stderr(text: string): void } {
-  return { stdout: (text) => void io.write(text), stderr: (text) => io.note(text) };
+interface AppIo {
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+}
+
+type RunApp = (argv: readonly string[], io: AppIo) => Promise<number>;
+
+async function runApp(run: RunApp, { options, io, out }: Invocation<typeof OPTIONS>): Promise<Exit> {
+  const argv = argvOf(options, io);
+  if (!options.json || !options.checkConfig) return (await run(argv, { stdout: (text) => void io.write(text), stderr: io.note })) as Exit;
+  // The app writes one problem a line, with its place; programs get the lines.
+  const said: string[] = [];
+  const exit = (await run(argv, { stdout: () => undefined, stderr: (text) => said.push(...text.trimEnd().split('\n')) })) as Exit;
+  await out.answer(exit === 0 ? { ok: true } : { exit, problems: said.map((message) => ({ message })) }, '');
+  return exit;
 }
 
 /** The path as it was typed, wherever the app finds the same file by it: problems name it so. */
@@ -32,9 +45,9 @@ export const sidecar: Command = command({
   ],
   options: OPTIONS,
   examples: [{ line: 'sidecar --config sidecar.yaml', says: 'until it is told to stop' }],
-  async run({ options, io }) {
+  async run(call) {
     const { run } = await import('@sallyport/sidecar');
-    return (await run(argvOf(options, io), appIo(io))) as Exit;
+    return runApp(run, call);
   },
 });
 
@@ -47,8 +60,8 @@ export const controlPlane: Command = command({
   ],
   options: OPTIONS,
   examples: [{ line: 'control-plane --config .sallyport/control-plane/config.yaml', says: 'as root init has set it up' }],
-  async run({ options, io }) {
+  async run(call) {
     const { run } = await import('@sallyport/control-plane');
-    return (await run(argvOf(options, io), appIo(io))) as Exit;
+    return runApp(run, call);
   },
 });

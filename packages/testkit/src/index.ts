@@ -38,3 +38,5 @@ export { auditWriter } from './audit-writer.ts';
 export type { AuditWriter, AuditWriterOptions } from './audit-writer.ts';
 export { policyStream } from './policy-stream.ts';
 export type { PolicyStream } from './policy-stream.ts';
+export { heldWriter } from './held-writer.ts';
+export type { HeldWriter } from './held-writer.ts';

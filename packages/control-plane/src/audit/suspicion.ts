@@ -1,4 +1,4 @@
-/** What is worth an alert: the closed list of codes, and whom it is about. docs/spec/control-plane.md section 9. */
+/** What is worth an alert: the closed list of codes, and whom it is about. docs/spec/control-plane.md section 9.3. */
 
 import type { StreamEnd } from '@sallyport/audit';
 

@@ -8,12 +8,13 @@ import { compose as composeControlPlane, CONTROL_PLANE_CONFIG, type ControlPlane
 import { readConfig, realFileSystem, systemClock, systemRandom, type FileSystem } from '@sallyport/runtime';
 import { compose as composeSidecar, readAnchors, SIDECAR_CONFIG, type Sidecar, type SidecarConfig } from '@sallyport/sidecar';
 import { createLog, type Log } from '@sallyport/telemetry';
-import { tokenIssuer, type TokenIssuer } from '@sallyport/testkit';
+import { fakeClock, tokenIssuer, type FakeClock, type TokenIssuer } from '@sallyport/testkit';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeRoot } from '../../packages/cli/src/root/make-root.ts';
+import type { Vet } from '../../packages/sidecar/src/bundle/vetting.ts';
 import { administrator, type Administrator } from './administrator.ts';
 
 export const AGENT = 'support-triage' as AgentName;
@@ -45,6 +46,25 @@ export interface RunningSidecar {
   drain(): Promise<void>;
 }
 
+export interface SidecarOptions {
+  /** Of the instance; a second start under one name finds what the first one left on disk. */
+  readonly name?: string;
+  readonly config?: Partial<SidecarConfig>;
+  readonly disk?: FileSystem;
+  readonly clock?: Clock;
+  readonly withToken?: boolean;
+  /** A join token that was made before, for a start while the control plane is away. */
+  readonly token?: string;
+  /** Where it looks for the control plane's two ports, such as a line that can be cut. */
+  readonly controlPlane?: { readonly grpc: Address; readonly enrolment?: Address };
+  readonly vet?: Vet;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface World {
   readonly dir: string;
   readonly clock: Clock;
@@ -53,13 +73,7 @@ export interface World {
   readonly controlPlane: ControlPlane;
   /** Log lines of everything, for failures. */
   readonly log: readonly string[];
-  startSidecar(options?: {
-    name?: string;
-    config?: Partial<SidecarConfig>;
-    disk?: FileSystem;
-    clock?: Clock;
-    withToken?: boolean;
-  }): Promise<RunningSidecar>;
+  startSidecar(options?: SidecarOptions): Promise<RunningSidecar>;
   stopControlPlane(): Promise<void>;
   /** On the ports that it had. */
   restartControlPlane(): Promise<void>;
@@ -85,6 +99,32 @@ export async function eventually<T>(
     if (performance.now() > until) throw new Error(`never came: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** Waits for what ends by the clock: where the clock is in the test's hands, it goes on meanwhile, little by little. */
+export async function whileTimePasses<T>(clock: Clock, work: Promise<T>, stepMs = 50): Promise<T> {
+  if (!('advance' in clock)) return work;
+  const over = new AbortController();
+  const done = work.finally(() => over.abort());
+  while (!over.signal.aborted) {
+    await (clock as FakeClock).advance(stepMs);
+    // Sockets and disks go by the machine's time; they get their turn between two steps.
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  return done;
+}
+
+/** Lets the test's clock go on in small steps, with time for sockets and disks in between. */
+export async function pass(clock: FakeClock, ms: number, stepMs = 500): Promise<void> {
+  for (let left = ms; left > 0; left -= stepMs) {
+    await clock.advance(Math.min(stepMs, left));
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** A clock for tests, half an hour ago: TLS reads the machine's clock, and certificates of a world live an hour. */
+export function testClock(): FakeClock {
+  return fakeClock({ wall: (Date.now() - 1_800_000) as Instant });
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
@@ -132,11 +172,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       return controlPlane;
     },
     log: lines,
-    async startSidecar({ name = 'one', config: over = {}, disk = realFileSystem(), clock: own = clock, withToken = true } = {}) {
+    async startSidecar(how = {}) {
+      const { name = 'one', config: over = {}, disk = realFileSystem(), clock: own = clock, withToken = true, token, vet } = how;
+      const seen = { grpc: how.controlPlane?.grpc ?? grpc, enrolment: how.controlPlane?.enrolment ?? enrolment };
       const stateDir = join(dir, 'sidecars', name);
       mkdirSync(stateDir, { recursive: true, mode: 0o700 });
       const tokenFile = join(dir, `${name}.join-token`);
-      if (withToken) writeFileSync(tokenFile, await admin.joinToken(AGENT), { mode: 0o600 });
+      if (withToken) writeFileSync(tokenFile, token ?? (await admin.joinToken(AGENT)), { mode: 0o600 });
       const file = join(dir, `${name}.yaml`);
       writeFileSync(
         file,
@@ -148,8 +190,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           `root_file: ${join(dir, 'root', '1.json')}`,
           'allow_development_root: true',
           'control_plane:',
-          `  address: "${grpc.host}:${grpc.port}"`,
-          `  enrolment_address: "${enrolment.host}:${enrolment.port}"`,
+          `  address: "${seen.grpc.host}:${seen.grpc.port}"`,
+          `  enrolment_address: "${seen.enrolment.host}:${seen.enrolment.port}"`,
           ...(withToken ? [`  join_token_file: ${tokenFile}`] : []),
           'outbound: { listen: "127.0.0.1:0" }',
           'health: { listen: "127.0.0.1:0" }',
@@ -167,6 +209,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         log,
         build: 'test',
         disk,
+        ...(vet === undefined ? {} : { vet }),
       });
       await sidecar.start();
       const running = runningSidecar(sidecar, { stateDir, idp, clock: own });
@@ -174,7 +217,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       return running;
     },
     async stopControlPlane() {
-      await controlPlane?.drain();
+      await whileTimePasses(clock, controlPlane?.drain() ?? Promise.resolve());
       controlPlane = undefined;
     },
     async restartControlPlane() {
@@ -182,8 +225,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     },
     async close() {
       admin.close();
-      await Promise.all(sidecars.map((one) => one.drain()));
-      await controlPlane?.drain();
+      await whileTimePasses(clock, Promise.all(sidecars.map((one) => one.drain())));
+      await whileTimePasses(clock, controlPlane?.drain() ?? Promise.resolve());
       rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -59,7 +59,7 @@ describe('the demo', () => {
       expect.arrayContaining([
         'allow by small-sums',
         'deny parameter_not_allowed by small-sums',
-        '503 policy_stale within 6 s',
+        '503 policy_stale, nothing allowed after 6 s',
         'allowed, by the same process',
         'verified',
       ]),

@@ -16,11 +16,20 @@ export interface Changes {
   listen(listener: (change: Change) => void): void;
 }
 
-export function createChanges(): Changes {
+/** `onFailure` hears of a listener that throws: what was done is done, and its teller goes on. */
+export function createChanges(onFailure: (error: unknown) => void): Changes {
   // Owner: this closure; listeners are added while composing and stay.
   const listeners: ((change: Change) => void)[] = [];
   return {
-    tell: (change) => listeners.forEach((listener) => listener(change)),
+    tell(change) {
+      for (const listener of listeners) {
+        try {
+          listener(change);
+        } catch (error) {
+          onFailure(error);
+        }
+      }
+    },
     listen: (listener) => void listeners.push(listener),
   };
 }

@@ -63,7 +63,8 @@ export interface ControlPlane {
   readonly failed: Promise<Fault>;
 }
 
-const BUILD = 'sallyport-control-plane/0.1.0';
+/** Names this build in records. */
+const BUILD = 'sallyport/0.1.0';
 const DATABASE = 'control-plane.db';
 const FLUSH_MS = 1_000;
 /** Any object: a bundle part is the largest. */
@@ -221,7 +222,7 @@ interface Services {
 function openServices(config: ControlPlaneConfig, options: ServiceOptions): Services {
   const { authority, database, audit, clock, random, log, metrics, disk, identity, issue, draining } = options;
   const { root } = authority;
-  const changes = createChanges();
+  const changes = createChanges((error) => log.error('change.failed', {}, error));
   const objects = openObjects({
     database,
     disk,
@@ -232,7 +233,7 @@ function openServices(config: ControlPlaneConfig, options: ServiceOptions): Serv
       void audit.alert({ code: 'OBJECT_EDITED', subject: null, detail: `\`${digest}\` does not match its digest`, source: 'objects' }),
   });
   const revocation = openRevocation({ database, clock, root, signer: authority.revocation, audit, changes });
-  const fleet = openFleet({ database, clock });
+  const fleet = openFleet({ database, clock, memoryMs: config.fleet_memory_ms });
   const publish = openPublish({
     database,
     objects,
@@ -266,6 +267,7 @@ function openServices(config: ControlPlaneConfig, options: ServiceOptions): Serv
     publish,
     revocation,
     audit,
+    memoryMs: config.fleet_memory_ms,
     joinTokenMsMax: config.limits.join_token_ms_max,
     joinTokensMax: config.limits.join_tokens_max,
   });

@@ -30,6 +30,7 @@ export interface ControlPlaneConfig {
   readonly server_names: readonly string[];
   readonly freshness_ttl_ms: number;
   readonly workload_certificate_ms: number;
+  readonly fleet_memory_ms: number;
   readonly drain_ms: number;
   readonly audit: {
     readonly segment_bytes_max: number;
@@ -196,6 +197,12 @@ export const CONTROL_PLANE_CONFIG: Field<ControlPlaneConfig> = section('Control 
     default: 5 * MINUTE,
   }),
   workload_certificate_ms: durationMs({ says: 'Life of a certificate issued to a sidecar', min: MINUTE, max: HOUR, default: HOUR }),
+  fleet_memory_ms: durationMs({
+    says: 'How long a sidecar that is not heard of stays in the fleet, and its instance name and number in the register of workloads',
+    min: 2 * HOUR,
+    max: 365 * DAY,
+    default: 7 * DAY,
+  }),
   drain_ms: durationMs({
     says: 'How long an orderly end may take before what is left is cut',
     min: 0,

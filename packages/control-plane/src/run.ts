@@ -63,8 +63,9 @@ async function untilEnd(controlPlane: ControlPlane, io: Io): Promise<number> {
       return 0;
     });
   });
-  const failed = controlPlane.failed.then((fault) => {
+  const failed = controlPlane.failed.then(async (fault) => {
     io.stderr(`sallyport control-plane: ${fault.message}\n`);
+    await controlPlane.drain();
     return 1;
   });
   return Promise.race([drained, failed]);

@@ -45,6 +45,8 @@ export interface EnrolmentOptions {
   readonly publish: Pick<PublishService, 'registration'>;
   readonly revocation: Pick<RevocationService, 'state'>;
   readonly audit: Pick<AuditService, 'act' | 'recordActs' | 'alert'>;
+  /** How long a workload is remembered whose last certificate has ended. */
+  readonly memoryMs: number;
   readonly joinTokenMsMax: number;
   readonly joinTokensMax: number;
 }
@@ -97,6 +99,7 @@ export class EnrolmentService {
     const { agent, area, ring } = token;
     database.transaction(() => {
       this.#tables.dropTokens((now - TOKEN_MEMORY_MS) as Instant);
+      this.#tables.dropWorkloads((now - this.#options.memoryMs) as Instant);
       this.#tables.addToken({ ...token, author: actor });
       audit.act({ ...NO_VERSIONS, actor, act: 'create join token', object: `join token for ${agent}`, area, ring });
     });

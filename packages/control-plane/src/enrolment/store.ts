@@ -66,6 +66,8 @@ export interface EnrolmentTables {
   /** Forgets tokens that expired before `before`. */
   dropTokens(before: Instant): void;
   workload(spiffeId: string): Workload | undefined;
+  /** Forgets workloads whose last certificate ended before `before`. */
+  dropWorkloads(before: Instant): void;
   putWorkload(workload: Workload): void;
 }
 
@@ -80,6 +82,7 @@ export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
   const workloadBy = database.prepare(
     'SELECT spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, certified_until_ms FROM enrolment_workload WHERE spiffe_id = ?',
   );
+  const dropEnded = database.prepare('DELETE FROM enrolment_workload WHERE certified_until_ms < ?');
   const replaceWorkload = database.prepare(
     `INSERT OR REPLACE INTO enrolment_workload
      (spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, certified_until_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -90,6 +93,7 @@ export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
     spendToken: (hash, by) => void spend.run(by, hash),
     openTokens: (now) => countOpen.get(now)?.['open'] as number,
     dropTokens: (before) => void dropOld.run(before),
+    dropWorkloads: (before) => void dropEnded.run(before),
     workload: (spiffeId) => optional(workloadBy.get(spiffeId), workloadOf),
     putWorkload: (workload) =>
       void replaceWorkload.run(

@@ -56,7 +56,7 @@ export interface Fleet {
   wished(place: { readonly area: Area; readonly ring: Ring }): readonly Digest[];
   /** Rings whenever anything here has changed. */
   readonly changed: Doorbell;
-  /** Writes what has changed since the last time, in one transaction. */
+  /** Writes what has changed since the last time, in one transaction, and forgets who was not heard of for long. */
   flush(): void;
 }
 
@@ -67,13 +67,19 @@ export interface NotStaged {
 }
 
 /** Staged bundles that are remembered of one sidecar. */
-const STAGED_MAX = 8;
+const STAGED_MAX = 32;
 /** A refusal or a build's name, as text for people. */
 const TEXT_MAX = 256;
 const place = ({ area, ring }: { readonly area: Area; readonly ring: Ring }): string => `${area} ${ring}`;
 
-export function openFleet(options: { readonly database: Database; readonly clock: Clock }): Fleet {
-  const { database, clock } = options;
+export interface FleetOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  /** How long a sidecar is remembered that is not heard of. */
+  readonly memoryMs: number;
+}
+
+export function openFleet({ database, clock, memoryMs }: FleetOptions): Fleet {
   const table = fleetTable(database.service('fleet', FLEET_MIGRATIONS));
   // Owner: this fleet. One entry per sidecar that was ever enrolled and connected.
   const sidecars = new Map<SpiffeId, SidecarStatus>(table.all().map((status) => [status.spiffeId, status]));
@@ -125,14 +131,18 @@ export function openFleet(options: { readonly database: Database; readonly clock
     wish: (of, bundles) => void wishes.set(place(of), bundles),
     wished: (of) => wishes.get(place(of)) ?? [],
     flush() {
-      if (unwritten.size === 0) return;
+      const since = clock.wall() - memoryMs;
+      const forgotten = [...sidecars.values()].filter((one) => one.lastContact < since && !connected.has(one.spiffeId));
+      if (unwritten.size === 0 && forgotten.length === 0) return;
       database.transaction(() => {
         for (const spiffeId of unwritten) {
           const status = sidecars.get(spiffeId);
           if (status !== undefined) table.put(status);
         }
+        for (const { spiffeId } of forgotten) table.drop(spiffeId);
       });
       unwritten.clear();
+      for (const { spiffeId } of forgotten) sidecars.delete(spiffeId);
     },
   };
 }

@@ -56,6 +56,7 @@ export interface SidecarStatus {
 export interface FleetTable {
   all(): readonly SidecarStatus[];
   put(status: SidecarStatus): void;
+  drop(spiffeId: SpiffeId): void;
 }
 
 const COLUMNS = [
@@ -84,7 +85,9 @@ export function fleetTable(database: ServiceDatabase): FleetTable {
   const replace = database.prepare(
     `INSERT OR REPLACE INTO fleet_sidecar (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})`,
   );
+  const remove = database.prepare('DELETE FROM fleet_sidecar WHERE spiffe_id = ?');
   return {
+    drop: (spiffeId) => void remove.run(spiffeId),
     all: () =>
       select.all().map((row) => {
         const text = (column: (typeof COLUMNS)[number]): string => row[column] as string;

@@ -10,13 +10,13 @@ import { fail, ok } from '@sallyport/model';
 import type { Clock, Random, Result } from '@sallyport/model';
 import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus, StreamWriter } from '@sallyport/net';
-import { delay } from '@sallyport/runtime';
 import type { Counter, Log, Metrics } from '@sallyport/telemetry';
 import type { AuditService } from '../audit/api.ts';
 import type { Change, Changes } from '../changes.ts';
 import type { EnrolmentService } from '../enrolment/api.ts';
 import type { IssueProblem, IssuedStatement } from '../freshness/api.ts';
 import type { Place } from '../publish/api.ts';
+import { repeat } from '../repeat.ts';
 import type { ProvenCall, ProvenHandlers } from '../rpc.ts';
 import { streamLife, untilAborted } from '../until.ts';
 import type { StreamLife } from '../until.ts';
@@ -84,11 +84,13 @@ export class PolicyPlaneService {
     };
   }
 
-  /** Sends freshness to everyone, now and every third of the ttl, until the signal aborts. */
+  /** Sends freshness to everyone every third of the ttl, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const everyMs = Math.floor(this.#options.freshnessTtlMs / STATEMENTS_PER_TTL);
-    do this.#broadcast();
-    while (await delay(this.#options.clock, everyMs, { signal }));
+    const { clock, log, freshnessTtlMs } = this.#options;
+    const act = (): void => this.#broadcast();
+    // One that goes wrong must not be the last: without freshness the fleet stops.
+    const onFailure = (error: unknown): void => log.error('freshness.not_sent', {}, error);
+    await repeat(clock, { everyMs: Math.floor(freshnessTtlMs / STATEMENTS_PER_TTL), act, onFailure, signal });
   }
 
   #broadcast(): void {

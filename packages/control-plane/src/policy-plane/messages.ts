@@ -26,9 +26,6 @@ export interface Offer {
   readonly message: Message;
 }
 
-/** A message of the stream may have this many bytes: nothing overtakes what is already written. */
-export const MESSAGE_BYTES_MAX = 16_384;
-
 const NONCE_BYTES = 16;
 const OFFERS_MAX = 256;
 

@@ -49,7 +49,8 @@ export interface RunningSidecar {
 export interface SidecarOptions {
   /** Of the instance; a second start under one name finds what the first one left on disk. */
   readonly name?: string;
-  readonly config?: Partial<SidecarConfig>;
+  /** What differs from the defaults, section by section. */
+  readonly config?: ConfigChanges;
   readonly disk?: FileSystem;
   readonly clock?: Clock;
   readonly withToken?: boolean;
@@ -58,6 +59,18 @@ export interface SidecarOptions {
   /** Where it looks for the control plane's two ports, such as a line that can be cut. */
   readonly controlPlane?: { readonly grpc: Address; readonly enrolment?: Address };
   readonly vet?: Vet;
+}
+
+type ConfigChanges = {
+  readonly [K in keyof SidecarConfig]?: SidecarConfig[K] extends object ? Partial<SidecarConfig[K]> : SidecarConfig[K];
+};
+
+function changed(config: SidecarConfig, changes: ConfigChanges): SidecarConfig {
+  const sections = Object.entries(changes).map(([name, change]): [string, unknown] => {
+    const held = config[name as keyof SidecarConfig];
+    return [name, typeof held === 'object' && typeof change === 'object' ? { ...held, ...change } : change];
+  });
+  return { ...config, ...Object.fromEntries(sections) };
 }
 
 interface Address {
@@ -203,7 +216,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       if (!sidecarConfig.ok) throw new Error(JSON.stringify(sidecarConfig.error, undefined, 1));
       const anchors = readAnchors(sidecarConfig.value, realFileSystem());
       if (!anchors.ok) throw new Error(JSON.stringify(anchors.error, undefined, 1));
-      const sidecar = composeSidecar({ ...sidecarConfig.value, ...over }, anchors.value, {
+      const sidecar = composeSidecar(changed(sidecarConfig.value, over), anchors.value, {
         clock: own,
         random: systemRandom,
         log,

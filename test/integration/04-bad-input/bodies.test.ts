@@ -44,20 +44,8 @@ beforeAll(async () => {
   up = await recordingUpstream();
   world = await startWorld();
   await world.admin.publish(ordersPolicy(up.url, DOCUMENTS, world.idp));
-  sidecar = await world.startSidecar({
-    config: {
-      limits: {
-        bytes_in_flight_max: BYTES_IN_FLIGHT_MAX,
-        request_body_bytes_max: BODY_BYTES_MAX,
-        answer_bytes_max: 65_536,
-        head_bytes_max: 16_384,
-        connections_max: 512,
-        sessions_max: 1_000,
-        reservations_max: 1_000,
-        mcp_sessions_max: 100,
-      },
-    },
-  });
+  const limits = { bytes_in_flight_max: BYTES_IN_FLIGHT_MAX, request_body_bytes_max: BODY_BYTES_MAX };
+  sidecar = await world.startSidecar({ config: { limits } });
   await eventually(() => sidecar.ready(), 'readiness');
   session = await sidecar.session();
 });

@@ -109,12 +109,8 @@ beforeAll(async () => {
   everything = await watched('http://127.0.0.1:9/mcp');
   world = await startWorld();
   await world.admin.publish(policy(world, { bench: `${up.url}/mcp`, everything: everything.url }));
-  sidecar = await world.startSidecar({
-    config: {
-      upstream: { connect_ms_max: 5_000, first_byte_ms_max: 200, idle_ms_max: 200, in_flight_max: 64 },
-      limits: { ...LIMITS, answer_bytes_max: 65_536 },
-    },
-  });
+  const upstream = { first_byte_ms_max: 200, idle_ms_max: 200 };
+  sidecar = await world.startSidecar({ config: { upstream, limits: { answer_bytes_max: 65_536 } } });
   await eventually(() => sidecar.ready(), 'readiness');
 });
 beforeEach(() => {
@@ -124,16 +120,6 @@ afterAll(async () => {
   await world?.close();
   await Promise.all([up?.close(), everything?.close()]);
 });
-
-const LIMITS = {
-  bytes_in_flight_max: 8_388_608,
-  request_body_bytes_max: 1_048_576,
-  head_bytes_max: 16_384,
-  connections_max: 512,
-  sessions_max: 1_000,
-  reservations_max: 1_000,
-  mcp_sessions_max: 100,
-};
 
 describe('a server that fails in the middle of a call', () => {
   const SECRET = 'never-to-be-delivered';

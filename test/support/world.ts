@@ -140,6 +140,19 @@ export function testClock(): FakeClock {
   return fakeClock({ wall: (Date.now() - 1_800_000) as Instant });
 }
 
+/** Waits for something that itself waits on the clock; a clock in the test's hands is moved on meanwhile. */
+async function patiently<T>(clock: Clock, task: Promise<T>): Promise<T> {
+  const held = 'advance' in clock ? (clock as FakeClock) : undefined;
+  // Owner: this wait.
+  let isOver = false;
+  const settled = task.finally(() => (isOver = true));
+  while (held !== undefined && !isOver) {
+    await Promise.race([settled.catch(() => undefined), new Promise((resolve) => setTimeout(resolve, 20))]);
+    if (!isOver) await held.advance(500);
+  }
+  return settled;
+}
+
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const clock = options.clock ?? systemClock();
   const freshnessTtlMs = options.freshnessTtlMs ?? 60_000;
@@ -277,7 +290,7 @@ function runningSidecar(sidecar: Sidecar, { stateDir, idp, clock }: { stateDir: 
     async drain() {
       if (isOver) return;
       isOver = true;
-      await sidecar.drain();
+      await patiently(clock, sidecar.drain());
     },
   };
   return self;

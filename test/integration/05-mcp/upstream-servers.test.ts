@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { callsOfSession } from '../../support/audit.ts';
 import { MCP_CLIENTS, mcpDenialOf, mcpPost, toolCall } from '../../support/mcp-clients.ts';
+import { messageOf, rpcResult, scriptedMcp, TEXT_RESULT, type McpMessage, type OnMessage } from '../../support/mcp-server.ts';
 import { issuerDocument } from '../../support/policies.ts';
 import { watched, type WatchedServer } from '../../support/watched-server.ts';
 import { eventually, startWorld, type HttpAnswer, type RunningSidecar, type World } from '../../support/world.ts';
@@ -54,42 +55,14 @@ cases:
   - { call: bench/look, expect: allow }
 ${issuerDocument(world.idp)}`;
 
-interface Message {
-  readonly id?: number;
-  readonly method?: string;
-  readonly params?: { readonly name: string; readonly _meta?: { readonly progressToken?: unknown } };
-  readonly error?: unknown;
-  readonly result?: unknown;
-}
-
-const messageOf = (request: RecordedRequest): Message => (request.body === '' ? {} : (JSON.parse(request.body) as Message));
-const TEXT = { content: [{ type: 'text', text: 'ok' }] };
 const json = (body: unknown, more: object = {}): ScriptedAnswer => ({ kind: 'json', body, ...more });
 const bytes = (body: string | Uint8Array, type: string, more: Record<string, string> = {}): ScriptedAnswer => ({
   kind: 'bytes',
   body: Buffer.from(body),
   headers: { 'content-type': type, ...more },
 });
-const result = (id: unknown, value: unknown = TEXT): object => ({ jsonrpc: '2.0', id, result: value });
 const event = (message: object): string => `event: message\ndata: ${JSON.stringify(message)}\n\n`;
 const events = (...messages: object[]): ScriptedAnswer => bytes(messages.map(event).join(''), 'text/event-stream');
-
-type OnCall = (id: unknown, message: Message) => ScriptedAnswer;
-
-/** A server whose handshake is right and whose answer to a call is `onCall`'s. Each handshake opens a session of its own. */
-function server(onCall: OnCall, onInitialize?: OnCall): (request: RecordedRequest) => ScriptedAnswer {
-  let sessions = 0;
-  return (request) => {
-    if (request.method !== 'POST') return json({});
-    const message = messageOf(request);
-    if (message.method === 'initialize') {
-      if (onInitialize !== undefined) return onInitialize(message.id, message);
-      const info = { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'bench', version: '1' } };
-      return json(result(message.id, info), { headers: { 'mcp-session-id': `s-${++sessions}` } });
-    }
-    return message.method === 'tools/call' ? onCall(message.id, message) : bytes('', 'text/plain');
-  };
-}
 
 let world: World;
 let sidecar: RunningSidecar;
@@ -98,7 +71,7 @@ let everything: WatchedServer;
 /** Requests of earlier tests. */
 let before = 0;
 
-const since = (): readonly Message[] => up.requests.slice(before).map(messageOf);
+const since = (): readonly McpMessage[] => up.requests.slice(before).map(messageOf);
 const callsSeen = (): readonly RecordedRequest[] =>
   up.requests.slice(before).filter((request) => messageOf(request).method === 'tools/call');
 const call = (tool: string, session: string, args: object = {}, meta?: object): Promise<HttpAnswer> =>
@@ -123,12 +96,12 @@ afterAll(async () => {
 
 describe('a server that fails in the middle of a call', () => {
   const SECRET = 'never-to-be-delivered';
-  const FAILURES: Readonly<Record<string, readonly [OnCall, 'upstream_error' | 'upstream_timeout']>> = {
+  const FAILURES: Readonly<Record<string, readonly [OnMessage, 'upstream_error' | 'upstream_timeout']>> = {
     'says nothing': [() => ({ kind: 'hang' }), 'upstream_timeout'],
     'goes silent in the middle': [
       (id) => ({
         kind: 'parts',
-        parts: [`data: ${JSON.stringify(result(id)).slice(0, 30)}`, 'never'],
+        parts: [`data: ${JSON.stringify(rpcResult(id)).slice(0, 30)}`, 'never'],
         between: oneThenNever(),
       }),
       'upstream_timeout',
@@ -143,14 +116,14 @@ describe('a server that fails in the middle of a call', () => {
       (id) => bytes(`{"jsonrpc":"2.0","id":${String(id)},"result":{"content":[],"content":["${SECRET}"]}}`, 'application/json'),
       'upstream_error',
     ],
-    'answers another call': [(id) => json(result(Number(id) + 1)), 'upstream_error'],
-    'answers in a batch': [(id) => json([result(id)]), 'upstream_error'],
-    'answers without content': [(id) => json(result(id, { text: SECRET })), 'upstream_error'],
-    'answers an error that is no flag': [(id) => json(result(id, { ...TEXT, isError: 'no' })), 'upstream_error'],
+    'answers another call': [(id) => json(rpcResult(Number(id) + 1)), 'upstream_error'],
+    'answers in a batch': [(id) => json([rpcResult(id)]), 'upstream_error'],
+    'answers without content': [(id) => json(rpcResult(id, { text: SECRET })), 'upstream_error'],
+    'answers an error that is no flag': [(id) => json(rpcResult(id, { ...TEXT_RESULT, isError: 'no' })), 'upstream_error'],
     'answers a protocol error': [(id) => json({ jsonrpc: '2.0', id, error: { code: -32_000, message: SECRET } }), 'upstream_error'],
     'answers more than is held': [() => ({ kind: 'oversize', bytes: 100_000 }), 'upstream_error'],
     'answers encoded': [
-      (id) => bytes(gzipSync(JSON.stringify(result(id))), 'application/json', { 'content-encoding': 'gzip' }),
+      (id) => bytes(gzipSync(JSON.stringify(rpcResult(id))), 'application/json', { 'content-encoding': 'gzip' }),
       'upstream_error',
     ],
     'ends its events without an answer': [() => events({ jsonrpc: '2.0', method: 'notifications/message', params: {} }), 'upstream_error'],
@@ -160,7 +133,7 @@ describe('a server that fails in the middle of a call', () => {
   };
 
   it.each(Object.entries(FAILURES))('%s', async (_, [onCall, code]) => {
-    up.answer(server(onCall));
+    up.answer(scriptedMcp(onCall));
     const session = await sidecar.session();
     const [read, write] = [await call('look', session), await call('act', session)];
     expect([read.status, mcpDenialOf(read)]).toMatchObject([200, { code, effect: 'none', retryable: true }]);
@@ -176,27 +149,27 @@ describe('a server that fails in the middle of a call', () => {
     expect(callsSeen()).toHaveLength(2);
   });
 
-  it.each<readonly [string, OnCall]>([
+  it.each<readonly [string, OnMessage]>([
     ['hangs', () => ({ kind: 'hang' })],
     ['is refused', () => json({}, { status: 503 })],
-    ['speaks another revision', (id) => json(result(id, { protocolVersion: '2024-11-05', capabilities: {} }))],
+    ['speaks another revision', (id) => json(rpcResult(id, { protocolVersion: '2024-11-05', capabilities: {} }))],
     ['is answered with an error', (id) => json({ jsonrpc: '2.0', id, error: { code: 1, message: 'no' } })],
     [
       'gives a session id that is none',
-      (id) => json(result(id, { protocolVersion: '2025-11-25' }), { headers: { 'mcp-session-id': 'a b' } }),
+      (id) => json(rpcResult(id, { protocolVersion: '2025-11-25' }), { headers: { 'mcp-session-id': 'a b' } }),
     ],
   ])('a handshake that %s: the call was not sent, and the next one shakes hands again', async (_, onInitialize) => {
-    up.answer(server((id) => json(result(id)), onInitialize));
+    up.answer(scriptedMcp((id) => json(rpcResult(id)), onInitialize));
     const session = await sidecar.session();
     expect(mcpDenialOf(await call('act', session))).toMatchObject({ effect: 'none', retryable: true });
     expect(callsSeen()).toEqual([]);
-    up.answer(server((id) => json(result(id))));
-    expect((await call('act', session)).json()).toMatchObject({ result: TEXT });
+    up.answer(scriptedMcp((id) => json(rpcResult(id))));
+    expect((await call('act', session)).json()).toMatchObject({ result: TEXT_RESULT });
   });
 
   it('a tool that says it failed is handed on as it is, and has not succeeded', async () => {
     const failure = { content: [{ type: 'text', text: 'out of stock' }], isError: true };
-    up.answer(server((id) => json(result(id, failure))));
+    up.answer(scriptedMcp((id) => json(rpcResult(id, failure))));
     const session = await sidecar.session();
     expect((await call('act', session)).json()).toMatchObject({ result: failure });
     expect(mcpDenialOf(await call('after-act', session))).toMatchObject({ code: 'session_precondition_failed' });
@@ -214,17 +187,17 @@ describe('what a server says before it answers', () => {
   it('its questions are answered by the sidecar, and none of them reaches the agent', async () => {
     const asks = ['elicitation/create', 'sampling/createMessage', 'roots/list', 'ping'];
     up.answer(
-      server((id) =>
+      scriptedMcp((id) =>
         events(
           ...asks.map((method, i) => ({ jsonrpc: '2.0', id: 100 + i, method, params: { message: 'your password?' } })),
           { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'log' } },
           { jsonrpc: '2.0', method: 'notifications/tools/list_changed' },
-          result(id),
+          rpcResult(id),
         ),
       ),
     );
     const answer = await call('look', await sidecar.session());
-    expect(answer.text).toBe(JSON.stringify(result(1)));
+    expect(answer.text).toBe(JSON.stringify(rpcResult(1)));
     const answers = since().filter(({ method }) => method === undefined);
     expect(answers).toEqual([
       ...[100, 101, 102].map((id) => ({ jsonrpc: '2.0', id, error: { code: -32_601, message: 'Method not found' } })),
@@ -236,7 +209,7 @@ describe('what a server says before it answers', () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let parts = 0;
     up.answer(
-      server((id, { params }) => ({
+      scriptedMcp((id, { params }) => ({
         kind: 'parts',
         parts: [
           event({
@@ -245,7 +218,7 @@ describe('what a server says before it answers', () => {
             params: { progressToken: params?.['_meta']?.progressToken, progress: 1 },
           }),
           event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'another call', progress: 9 } }),
-          event(result(id)),
+          event(rpcResult(id)),
         ],
         between: () => (parts++ < 2 ? Promise.resolve() : promise),
       })),
@@ -257,14 +230,14 @@ describe('what a server says before it answers', () => {
       seen.push(progress);
       resolve();
     });
-    expect(await answered).toMatchObject(TEXT);
+    expect(await answered).toMatchObject(TEXT_RESULT);
     expect(seen).toEqual([1]);
     await client.close();
   });
 
   it('a stream that breaks after its progress ends in a refusal, and the record says that it was cut', async () => {
     up.answer(
-      server((id, { params }) => ({
+      scriptedMcp((id, { params }) => ({
         kind: 'parts',
         parts: [
           event({
@@ -272,7 +245,7 @@ describe('what a server says before it answers', () => {
             method: 'notifications/progress',
             params: { progressToken: params?.['_meta']?.progressToken, progress: 1 },
           }),
-          event(result(id)).slice(0, 20),
+          event(rpcResult(id)).slice(0, 20),
         ],
         between: () => Promise.resolve(),
       })),
@@ -290,7 +263,7 @@ describe('what a server says before it answers', () => {
 
   it('an agent that leaves has not cancelled its call: it is carried to its end and counts', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    up.answer(server((id) => ({ kind: 'parts', parts: [event(result(id))], between: () => promise })));
+    up.answer(scriptedMcp((id) => ({ kind: 'parts', parts: [event(rpcResult(id))], between: () => promise })));
     const session = await sidecar.session();
     const leaving = new AbortController();
     const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'sallyport-session': session };
@@ -303,7 +276,7 @@ describe('what a server says before it answers', () => {
     await up.arrived(before + 3);
     leaving.abort();
     await expect(left).rejects.toThrow(/abort/);
-    up.answer(server((id) => json(result(id))));
+    up.answer(scriptedMcp((id) => json(rpcResult(id))));
     resolve();
     await eventually(async () => mcpDenialOf(await call('after-act', session)) === undefined, 'the call counted');
     expect((await callsOfSession(world, session, 2))[0]).toMatchObject({ tool: 'bench/act', result: 'ok' });
@@ -315,7 +288,7 @@ describe('a server that lost its sessions', () => {
 
   it('and says 404, as it must: one new session, the call goes out again, and the agent notices nothing', async () => {
     let isForgotten = false;
-    const good = server((id) => json(result(id)));
+    const good = scriptedMcp((id) => json(rpcResult(id)));
     up.answer((request) => {
       if (isForgotten && request.headers['mcp-session-id'] === 's-1') return json({}, { status: 404 });
       return good(request);
@@ -323,19 +296,19 @@ describe('a server that lost its sessions', () => {
     const session = await sidecar.session();
     await call('look', session);
     isForgotten = true;
-    expect((await call('act', session)).json()).toMatchObject({ result: TEXT });
+    expect((await call('act', session)).json()).toMatchObject({ result: TEXT_RESULT });
     expect([initializes(), callsSeen().length]).toEqual([2, 3]);
   });
 
   it('and says 404 for ever: the agent hears of an error, after two tries and no more', async () => {
-    up.answer(server(() => json({}, { status: 404 })));
+    up.answer(scriptedMcp(() => json({}, { status: 404 })));
     expect(mcpDenialOf(await call('look', await sidecar.session()))).toMatchObject({ code: 'upstream_error' });
     expect([initializes(), callsSeen().length]).toEqual([2, 2]);
   });
 
   it('under parallel calls: still one new session for all of them', async () => {
     let isForgotten = false;
-    const good = server((id) => json(result(id)));
+    const good = scriptedMcp((id) => json(rpcResult(id)));
     up.answer((request) => {
       if (isForgotten && request.headers['mcp-session-id'] === 's-1') return json({}, { status: 404 });
       return good(request);
@@ -344,12 +317,12 @@ describe('a server that lost its sessions', () => {
     await call('look', session);
     isForgotten = true;
     const answers = await Promise.all(Array.from({ length: 8 }, () => call('look', session)));
-    expect(answers.map((answer) => answer.json())).toEqual(Array.from({ length: 8 }, () => result(1)));
+    expect(answers.map((answer) => answer.json())).toEqual(Array.from({ length: 8 }, () => rpcResult(1)));
     expect(initializes()).toBe(2);
   });
 
   it('and says 400: the call is not repeated, since it may have been seen; the next one has a new session', async () => {
-    const good = server((id) => json(result(id)));
+    const good = scriptedMcp((id) => json(rpcResult(id)));
     up.answer((request) => {
       if (request.headers['mcp-session-id'] === 's-1' && messageOf(request).method === 'tools/call') return json({}, { status: 400 });
       return good(request);
@@ -357,7 +330,7 @@ describe('a server that lost its sessions', () => {
     const session = await sidecar.session();
     expect(mcpDenialOf(await call('act', session))).toMatchObject({ code: 'upstream_error', effect: 'possible', retryable: false });
     expect(callsSeen()).toHaveLength(1);
-    expect((await call('act', session)).json()).toMatchObject({ result: TEXT });
+    expect((await call('act', session)).json()).toMatchObject({ result: TEXT_RESULT });
     expect([initializes(), callsSeen().length]).toEqual([2, 2]);
   });
 
@@ -383,7 +356,7 @@ describe('a server that lost its sessions', () => {
 describe('the sidecar’s own sessions with servers', () => {
   let moved: RecordingUpstream;
   beforeEach(async () => {
-    moved = await recordingUpstream(server((id) => json(result(id))));
+    moved = await recordingUpstream(scriptedMcp((id) => json(rpcResult(id))));
   });
   afterEach(async () => {
     await moved.close();
@@ -398,19 +371,19 @@ describe('the sidecar’s own sessions with servers', () => {
   };
 
   it('a server that the policy moves is spoken to where it is now, also in a session that is open', async () => {
-    up.answer(server((id) => json(result(id))));
+    up.answer(scriptedMcp((id) => json(rpcResult(id))));
     const session = await sidecar.session();
-    expect((await call('look', session)).json()).toMatchObject({ result: TEXT });
+    expect((await call('look', session)).json()).toMatchObject({ result: TEXT_RESULT });
     await enforce(policy(world, { bench: `${moved.url}/mcp`, everything: everything.url }));
     const seen = up.requests.length;
-    expect((await call('look', session)).json()).toMatchObject({ result: TEXT });
+    expect((await call('look', session)).json()).toMatchObject({ result: TEXT_RESULT });
     expect(moved.requests.filter((request) => messageOf(request).method === 'tools/call')).toHaveLength(1);
     expect(up.requests.slice(seen).filter(({ method }) => method === 'POST')).toEqual([]);
     await enforce(policy(world, { bench: `${up.url}/mcp`, everything: everything.url }));
   });
 
   it('are ended with the sidecar', async () => {
-    up.answer(server((id) => json(result(id))));
+    up.answer(scriptedMcp((id) => json(rpcResult(id))));
     const leaving = await world.startSidecar({ name: 'leaving' });
     await eventually(() => leaving.ready(), 'readiness');
     await mcpPost(leaving, 'bench', toolCall('look'), { 'sallyport-session': await leaving.session() });

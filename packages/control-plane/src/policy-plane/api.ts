@@ -111,12 +111,15 @@ export class PolicyPlaneService {
 
   #onChange(change: Change): void {
     this.#wanted.clear();
+    // The statement that names a release comes before it, and is held: what becomes active is fresh at that very moment.
+    // The other way round every call in between would find policy that nothing vouches for yet.
+    if (change.kind === 'release') this.#broadcast();
     for (const subscriber of this.#streams()) {
       if (change.kind === 'revocation') subscriber.sendRevocations();
       else if (isConcerned(change, subscriber.place)) subscriber.offerNext();
     }
-    // The release is offered first: a statement renews only what is active where it arrives.
-    if (change.kind === 'release' || change.kind === 'revocation') this.#broadcast();
+    // A statement counts only once the revocations that it attests have been applied.
+    if (change.kind === 'revocation') this.#broadcast();
   }
 
   /** A copy: sending can end a stream, which takes it out. */

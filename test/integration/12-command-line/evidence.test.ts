@@ -134,6 +134,12 @@ describe('evidence from the command line', () => {
       expect([exit, answer['summary']]).toEqual([0, expect.stringContaining('with no manifest to say that nothing followed')]);
     });
 
+    it('finds what was written after the end, with a line feed or without', async () => {
+      expect((await bent('longer.ndjson', (all) => [...all, all[0] ?? '']))['reason']).toBe('inserted');
+      desk.write('longer.ndjson', `${desk.read('export.ndjson')}x`);
+      expect((await verify('longer.ndjson')).exit).toBe(1);
+    });
+
     it('finds one flipped bit anywhere in the first record and in the last', async () => {
       for (const index of [0, lines.length - 1]) {
         const line = lines[index] ?? '';

@@ -1,8 +1,12 @@
 import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
 import { cpSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { certificatePem, generateKey, issueCertificate, randomBytes } from '@sallyport/crypto/keys';
+import { addMs } from '@sallyport/model';
 import { parseJoinToken } from '@sallyport/trust';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pemCertificates } from '../../../packages/cli/src/pem.ts';
+import { terminal } from '../../../packages/cli/src/testing/terminal.ts';
 import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
 import { deskOf, type Desk } from './desk.ts';
 
@@ -215,6 +219,37 @@ describe('operating from the command line', () => {
       await desk.type('root', 'init', '--development', '--dir', 'other');
       const { exit, err } = await desk.type('fleet', 'status', '--dir', 'other', ...desk.link.slice(2));
       expect([exit, err]).toEqual([1, expect.stringContaining('while asking for the fleet')]);
+    });
+
+    it('says of what has expired that it has, before anything is sent', async () => {
+      cpSync(world.dir, desk.path('old'), { recursive: true, filter: (source) => !/state|sidecars/.test(source.slice(world.dir.length)) });
+      const link = ['--dir', 'old', ...desk.link.slice(2)];
+      const [certificate] = pemCertificates(desk.read('old/control-plane/workload-ca.crt'));
+      const ca = { certificate: certificate ?? new Uint8Array(), privatePem: desk.read('old/control-plane/workload-ca.pem') };
+      const key = generateKey('es256');
+      const now = world.clock.wall();
+      const leaf = await issueCertificate({
+        ca,
+        subjectPublicKey: { alg: 'es256', raw: key.publicRaw },
+        spiffeId: 'spiffe://demo.local/admin/admin',
+        usage: 'tls-client',
+        notBefore: now - 120_000,
+        notAfter: now - 60_000,
+        serial: randomBytes(16),
+      });
+      desk.write('old/admin/admin.crt', certificatePem(leaf));
+      desk.write('old/admin/admin.pem', key.privatePem);
+      desk.mode('old/admin/admin.pem', 0o600);
+      expect(await desk.type('fleet', 'status', ...link)).toMatchObject({
+        exit: 64,
+        err: expect.stringContaining('admin.crt: this certificate ended at'),
+      });
+      const later = terminal({ clock: { ...world.clock, wall: () => addMs(world.clock.wall(), 2 * 365 * 86_400_000) } });
+      expect(await later.type('fleet', 'status', ...desk.link)).toMatchObject({
+        exit: 64,
+        err: expect.stringContaining('root 1 expired at'),
+      });
+      later.close();
     });
 
     it('wants to know who is asking where several could be, and refuses a key that others can read', async () => {

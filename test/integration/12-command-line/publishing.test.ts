@@ -2,7 +2,7 @@ import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually, startWorld, type World } from '../../support/world.ts';
+import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
 import { deskOf, type Desk } from './desk.ts';
 
 interface Version {
@@ -21,6 +21,7 @@ describe('publishing from the command line', () => {
   let world: World;
   let up: RecordingUpstream;
   let desk: Desk;
+  let sidecar: RunningSidecar;
 
   const log = async (): Promise<readonly Version[]> =>
     (await desk.admin('policy', 'log', '--json')).json()['versions'] as readonly Version[];
@@ -41,7 +42,7 @@ describe('publishing from the command line', () => {
     desk = deskOf(world, up.url);
     desk.writePolicy('p');
     expect((await desk.admin('policy', 'publish', 'p')).exit).toBe(0);
-    const sidecar = await world.startSidecar();
+    sidecar = await world.startSidecar();
     await eventually(() => sidecar.ready(), 'readiness');
   });
   afterAll(async () => {
@@ -235,7 +236,7 @@ describe('publishing from the command line', () => {
       });
       expect(
         await desk.admin('policy', 'rollback', '--to', '1', '--reason', 'x', '--release-key', one, '--release-key', one),
-      ).toMatchObject({ exit: 1 });
+      ).toMatchObject({ exit: 1, err: expect.stringContaining('and 1 is here') });
       expect(await desk.admin('release', 'promote', '--to', '1', '--rollback', 'x')).toMatchObject({
         exit: 1,
         err: expect.stringContaining('bundle_rollback_refused'),
@@ -270,5 +271,20 @@ describe('publishing from the command line', () => {
     expect(lines[0]).toMatch(/^ {2}VERSION +ACCEPTED +AUTHOR +DIGEST/);
     expect(lines[1]).toMatch(/^\* release \d+ +\S+Z +\/admin\/admin +sha256:[0-9a-f]{12} +revision 1, rollback: agreed by both$/);
     expect(lines).toHaveLength(4);
+  });
+
+  it('lets every call through while releases change: what becomes active is fresh at that moment', async () => {
+    const session = await sidecar.session();
+    const statuses: number[] = [];
+    const publishing = (async () => {
+      for (let round = 0; round < 5; round++)
+        await desk.admin('policy', 'rollback', '--to', round % 2 === 0 ? '2' : '3', '--reason', 'to and fro', '--wait');
+    })();
+    let isOver = false;
+    void publishing.finally(() => (isOver = true));
+    while (!isOver) statuses.push((await sidecar.call('orders/get_order', { order_id: 'O-1' }, session)).status);
+    await publishing;
+    expect(statuses.length).toBeGreaterThan(5);
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
   });
 });

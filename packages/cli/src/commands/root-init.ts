@@ -149,8 +149,8 @@ export function writeHome(dir: Home['dir'], files: readonly MadeFile[], io: Pick
       const written = writeFile(at(scratch, path), content, { mode: isPrivate ? 0o600 : 0o644, as: 'new' });
       if (!written.ok) return written;
     }
-    // The process's umask may have taken bits away from the public files' mode; it never adds any to the private ones.
-    for (const { path, isPrivate } of files) chmodSync(join(scratch, path), isPrivate ? 0o600 : 0o644);
+    // The umask may have taken bits away that others need to read what is public; what is private stays as it was made.
+    for (const { path, isPrivate } of files) if (!isPrivate) chmodSync(join(scratch, path), 0o644);
     renameSync(scratch, dir);
     return ok(undefined);
   } catch (error) {

@@ -1,0 +1,56 @@
+import { trustSimulator } from '@sallyport/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { homeOf } from './home.ts';
+import type { Io } from './io.ts';
+import { terminal } from './testing/terminal.ts';
+import type { Terminal } from './testing/terminal.ts';
+import { readOwnTrust } from './trust-files.ts';
+
+let at: Terminal;
+beforeEach(() => {
+  at = terminal();
+});
+afterEach(() => at.close());
+
+describe('the administrator’s own trust', () => {
+  const read = (sources: Parameters<typeof readOwnTrust>[1] = {}): ReturnType<typeof readOwnTrust> => {
+    const io = { cwd: at.dir, env: {} } as unknown as Io;
+    return readOwnTrust(homeOf('home', io), sources, io);
+  };
+  /** A chain of roots in the folder, as files by their number. */
+  const writeRoots = async (count: number): Promise<void> => {
+    const simulator = await trustSimulator();
+    for (let number = simulator.chain.length; number < count; number++) await simulator.publishRoot();
+    for (const [index, envelope] of simulator.chain.entries()) at.write(`home/root/${index + 1}.json`, envelope);
+    at.write('home/root-pin', `${simulator.pin}\n`);
+  };
+
+  it('walks every root in the order of its number, also past nine', async () => {
+    await writeRoots(11);
+    const trust = read();
+    expect(trust.ok && trust.value.root.number).toBe(11);
+  });
+
+  it('refuses a chain with a gap, with 1: the files are there and do not hold', async () => {
+    await writeRoots(3);
+    at.write('home/root/2.json', at.read('home/root/3.json'));
+    expect(read()).toMatchObject({ ok: false, error: { exit: 1 } });
+  });
+
+  it('refuses a pin that is none, with 64', async () => {
+    await writeRoots(1);
+    at.write('home/root-pin', 'sha256:abc');
+    expect(read()).toMatchObject({ ok: false, error: { exit: 64, problems: [{ message: 'holds no digest' }] } });
+    expect(read({ rootPin: 'elsewhere' })).toMatchObject({ ok: false, error: { exit: 64, problems: [{ file: 'elsewhere' }] } });
+  });
+
+  it('refuses a folder without roots', async () => {
+    await writeRoots(1);
+    at.write('empty/root/notes.txt', '');
+    const io = { cwd: at.dir, env: {} } as unknown as Io;
+    expect(readOwnTrust({ ...homeOf('home', io), roots: at.path('empty/root') }, {}, io)).toMatchObject({
+      ok: false,
+      error: { exit: 64, problems: [{ message: 'holds no Root' }] },
+    });
+  });
+});

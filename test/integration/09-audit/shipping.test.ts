@@ -1,0 +1,82 @@
+/** Records reach the central store whole: appended, acknowledged, and missed when they are not there. */
+
+import { Audit } from '@sallyport/contract';
+import type { Instant } from '@sallyport/model';
+import { fakeClock, recordingUpstream, type FakeClock, type RecordingUpstream } from '@sallyport/testkit';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ordersPolicy, READ_ORDERS } from '../../support/policies.ts';
+import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
+
+describe('shipping', () => {
+  let clock: FakeClock;
+  let world: World;
+  let up: RecordingUpstream;
+  let sidecar: RunningSidecar;
+
+  beforeEach(async () => {
+    clock = fakeClock({ wall: Date.now() as Instant });
+    up = await recordingUpstream();
+    world = await startWorld({ clock, freshnessTtlMs: 600_000 });
+    await world.admin.publish(ordersPolicy(up.url, READ_ORDERS, world.idp));
+    sidecar = await world.startSidecar();
+    await eventually(() => sidecar.ready(), 'readiness');
+  });
+  afterEach(async () => {
+    await world.close();
+    await up.close();
+  });
+
+  const records = async (): Promise<readonly { stream: string; seq: number; kind: string; code?: string; sidecar?: string }[]> =>
+    (await world.admin.tail('records')).map((line) => JSON.parse(line) as { stream: string; seq: number; kind: string });
+  const call = (session: string, i: number): Promise<{ status: number }> =>
+    sidecar.call('orders/get_order', { order_id: `O-${String(i).padStart(6, '0')}` }, session);
+
+  it('the collector has no way to change or remove a record, and the spool is written at its end only [R10.20]', async () => {
+    expect(Object.keys(Audit.method).toSorted()).toEqual(['ship', 'tail']);
+    const session = await sidecar.session();
+    const journal = join(sidecar.stateDir, 'journal');
+    const before = readdirSync(journal).map((name) => [name, readFileSync(join(journal, name))] as const);
+    await call(session, 1);
+    for (const [name, bytes] of before) expect(readFileSync(join(journal, name)).subarray(0, bytes.length)).toEqual(bytes);
+    await eventually(async () => (await records()).some(({ kind }) => kind === 'OUTCOME'), 'the records in the central store');
+  });
+
+  it('a minute without the collector under load: afterwards everything is there, contiguous, and nothing twice [R10.21]', async () => {
+    const session = await sidecar.session();
+    await call(session, 0);
+    await world.stopControlPlane();
+    for (let i = 1; i <= 60; i++) {
+      expect((await call(session, i)).status).toBe(200);
+      await clock.advance(1_000);
+    }
+    await world.restartControlPlane();
+    const shipped = await eventually(async () => {
+      await clock.advance(1_000);
+      const all = await records();
+      return all.filter(({ kind }) => kind === 'OUTCOME').length >= 62 ? all : undefined;
+    }, 'sixty-one calls and a session in the central store');
+    const stream = shipped.find(({ kind, sidecar: who }) => kind === 'START' && who?.includes('/sidecar/') === true)?.stream;
+    const seqs = shipped.filter((record) => record.stream === stream).map(({ seq }) => seq);
+    expect(seqs).toEqual(Array.from({ length: seqs.length }, (_, i) => i + 1));
+    expect(up.requests).toHaveLength(61);
+  });
+
+  it('a deleted spool raises an alert: the collector knows how far the stream had come [R10.21]', async () => {
+    const session = await sidecar.session();
+    await world.stopControlPlane();
+    for (let i = 0; i < 5; i++) await call(session, i);
+    sidecar.abandon();
+    const journal = join(sidecar.stateDir, 'journal');
+    await sidecar.sidecar.drain();
+    for (const name of readdirSync(journal)) rmSync(join(journal, name));
+    await world.restartControlPlane();
+    await world.startSidecar({ withToken: false });
+    const alert = await eventually(async () => {
+      await clock.advance(1_000);
+      return (await records()).find(({ kind, code }) => kind === 'ALERT' && code !== undefined);
+    }, 'the alert');
+    expect(['GAP', 'UNCLOSED', 'UNLINKED', 'LOST_HEAD']).toContain(alert.code);
+  });
+});

@@ -280,9 +280,9 @@ describe('publishing from the command line', () => {
       for (let round = 0; round < 5; round++)
         await desk.admin('policy', 'rollback', '--to', round % 2 === 0 ? '2' : '3', '--reason', 'to and fro', '--wait');
     })();
-    let isOver = false;
-    void publishing.finally(() => (isOver = true));
-    while (!isOver) statuses.push((await sidecar.call('orders/get_order', { order_id: 'O-1' }, session)).status);
+    const over = new AbortController();
+    void publishing.finally(() => over.abort());
+    while (!over.signal.aborted) statuses.push((await sidecar.call('orders/get_order', { order_id: 'O-1' }, session)).status);
     await publishing;
     expect(statuses.length).toBeGreaterThan(5);
     expect(statuses.filter((status) => status !== 200)).toEqual([]);

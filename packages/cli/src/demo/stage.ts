@@ -207,7 +207,7 @@ outbound: { listen: 127.0.0.1:${outboundPort} }
 health: { listen: 127.0.0.1:${healthPort} }
 admin: { socket: ${JSON.stringify(adminSocket)} }
 # The demo shows the refusal itself, not the wait before it.
-hold_while_syncing_ms: 250
+hold_while_syncing_ms: 0
 drain_ms: 2000
 audit: { checkpoint_interval_ms: 1000 }
 `;

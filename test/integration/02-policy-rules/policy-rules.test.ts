@@ -266,6 +266,26 @@ describe('rules, from the agent to the tool and to the log', () => {
     expect(forwarded()).toHaveLength(1_000);
   });
 
+  it.each([
+    ['answers 500', { kind: 'json', status: 500, body: { message: 'denied by policy' } }, 502, 'upstream_error'],
+    ['hangs', { kind: 'hang' }, 504, 'upstream_timeout'],
+  ] as const)('[R12.15] a tool that %s is not mistaken for a refusal', async (_, script, status, code) => {
+    const impatient = await world.startSidecar({ name: 'impatient', config: { upstream: { first_byte_ms_max: 200 } } });
+    await eventually(() => impatient.ready(), 'readiness');
+    const session = await impatient.session();
+    up.answer(script);
+    const failed = await impatient.call('orders/list_orders', {}, session);
+    expect(failed.json()).toMatchObject({ status, code, next_action: 'wait', retryable: true });
+    expect([failed.status, failed.text.includes('denied by policy')]).toEqual([status, false]);
+    expect((await impatient.call('orders/update_refund', {}, session)).status).toBe(403);
+    await impatient.drain();
+    const [call, refusal] = await callsOfSession(world, session, 2);
+    // The call was allowed, and its record says so; what became of it is another matter.
+    expect(call).toMatchObject({ decision: 'allow', rule_id: 'list', result: code, code });
+    expect(refusal).toMatchObject({ decision: 'deny', result: 'denied', code: 'insufficient_scope' });
+    expect(forwarded()).toEqual(['/list_orders {}']);
+  });
+
   it('[R8.09] a stub agent that knows nothing of a gate is gated by its base URL alone', async () => {
     const agent = stubAgent({ baseUrl: `${sidecar.url}/tools/orders`, headers: { 'sallyport-session': await sidecar.session() } });
     expect(await agent('list_orders', {})).toEqual([200, { ok: true }]);

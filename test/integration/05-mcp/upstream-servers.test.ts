@@ -66,6 +66,8 @@ const events = (...messages: object[]): ScriptedAnswer => bytes(messages.map(eve
 
 let world: World;
 let sidecar: RunningSidecar;
+/** It does not wait for servers that are silent. */
+let impatient: RunningSidecar;
 let up: RecordingUpstream;
 let everything: WatchedServer;
 /** Requests of earlier tests. */
@@ -74,17 +76,20 @@ let before = 0;
 const since = (): readonly McpMessage[] => up.requests.slice(before).map(messageOf);
 const callsSeen = (): readonly RecordedRequest[] =>
   up.requests.slice(before).filter((request) => messageOf(request).method === 'tools/call');
-const call = (tool: string, session: string, args: object = {}, meta?: object): Promise<HttpAnswer> =>
-  mcpPost(sidecar, 'bench', toolCall(tool, args, meta), { 'sallyport-session': session });
+const callBy = (by: RunningSidecar, tool: string, session: string, meta?: object): Promise<HttpAnswer> =>
+  mcpPost(by, 'bench', toolCall(tool, {}, meta), { 'sallyport-session': session });
+const call = (tool: string, session: string, meta?: object): Promise<HttpAnswer> => callBy(sidecar, tool, session, meta);
 
 beforeAll(async () => {
   up = await recordingUpstream();
   everything = await watched('http://127.0.0.1:9/mcp');
   world = await startWorld();
   await world.admin.publish(policy(world, { bench: `${up.url}/mcp`, everything: everything.url }));
+  const limits = { answer_bytes_max: 65_536 };
   const upstream = { first_byte_ms_max: 200, idle_ms_max: 200 };
-  sidecar = await world.startSidecar({ config: { upstream, limits: { answer_bytes_max: 65_536 } } });
-  await eventually(() => sidecar.ready(), 'readiness');
+  sidecar = await world.startSidecar({ config: { limits } });
+  impatient = await world.startSidecar({ name: 'impatient', config: { limits, upstream } });
+  for (const one of [sidecar, impatient]) await eventually(() => one.ready(), 'readiness');
 });
 beforeEach(() => {
   before = up.requests.length;
@@ -134,13 +139,14 @@ describe('a server that fails in the middle of a call', () => {
 
   it.each(Object.entries(FAILURES))('%s', async (_, [onCall, code]) => {
     up.answer(scriptedMcp(onCall));
-    const session = await sidecar.session();
-    const [read, write] = [await call('look', session), await call('act', session)];
+    const by = code === 'upstream_timeout' ? impatient : sidecar;
+    const session = await by.session();
+    const [read, write] = [await callBy(by, 'look', session), await callBy(by, 'act', session)];
     expect([read.status, mcpDenialOf(read)]).toMatchObject([200, { code, effect: 'none', retryable: true }]);
     // Nobody knows what became of a write; repeating it could do it twice.
     expect([write.status, mcpDenialOf(write)]).toMatchObject([200, { code, effect: 'possible', retryable: false }]);
     for (const answer of [read, write]) expect(answer.text).not.toContain(SECRET);
-    expect(mcpDenialOf(await call('after-act', session))).toMatchObject({ code: 'session_precondition_failed' });
+    expect(mcpDenialOf(await callBy(by, 'after-act', session))).toMatchObject({ code: 'session_precondition_failed' });
     const records = await callsOfSession(world, session, 3);
     expect(records.slice(0, 2).map(({ decision, result: outcome, code: recorded }) => [decision, outcome, recorded])).toEqual([
       ['allow', code, code],
@@ -160,11 +166,11 @@ describe('a server that fails in the middle of a call', () => {
     ],
   ])('a handshake that %s: the call was not sent, and the next one shakes hands again', async (_, onInitialize) => {
     up.answer(scriptedMcp((id) => json(rpcResult(id)), onInitialize));
-    const session = await sidecar.session();
-    expect(mcpDenialOf(await call('act', session))).toMatchObject({ effect: 'none', retryable: true });
+    const session = await impatient.session();
+    expect(mcpDenialOf(await callBy(impatient, 'act', session))).toMatchObject({ effect: 'none', retryable: true });
     expect(callsSeen()).toEqual([]);
     up.answer(scriptedMcp((id) => json(rpcResult(id))));
-    expect((await call('act', session)).json()).toMatchObject({ result: TEXT_RESULT });
+    expect((await callBy(impatient, 'act', session)).json()).toMatchObject({ result: TEXT_RESULT });
   });
 
   it('a tool that says it failed is handed on as it is, and has not succeeded', async () => {
@@ -251,7 +257,7 @@ describe('what a server says before it answers', () => {
       })),
     );
     const session = await sidecar.session();
-    const answer = await call('act', session, {}, { progressToken: 'p' });
+    const answer = await call('act', session, { progressToken: 'p' });
     expect(answer.headers['content-type']).toBe('text/event-stream');
     const messages = [...answer.text.matchAll(/^data: (.*)$/gm)].map(([, data = '']) => JSON.parse(data) as object);
     expect(messages).toMatchObject([

@@ -11,16 +11,18 @@ import type { AgentName, DecisionId, Digest, ReleaseSeq, RequestId } from '@sall
 import { createUpstreams, startHttpListener, type UpstreamLimits } from '@sallyport/net';
 import { buildParts, compile, parseDocuments, readParts } from '@sallyport/policy';
 import { bytesAccount, parseListenAddress, systemClock, ulids } from '@sallyport/runtime';
-import { memoryReservations, type StateFrame } from '@sallyport/store';
+import { memoryReservations } from '@sallyport/store';
 import { fakeClock, tokenIssuer, type FakeClock, type TokenIssuer } from '@sallyport/testkit';
 import { request as httpRequest } from 'node:http';
 import { snapshotOf } from '../../packages/sidecar/src/bundle/snapshot.ts';
 import { outboundExchange } from '../../packages/sidecar/src/downstream/outbound.ts';
 import type { Arrival } from '../../packages/sidecar/src/pipeline/facts.ts';
 import type { Answer } from '../../packages/sidecar/src/pipeline/gate.ts';
-import { answerRequest } from '../../packages/sidecar/src/pipeline/pipeline.ts';
+import { createLeases } from '../../packages/sidecar/src/pipeline/leases.ts';
+import { answerRequest, judgeLease } from '../../packages/sidecar/src/pipeline/pipeline.ts';
 import type { Held, Ports, Revocations, Snapshot } from '../../packages/sidecar/src/pipeline/ports.ts';
 import { sessionRegistry } from '../../packages/sidecar/src/sessions/registry.ts';
+import type { ForwardLimits } from '../../packages/sidecar/src/upstream/forward-options.ts';
 import { forwardUpstream } from '../../packages/sidecar/src/upstream/forward.ts';
 
 export const AGENT = 'support-triage' as AgentName;
@@ -63,6 +65,7 @@ export interface HarnessOptions {
   /** Replaces ports, given those that would be used. */
   readonly ports?: (ports: Ports) => Partial<Ports>;
   readonly upstream?: Partial<UpstreamLimits>;
+  readonly forward?: Partial<ForwardLimits>;
   readonly sessionsMax?: number;
 }
 
@@ -84,7 +87,8 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
   const account = bytesAccount(8_000_000);
   const nextId = ulids({ clock, random: randomBytes });
   const upstreams = createUpstreams({ clock: systemClock(), limits: { firstByteMsMax: 500, idleMsMax: 500, ...options.upstream } });
-  const upstream = forwardUpstream({ upstreams, account, build: 'test', limits: { answerBytesMax: 1_000_000, mcpSessionsMax: 16 } });
+  const limits = { answerBytesMax: 1_000_000, mcpSessionsMax: 16, handshakeMsMax: 60_000, ...options.forward };
+  const upstream = forwardUpstream({ upstreams, account, clock: systemClock(), build: 'test', limits });
   let bugs = 0;
   const base: Ports = {
     agent: AGENT,
@@ -104,7 +108,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     sessions: sessionRegistry({ clock, random: randomBytes, epoch: EPOCH, sessionsMax: options.sessionsMax ?? 100, onOver: () => {} }),
     reservations: memoryReservations({ entriesMax: 1_000 }),
     recorder: {
-      decision: async (body, _: { frames: readonly StateFrame[] }) => {
+      decision: async (body) => {
         await write();
         decisions.push(body);
       },
@@ -115,6 +119,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
       state: write,
     },
     upstream,
+    leases: createLeases({ clock, callMsMax: 600_000, bundle: { read: () => held }, judge: (call, now) => judgeLease(call, now, ports) }),
     counters: { decision: () => {}, bug: () => bugs++, unrecorded: () => {} },
     ids: { request: () => nextId() as RequestId, decision: () => nextId() as DecisionId },
   };
@@ -122,10 +127,11 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
   const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
   const listen = parseListenAddress('127.0.0.1:0');
   if (listen === undefined) throw new Error('no address');
+  const outbound = outboundExchange({ clock, account, ids: ports.ids, answer });
   const listener = await startHttpListener({
     listen,
     clock: systemClock(),
-    onExchange: outboundExchange({ clock, account, ids: ports.ids, answer }),
+    onExchange: outbound.exchange,
     onRefusal: () => {},
     onBug: (error) => {
       throw error;

@@ -8,6 +8,8 @@ import { ulids, type BytesAccount, type Drain } from '@sallyport/runtime';
 import type { MemoryReservations } from '@sallyport/store';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
+import { createLeases } from './pipeline/leases.ts';
+import { judgeLease } from './pipeline/pipeline.ts';
 import type { BundleHolder, Ports, Recorder } from './pipeline/ports.ts';
 import { sessionRegistry } from './sessions/registry.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
@@ -76,6 +78,12 @@ export function pipelinePorts(from: PortsFrom): {
       state: async (frames) => present(from.recorder(), 'a record').state(frames),
     },
     upstream,
+    leases: createLeases({
+      clock,
+      callMsMax: config.upstream.call_ms_max,
+      bundle: from.holder,
+      judge: (call, now) => judgeLease(call, now, ports),
+    }),
     counters: from.metrics,
     ids: { request: () => next() as RequestId, decision: () => next() as DecisionId },
   };
@@ -97,8 +105,13 @@ function upstreamOf({ config, clock, drain, account, build }: PortsFrom): Forwar
   return forwardUpstream({
     upstreams,
     account,
+    clock,
     build,
-    limits: { answerBytesMax: limits.answer_bytes_max, mcpSessionsMax: limits.mcp_sessions_max },
+    limits: {
+      answerBytesMax: limits.answer_bytes_max,
+      mcpSessionsMax: limits.mcp_sessions_max,
+      handshakeMsMax: upstream.first_byte_ms_max,
+    },
   });
 }
 

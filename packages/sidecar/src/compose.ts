@@ -239,7 +239,7 @@ class RunningSidecar implements Sidecar {
         onRefusal: onCallRefused,
         listen: config.outbound.listen,
         limits,
-        onExchange: outbound,
+        onExchange: outbound.exchange,
       }),
     };
   }

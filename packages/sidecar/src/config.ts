@@ -61,6 +61,7 @@ export interface SidecarConfig {
     readonly connect_ms_max: number;
     readonly first_byte_ms_max: number;
     readonly idle_ms_max: number;
+    readonly call_ms_max: number;
     readonly in_flight_max: number;
   };
   readonly audit: {
@@ -149,6 +150,12 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
       default: 60 * SECOND,
     }),
     idle_ms_max: durationMs({ says: 'Between two parts of an answer', min: 10, max: 60 * MINUTE, default: 60 * SECOND }),
+    call_ms_max: durationMs({
+      says: 'One call as a whole, however busily its answer comes',
+      min: SECOND,
+      max: 24 * 60 * MINUTE,
+      default: 10 * MINUTE,
+    }),
     in_flight_max: count({ says: 'Calls under way per tool server', unit: 'calls', min: 1, max: 65_536, default: 256 }),
   }),
   audit: section('The journal, in which every decision is kept until the collector has it', {

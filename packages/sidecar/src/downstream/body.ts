@@ -7,6 +7,7 @@ import { deny, fail, ok, Fault, type Denial, type Result } from '@sallyport/mode
 import type { BytesAccount, HeldBytes } from '@sallyport/runtime';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { gathered } from '../gathered.ts';
 import type { Body } from '../pipeline/facts.ts';
 
 export interface OwnedBody extends Body {
@@ -50,20 +51,15 @@ async function readRaw(source: BodySource, { account, bytesMax, held }: Bounds):
   const share = account.reserve(source.contentLength ?? bytesMax);
   if (share === undefined) return NO_ROOM;
   held.push(share);
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const body = gathered({ bytesMax: share.bytes, expected: source.contentLength });
   try {
-    for await (const chunk of source.bytes()) {
-      length += chunk.byteLength;
-      if (length > bytesMax) return TOO_LARGE(bytesMax);
-      chunks.push(chunk);
-    }
+    for await (const chunk of source.bytes()) if (!body.add(chunk)) return TOO_LARGE(share.bytes);
   } catch (thrown) {
     if (!(thrown instanceof Fault)) throw thrown;
     return fail(deny('malformed_request', `the body broke off: ${thrown.message}`));
   }
-  if (length <= share.bytes) share.shrinkTo(length);
-  return ok(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+  share.shrinkTo(body.length);
+  return ok(body.bytes());
 }
 
 const inflate = promisify(gunzip) as (input: Uint8Array, options: { maxOutputLength: number }) => Promise<Uint8Array>;

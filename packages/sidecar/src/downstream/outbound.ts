@@ -20,35 +20,61 @@ export interface OutboundOptions {
   readonly answer: (arrival: Arrival) => Promise<Answer>;
 }
 
-/** A function for the listener's `onExchange`. */
-export function outboundExchange({ clock, account, ids, answer }: OutboundOptions): (exchange: HttpExchange) => Promise<void> {
-  return async (exchange) => {
-    const contentLength = contentLengthOf(exchange.rawHeaders);
-    const body = requestBody({ contentLength, bytes: () => exchange.body() }, account);
-    const receivedAt: BootMs = clock.boot();
-    const arrival: Arrival = {
-      requestId: ids.request(),
-      decisionId: ids.decision(),
-      receivedAt,
-      leg: 'outbound',
-      // An upgrade keeps its method and is refused for its header; a CONNECT is refused for its method.
-      method: exchange.method,
-      target: exchange.target,
-      httpVersion: exchange.httpVersion,
-      rawHeaders: exchange.rawHeaders,
-      peer: exchange.address,
-      body,
-      signal: exchange.signal,
-    };
-    try {
-      await write(exchange, await answer(arrival), clock);
-    } catch (thrown) {
-      // The agent has gone. What became of its call is recorded; there is nobody left to tell.
-      if (!(thrown instanceof Fault && thrown.code === 'aborted')) throw thrown;
-    } finally {
-      body.release();
-    }
+export interface Outbound {
+  /** For the listener's `onExchange`. */
+  readonly exchange: (exchange: HttpExchange) => Promise<void>;
+  /** Resolves when no exchange is under way: every call that was let out has been settled. */
+  whenIdle(): Promise<void>;
+}
+
+export function outboundExchange(options: OutboundOptions): Outbound {
+  // Owner: this port.
+  let underWay = 0;
+  const waiting: (() => void)[] = [];
+  return {
+    async exchange(exchange) {
+      underWay += 1;
+      try {
+        await answered(exchange, options);
+      } finally {
+        underWay -= 1;
+        if (underWay === 0) for (const resolve of waiting.splice(0)) resolve();
+      }
+    },
+    async whenIdle() {
+      if (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    },
   };
+}
+
+async function answered(exchange: HttpExchange, { clock, account, ids, answer }: OutboundOptions): Promise<void> {
+  const body = requestBody({ ...lengthOf(exchange.rawHeaders), bytes: () => exchange.body() }, account);
+  const receivedAt: BootMs = clock.boot();
+  const arrival: Arrival = {
+    requestId: ids.request(),
+    decisionId: ids.decision(),
+    receivedAt,
+    leg: 'outbound',
+    // An upgrade keeps its method and is refused for its header; a CONNECT is refused for its method.
+    method: exchange.method,
+    target: exchange.target,
+    httpVersion: exchange.httpVersion,
+    rawHeaders: exchange.rawHeaders,
+    peer: exchange.address,
+    body,
+    signal: exchange.signal,
+  };
+  let taken: Answer | undefined;
+  try {
+    taken = await answer(arrival);
+    await write(exchange, taken, clock);
+  } catch (thrown) {
+    // The agent has gone. What became of its call is recorded; there is nobody left to tell.
+    if (!(thrown instanceof Fault && thrown.code === 'aborted')) throw thrown;
+  } finally {
+    body.release();
+    await taken?.close();
+  }
 }
 
 /**
@@ -74,11 +100,17 @@ async function write(exchange: HttpExchange, answer: Answer, clock: Clock): Prom
   await exchange.respond({ ...head, headers }, keptAlive(events, { comment: writeSseComment(), clock, signal: exchange.signal }));
 }
 
-/** For refusing early; the listener's parser counts the bytes itself and refuses a second or a crooked length. */
-function contentLengthOf(rawHeaders: readonly string[]): number | undefined {
+/**
+ * The length of the body as announced, for refusing early; the listener's parser counts the bytes itself and refuses a
+ * second or a crooked length. Without either framing header there is no body (RFC 9112, section 6.3).
+ */
+function lengthOf(rawHeaders: readonly string[]): { contentLength: number | undefined } {
+  let isUnknown = false;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase();
     const value = rawHeaders[i + 1];
-    if (rawHeaders[i]?.toLowerCase() === 'content-length' && value !== undefined && /^\d{1,15}$/.test(value)) return Number(value);
+    if (name === 'content-length' && value !== undefined && /^\d{1,15}$/.test(value)) return { contentLength: Number(value) };
+    if (name === 'transfer-encoding' || name === 'content-length') isUnknown = true;
   }
-  return undefined;
+  return { contentLength: isUnknown ? undefined : 0 };
 }

@@ -1,6 +1,7 @@
 /**
  * From a permit to the caller: forwards, passes every unit of the answer through the ANSWER gates, and lets go of the
- * last one only when they all ended. Whatever goes wrong on the way leaves no byte of the answer behind it.
+ * last one only when they all ended. Whatever goes wrong on the way leaves no byte of the answer behind it, and exactly
+ * one OUTCOME.
  */
 
 import { Fault, deny, type Denial, type DenialCode, type DenialEffect } from '@sallyport/model';
@@ -8,48 +9,72 @@ import { UpstreamFault } from '@sallyport/net';
 import type { CallFacts, HeadFacts } from './facts.ts';
 import type { Ran } from './gate-list.ts';
 import type { Answer, AnswerGate, AnswerUnit, Deny, Outcome } from './gate.ts';
-import { settle } from './gates/settlement.ts';
+import { settle, Unsettled } from './gates/settlement.ts';
+import type { Lease } from './leases.ts';
 import type { Permit } from './permit.ts';
 import type { Ports, UpstreamFailure } from './ports.ts';
 import { localBody, outcomeBody, type KnownFacts } from './records.ts';
 import { denialAnswer } from './refusing.ts';
 
-/** Answers a call from here: DECISION first, then the answer is made, then its OUTCOME. */
+/** Answers a call from here: DECISION first, then the answer is made, then its OUTCOME. Never rejects. */
 export async function deliverLocal(head: HeadFacts, ran: Extract<Ran<unknown>, { end: 'local' }>, ports: Ports): Promise<Answer> {
   const facts: KnownFacts = { ...head, ...(ran.facts as Partial<KnownFacts>) };
-  try {
-    await ports.recorder.decision(localBody(facts, { gate: ran.gate, ruleId: ran.answer.ruleId }, ports), {
-      durability: 'kernel',
-      frames: [],
-    });
-    ports.counters.decision('allow', '-', ran.gate);
-    const answer = await ran.answer.produce();
-    await ports.recorder.outcome(outcomeBody(facts, answer.outcome(), { bytes: null, ports }), { frames: [] });
-    return answer;
-  } catch (thrown) {
-    const denial = thrown instanceof Fault ? deny('audit_unavailable', thrown.message) : deny('internal', describe(thrown));
+  const decision = localBody(facts, { gate: ran.gate, ruleId: ran.answer.ruleId }, ports);
+  const refused = async (denial: Denial): Promise<Answer> => {
     if (denial.code === 'internal') ports.counters.bug();
     return denialAnswer(facts, denial, { effect: 'none', outcome: { result: 'denied', code: denial.code }, ports });
+  };
+  try {
+    await ports.recorder.decision(decision, { durability: 'kernel', frames: [] });
+  } catch (thrown) {
+    return refused(lostOf(thrown));
   }
+  ports.counters.decision('allow', '-', ran.gate);
+  const made = await produced(ran.answer);
+  const outcome: Outcome = 'units' in made ? made.outcome() : { result: 'denied', code: made.code };
+  try {
+    await ports.recorder.outcome(outcomeBody(facts, outcome, { bytes: null, ports }), { frames: [] });
+  } catch (thrown) {
+    ports.counters.unrecorded();
+    return refused(lostOf(thrown));
+  }
+  return 'units' in made ? made : refused(made);
+}
+
+async function produced(answer: Extract<Ran<unknown>, { end: 'local' }>['answer']): Promise<Answer | Denial> {
+  try {
+    return await answer.produce();
+  } catch (thrown) {
+    return deny('internal', describe(thrown));
+  }
+}
+
+/** What an ANSWER works with: the permitted call, its lease, and the gates. */
+interface Delivery {
+  readonly call: CallFacts;
+  readonly lease: Lease;
+  readonly gates: readonly AnswerGate<CallFacts, Ports>[];
+  readonly ports: Ports;
 }
 
 /** Forwards a permitted call and answers it. Never rejects. */
 export async function deliver(
   permit: Permit,
   call: CallFacts,
-  options: { gates: readonly AnswerGate<CallFacts, Ports>[]; ports: Ports },
+  { gates, ports }: { gates: readonly AnswerGate<CallFacts, Ports>[]; ports: Ports },
 ): Promise<Answer> {
-  const { ports } = options;
   ports.counters.decision('allow', '-', 'accountability');
   call.session.record('attempted', call.tool.tool.name);
+  const lease = ports.leases.open(call);
+  const delivery: Delivery = { call, lease, gates, ports };
   try {
-    const { ask, session, destination, signal, head } = call;
-    const traceparent = head.headers.get('traceparent');
-    const forwarded = await ports.upstream.forward(permit, { ask, session, destination, signal, traceparent });
-    if ('failure' in forwarded) return await failed(call, forwarded, { ports });
-    return await released(forwarded, call, options);
+    const { ask, session, head } = call;
+    const context = { ask, session, signal: lease.signal, traceparent: head.headers.get('traceparent') };
+    const forwarded = await ports.upstream.forward(permit, context);
+    if (!('failure' in forwarded)) return await released(forwarded, delivery);
+    return await failed(forwarded, delivery);
   } catch (thrown) {
-    return failed(call, failureOf(thrown), { ports });
+    return failed(failureOf(thrown, lease), delivery);
   }
 }
 
@@ -57,14 +82,27 @@ export async function deliver(
  * Holds the head of an answer until its first unit passed the gates: most answers are one unit, so that what goes wrong
  * with them is a clean refusal and not a cut.
  */
-async function released(
-  answer: Answer,
-  call: CallFacts,
-  { gates, ports }: { gates: readonly AnswerGate<CallFacts, Ports>[]; ports: Ports },
-): Promise<Answer> {
+async function released(answer: Answer, delivery: Delivery): Promise<Answer> {
+  const { lease } = delivery;
+  let next: () => Promise<AnswerUnit>;
+  let first: AnswerUnit;
+  try {
+    next = passing(answer, delivery);
+    first = await next();
+  } catch (thrown) {
+    await answer.close();
+    return failed(failureOf(thrown, lease), { ...delivery, answer });
+  }
+  if (!first.isLast) return streamed(first, next, { ...delivery, answer });
+  lease.close();
+  return { ...answer, delivery: 'whole', units: onlyUnit(first), close: () => answer.close() };
+}
+
+/** The next unit that passed every gate; after the last one has, they have all ended. Rejects where one refused, or the answer broke off. */
+function passing(answer: Answer, { call, gates, ports }: Delivery): () => Promise<AnswerUnit> {
   const running = gates.filter((gate) => gate.dialects[call.dialect] === 'runs').map((gate) => gate.begin(call, ports));
   const source = answer.units[Symbol.asyncIterator]();
-  const next = async (): Promise<AnswerUnit> => {
+  return async () => {
     const step = await source.next();
     if (step.done === true) throw new Fault('upstream_protocol', 'upstream', 'the answer ended before its last unit');
     let unit = step.value;
@@ -73,68 +111,63 @@ async function released(
       if ('verdict' in judged) throw new Withheld(judged);
       unit = judged;
     }
-    if (unit.isLast) {
-      for (const gate of running) {
-        const ended = await gate.end(answer.outcome());
-        if (ended.verdict === 'deny') throw new Withheld(ended);
-      }
+    for (const gate of unit.isLast ? running : []) {
+      const ended = await gate.end(answer.outcome());
+      if (ended.verdict === 'deny') throw new Withheld(ended);
     }
     return unit;
   };
-  let first: AnswerUnit;
-  try {
-    first = await next();
-  } catch (thrown) {
-    return failed(call, failureOf(thrown), { ports, answer });
-  }
-  if (first.isLast) return { ...answer, delivery: 'whole', units: only(first, source) };
-  return { ...answer, units: stream(first, next, { call, ports, answer }) };
 }
 
-/** The one unit, and then the end of its source, which lets go of what it held. */
-async function* only(unit: AnswerUnit, source: AsyncIterator<AnswerUnit>): AsyncGenerator<AnswerUnit, void, void> {
-  try {
-    yield unit;
-  } finally {
-    await source.return?.();
-  }
+async function* onlyUnit(unit: AnswerUnit): AsyncGenerator<AnswerUnit, void, void> {
+  yield unit;
 }
 
 /**
  * After the head has gone a failure is a last unit in the dialect's own form, and the OUTCOME says `cut`. An agent that
- * leaves has not cancelled its call (MCP 2025-11-25, transports), so the answer is still read to its end and settled.
+ * leaves has not cancelled its call (MCP 2025-11-25, transports): closing reads the answer to its end, so that what
+ * became of the call is recorded and counts. No generator: one that is never begun would run nothing when it is ended.
  */
-async function* stream(
-  first: AnswerUnit,
-  next: () => Promise<AnswerUnit>,
-  { call, ports, answer }: { call: CallFacts; ports: Ports; answer: Answer },
-): AsyncGenerator<AnswerUnit, void, void> {
-  let unit = first;
-  try {
-    yield unit;
-    while (!unit.isLast) {
+function streamed(first: AnswerUnit, next: () => Promise<AnswerUnit>, delivery: Delivery & { answer: Answer }): Answer {
+  const { answer, lease } = delivery;
+  // Owner: this stream; written in `take` alone, which runs one at a time.
+  let ready: AnswerUnit | undefined = first;
+  let isOver = false;
+  const take = async (): Promise<IteratorResult<AnswerUnit, undefined>> => {
+    let unit = ready;
+    ready = undefined;
+    if (unit !== undefined) return { done: false, value: unit };
+    if (isOver) return { done: true, value: undefined };
+    try {
       unit = await next();
-      yield unit;
+    } catch (thrown) {
+      unit = await cutShort(failureOf(thrown, lease), delivery);
     }
-  } catch (thrown) {
-    const cut = await failed(call, { ...failureOf(thrown), result: 'cut' }, { ports, answer });
-    unit = { ...unit, isLast: true };
-    yield* cut.units;
-  } finally {
-    if (!unit.isLast) await settleUnheard(next, { call, ports, answer });
-  }
+    isOver = unit.isLast;
+    if (isOver) lease.close();
+    return { done: false, value: unit };
+  };
+  let turn: Promise<unknown> = Promise.resolve();
+  const step = (): Promise<IteratorResult<AnswerUnit, undefined>> => {
+    const taken = turn.then(take);
+    turn = taken;
+    return taken;
+  };
+  return {
+    ...answer,
+    units: { [Symbol.asyncIterator]: () => ({ next: step }) },
+    async close() {
+      while ((await step()).done !== true);
+      await answer.close();
+    },
+  };
 }
 
-/** Nobody listens any more; what became of the call is still recorded and still counts. */
-async function settleUnheard(
-  next: () => Promise<AnswerUnit>,
-  { call, ports, answer }: { call: CallFacts; ports: Ports; answer: Answer },
-): Promise<void> {
-  try {
-    while (!(await next()).isLast);
-  } catch (thrown) {
-    await failed(call, { ...failureOf(thrown), result: 'cut' }, { ports, answer });
-  }
+/** The last unit of a stream that failed. Never rejects. */
+async function cutShort(failure: Failure, delivery: Delivery & { answer: Answer }): Promise<AnswerUnit> {
+  const denial = await failed({ ...failure, result: 'cut' }, delivery);
+  for await (const { bytes } of denial.units) return { bytes, isLast: true };
+  return { bytes: new Uint8Array(), isLast: true };
 }
 
 /** An ANSWER gate refused; carried as an exception so that one place ends the answer. */
@@ -149,15 +182,15 @@ class Withheld extends Error {
 /** A failure on the way back. `isSettled`: settlement itself failed, and must not be tried again. */
 type Failure = UpstreamFailure & { readonly isSettled?: boolean };
 
-function failureOf(thrown: unknown): Failure {
+function failureOf(thrown: unknown, lease: Lease): Failure {
+  if (thrown instanceof Unsettled) return { failure: lostOf(thrown.cause), result: 'denied', wasSent: true, isSettled: true };
   if (thrown instanceof Withheld) return { failure: thrown.denial, result: 'denied', wasSent: true };
+  const wasSent = !(thrown instanceof UpstreamFault) || thrown.wasSent;
+  if (lease.ended !== undefined) return { failure: lease.ended, result: 'cut', wasSent };
   if (thrown instanceof Fault && thrown.source === 'upstream') {
     const { code, result } = UPSTREAM_CODES[thrown.code] ?? { code: 'upstream_error', result: 'upstream_error' };
-    return { failure: deny(code, thrown.message), result, wasSent: !(thrown instanceof UpstreamFault) || thrown.wasSent };
+    return { failure: deny(code, thrown.message), result, wasSent };
   }
-  // The journal is the one other thing that an answer waits for, and settlement the one gate that writes it.
-  if (thrown instanceof Fault)
-    return { failure: deny('audit_unavailable', thrown.message), result: 'denied', wasSent: true, isSettled: true };
   return { failure: deny('internal', describe(thrown)), result: 'denied', wasSent: true };
 }
 
@@ -167,8 +200,9 @@ const UPSTREAM_CODES: Readonly<Partial<Record<Fault['code'], { code: DenialCode;
   aborted: { code: 'upstream_error', result: 'cut' },
 };
 
-/** Settles a call that went wrong and answers it. What the denial says of the effect is what we know, never a hope. */
-async function failed(call: CallFacts, failure: Failure, { ports, answer }: { ports: Ports; answer?: Answer }): Promise<Answer> {
+/** Settles a call that went wrong and answers it. What the denial says of the effect is what we know, never a hope. Never rejects. */
+async function failed(failure: Failure, { call, lease, ports, answer }: Delivery & { answer?: Answer }): Promise<Answer> {
+  lease.close();
   const { code, detail } = failure.failure;
   if (code === 'internal') ports.counters.bug();
   const outcome: Outcome = {
@@ -178,7 +212,8 @@ async function failed(call: CallFacts, failure: Failure, { ports, answer }: { po
     ...(failure.upstreamStatus === undefined ? {} : { upstreamStatus: failure.upstreamStatus }),
   };
   try {
-    if (failure.isSettled !== true) await settle(call, outcome, { bytes: 0, ports, detail });
+    if (failure.isSettled === true) ports.counters.unrecorded();
+    else await settle(call, outcome, { bytes: 0, ports, detail });
   } catch {
     // The OUTCOME is lost with the journal; the DECISION is kept, the refusal stands, and no further call is permitted.
     ports.counters.unrecorded();
@@ -189,6 +224,11 @@ async function failed(call: CallFacts, failure: Failure, { ports, answer }: { po
 function effectOf(call: CallFacts, failure: Failure, answer: Answer | undefined): DenialEffect {
   if (!failure.wasSent || call.tool.tool.effect === 'read') return 'none';
   return answer?.outcome().result === 'ok' ? 'done' : 'possible';
+}
+
+/** A record that could not be kept; anything but the journal's own failure is a defect. */
+function lostOf(thrown: unknown): Denial {
+  return thrown instanceof Fault ? deny('audit_unavailable', thrown.message) : deny('internal', describe(thrown));
 }
 
 function describe(thrown: unknown): string {

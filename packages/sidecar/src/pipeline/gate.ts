@@ -50,7 +50,8 @@ export interface LocalAnswer {
   readonly verdict: 'local';
   readonly what: 'session' | 'initialize' | 'ping' | 'list_tools' | 'notification';
   readonly ruleId: RuleId;
-  produce(): Answer | Promise<Answer>;
+  /** A denial where it cannot be made after all. */
+  produce(): Answer | Denial | Promise<Answer | Denial>;
 }
 /** The release switched under the call: CALL runs again under the new one, before anything is written. */
 export interface Again {
@@ -102,8 +103,14 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string>>;
   /** `whole`: one unit, sent with a length. `messages`: one server-sent event per unit. */
   readonly delivery: 'whole' | 'messages';
+  /** Read by one reader, once. */
   readonly units: AsyncIterable<AnswerUnit>;
   outcome(): Outcome;
+  /**
+   * Always called by whoever took the answer, once it is delivered or nobody is there to hear it: lets go of what it
+   * holds, and settles what was not read to its end. Never rejects.
+   */
+  close(): Promise<void>;
 }
 
 /** An ANSWER gate: begun once per answer, sees every unit in order, and keeps its look-back inside. */

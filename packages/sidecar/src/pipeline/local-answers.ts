@@ -3,7 +3,7 @@
 import type { VerifiedOperator } from '@sallyport/credentials';
 import { acceptedAnswer, initializeAnswer, listToolsAnswer, pingAnswer, type McpAsk, type WireAnswer } from '@sallyport/dialects';
 import { SESSION_TOKEN_MS } from '@sallyport/identity';
-import type { Agent, RuleId, ServerName, Tool } from '@sallyport/model';
+import { deny, type Agent, type Denial, type RuleId, type ServerName, type Tool } from '@sallyport/model';
 import type { Answer, LocalAnswer } from './gate.ts';
 import type { Ports } from './ports.ts';
 
@@ -17,6 +17,7 @@ export function wholeAnswer(wire: WireAnswer, outcome: ReturnType<Answer['outcom
       yield { bytes: wire.body, isLast: true };
     })(),
     outcome: () => outcome,
+    close: async () => {},
   };
 }
 
@@ -45,8 +46,13 @@ export function mcpLocalAnswer(
   };
 }
 
-/** Opens a session and answers with the agent's token for it (docs/spec/sessions.md). */
-export async function sessionAnswer({ operator, agent }: { operator: VerifiedOperator; agent: Agent }, ports: Ports): Promise<Answer> {
+const NO_ROOM: Denial = deny('overloaded', 'sessions_max are open');
+
+/** Opens a session and answers with the agent's token for it (docs/spec/sessions.md). Refused where there is no room for one. */
+export async function sessionAnswer(
+  { operator, agent }: { operator: VerifiedOperator; agent: Agent },
+  ports: Ports,
+): Promise<Answer | Denial> {
   const opened = ports.sessions.open({
     principal: operator.principal,
     agent,
@@ -54,6 +60,7 @@ export async function sessionAnswer({ operator, agent }: { operator: VerifiedOpe
     tokenId: operator.tokenId,
     tokenExpiresAt: operator.times.expiresAt,
   });
+  if (opened === undefined) return NO_ROOM;
   const grant = { sessionId: opened.id, operator: operator.principal.id, agent: agent.name };
   const token = await ports.sessionTokens.mint(grant, ports.clock.wall());
   const body = {

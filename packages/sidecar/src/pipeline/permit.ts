@@ -3,7 +3,16 @@
  * so that one decision forwards one call. Only `pipeline.ts` may import `mintPermit` (the tidy test reads the imports).
  */
 
-import { invariant, type AgentName, type DecisionId, type Digest, type ReleaseSeq, type Tool, type ToolServer } from '@sallyport/model';
+import {
+  invariant,
+  type AgentName,
+  type DecisionId,
+  type Destination,
+  type Digest,
+  type ReleaseSeq,
+  type Tool,
+  type ToolServer,
+} from '@sallyport/model';
 import type { TypedArguments } from '@sallyport/strict';
 
 /** What the permit allows, and nothing else: this tool, with these judged arguments, under this release. */
@@ -11,14 +20,16 @@ export interface Permitted {
   readonly decisionId: DecisionId;
   readonly agent: AgentName;
   readonly server: ToolServer;
+  /** Where the server may be dialled, and nowhere else. */
+  readonly destination: Destination;
   readonly tool: Tool;
   readonly arguments: TypedArguments;
   readonly argumentDigest: Digest;
-  readonly lease: Lease;
+  readonly lease: LeaseTerms;
 }
 
-/** A permit is a lease: it holds for one release, and not beyond the age at which that release is stale. */
-export interface Lease {
+/** A permit is a lease: it holds for one release, and not beyond the age at which that release is stale (`leases.ts`). */
+export interface LeaseTerms {
   readonly releaseSeq: ReleaseSeq;
   /** Milliseconds of freshness that were left when the permit was minted. */
   readonly freshForMs: number;

@@ -6,7 +6,8 @@
 import { argumentDigest } from '@sallyport/strict';
 import { deny, type Denial } from '@sallyport/model';
 import { deliver, deliverLocal } from './answering.ts';
-import type { Arrival, CallFacts, HeadFacts } from './facts.ts';
+import { isSameDestination } from './destination.ts';
+import type { Arrival, CallFacts, Fresh, HeadFacts } from './facts.ts';
 import { gates, runGates, type GateList, type Ran } from './gate-list.ts';
 import type { Answer, AnswerGate } from './gate.ts';
 import { accountability } from './gates/accountability.ts';
@@ -45,6 +46,13 @@ export const CALL: GateList<HeadFacts, CallFacts, Ports> = gates<HeadFacts, Port
   .gate(reservation)
   .gate(accountability);
 
+/** Of a call that is out, when its lease has ended (`leases.ts`): whether it would still be allowed. */
+export const LEASE: GateList<CallFacts, CallFacts, Ports> = gates<CallFacts, Ports>()
+  .gate(session)
+  .gate(tool)
+  .gate(validation)
+  .gate(authorization);
+
 /** Once per answer unit. */
 export const ANSWER: readonly AnswerGate<CallFacts, Ports>[] = [settlement];
 
@@ -59,10 +67,8 @@ export async function answerRequest(arrival: Arrival, ports: Ports): Promise<Ans
   if (call.end === 'again') return refuseCall(head.facts, { ...call, ...SWITCHING, facts: head.facts }, ports);
 
   const permit = mint(call.facts, ports);
-  if (permit.verdict === 'deny') {
-    await call.giveBack();
-    return notForwarded(call.facts, permit.denial, ports);
-  }
+  // Settling gives back what was taken: the call is on record, and its OUTCOME says what became of it.
+  if (permit.verdict === 'deny') return notForwarded(call.facts, permit.denial, ports);
   return deliver(permit.permit, call.facts, { gates: ANSWER, ports });
 }
 
@@ -70,9 +76,17 @@ export async function answerRequest(arrival: Arrival, ports: Ports): Promise<Ans
 async function judge(head: HeadFacts, ports: Ports): Promise<Ran<CallFacts>> {
   for (let times = 0; times < ports.limits.rejudgementsMax; times++) {
     const ran = await runGates(CALL, head, { ports, dialect: head.dialect });
-    if (ran.end !== 'again') return ran;
+    // A call that is let out is compared by the accountability gate; what is answered here has been judged as long ago.
+    const isLate = ran.end === 'local' && hasSwitched(ran.facts, ports);
+    if (ran.end !== 'again' && !isLate) return ran;
   }
   return { end: 'again' };
+}
+
+/** Whether other facts are in force than those that a call was judged by: its body may have taken its time. */
+function hasSwitched({ held }: Partial<Fresh>, { bundle }: Ports): boolean {
+  const now = bundle.read();
+  return now.state !== 'fresh' || now.snapshot.generation !== held?.snapshot.generation;
 }
 
 const SWITCHING = {
@@ -104,10 +118,28 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
     decisionId: facts.decisionId,
     agent: open.agent,
     server: facts.server,
+    destination: facts.destination,
     tool: pinned.tool,
     arguments: facts.args,
     argumentDigest: argumentDigest(facts.args),
     lease: { releaseSeq: facts.held.snapshot.releaseSeq, freshForMs: held.freshForMs },
   });
   return { verdict: 'permit', permit };
+}
+
+/** Judges a call that is out again: its credential and session at every look, everything once the release has switched. */
+export async function judgeLease(
+  call: CallFacts,
+  { held, hasSwitched: isOver }: Fresh & { readonly hasSwitched: boolean },
+  ports: Ports,
+): Promise<Denial | undefined> {
+  const { caller, destination } = call;
+  if (caller.kind === 'session' && ports.clock.wall() >= caller.claims.expiresAt)
+    return deny('token_expired', 'expired while the call was out');
+  if (typeof ports.sessions.find(call.session.id) === 'string') return deny('session_expired', 'over while the call was out');
+  if (!isOver) return undefined;
+  const ran = await runGates(LEASE, { ...call, held }, { ports, dialect: call.dialect });
+  if (ran.end === 'denied') return ran.denial;
+  if (ran.end !== 'passed') return deny('internal', `a lease ended in ${ran.end}`);
+  return isSameDestination(ran.facts.destination, destination) ? undefined : deny('egress_denied', 'the server is another one now');
 }

@@ -30,6 +30,7 @@ import type { Durability, ReservationStore, StateFrame } from '@sallyport/store'
 import type { ArgumentSchema } from '@sallyport/strict';
 import type { Ask } from './asked.ts';
 import type { Answer } from './gate.ts';
+import type { Leases } from './leases.ts';
 import type { Permit } from './permit.ts';
 
 /** One active release and one revocation state, immutable; a switch replaces the pointer to it. */
@@ -89,10 +90,10 @@ export interface BundleHolder {
 
 /** Kept in memory, lost with the process: an id of an earlier start is `session_expired`, never a fresh session. */
 export interface SessionRegistry {
-  /** Whether another session may be opened (`sessions_max`). */
+  /** Whether another session may be opened (`sessions_max`); it may be taken by another before this one is. */
   hasRoom(): boolean;
-  /** Opens a session for an operator; without room it is a bug. */
-  open(opening: SessionOpening): OpenSession;
+  /** Opens a session for an operator, if there is room. */
+  open(opening: SessionOpening): OpenSession | undefined;
   find(id: SessionId): OpenSession | 'unknown' | 'expired';
 }
 
@@ -143,8 +144,7 @@ export interface ForwardContext {
   /** As asked; the answer takes the form of its dialect. */
   readonly ask: Ask;
   readonly session: OpenSession;
-  readonly destination: Destination;
-  /** Ends the exchange: the caller left (where its dialect says that this cancels), or the sidecar is draining. */
+  /** Ends the exchange: its lease is over. */
   readonly signal: AbortSignal;
   /** W3C trace context of the caller, if it sent a valid one. */
   readonly traceparent: string | undefined;
@@ -185,6 +185,7 @@ export interface Ports {
   readonly reservations: ReservationStore;
   readonly recorder: Recorder;
   readonly upstream: Upstream;
+  readonly leases: Leases;
   readonly counters: Counters;
   readonly ids: { request(): RequestId; decision(): DecisionId };
 }

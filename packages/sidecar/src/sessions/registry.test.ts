@@ -2,6 +2,7 @@ import type { SessionEpoch } from '@sallyport/identity';
 import type { Agent, Instant, Principal, SessionId, ToolName } from '@sallyport/model';
 import { fakeClock } from '@sallyport/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { OpenSession } from '../pipeline/ports.ts';
 import { sessionRegistry } from './registry.ts';
 
 const EPOCH = '00aa11bb' as SessionEpoch;
@@ -28,6 +29,12 @@ describe('session registry', () => {
       onOver: (id) => over.push(id),
     });
 
+  const openIn = (sessions: ReturnType<typeof sessionRegistry>): OpenSession => {
+    const open = sessions.open(opening);
+    if (open === undefined) throw new Error('no room');
+    return open;
+  };
+
   beforeEach(() => {
     clock = fakeClock();
     over = [];
@@ -35,7 +42,7 @@ describe('session registry', () => {
 
   it('finds an open session with the facts that were recorded, in order', () => {
     const sessions = registry();
-    const { id } = sessions.open(opening);
+    const { id } = openIn(sessions);
     const found = sessions.find(id);
     if (typeof found === 'string') throw new Error(found);
     found.record('attempted', TOOL);
@@ -46,7 +53,7 @@ describe('session registry', () => {
   });
 
   it('gives views that do not change under a decision', () => {
-    const open = registry().open(opening);
+    const open = openIn(registry());
     const before = open.facts();
     open.record('completed', TOOL);
     expect(before.completed).toEqual([]);
@@ -60,7 +67,7 @@ describe('session registry', () => {
 
   it('idle and longest life end a session, and no wall clock prolongs it', async () => {
     const sessions = registry();
-    const { id } = sessions.open(opening);
+    const { id } = openIn(sessions);
     for (let i = 0; i < 4; i++) {
       await clock.advance(59_000);
       expect(typeof sessions.find(id)).toBe('object');
@@ -75,7 +82,7 @@ describe('session registry', () => {
 
   it('an idle session is over, though unused sessions are swept late', async () => {
     const sessions = registry();
-    const { id } = sessions.open(opening);
+    const { id } = openIn(sessions);
     await clock.advance(60_000);
     expect(sessions.find(id)).toBe('expired');
     expect(sessions.find(id)).toBe('unknown');
@@ -83,12 +90,31 @@ describe('session registry', () => {
 
   it('hoarded sessions: at the maximum none is evicted; room comes only from one that is over', async () => {
     const sessions = registry(2);
-    const first = sessions.open(opening);
-    sessions.open(opening);
+    const first = openIn(sessions);
+    openIn(sessions);
     expect(sessions.hasRoom()).toBe(false);
     expect(typeof sessions.find(first.id)).toBe('object');
     await clock.advance(60_000);
     expect(sessions.hasRoom()).toBe(true);
     expect(over).toHaveLength(2);
+  });
+
+  it('opening without room opens nothing, whoever asked first', () => {
+    const sessions = registry(1);
+    expect([sessions.hasRoom(), sessions.hasRoom()]).toEqual([true, true]);
+    expect(sessions.open(opening)).toBeDefined();
+    expect(sessions.open(opening)).toBeUndefined();
+    expect(sessions.size).toBe(1);
+  });
+
+  it('a sweep lets go of what was kept for sessions that nobody asks for again', async () => {
+    const sessions = registry();
+    const idle = openIn(sessions);
+    await clock.advance(30_000);
+    const used = openIn(sessions);
+    await clock.advance(30_000);
+    sessions.sweep();
+    expect([over, sessions.size]).toEqual([[idle.id], 1]);
+    expect(typeof sessions.find(used.id)).toBe('object');
   });
 });

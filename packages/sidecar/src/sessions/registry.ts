@@ -4,7 +4,7 @@
  */
 
 import { epochOf, formatSessionId, type SessionEpoch } from '@sallyport/identity';
-import { invariant, type Agent, type Clock, type Random, type SessionId } from '@sallyport/model';
+import { type Agent, type Clock, type Random, type SessionId } from '@sallyport/model';
 import type { OpenSession, SessionOpening, SessionRegistry } from '../pipeline/ports.ts';
 import { sessionMemory, type SessionMemory } from './session-memory.ts';
 
@@ -26,14 +26,14 @@ interface Entry {
   usedAtBoot: number;
 }
 
+export interface SweptRegistry extends SessionRegistry {
+  readonly size: number;
+  /** Ends what is over; to be called now and then, since a session whose agent never comes back is never asked for again. */
+  sweep(): void;
+}
+
 /** Idle and longest life are measured since boot, so that no change of the wall clock prolongs a session. */
-export function sessionRegistry({
-  clock,
-  random,
-  epoch,
-  sessionsMax,
-  onOver,
-}: RegistryOptions): SessionRegistry & { readonly size: number } {
+export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: RegistryOptions): SweptRegistry {
   // Owner: this registry. In order of opening.
   const entries = new Map<SessionId, Entry>();
   const isOver = ({ limits, openedAtBoot, usedAtBoot }: Entry): boolean => {
@@ -51,13 +51,14 @@ export function sessionRegistry({
     get size() {
       return entries.size;
     },
+    sweep,
     hasRoom() {
-      // Sweeping only when full keeps opening cheap; a session that is over but unswept is still never found.
+      // A session that is over but unswept is never found; it only takes room, which is looked for when there is none.
       if (entries.size >= sessionsMax) sweep();
       return entries.size < sessionsMax;
     },
     open(opening) {
-      invariant(entries.size < sessionsMax, 'a session was opened without room');
+      if (entries.size >= sessionsMax) return undefined;
       const id = formatSessionId(epoch, random(16));
       const memory = sessionMemory(id, opening.case);
       const open = openSession(id, opening, memory);

@@ -1,7 +1,8 @@
-/** An upstream's body, whole: bounded in itself and in the account of buffered bytes, plain and unencoded. */
+/** An upstream's body: bounded in itself and in the account of buffered bytes, plain and unencoded. */
 
 import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
 import type { BytesAccount, HeldBytes } from '@sallyport/runtime';
+import { gathered } from '../gathered.ts';
 
 export interface HeldAnswer {
   readonly bytes: Uint8Array;
@@ -10,36 +11,44 @@ export interface HeldAnswer {
 }
 
 /** Reads to the end. Rejects with an `UpstreamFault`: too large, no room, encoded although asked not to, broken off. */
-export async function readAnswer(answer: UpstreamAnswer, account: BytesAccount): Promise<HeldAnswer> {
+export async function readAnswer(
+  answer: UpstreamAnswer,
+  { account, bytesMax }: { account: BytesAccount; bytesMax: number },
+): Promise<HeldAnswer> {
   refuseEncoded(answer);
-  const share = account.reserve(0);
-  if (share === undefined) throw noRoom();
-  const chunks: Uint8Array[] = [];
+  const share = shareOf(account);
+  const body = gathered({ bytesMax });
   try {
     for await (const chunk of answer.body) {
-      hold(share, chunk.byteLength);
-      chunks.push(chunk);
+      charge(share, chunk.byteLength);
+      if (!body.add(chunk)) throw new UpstreamFault('upstream_too_large', `more than ${bytesMax} bytes`, { wasSent: true });
     }
   } catch (thrown) {
     share.release();
     throw thrown;
   }
-  return { bytes: chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks), release: () => share.release() };
+  return { bytes: body.bytes(), release: () => share.release() };
 }
 
 /** What cannot be read as it stands cannot be inspected: we asked for `identity`. */
 export function refuseEncoded(answer: UpstreamAnswer): void {
-  if (answer.contentEncoding === undefined || answer.contentEncoding === 'identity') return;
+  if (answer.contentEncoding === undefined) return;
   answer.discard();
-  throw new UpstreamFault('upstream_protocol', `the answer is encoded as ${answer.contentEncoding}`, { wasSent: true });
+  throw new UpstreamFault('upstream_protocol', 'the answer is encoded although it was asked not to be', { wasSent: true });
 }
 
-function hold(share: HeldBytes, bytes: number): void {
-  if (!share.grow(bytes)) throw noRoom();
+/** An empty share, to be charged as bytes come. */
+export function shareOf(account: BytesAccount): HeldBytes {
+  return account.reserve(0) ?? noRoom();
 }
 
-function noRoom(): UpstreamFault {
-  return new UpstreamFault('upstream_too_large', 'the account of buffered bytes is full', { wasSent: true });
+/** Adds to a share. Throws an `UpstreamFault` where the account has no more. */
+export function charge(share: HeldBytes, bytes: number): void {
+  if (!share.grow(bytes)) noRoom();
+}
+
+function noRoom(): never {
+  throw new UpstreamFault('upstream_too_large', 'the account of buffered bytes is full', { wasSent: true });
 }
 
 /** The first value of a header in a raw list, whatever its spelling; `undefined` where there is none or more than one. */

@@ -1,11 +1,13 @@
 /** What every way out shares: the dialler, the account of buffered bytes, and the bounds. */
 
+import type { Clock } from '@sallyport/model';
 import type { Upstreams } from '@sallyport/net';
 import type { BytesAccount } from '@sallyport/runtime';
 
 export interface ForwardOptions {
   readonly upstreams: Upstreams;
   readonly account: BytesAccount;
+  readonly clock: Clock;
   readonly build: string;
   readonly limits: ForwardLimits;
 }
@@ -15,4 +17,6 @@ export interface ForwardLimits {
   readonly answerBytesMax: number;
   /** Upstream MCP sessions kept at a time. */
   readonly mcpSessionsMax: number;
+  /** For the whole handshake of one of them. */
+  readonly handshakeMsMax: number;
 }

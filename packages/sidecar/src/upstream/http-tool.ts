@@ -9,13 +9,14 @@ import { readAnswer, singleHeader } from './answer-body.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
 
-/** Media types that reach an agent as they are; a page or a script is no tool's answer. */
+/** Media types that reach an agent; a page or a script is no tool's answer, and neither is a text in another alphabet than we read. */
 const MEDIA_TYPES: ReadonlySet<string> = new Set(['application/json', 'application/problem+json', 'text/plain']);
+const CHARSET = /;[ \t]*charset[ \t]*=[ \t]*"?([^";]*)"?/i;
 
 /** Sends the call. Rejects with an `UpstreamFault`; an error status is a failure by value that names it. */
 export async function forwardHttpTool(
-  { server, tool, arguments: args }: Permitted,
-  { destination, signal, traceparent }: ForwardContext,
+  { server, destination, tool, arguments: args }: Permitted,
+  { signal, traceparent }: ForwardContext,
   { upstreams, account, limits }: ForwardOptions,
 ): Promise<Answer | UpstreamFailure> {
   const request = upstreamRequest(server, tool, args);
@@ -25,36 +26,46 @@ export async function forwardHttpTool(
     path: request.value.target,
     headers: [...Object.entries(request.value.headers), ...traceHeaders(traceparent)],
     ...(request.value.body === undefined ? {} : { body: request.value.body }),
-    // A write goes on to its end although the agent has left, so that what became of it is known.
-    signal: tool.effect === 'read' ? signal : NEVER,
+    signal,
     bodyBytesMax: limits.answerBytesMax,
   });
-  if (!isSuccessStatus(answer.status)) {
+  const refuse = (why: string): UpstreamFailure => {
     answer.discard();
-    const failure = deny('upstream_error', `${tool.name} answered ${answer.status}`);
+    const failure = deny('upstream_error', `${tool.name} answered ${why}`);
     return { failure, result: 'upstream_error', upstreamStatus: answer.status, wasSent: true };
-  }
-  const contentType = singleHeader(answer.rawHeaders, 'content-type');
-  if (answer.status !== 204 && !MEDIA_TYPES.has(mediaTypeOf(contentType) ?? '')) {
-    answer.discard();
-    const failure = deny('upstream_error', `${tool.name} answered with content type \`${contentType ?? ''}\``);
-    return { failure, result: 'upstream_error', upstreamStatus: answer.status, wasSent: true };
-  }
+  };
+  if (!isSuccessStatus(answer.status)) return refuse(String(answer.status));
+  const mediaType = passableType(singleHeader(answer.rawHeaders, 'content-type'));
+  if (mediaType === undefined && answer.status !== 204) return refuse('with a content type that does not reach agents');
   const outcome: Outcome = { result: 'ok', upstreamStatus: answer.status };
+  const units = (async function* whole(): AsyncGenerator<AnswerUnit, void, void> {
+    const held = await readAnswer(answer, { account, bytesMax: limits.answerBytesMax });
+    try {
+      yield { bytes: held.bytes, isLast: true };
+    } finally {
+      held.release();
+    }
+  })();
   return {
     status: answer.status,
-    headers: { ...(contentType === undefined ? {} : { 'content-type': contentType }), 'cache-control': 'no-store' },
+    // Written anew: of the upstream's own header only its meaning travels.
+    headers: { ...(mediaType === undefined ? {} : { 'content-type': mediaType }), 'cache-control': 'no-store' },
     delivery: 'whole',
-    units: (async function* whole(): AsyncGenerator<AnswerUnit, void, void> {
-      const held = await readAnswer(answer, account);
-      try {
-        yield { bytes: held.bytes, isLast: true };
-      } finally {
-        held.release();
-      }
-    })(),
+    units,
     outcome: () => outcome,
+    async close() {
+      await units.return();
+      answer.discard();
+    },
   };
 }
 
-const NEVER = new AbortController().signal;
+/** The media type as it may be passed on, or `undefined`. JSON is UTF-8 (RFC 8259, section 8.1), and so must other texts be. */
+function passableType(contentType: string | undefined): string | undefined {
+  const type = mediaTypeOf(contentType);
+  const charset = CHARSET.exec(contentType ?? '')?.[1]
+    ?.trim()
+    .toLowerCase();
+  if (!MEDIA_TYPES.has(type) || !(charset === undefined || charset === 'utf-8' || charset === 'us-ascii')) return undefined;
+  return type === 'text/plain' ? 'text/plain; charset=utf-8' : type;
+}

@@ -8,22 +8,29 @@ import {
   upstreamHeaders,
   upstreamInitialize,
   upstreamInitialized,
+  type RpcId,
   type UpstreamSession,
 } from '@sallyport/dialects';
-import type { Destination, ServerName, SessionId, ToolServer } from '@sallyport/model';
+import type { Destination, Fault, ServerName, SessionId, ToolServer } from '@sallyport/model';
 import { UpstreamFault } from '@sallyport/net';
+import { deadline } from '@sallyport/runtime';
 import { singleHeader } from './answer-body.ts';
 import type { ForwardOptions } from './forward-options.ts';
-import { messagesOf, NEVER, postMessage, type McpPeer } from './mcp-exchange.ts';
+import { messagesOf, postMessage, type McpPeer } from './mcp-exchange.ts';
 
 /** An open session with a server. */
 export interface McpConnection extends McpPeer {
   readonly session: UpstreamSession;
+  /** Ids count by session: a server does not learn how much others are asked. */
+  nextId(): RpcId;
 }
 
 export interface McpConnections {
   /** The one for this pair, opened if there is none where the server is now. Rejects with an `UpstreamFault`, unsent. */
-  of(session: SessionId, place: { readonly server: ToolServer; readonly destination: Destination }): Promise<McpConnection>;
+  of(
+    session: SessionId,
+    place: { readonly server: ToolServer; readonly destination: Destination; readonly signal: AbortSignal },
+  ): Promise<McpConnection>;
   /** Uses this one no more; another that has taken its place stays. */
   drop(connection: McpConnection): void;
   /** Ends those that a session opened. */
@@ -40,8 +47,7 @@ interface Entry {
   readonly opening: Promise<McpConnection>;
 }
 
-/** `nextId` numbers the sidecar's own messages. */
-export function mcpConnections(options: ForwardOptions, nextId: () => number): McpConnections {
+export function mcpConnections(options: ForwardOptions): McpConnections {
   const { mcpSessionsMax } = options.limits;
   // Owner: this object. By session and server; a failed opening is not kept.
   const entries = new Map<string, Entry>();
@@ -60,24 +66,24 @@ export function mcpConnections(options: ForwardOptions, nextId: () => number): M
     }
   };
   return {
-    async of(session, { server, destination }) {
+    async of(session, { server, destination, signal }) {
       const key = keyOf(session, server.name);
       const place = placeOf(server, destination);
       const known = entries.get(key);
-      if (known?.place === place) return known.opening;
+      if (known?.place === place) return untilAborted(known.opening, signal);
       if (known === undefined && entries.size >= mcpSessionsMax) {
         const message = `mcp_sessions_max (${mcpSessionsMax}) upstream sessions are open`;
         throw new UpstreamFault('upstream_unreachable', message, { wasSent: false });
       }
       // One that the policy has moved is left without a word: nothing is sent to where no destination is any more.
-      const opening = openConnection({ server, destination, session: undefined }, { options, id: nextId() }).catch(unsent);
+      const opening = openConnection({ server, destination, session: undefined }, options);
       const entry: Entry = { session, server: server.name, place, opening };
       entries.set(key, entry);
       opening.then(
         (connection) => entryOf.set(connection, entry),
         () => forget(entry),
       );
-      return opening;
+      return untilAborted(opening, signal);
     },
     drop(connection) {
       const entry = entryOf.get(connection);
@@ -106,17 +112,40 @@ function placeOf({ url }: ToolServer, { scheme, host, port, network }: Destinati
   return `${scheme}://${host}:${port} ${network} ${new URL(url).pathname}`;
 }
 
-/** Whatever a handshake failed of, the call itself was not sent. */
-function unsent(thrown: unknown): never {
-  if (thrown instanceof UpstreamFault)
-    throw new UpstreamFault(thrown.code, `mcp handshake: ${thrown.message}`, { wasSent: false, cause: thrown });
-  throw thrown;
+/** Waits as long as one caller does for what others may wait for too. */
+function untilAborted(opening: Promise<McpConnection>, signal: AbortSignal): Promise<McpConnection> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(new UpstreamFault('aborted', 'the call was ended in the mcp handshake', { wasSent: false }));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    void opening.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
-/** The handshake: initialize, its answer, and the notification that ends it. */
-async function openConnection(peer: McpPeer, { options, id }: { options: ForwardOptions; id: number }): Promise<McpConnection> {
-  const how = { options, traceparent: undefined };
-  const answer = await postMessage(peer, upstreamInitialize(id, { name: 'sallyport', version: options.build }), how);
+/** The handshake, in its own time: all calls of the session wait for it, and it belongs to none of them. */
+async function openConnection(peer: McpPeer, options: ForwardOptions): Promise<McpConnection> {
+  const { clock, limits } = options;
+  const fault = (): Fault => new UpstreamFault('upstream_timeout', 'the handshake took too long', { wasSent: false });
+  const limit = deadline(clock, limits.handshakeMsMax, { fault });
+  try {
+    return await shakeHands(peer, options, limit.signal);
+  } catch (thrown) {
+    if (!(thrown instanceof UpstreamFault)) throw thrown;
+    // Whatever a handshake failed of, the call itself was not sent.
+    const code = limit.signal.aborted ? 'upstream_timeout' : thrown.code;
+    throw new UpstreamFault(code, `mcp handshake: ${thrown.message}`, { wasSent: false, cause: thrown });
+  } finally {
+    limit.clear();
+  }
+}
+
+/** `initialize`, its answer, and the notification that ends it. */
+async function shakeHands(peer: McpPeer, options: ForwardOptions, signal: AbortSignal): Promise<McpConnection> {
+  // Owner: `nextId`.
+  let lastId = 0;
+  const nextId = (): RpcId => ++lastId;
+  const id = nextId();
+  const answer = await postMessage(peer, upstreamInitialize(id, { name: 'sallyport', version: options.build }), { options, signal });
   if (answer.status !== 200) {
     answer.discard();
     throw new UpstreamFault('upstream_protocol', `\`initialize\` was answered ${answer.status}`, { wasSent: false });
@@ -125,25 +154,27 @@ async function openConnection(peer: McpPeer, { options, id }: { options: Forward
   for await (const message of messagesOf(answer, id, options)) {
     if (message.kind === 'notification' || message.kind === 'request') continue;
     const session = readUpstreamInitialize(message, sessionId);
-    if (!session.ok) throw new UpstreamFault('upstream_protocol', session.error.message, { wasSent: false });
-    const connection = { ...peer, session: session.value };
-    const accepted = await postMessage(connection, upstreamInitialized(), how);
+    if (!session.ok) throw new UpstreamFault('upstream_protocol', session.error.code, { wasSent: false });
+    const connection = { ...peer, session: session.value, nextId };
+    const accepted = await postMessage(connection, upstreamInitialized(), { options, signal });
     accepted.discard();
     return connection;
   }
   throw new UpstreamFault('upstream_protocol', '`initialize` was not answered', { wasSent: false });
 }
 
-async function endConnection({ server, destination, session }: McpConnection, { upstreams }: ForwardOptions): Promise<void> {
+const GOODBYE_MS_MAX = 2_000;
+
+async function endConnection({ server, destination, session }: McpConnection, { upstreams, clock }: ForwardOptions): Promise<void> {
   if (session.sessionId === undefined) return;
   const headers = Object.entries(upstreamHeaders(session)).filter(([name]) => name !== 'content-type');
-  const answer = await upstreams.request(destination, {
-    method: 'DELETE',
-    path: new URL(server.url).pathname,
-    headers,
-    signal: NEVER,
-    bodyBytesMax: 65_536,
-    firstByteMsMax: 2_000,
-  });
-  answer.discard();
+  const fault = (): Fault => new UpstreamFault('upstream_timeout', 'no answer to DELETE', { wasSent: true });
+  const limit = deadline(clock, GOODBYE_MS_MAX, { fault });
+  try {
+    const path = new URL(server.url).pathname;
+    const answer = await upstreams.request(destination, { method: 'DELETE', path, headers, signal: limit.signal, bodyBytesMax: 65_536 });
+    answer.discard();
+  } finally {
+    limit.clear();
+  }
 }

@@ -1,16 +1,21 @@
-/** One exchange with an MCP server: a message POSTed, and the messages of its answer in whichever form they come. */
+/**
+ * One exchange with an MCP server: a message POSTed, and the messages of its answer in whichever form they come. What is
+ * held of an answer is charged to the account of buffered bytes.
+ */
 
 import {
   mediaTypeOf,
   readUpstreamMessage,
   SseReader,
   upstreamHeaders,
+  type RpcId,
   type UpstreamMessage,
   type UpstreamSession,
 } from '@sallyport/dialects';
 import type { Destination, ToolServer } from '@sallyport/model';
 import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
-import { readAnswer, refuseEncoded, singleHeader } from './answer-body.ts';
+import type { HeldBytes } from '@sallyport/runtime';
+import { charge, readAnswer, refuseEncoded, shareOf, singleHeader } from './answer-body.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
 
@@ -21,38 +26,37 @@ export interface McpPeer {
   readonly session: UpstreamSession | undefined;
 }
 
-/** One POST. The agent's leaving does not cancel it: in this era a disconnect is no cancellation. */
+/** One POST, to be ended by its signal alone. */
 export async function postMessage(
   { server, destination, session }: McpPeer,
   body: Uint8Array,
-  { options, traceparent }: { options: ForwardOptions; traceparent: string | undefined },
+  { options, traceparent, signal }: { options: ForwardOptions; traceparent?: string | undefined; signal: AbortSignal },
 ): Promise<UpstreamAnswer> {
   return options.upstreams.request(destination, {
     method: 'POST',
     path: new URL(server.url).pathname,
     headers: [...Object.entries(upstreamHeaders(session)), ...traceHeaders(traceparent)],
     body,
-    signal: NEVER,
+    signal,
     bodyBytesMax: options.limits.answerBytesMax,
   });
 }
 
-/** For what goes on to its end whoever leaves. */
-export const NEVER: AbortSignal = new AbortController().signal;
+type Messages = AsyncGenerator<UpstreamMessage, void, void>;
 
-/** The messages of a response, whichever form it takes, until the one that answers `id`. Rejects with an `UpstreamFault`. */
-export async function* messagesOf(
-  answer: UpstreamAnswer,
-  id: number,
-  { account, limits }: ForwardOptions,
-): AsyncGenerator<UpstreamMessage, void, void> {
+/**
+ * The messages of a response, whichever form it takes, until the one that answers `id`. A message's bytes are valid until
+ * the next is asked for. Rejects with an `UpstreamFault`.
+ */
+export async function* messagesOf(answer: UpstreamAnswer, id: RpcId, { account, limits }: ForwardOptions): Messages {
+  const bytesMax = limits.answerBytesMax;
   const read = (bytes: Uint8Array): UpstreamMessage => {
-    const message = readUpstreamMessage(bytes, id, { bytesMax: limits.answerBytesMax });
+    const message = readUpstreamMessage(bytes, id, { bytesMax });
     if (!message.ok) throw new UpstreamFault('upstream_protocol', `${message.error.code}: ${message.error.message}`, { wasSent: true });
     return message.value;
   };
   if (mediaTypeOf(singleHeader(answer.rawHeaders, 'content-type')) === 'application/json') {
-    const held = await readAnswer(answer, account);
+    const held = await readAnswer(answer, { account, bytesMax });
     try {
       yield read(held.bytes);
     } finally {
@@ -61,8 +65,22 @@ export async function* messagesOf(
     return;
   }
   refuseEncoded(answer);
-  const reader = new SseReader({ eventBytesMax: limits.answerBytesMax });
+  const share = shareOf(account);
+  try {
+    yield* eventsOf(answer, share, { bytesMax, read });
+  } finally {
+    share.release();
+  }
+}
+
+async function* eventsOf(
+  answer: UpstreamAnswer,
+  share: HeldBytes,
+  { bytesMax, read }: { bytesMax: number; read: (bytes: Uint8Array) => UpstreamMessage },
+): Messages {
+  const reader = new SseReader({ eventBytesMax: bytesMax });
   for await (const chunk of answer.body) {
+    charge(share, chunk.byteLength);
     const items = reader.push(chunk);
     if (!items.ok) throw new UpstreamFault('upstream_protocol', `events: ${items.error.code}`, { wasSent: true });
     for (const item of items.value) {
@@ -71,5 +89,7 @@ export async function* messagesOf(
       yield message;
       if (message.kind === 'result' || message.kind === 'error') return;
     }
+    // What came before the event that ended in this chunk is done with.
+    if (items.value.some(({ kind }) => kind === 'event')) share.shrinkTo(chunk.byteLength);
   }
 }

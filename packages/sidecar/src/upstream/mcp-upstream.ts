@@ -3,7 +3,7 @@
  * request id or capability ever reaches a server, and the answer message by message. docs/spec/mcp.md, section 5.
  */
 
-import { notificationFor, resultFor, toolOutcome, upstreamBody, upstreamCall, type McpAsk } from '@sallyport/dialects';
+import { notificationFor, resultFor, toolOutcome, upstreamBody, upstreamCall, type McpAsk, type RpcId } from '@sallyport/dialects';
 import { deny, localNameOf, type SessionId } from '@sallyport/model';
 import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
@@ -24,28 +24,25 @@ export interface McpUpstream {
 
 /** Owner of every upstream session. */
 export function mcpUpstream(options: ForwardOptions): McpUpstream {
-  // Owner: this object. Ids of the sidecar's own messages, never used twice.
-  let lastId = 0;
-  const nextId = (): number => ++lastId;
-  const connections = mcpConnections(options, nextId);
+  const connections = mcpConnections(options);
   return {
-    async forward(permitted, context, message) {
-      const place = { server: permitted.server, destination: context.destination };
+    async forward(permitted, { session, signal, traceparent }, message) {
+      const { server, destination, tool } = permitted;
       // Once more for a server that forgot our session: it says so before it looks at the call (2025-11-25, sessions).
       for (const isLastTry of [false, true]) {
-        const connection = await connections.of(context.session.id, place);
-        const id = nextId();
-        const body = upstreamCall(id, { tool: localNameOf(permitted.tool.name), arguments: permitted.arguments, meta: message.meta });
-        const answer = await postMessage(connection, body, { options, traceparent: context.traceparent });
+        const connection = await connections.of(session.id, { server, destination, signal });
+        const id = connection.nextId();
+        const body = upstreamCall(id, { tool: localNameOf(tool.name), arguments: permitted.arguments, meta: message.meta });
+        const answer = await postMessage(connection, body, { options, traceparent, signal });
         const kind = upstreamBody(answer.status, singleHeader(answer.rawHeaders, 'content-type'), connection.session);
-        if (kind === 'json' || kind === 'events') return toolAnswer(answer, { id, message, connection, options });
+        if (kind === 'json' || kind === 'events') return toolAnswer(answer, { id, message, connection, signal }, options);
         answer.discard();
         if (kind === 'session_over' || mayHaveForgotten(answer, connection)) connections.drop(connection);
         if (kind === 'session_over' && !isLastTry) continue;
-        const failure = deny('upstream_error', `${permitted.tool.name} answered ${answer.status} (${kind})`);
+        const failure = deny('upstream_error', `${tool.name} answered ${answer.status} (${kind})`);
         return { failure, result: 'upstream_error', upstreamStatus: answer.status, wasSent: true };
       }
-      throw new UpstreamFault('upstream_protocol', 'the server forgot two sessions in a row', { wasSent: true });
+      throw protocolFault('the server forgot two sessions in a row');
     },
     forgetSession: (session) => connections.forgetSession(session),
     close: () => connections.close(),
@@ -60,41 +57,54 @@ function mayHaveForgotten({ status }: UpstreamAnswer, { session }: McpConnection
   return status === 400 && session.sessionId !== undefined;
 }
 
-function toolAnswer(
-  answer: UpstreamAnswer,
-  call: { id: number; message: CallTool; connection: McpConnection; options: ForwardOptions },
-): Answer {
+/** We offer no capability, so a server has next to nothing to ask; each request costs us one of our own. */
+const REQUESTS_MAX = 64;
+
+/** A call that went out, as its answer sees it. */
+interface Sent {
+  readonly id: RpcId;
+  readonly message: CallTool;
+  readonly connection: McpConnection;
+  readonly signal: AbortSignal;
+}
+
+function toolAnswer(answer: UpstreamAnswer, call: Sent, options: ForwardOptions): Answer {
   // Owner: the units below; read when they are at their end.
   let outcome: Outcome = { result: 'cut', upstreamStatus: answer.status };
-  return {
-    status: 200,
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-    delivery: 'messages',
-    units: (async function* units(): AsyncGenerator<AnswerUnit, void, void> {
-      for await (const message of messagesOf(answer, call.id, call.options)) {
-        if (message.kind === 'notification') {
-          const passed = notificationFor(message, call.id, call.message.meta);
-          if (passed !== undefined) yield { bytes: passed, isLast: false };
-          continue;
-        }
-        if (message.kind === 'request') {
-          await answerRequest(call.connection, message.answer, call.options);
-          continue;
-        }
+  const units = (async function* read(): AsyncGenerator<AnswerUnit, void, void> {
+    let requests = 0;
+    for await (const message of messagesOf(answer, call.id, options)) {
+      if (message.kind === 'notification') {
+        const passed = notificationFor(message, call.id, call.message.meta);
+        if (passed !== undefined) yield { bytes: passed, isLast: false };
+      } else if (message.kind === 'request') {
+        if (++requests > REQUESTS_MAX) throw protocolFault(`more than ${REQUESTS_MAX} requests of the server's own`);
+        const accepted = await postMessage(call.connection, message.answer, { options, signal: call.signal });
+        accepted.discard();
+      } else {
+        // Of the server's own words only the code is kept: what a tool says of its arguments belongs in no record.
+        if (message.kind === 'error') throw protocolFault(`JSON-RPC error ${message.code}`);
         const result = toolOutcome(message);
-        if (!result.ok) throw new UpstreamFault('upstream_protocol', result.error.message, { wasSent: true });
-        if (message.kind === 'error')
-          throw new UpstreamFault('upstream_protocol', `JSON-RPC error ${message.code}: ${message.message}`, { wasSent: true });
+        if (!result.ok) throw protocolFault(result.error.message);
         outcome = { result: result.value, upstreamStatus: answer.status };
         yield { bytes: resultFor(call.message.id, message.result), isLast: true };
         return;
       }
-    })(),
+    }
+  })();
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+    delivery: 'messages',
+    units,
     outcome: () => outcome,
+    async close() {
+      await units.return();
+      answer.discard();
+    },
   };
 }
 
-async function answerRequest(connection: McpConnection, body: Uint8Array, options: ForwardOptions): Promise<void> {
-  const accepted = await postMessage(connection, body, { options, traceparent: undefined });
-  accepted.discard();
+function protocolFault(why: string): UpstreamFault {
+  return new UpstreamFault('upstream_protocol', why, { wasSent: true });
 }

@@ -21,12 +21,23 @@ export const settlement: AnswerGate<CallFacts, Ports> = {
         return unit;
       },
       end: async (outcome) => {
-        await settle(call, outcome, { bytes, ports });
+        try {
+          await settle(call, outcome, { bytes, ports });
+        } catch (cause) {
+          throw new Unsettled(cause);
+        }
         return pass({});
       },
     };
   },
 };
+
+/** The OUTCOME could not be kept (`cause` says why): the answer is withheld, and nobody may settle the call again. */
+export class Unsettled extends Error {
+  constructor(cause: unknown) {
+    super('the call could not be settled', { cause });
+  }
+}
 
 /** Settles a call, once: reservation, session facts, OUTCOME in one batch. Rejects with a Fault when it cannot be kept. */
 export async function settle(call: CallFacts, outcome: Outcome, measured: { bytes: number; ports: Ports; detail?: string }): Promise<void> {

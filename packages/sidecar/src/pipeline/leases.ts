@@ -1,0 +1,133 @@
+/**
+ * Calls that were let out and have not come back. A permit is a lease (pipeline-v1, section 4): a read that outlives its
+ * release, its session or its freshness is judged anew and cut where it would no longer be allowed, and no call at all
+ * outlives `call_ms_max`. One timer for all of them, none per call.
+ */
+
+import { deny, type BootMs, type Clock, type Denial } from '@sallyport/model';
+import type { CallFacts, Fresh } from './facts.ts';
+import type { Held } from './ports.ts';
+
+/** How late the end of a lease may be noticed. */
+export const LEASE_RECHECK_MS = 1_000;
+
+/** One call's lease, in the hands of whoever forwards it. */
+export interface Lease {
+  /** Aborts when the exchange must end. */
+  readonly signal: AbortSignal;
+  /** Why it was ended, where it was not the caller who did. */
+  readonly ended: Denial | undefined;
+  /** The call has come back; always called. */
+  close(): void;
+}
+
+export interface Leases {
+  /** A lease for a call that has its permit. */
+  open(call: CallFacts): Lease;
+  /** Ends every call that is out, writes too: the process is leaving. Later ones end at once. */
+  cutAll(): void;
+  readonly size: number;
+}
+
+export interface LeasesOptions {
+  readonly clock: Clock;
+  /** The longest that a call may be out, whatever it is doing. */
+  readonly callMsMax: number;
+  readonly bundle: { read(): Held };
+  /** Whether a call would still be allowed by what is in force: the refusal, or `undefined`. */
+  readonly judge: (call: CallFacts, now: Fresh & { readonly hasSwitched: boolean }) => Promise<Denial | undefined>;
+}
+
+interface Entry {
+  readonly call: CallFacts;
+  readonly openedAt: BootMs;
+  readonly over: AbortController;
+  /** Owner: `look`. The release and revocations that the call was last judged by. */
+  generation: number;
+  /** Owner: `end`. */
+  ended: Denial | undefined;
+}
+
+/** The leases of one process. */
+export function createLeases({ clock, callMsMax, bundle, judge }: LeasesOptions): Leases {
+  // Owner: these leases.
+  const out = new Set<Entry>();
+  const leaving = new AbortController();
+  let isSweeping = false;
+
+  const look = async (entry: Entry): Promise<Denial | undefined> => {
+    const age = clock.boot() - entry.openedAt;
+    if (age >= callMsMax) return deny('upstream_timeout', `not done after call_ms_max (${callMsMax} ms)`);
+    // What a write does is done, and its agent had better hear of it; a read can be cut and harms nothing.
+    if (age < LEASE_RECHECK_MS || entry.call.tool.tool.effect !== 'read') return undefined;
+    const held = bundle.read();
+    if (held.state !== 'fresh') return deny('policy_stale', 'the bundle turned stale while the call was out');
+    const hasSwitched = held.snapshot.generation !== entry.generation;
+    entry.generation = held.snapshot.generation;
+    return judge(entry.call, { held, hasSwitched });
+  };
+
+  const sweep = (): void => {
+    for (const entry of out) {
+      look(entry).then(
+        (why) => why && end(entry, why),
+        // What cannot be judged cannot go on.
+        () => end(entry, deny('internal', 'the call could not be judged anew')),
+      );
+    }
+    isSweeping = out.size > 0;
+    if (isSweeping) clock.timer(LEASE_RECHECK_MS, sweep, { signal: leaving.signal });
+  };
+
+  return {
+    open(call) {
+      const { generation } = call.held.snapshot;
+      const entry: Entry = { call, openedAt: clock.boot(), over: new AbortController(), generation, ended: undefined };
+      out.add(entry);
+      if (leaving.signal.aborted) end(entry, LEAVING);
+      if (!isSweeping) {
+        isSweeping = true;
+        clock.timer(LEASE_RECHECK_MS, sweep, { signal: leaving.signal });
+      }
+      const unfollow = followCaller(entry);
+      return {
+        signal: entry.over.signal,
+        get ended() {
+          return entry.ended;
+        },
+        close() {
+          out.delete(entry);
+          unfollow();
+        },
+      };
+    },
+    cutAll() {
+      leaving.abort();
+      for (const entry of out) end(entry, LEAVING);
+    },
+    get size() {
+      return out.size;
+    },
+  };
+}
+
+const LEAVING: Denial = deny('overloaded', 'cut: the sidecar is leaving');
+
+function end(entry: Entry, why: Denial): void {
+  if (entry.over.signal.aborted) return;
+  entry.ended = why;
+  entry.over.abort();
+}
+
+/**
+ * A read over plain HTTP ends when nobody waits for it. A write goes on, so that what became of it is known; and over MCP
+ * a caller's leaving is no cancellation (2025-11-25, transports).
+ */
+function followCaller({ call, over }: Entry): () => void {
+  if (call.dialect !== 'http-tool' || call.tool.tool.effect !== 'read') return () => {};
+  const { signal } = call;
+  const onGone = (): void => over.abort();
+  if (signal.aborted) onGone();
+  else signal.addEventListener('abort', onGone, { once: true });
+  return () => signal.removeEventListener('abort', onGone);
+}

@@ -54,35 +54,33 @@ describe('an exported log', () => {
   const decisionOf = (at: number): string => (JSON.parse(lines[at] ?? '{}') as { decision_id: string }).decision_id;
 
   it('as it left the control plane proves itself', () => {
-    const report = verify(lines);
-    expect(report.findings).toEqual([]);
-    expect(report.ok).toBe(true);
+    expect(verify(lines)).toMatchObject({ isSound: true, firstBad: null });
   });
 
   it('edited: the record is named [R10.19]', () => {
     const at = atOf('"read-orders"');
     const edited = lines.map((line, i) => (i === at ? line.replace('alice@company.com', 'mallory@evil.com') : line));
-    expect(verify(edited).findings[0]).toMatchObject({ reason: 'edited', line: at + 1, decisionId: decisionOf(at) });
+    expect(verify(edited).firstBad).toMatchObject({ reason: 'edited', line: at + 1, decisionId: decisionOf(at) });
   });
 
   it('deleted: the place is named [R10.19]', () => {
     const at = atOf('"read-orders"');
     const { seq } = JSON.parse(lines[at] ?? '{}') as { seq: number };
-    expect(verify(lines.filter((_, i) => i !== at)).findings[0]).toMatchObject({ reason: 'deleted', seq });
+    expect(verify(lines.filter((_, i) => i !== at)).firstBad).toMatchObject({ reason: 'deleted', seq });
   });
 
   it('reordered: the first record that is out of place is named [R10.19]', () => {
     const at = atOf('"read-orders"');
     const swapped = [...lines];
     [swapped[at], swapped[at + 1]] = [lines[at + 1] ?? '', lines[at] ?? ''];
-    const [finding] = verify(swapped).findings;
+    const finding = verify(swapped).firstBad;
     expect(['reordered', 'deleted']).toContain(finding?.reason);
     expect(finding?.line).toBe(at + 1);
   });
 
   it('truncated: the missing tail shows, with or without the closing line [R10.19]', () => {
     const last = lines.at(-1) ?? '';
-    expect(verify(lines.slice(0, -2)).ok).toBe(false);
-    expect(verify([...lines.slice(0, -3), last]).findings[0]).toMatchObject({ reason: 'truncated' });
+    expect(verify(lines.slice(0, -2)).isSound).toBe(false);
+    expect(verify([...lines.slice(0, -3), last]).firstBad).toMatchObject({ reason: 'truncated' });
   });
 });

@@ -82,8 +82,9 @@ describe('publishing from the command line', () => {
       expect(await heads()).toBe(before);
     };
 
-    it('a policy that fails its tests, with the line', async () => {
+    it('a policy that fails its tests, with the line [R3.68]', async () => {
       desk.writePolicy('failing', { expect: 'insufficient_scope' });
+      expect((await desk.type('policy', 'test', 'failing')).exit).toBe(1);
       await refused(['failing'], 1, 'failing/policy.yaml:27: `orders/get_order`: expected insufficient_scope, seen allow');
     });
 

@@ -28,6 +28,9 @@ import { forwardUpstream } from '../../packages/sidecar/src/upstream/forward.ts'
 export const AGENT = 'support-triage' as AgentName;
 export const EPOCH = '00aa11bb22cc33dd' as SessionEpoch;
 
+/** Of a call as a whole, on the harness's clock. */
+export const CALL_MS_MAX = 600_000;
+
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -119,7 +122,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
       state: write,
     },
     upstream,
-    leases: createLeases({ clock, callMsMax: 600_000, bundle: { read: () => held }, judge: (call, now) => judgeLease(call, now, ports) }),
+    leases: createLeases({ clock, callMsMax: CALL_MS_MAX, bundle: { read: () => held }, judge: (call, now) => judgeLease(call, now, ports) }),
     counters: { decision: () => {}, bug: () => bugs++, unrecorded: () => {} },
     ids: { request: () => nextId() as RequestId, decision: () => nextId() as DecisionId },
   };

@@ -186,13 +186,16 @@ function failureOf(thrown: unknown, lease: Lease): Failure {
   if (thrown instanceof Unsettled) return { failure: lostOf(thrown.cause), result: 'denied', wasSent: true, isSettled: true };
   if (thrown instanceof Withheld) return { failure: thrown.denial, result: 'denied', wasSent: true };
   const wasSent = !(thrown instanceof UpstreamFault) || thrown.wasSent;
-  if (lease.ended !== undefined) return { failure: lease.ended, result: 'cut', wasSent };
+  if (lease.ended !== undefined) return { failure: lease.ended, result: LEASE_RESULTS[lease.ended.code] ?? 'cut', wasSent };
   if (thrown instanceof Fault && thrown.source === 'upstream') {
     const { code, result } = UPSTREAM_CODES[thrown.code] ?? { code: 'upstream_error', result: 'upstream_error' };
     return { failure: deny(code, thrown.message), result, wasSent };
   }
   return { failure: deny('internal', describe(thrown)), result: 'denied', wasSent: true };
 }
+
+/** A lease that ended for what the upstream did not do is the upstream's failure; any other is ours. */
+const LEASE_RESULTS: Readonly<Partial<Record<DenialCode, Outcome['result']>>> = { upstream_timeout: 'upstream_timeout' };
 
 const UPSTREAM_CODES: Readonly<Partial<Record<Fault['code'], { code: DenialCode; result: Outcome['result'] }>>> = {
   upstream_timeout: { code: 'upstream_timeout', result: 'upstream_timeout' },

@@ -45,6 +45,8 @@ interface Entry {
   /** Where the server was when this was opened: a call goes to where it is by the bundle that the call is judged by. */
   readonly place: string;
   readonly opening: Promise<McpConnection>;
+  /** Ends the handshake, if it is still under way. */
+  readonly abandoned: AbortController;
 }
 
 export function mcpConnections(options: ForwardOptions): McpConnections {
@@ -58,7 +60,8 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
     const key = keyOf(entry.session, entry.server);
     if (entries.get(key) === entry) entries.delete(key);
   };
-  const end = async ({ opening }: Entry): Promise<void> => {
+  const end = async ({ opening, abandoned }: Entry): Promise<void> => {
+    abandoned.abort();
     try {
       await endConnection(await opening, options);
     } catch {
@@ -76,8 +79,9 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
         throw new UpstreamFault('upstream_unreachable', message, { wasSent: false });
       }
       // One that the policy has moved is left without a word: nothing is sent to where no destination is any more.
-      const opening = openConnection({ server, destination, session: undefined }, options);
-      const entry: Entry = { session, server: server.name, place, opening };
+      const abandoned = new AbortController();
+      const opening = openConnection({ server, destination, session: undefined }, options, abandoned.signal);
+      const entry: Entry = { session, server: server.name, place, opening, abandoned };
       entries.set(key, entry);
       opening.then(
         (connection) => entryOf.set(connection, entry),
@@ -123,16 +127,16 @@ function untilAborted(opening: Promise<McpConnection>, signal: AbortSignal): Pro
 }
 
 /** The handshake, in its own time: all calls of the session wait for it, and it belongs to none of them. */
-async function openConnection(peer: McpPeer, options: ForwardOptions): Promise<McpConnection> {
+async function openConnection(peer: McpPeer, options: ForwardOptions, abandoned: AbortSignal): Promise<McpConnection> {
   const { clock, limits } = options;
   const fault = (): Fault => new UpstreamFault('upstream_timeout', 'the handshake took too long', { wasSent: false });
-  const limit = deadline(clock, limits.handshakeMsMax, { fault });
+  const limit = deadline(clock, limits.handshakeMsMax, { fault, signal: abandoned });
   try {
     return await shakeHands(peer, options, limit.signal);
   } catch (thrown) {
     if (!(thrown instanceof UpstreamFault)) throw thrown;
     // Whatever a handshake failed of, the call itself was not sent.
-    const code = limit.signal.aborted ? 'upstream_timeout' : thrown.code;
+    const code = limit.signal.aborted && !abandoned.aborted ? 'upstream_timeout' : thrown.code;
     throw new UpstreamFault(code, `mcp handshake: ${thrown.message}`, { wasSent: false, cause: thrown });
   } finally {
     limit.clear();

@@ -1,0 +1,132 @@
+import { deny, type Denial, type Effect } from '@sallyport/model';
+import { fakeClock, type FakeClock } from '@sallyport/testkit';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { CallFacts } from './facts.ts';
+import type { Dialect } from './gate.ts';
+import { createLeases, LEASE_RECHECK_MS, type Leases, type LeasesOptions } from './leases.ts';
+import type { Held } from './ports.ts';
+
+const CALL_MS_MAX = 60_000;
+
+const heldAs = (state: 'fresh' | 'stale', generation: number): Held => ({ state, snapshot: { generation } }) as unknown as Held;
+
+/** A call judged by release 1. */
+const call = (effect: Effect, { signal = new AbortController().signal, dialect = 'mcp' as Dialect } = {}): CallFacts =>
+  ({ tool: { tool: { effect } }, held: heldAs('fresh', 1), dialect, signal }) as unknown as CallFacts;
+
+describe('the lease of a call that is out', () => {
+  let clock: FakeClock;
+  let held: Held;
+  let judged: boolean[];
+  let verdict: () => Promise<Denial | undefined>;
+  const leases = (over: Partial<LeasesOptions> = {}): Leases =>
+    createLeases({
+      clock,
+      callMsMax: CALL_MS_MAX,
+      bundle: { read: () => held },
+      judge: (_, { hasSwitched }) => {
+        judged.push(hasSwitched);
+        return verdict();
+      },
+      ...over,
+    });
+  beforeEach(() => {
+    clock = fakeClock();
+    held = heldAs('fresh', 1);
+    judged = [];
+    verdict = async () => undefined;
+  });
+
+  it('a bundle that turns stale cuts a read, within one look', async () => {
+    const lease = leases().open(call('read'));
+    await clock.advance(10 * LEASE_RECHECK_MS);
+    expect(lease.signal.aborted).toBe(false);
+    held = heldAs('stale', 1);
+    await clock.advance(LEASE_RECHECK_MS);
+    expect([lease.signal.aborted, lease.ended?.code]).toEqual([true, 'policy_stale']);
+  });
+
+  it('an absent bundle cuts it too', async () => {
+    const lease = leases().open(call('read'));
+    held = { state: 'absent', why: 'gone' };
+    await clock.advance(LEASE_RECHECK_MS);
+    expect(lease.ended?.code).toBe('policy_stale');
+  });
+
+  it('a write that has been sent is not cut: it is done already', async () => {
+    for (const effect of ['write', 'side_effect', 'destructive'] as const) {
+      held = heldAs('fresh', 1);
+      const lease = leases().open(call(effect));
+      held = heldAs('stale', 2);
+      await clock.advance(10 * LEASE_RECHECK_MS);
+      expect([lease.signal.aborted, judged]).toEqual([false, []]);
+    }
+  });
+
+  it('a switch of release has a read judged anew, once; a refusal cuts it', async () => {
+    const lease = leases().open(call('read'));
+    held = heldAs('fresh', 2);
+    await clock.advance(LEASE_RECHECK_MS);
+    await clock.advance(LEASE_RECHECK_MS);
+    expect(judged).toEqual([true, false]);
+    verdict = async () => deny('token_revoked', 'revoked');
+    held = heldAs('fresh', 3);
+    await clock.advance(LEASE_RECHECK_MS);
+    expect([judged.at(-1), lease.signal.aborted, lease.ended?.code]).toEqual([true, true, 'token_revoked']);
+  });
+
+  it('a judgement that throws is a refusal', async () => {
+    const lease = leases({ judge: () => Promise.reject(new Error('broken')) }).open(call('read'));
+    await clock.advance(LEASE_RECHECK_MS);
+    expect(lease.ended?.code).toBe('internal');
+  });
+
+  it('no call outlives call_ms_max, whatever it is doing', async () => {
+    const all = leases();
+    const [read, write] = [all.open(call('read')), all.open(call('write'))];
+    await clock.advance(CALL_MS_MAX - LEASE_RECHECK_MS);
+    expect([read.signal.aborted, write.signal.aborted]).toEqual([false, false]);
+    await clock.advance(LEASE_RECHECK_MS);
+    expect([read.ended?.code, write.ended?.code]).toEqual(['upstream_timeout', 'upstream_timeout']);
+  });
+
+  it('a sleeping machine does not stop the time of a call', async () => {
+    const lease = leases().open(call('write'));
+    await clock.suspend(CALL_MS_MAX);
+    expect(lease.ended?.code).toBe('upstream_timeout');
+  });
+
+  it.each<[effect: Effect, dialect: Dialect, isEnded: boolean]>([
+    ['read', 'http-tool', true],
+    ['write', 'http-tool', false],
+    ['read', 'mcp', false],
+    ['write', 'mcp', false],
+  ])('the caller of a %s over %s leaves: ended is %s, and no refusal is made of it', (effect, dialect, isEnded) => {
+    const caller = new AbortController();
+    const lease = leases().open(call(effect, { dialect, signal: caller.signal }));
+    caller.abort();
+    expect([lease.signal.aborted, lease.ended]).toEqual([isEnded, undefined]);
+    const late = leases().open(call(effect, { dialect, signal: caller.signal }));
+    expect(late.signal.aborted).toBe(isEnded);
+  });
+
+  it('leaving cuts all of them, and every one that comes later', () => {
+    const all = leases();
+    const early = all.open(call('write'));
+    all.cutAll();
+    const late = all.open(call('read'));
+    expect([early.ended?.code, late.ended?.code, late.signal.aborted]).toEqual(['overloaded', 'overloaded', true]);
+  });
+
+  it('what is closed is forgotten, and nothing ticks when nothing is out', async () => {
+    const all = leases();
+    const some = Array.from({ length: 100 }, () => all.open(call('read')));
+    expect([all.size, clock.timers]).toEqual([100, 1]);
+    for (const lease of some) lease.close();
+    await clock.advance(LEASE_RECHECK_MS);
+    expect([all.size, clock.timers, judged]).toEqual([0, 0, []]);
+    held = heldAs('stale', 1);
+    await clock.advance(LEASE_RECHECK_MS);
+    expect(some.every(({ signal }) => !signal.aborted)).toBe(true);
+  });
+});

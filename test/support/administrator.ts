@@ -8,6 +8,7 @@ import {
   Audit,
   Fleet,
   GetHeadsRequestSchema,
+  GetObjectRequestSchema,
   ListVersionsRequestSchema,
   Publish,
   PutPartRequestSchema,
@@ -73,6 +74,8 @@ export interface Administrator {
   joinToken(agent: string): Promise<string>;
   status(): Promise<StatusResponse>;
   versions(): Promise<ListVersionsResponse>;
+  /** A stored object as it is: a bundle or release by its digest, a part by its own. */
+  object(digest: string): Promise<Uint8Array>;
   /** Lines of the audit log, whole. */
   tail(view?: 'records' | 'calls'): Promise<readonly string[]>;
   close(): void;
@@ -188,6 +191,15 @@ export function administrator(
     status: async () => need(await fleetClient.status(create(StatusRequestSchema, {}), DEADLINE)),
     versions: async () =>
       need(await publishClient.listVersions(create(ListVersionsRequestSchema, { area: AREA, ring: RING, limit: 100 }), DEADLINE)),
+    async object(digest) {
+      const chunks: Uint8Array[] = [];
+      const over = new AbortController();
+      const stream = publishClient.getObject(create(GetObjectRequestSchema, { digest }), { signal: over.signal });
+      for await (const { data } of stream) chunks.push(data);
+      const status = await stream.status;
+      if (status.code !== 'ok') throw new Error(`${status.code}: ${status.message}`);
+      return Buffer.concat(chunks);
+    },
     async tail(view = 'records') {
       const lines: string[] = [];
       const over = new AbortController();

@@ -76,6 +76,7 @@ function guardAll({ clock, log, metrics, services, root }: ListenOptions): { pro
   });
   const guard = {
     prove: callers({ root, clock }),
+    onFault: (method: string, fault: Fault): void => log.error('call.fault', { method, code: fault.code }, fault),
     onRefused: ({ method, code, address, identity }: Parameters<GuardOptions<never>['onRefused']>[0]): void => {
       refused.add({ method, code });
       log.warn('call.refused', { method, code, address, identity });

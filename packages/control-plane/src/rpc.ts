@@ -4,7 +4,7 @@
  */
 
 import type { DescService } from '@sallyport/contract';
-import { fail } from '@sallyport/model';
+import { Fault, fail } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import { grpcStatus, serve } from '@sallyport/net';
 import type { GrpcCode, GrpcStatus, Handlers, PeerPurpose, ServedService, ServerCall } from '@sallyport/net';
@@ -35,6 +35,8 @@ export interface GuardOptions<S extends DescService> {
     readonly address: string;
     readonly identity: string;
   }) => void;
+  /** A handler met a failure of disk or database. */
+  readonly onFault: (method: string, fault: Fault) => void;
 }
 
 type AnyHandler = (...args: readonly unknown[]) => Promise<Result<unknown, GrpcStatus>>;
@@ -54,7 +56,7 @@ export function guarded<S extends DescService>(service: S, options: GuardOptions
       const call = args.at(-1) as ServerCall;
       const caller = options.prove(call.peer);
       const authorized = authorize(admitted, caller?.purpose);
-      if (authorized.ok) return handler(...args.slice(0, -1), { ...call, caller });
+      if (authorized.ok) return withoutFaults(method, options, async () => handler(...args.slice(0, -1), { ...call, caller }));
       const { code, message } = authorized.error;
       options.onRefused({ method, code, address: call.address, identity: call.peer?.spiffeId ?? '-' });
       return fail(grpcStatus(CODES[code], message));
@@ -62,4 +64,19 @@ export function guarded<S extends DescService>(service: S, options: GuardOptions
   }
   // The rows decide, method by method; the purposes of the whole service would be a second, coarser table.
   return serve(service, { purposes: options.isForStrangers === true ? [] : PURPOSES, handlers: handlers as unknown as Handlers<S> });
+}
+
+/** A disk or database that fails is no mistake of ours: the caller may come again, and the log has the reason. */
+async function withoutFaults(
+  method: string,
+  { onFault }: Pick<GuardOptions<never>, 'onFault'>,
+  run: () => ReturnType<AnyHandler>,
+): ReturnType<AnyHandler> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    onFault(method, error);
+    return fail(grpcStatus('unavailable', 'this cannot be done now'));
+  }
 }

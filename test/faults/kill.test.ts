@@ -123,11 +123,11 @@ health: { listen: "127.0.0.1:${health}" }
   it(`${ROUNDS} times, of either process, under load`, { timeout: ROUNDS * 60_000 }, async () => {
     let asked = 0;
     const answered: string[] = [];
-    let isOver = false;
+    const over = new AbortController();
     // Four agents that go on whatever happens; what they were told is what must be provable afterwards.
     const agent = async (): Promise<void> => {
       let token: string | undefined;
-      while (!isOver) {
+      while (!over.signal.aborted) {
         token ??= await session();
         if (token === undefined) {
           await new Promise((resolve) => setTimeout(resolve, 50));
@@ -157,7 +157,7 @@ health: { listen: "127.0.0.1:${health}" }
       expect(Number(releaseSeq)).toBeGreaterThanOrEqual(releases);
       releases = Number(releaseSeq);
     }
-    isOver = true;
+    over.abort();
     await Promise.all(agents);
     const sidecar = children.get('sidecar');
     const drained = sidecar === undefined ? undefined : once(sidecar, 'exit');

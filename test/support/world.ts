@@ -142,13 +142,12 @@ export function testClock(): FakeClock {
 
 /** Waits for something that itself waits on the clock; a clock in the test's hands is moved on meanwhile. */
 async function patiently<T>(clock: Clock, task: Promise<T>): Promise<T> {
-  const held = 'advance' in clock ? (clock as FakeClock) : undefined;
-  // Owner: this wait.
-  let isOver = false;
-  const settled = task.finally(() => (isOver = true));
-  while (held !== undefined && !isOver) {
+  const over = new AbortController();
+  const settled = task.finally(() => over.abort());
+  if (!('advance' in clock)) return settled;
+  while (!over.signal.aborted) {
     await Promise.race([settled.catch(() => undefined), new Promise((resolve) => setTimeout(resolve, 20))]);
-    if (!isOver) await held.advance(500);
+    if (!over.signal.aborted) await (clock as FakeClock).advance(500);
   }
   return settled;
 }

@@ -26,7 +26,18 @@ import {
 } from '@sallyport/contract';
 import { digestOf, fromUtf8, sha256 } from '@sallyport/crypto';
 import { randomBytes, signerFromPem, type LocalSigner } from '@sallyport/crypto/keys';
-import type { AgentName, Area, Clock, Digest, Instant, ReleaseSeq, Revision, Ring } from '@sallyport/model';
+import {
+  PART_NAMES,
+  type AgentName,
+  type Area,
+  type Clock,
+  type Digest,
+  type Instant,
+  type PartName,
+  type ReleaseSeq,
+  type Revision,
+  type Ring,
+} from '@sallyport/model';
 import { createClient, openChannel, tlsHolder, type Channel, type Client } from '@sallyport/net';
 import { buildParts, parseDocuments } from '@sallyport/policy';
 import {
@@ -53,6 +64,8 @@ export interface PublishedPolicy {
   readonly releaseSeq: number;
 }
 
+type Built = Pick<Extract<ReturnType<typeof buildParts>, { readonly ok: true }>['value'], 'parts' | 'features'>;
+
 export interface Administrator {
   readonly publishClient: Client<typeof Publish>;
   readonly auditClient: Client<typeof Audit>;
@@ -63,6 +76,8 @@ export interface Administrator {
     yaml: string,
     bend?: { signers?: readonly LocalSigner[]; edit?: (bundle: Bundle) => Bundle },
   ): Promise<{ digest: Digest; revision: number; problems: readonly Problem[] }>;
+  /** As `submitBundle`, with the parts edited after the build, as no honest builder would. */
+  submitParts(yaml: string, edit: (name: PartName, text: string) => string): ReturnType<Administrator['submitBundle']>;
   /** Signs and submits a release of one bundle. */
   promote(
     bundle: { digest: Digest; revision: number },
@@ -111,39 +126,51 @@ export function administrator(
   const heads = async (): Promise<ReturnType<typeof need<{ revision: bigint; bundle: string; releaseSeq: bigint }>>> =>
     need(await publishClient.getHeads(create(GetHeadsRequestSchema, { area: AREA, ring: RING }), DEADLINE));
 
+  const build = (yaml: string): Built => {
+    const source = parseDocuments([{ path: 'policy.yaml', text: yaml }]);
+    const built = source.ok ? buildParts(source.value) : source;
+    if (!built.ok) throw new Error(JSON.stringify(built.error, undefined, 1));
+    return built.value;
+  };
+  const submit = async (
+    { parts, features }: Built,
+    { signers = [signer('publisher')], edit = (bundle: Bundle) => bundle }: Parameters<Administrator['submitBundle']>[1] = {},
+  ): ReturnType<Administrator['submitBundle']> => {
+    const head = await heads();
+    const bundle = edit({
+      area: AREA,
+      revision: (Number(head.revision) + 1) as Revision,
+      previous: head.bundle === '' ? null : (head.bundle as Digest),
+      source: { commit: null },
+      parts: describeParts(parts),
+      features,
+      testsDigest: digestOf(parts.tests) as Digest,
+    });
+    const put = publishClient.putPart(DEADLINE);
+    for (const part of Object.values(parts))
+      put.out.write(create(PutPartRequestSchema, { digest: digestOf(part), data: part }), { priority: true });
+    put.out.end();
+    need(await put.response);
+    const envelope = await signEnvelope('Bundle', encodeBundle(bundle), signers);
+    const answer = need(await publishClient.submitBundle(create(SubmitBundleRequestSchema, { envelope }), DEADLINE));
+    const parsed = parseEnvelope('Bundle', envelope);
+    return {
+      digest: parsed.ok ? digestOfPayload(parsed.value.payload) : (answer.digest as Digest),
+      revision: bundle.revision,
+      problems: answer.problems,
+    };
+  };
+
   const self: Administrator = {
     publishClient,
     fleetClient,
     auditClient,
     signer,
-    async submitBundle(yaml, { signers = [signer('publisher')], edit = (bundle: Bundle) => bundle } = {}) {
-      const source = parseDocuments([{ path: 'policy.yaml', text: yaml }]);
-      if (!source.ok) throw new Error(JSON.stringify(source.error, undefined, 1));
-      const built = buildParts(source.value);
-      if (!built.ok) throw new Error(JSON.stringify(built.error, undefined, 1));
-      const head = await heads();
-      const bundle = edit({
-        area: AREA,
-        revision: (Number(head.revision) + 1) as Revision,
-        previous: head.bundle === '' ? null : (head.bundle as Digest),
-        source: { commit: null },
-        parts: describeParts(built.value.parts),
-        features: built.value.features,
-        testsDigest: digestOf(built.value.parts.tests) as Digest,
-      });
-      const put = publishClient.putPart(DEADLINE);
-      for (const part of Object.values(built.value.parts))
-        put.out.write(create(PutPartRequestSchema, { digest: digestOf(part), data: part }), { priority: true });
-      put.out.end();
-      need(await put.response);
-      const envelope = await signEnvelope('Bundle', encodeBundle(bundle), signers);
-      const answer = need(await publishClient.submitBundle(create(SubmitBundleRequestSchema, { envelope }), DEADLINE));
-      const parsed = parseEnvelope('Bundle', envelope);
-      return {
-        digest: parsed.ok ? digestOfPayload(parsed.value.payload) : (answer.digest as Digest),
-        revision: bundle.revision,
-        problems: answer.problems,
-      };
+    submitBundle: async (yaml, bend) => submit(build(yaml), bend),
+    async submitParts(yaml, edit) {
+      const { parts, features } = build(yaml);
+      const edited = PART_NAMES.map((name) => [name, new TextEncoder().encode(edit(name, fromUtf8(parts[name]) ?? ''))] as const);
+      return submit({ parts: Object.fromEntries(edited) as Built['parts'], features });
     },
     async promote({ digest, revision }, { signers = [signer('release-1')], leaveBehind = false, ...over } = {}) {
       const release: Release = {

@@ -240,3 +240,45 @@ describe('loss of power', () => {
     expect(moments).toBeGreaterThan(300);
   });
 });
+
+describe('damage under a running process', () => {
+  it('a segment taken away leaves a gap to be seen, and holds up nothing behind it', async () => {
+    const disk = simulatedDisk();
+    const { journal } = await opened(disk.fs);
+    for (let seq = 1; seq <= 20; seq++) await journal.append([record(seq)], DISK);
+    const segments = disk.fs.list(DIRECTORY);
+    expect(segments.length).toBeGreaterThan(3);
+    const [second, third] = segments.slice(1).map((name) => Number(name.slice(0, 16)));
+    disk.fs.unlink(`${DIRECTORY}/${segments[1]}`);
+    const gone = Array.from({ length: third! - second! }, (_, index) => `a${second! + index}`);
+    const all = Array.from({ length: 20 }, (_, index) => `a${index + 1}`);
+    expect(seqs(journal)).toEqual(all.filter((name) => !gone.includes(name)));
+    // From inside the gap, too.
+    expect(seqs(journal, second)).toEqual(all.slice(third! - 1));
+  });
+
+  it('a rotten frame in the middle costs the rest of its segment, and what stands before it is still shipped', async () => {
+    const disk = simulatedDisk();
+    const { journal } = await opened(disk.fs);
+    for (let seq = 1; seq <= 20; seq++) await journal.append([record(seq)], DISK);
+    const [, name, after] = disk.fs.list(DIRECTORY);
+    const [first, next] = [Number(name!.slice(0, 16)), Number(after!.slice(0, 16))];
+    const bytes = disk.peek(`${DIRECTORY}/${name}`)!;
+    const at = bytes.lastIndexOf('{'.charCodeAt(0));
+    bytes[at] = 0;
+    disk.plant(`${DIRECTORY}/${name}`, bytes);
+    const shipped = seqs(journal);
+    expect(shipped).not.toContain(`a${next - 1}`);
+    expect(shipped).toContain(`a${first}`);
+    expect(shipped).toContain(`a${next}`);
+  });
+
+  it('the segment that is being written, taken away: a Fault, since nothing is behind it yet', async () => {
+    const disk = simulatedDisk();
+    const { journal } = await opened(disk.fs);
+    await journal.append([record(1)], DISK);
+    const [name] = disk.fs.list(DIRECTORY);
+    disk.fs.unlink(`${DIRECTORY}/${name}`);
+    expect(() => seqs(journal)).toThrow('opening');
+  });
+});

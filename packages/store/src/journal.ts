@@ -54,7 +54,11 @@ export interface Journal {
   append(entries: readonly JournalEntry[], options: AppendOptions): Promise<Result<undefined, AppendRefusal>>;
   /** Why such an append would be refused now. Asked before a record takes its place in a chain, so that none is lost from it. */
   refuses(entries: readonly JournalEntry[], options?: Omit<AppendOptions, 'durability'>): AppendRefusal | undefined;
-  /** Durable records after `after` (0 is the beginning) that are not acknowledged, at most about `bytesMax`, at least one if there is one. Throws a Fault. */
+  /**
+   * Durable records after `after` (0 is the beginning) that are not acknowledged, at most about `bytesMax`, at least one
+   * if there is one. Those of an ended segment that cannot be read any more are left out, which shows as a gap in their
+   * stream. Throws a Fault.
+   */
   unshipped(options: { readonly after: number; readonly bytesMax: number }): readonly UnshippedRecord[];
   /** Resolves when there may be durable records after `cursor`, or the journal has ended. */
   whenUnshipped(cursor: number): Promise<void>;

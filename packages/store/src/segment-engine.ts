@@ -159,7 +159,14 @@ export class SegmentEngine implements SegmentLog {
     const frames: LoggedFrame[] = [];
     let bytes = 0;
     for (let next = Math.max(from, this.status.firstSequence); next <= this.#durable && (bytes < bytesMax || frames.length === 0);) {
-      const found = this.#reader.read(this.#segmentOf(next), { from: next, through: this.#durable, bytesMax: bytesMax - bytes });
+      let found: readonly LoggedFrame[];
+      try {
+        found = this.#reader.read(this.#segmentOf(next), { from: next, through: this.#durable, bytesMax: bytesMax - bytes });
+      } catch (thrown) {
+        // What stands before the damage is given first; the next read begins at it.
+        if (frames.length > 0) return frames;
+        throw thrown;
+      }
       for (const frame of found) {
         frames.push(frame);
         bytes += frame.bytes.length;
@@ -167,6 +174,11 @@ export class SegmentEngine implements SegmentLog {
       next += found.length;
     }
     return frames;
+  }
+
+  endOfSegment(sequence: number): number | undefined {
+    const next = [...this.#ended.map(({ first }) => first), this.#active?.first].find((first) => first !== undefined && first > sequence);
+    return next === undefined ? undefined : next - 1;
   }
 
   async dropBelow(sequence: number): Promise<number> {

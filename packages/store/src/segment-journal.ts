@@ -1,10 +1,10 @@
 /** The journal over a segment log (docs/spec/journal-v1.md section 6). Made by `openJournal` alone. */
 
-import { invariant, ok } from '@sallyport/model';
-import type { Fault, Result, StreamId } from '@sallyport/model';
+import { Fault, invariant, ok } from '@sallyport/model';
+import type { Result, StreamId } from '@sallyport/model';
 import type { Journal, JournalEntry, JournalRecord, JournalStatus, UnshippedRecord } from './journal.ts';
 import { entryFrame, readRecordFrame, snapshotFrame } from './journal-frames.ts';
-import type { AppendOptions, AppendRefusal, SegmentLog } from './segment-log.ts';
+import type { AppendOptions, AppendRefusal, LoggedFrame, SegmentLog } from './segment-log.ts';
 import type { Unacknowledged } from './unacknowledged.ts';
 
 const READ_BYTES = 262_144;
@@ -62,7 +62,12 @@ export class SegmentJournal implements Journal {
     let bytes = 0;
     for (let next = this.#records.firstAfter(after); next !== undefined && bytes < bytesMax;) {
       if (next > this.#log.status.durableSequence) break;
-      const frames = this.#log.read({ from: next, bytesMax: Math.min(READ_BYTES, bytesMax - bytes) });
+      const frames = this.#readFrom(next, Math.min(READ_BYTES, bytesMax - bytes));
+      if (frames === undefined) {
+        // Somebody took a segment away. What stands behind it goes out all the same: the collector then sees the gap and says so.
+        next = this.#records.firstAfter(this.#log.endOfSegment(next) ?? next);
+        continue;
+      }
       for (const frame of frames) {
         if (frame.kind !== 'record' || bytes >= bytesMax) continue;
         const record = readRecordFrame(frame);
@@ -74,6 +79,16 @@ export class SegmentJournal implements Journal {
       next = this.#records.firstAfter(frames.at(-1)?.sequence ?? next);
     }
     return records;
+  }
+
+  /** `undefined` where an ended segment cannot be read any more; of the one that is being written that is a Fault. */
+  #readFrom(place: number, bytesMax: number): readonly LoggedFrame[] | undefined {
+    try {
+      return this.#log.read({ from: place, bytesMax });
+    } catch (thrown) {
+      if (thrown instanceof Fault && this.#log.endOfSegment(place) !== undefined) return undefined;
+      throw thrown;
+    }
   }
 
   async whenUnshipped(cursor: number): Promise<void> {

@@ -84,6 +84,8 @@ export interface SegmentLog {
   refuses(frames: readonly Frame[], options: Omit<AppendOptions, 'durability'>): AppendRefusal | undefined;
   /** Durable frames from place `from` on, at most about `bytesMax` (at least one, if there is one). Throws a Fault. */
   read(options: { readonly from: number; readonly bytesMax: number }): readonly LoggedFrame[];
+  /** The last place of the ended segment that holds this one; `undefined` for a place of the segment that is being written. */
+  endOfSegment(sequence: number): number | undefined;
   /** Removes whole segments whose every place is below `sequence`; never the current one. Returns how many went. */
   dropBelow(sequence: number): Promise<number>;
   /** Whether `dropBelow(sequence)` would remove anything. */

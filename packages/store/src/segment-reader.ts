@@ -66,6 +66,8 @@ export function segmentReader(disk: FileSystem): SegmentReader {
         while (place <= through && (bytes < bytesMax || frames.length === 0)) {
           const entry = reader.next();
           if (entry === undefined) break;
+          // What stands before the damage is given first; the next read begins at it.
+          if (!entry.ok && frames.length > 0) break;
           if (!entry.ok) throw fault(`a durable frame of \`${path}\` cannot be read: ${entry.reason} at ${entry.position}`);
           if (entry.frame.kind === 'mark') continue;
           marks[Math.floor(entry.position / STRETCH_BYTES)] ??= { place, position: entry.position };

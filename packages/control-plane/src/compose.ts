@@ -6,29 +6,23 @@
 import { formatSpiffeId } from '@sallyport/identity';
 import { Fault, formatProblem } from '@sallyport/model';
 import type { Clock, Random } from '@sallyport/model';
+import type { HttpListener } from '@sallyport/net';
 import { createDrain, realFileSystem } from '@sallyport/runtime';
-import type { FileSystem } from '@sallyport/runtime';
+import type { FileSystem, ListenAddress } from '@sallyport/runtime';
 import { openDatabase } from '@sallyport/store';
 import type { Database } from '@sallyport/store';
 import { createMetrics } from '@sallyport/telemetry';
 import type { Log, Metrics } from '@sallyport/telemetry';
 import { openAudit } from './audit/api.ts';
-import type { AuditService } from './audit/api.ts';
 import { readAuthority } from './authority.ts';
 import type { Authority } from './authority.ts';
-import { createChanges } from './changes.ts';
+import { openServices } from './compose-services.ts';
+import type { Services } from './compose-services.ts';
 import type { ControlPlaneConfig } from './config.ts';
-import { EnrolmentService } from './enrolment/api.ts';
 import { certificateIssuer } from './enrolment/certificates.ts';
-import { openFleet } from './fleet/api.ts';
-import { fleetHandlers } from './fleet/handlers.ts';
-import { FreshnessService } from './freshness/api.ts';
-import { openObjects } from './objects/api.ts';
-import { PolicyPlaneService } from './policy-plane/api.ts';
-import { openPublish } from './publish/api.ts';
-import { openRevocation } from './revocation/api.ts';
+import { startHealth } from './health.ts';
+import type { HealthOptions } from './health.ts';
 import { listen } from './listen.ts';
-import type { Served } from './listen.ts';
 import { repeat } from './repeat.ts';
 import { ownCertificates } from './server-certificate.ts';
 import { lockState } from './state-lock.ts';
@@ -56,7 +50,7 @@ export interface ControlPlane {
   /** Takes nothing new, tells sidecars to connect elsewhere, lets calls end, closes the audit stream, then the rest. */
   drain(): Promise<void>;
   /** Where it listens, with real ports; only after `start`. */
-  addresses(): { readonly grpc: ControlPlaneAddress; readonly enrolment: ControlPlaneAddress };
+  addresses(): { readonly grpc: ControlPlaneAddress; readonly enrolment: ControlPlaneAddress; readonly health?: ListenAddress };
   /** Prometheus text. */
   metrics(): string;
   /** Resolves when it cannot go on, with the reason: nothing can be acknowledged any more. */
@@ -67,8 +61,6 @@ export interface ControlPlane {
 const BUILD = 'sallyport/0.1.0';
 const DATABASE = 'control-plane.db';
 const FLUSH_MS = 1_000;
-/** Any object: a bundle part is the largest. */
-const OBJECT_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Makes a control plane of its configuration. Nothing is read or opened before `start`. */
 export function compose(config: ControlPlaneConfig, options: ComposeOptions): ControlPlane {
@@ -174,6 +166,8 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   void audit.failed.then(options.fail);
   const services = openServices(config, { ...options, database, audit, identity, issue, draining: drain.draining });
   const servers = await listen(config, { clock, log, metrics, services: services.served, root, tls: own.tls });
+  opened.push(async () => servers.drain({ graceMs: 0 }));
+  const health = await openHealth(config, { clock, log, metrics, reasons: () => reasonsOf(services, drain.draining) });
 
   const ended = new AbortController();
   const { signal } = ended;
@@ -185,8 +179,9 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
     log.info('control_plane.listening', { service, host: servers[service].host, port: servers[service].port });
   log.info('control_plane.started', { identity });
 
+  const { grpc, enrolment } = servers;
   return {
-    addresses: { grpc: servers.grpc, enrolment: servers.enrolment },
+    addresses: health === undefined ? { grpc, enrolment } : { grpc, enrolment, health: health.address },
     async end() {
       // Streams see `draining` first and say goodbye; then the ports close; what they told is written last.
       drain.onDrain('timers', async () => {
@@ -194,10 +189,10 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
         audit.stopTimers();
         return Promise.resolve();
       });
-      drain.onDrain('grpc', async () => servers.grpc.drain({ graceMs: config.drain_ms }));
-      drain.onDrain('enrolment', async () => servers.enrolment.drain({ graceMs: config.drain_ms }));
+      drain.onDrain('ports', async () => servers.drain({ graceMs: config.drain_ms }));
       const report = await drain.drain({ graceMs: config.drain_ms });
       services.fleet.flush();
+      await health?.drain({ graceMs: 0 });
       await endAll(opened, log);
       log.info('control_plane.ended', { detail: report.isClean ? 'clean' : `left: ${report.left.join(', ')}` });
       log.flush();
@@ -205,109 +200,17 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   };
 }
 
-interface ServiceOptions extends BeginOnOptions {
-  readonly database: Database;
-  readonly audit: AuditService;
-  readonly identity: ReturnType<typeof formatSpiffeId>;
-  readonly issue: ReturnType<typeof certificateIssuer>;
-  readonly draining: AbortSignal;
+async function openHealth(
+  { listen: { health } }: ControlPlaneConfig,
+  options: Omit<HealthOptions, 'listen'>,
+): Promise<HttpListener | undefined> {
+  return health === undefined ? undefined : startHealth({ ...options, listen: health });
 }
 
-interface Services {
-  readonly served: Served;
-  readonly policyPlane: PolicyPlaneService;
-  readonly fleet: ReturnType<typeof openFleet>;
-}
-
-function openServices(config: ControlPlaneConfig, options: ServiceOptions): Services {
-  const { authority, database, audit, clock, random, log, metrics, disk, identity, issue, draining } = options;
-  const { root } = authority;
-  const changes = createChanges((error) => log.error('change.failed', {}, error));
-  const objects = openObjects({
-    database,
-    disk,
-    directory: `${config.state_dir}/objects`,
-    objectBytesMax: OBJECT_BYTES_MAX,
-    totalBytesMax: config.limits.objects_bytes_max,
-    onEdited: (digest) =>
-      void audit.alert({ code: 'OBJECT_EDITED', subject: null, detail: `\`${digest}\` does not match its digest`, source: 'objects' }),
-  });
-  const revocation = openRevocation({ database, clock, root, signer: authority.revocation, audit, changes });
-  const fleet = openFleet({ database, clock, memoryMs: config.fleet_memory_ms });
-  const publish = openPublish({
-    database,
-    objects,
-    authority,
-    identity,
-    clock,
-    audit,
-    changes,
-    fleet,
-    revocation,
-    stagingWaitMsMax: config.limits.staging_wait_ms_max,
-  });
-  const freshness = new FreshnessService({
-    database,
-    clock,
-    log,
-    metrics,
-    root,
-    signer: authority.freshness,
-    key: authority.freshnessKey,
-    ttlMs: config.freshness_ttl_ms,
-    leaves: () => publish.leaves(),
-    revocationHead: () => revocation.head(),
-    audit,
-  });
-  const enrolment = new EnrolmentService({
-    database,
-    clock,
-    trustDomain: root.trustDomain,
-    issue,
-    publish,
-    revocation,
-    audit,
-    memoryMs: config.fleet_memory_ms,
-    joinTokenMsMax: config.limits.join_token_ms_max,
-    joinTokensMax: config.limits.join_tokens_max,
-  });
-  const policyPlane = new PolicyPlaneService({
-    clock,
-    random,
-    log,
-    metrics,
-    authority,
-    objects,
-    publish,
-    revocation,
-    freshness,
-    fleet,
-    enrolment,
-    audit,
-    changes,
-    draining,
-    freshnessTtlMs: config.freshness_ttl_ms,
-    limits: {
-      subscribersMax: config.limits.subscribers_max,
-      helloWaitMsMax: config.limits.hello_wait_ms_max,
-      verdictWaitMsMax: config.limits.verdict_wait_ms_max,
-      partStreamsMax: config.limits.part_streams_max,
-    },
-  });
-  return {
-    fleet,
-    policyPlane,
-    served: {
-      proven: {
-        PolicyPlane: policyPlane.handlers,
-        Publish: publish.handlers,
-        Audit: audit.handlers,
-        Fleet: fleetHandlers({ fleet, publish, freshness, revocation, enrolment, audit, clock, draining }),
-        Enrolment: enrolment.renewal,
-      },
-      strangers: enrolment.handlers,
-    },
-  };
+/** Why a supervisor should send no one here. Without freshness sidecars go stale, and another replica may do better. */
+function reasonsOf({ freshness }: Services, draining: AbortSignal): readonly string[] {
+  const { problem } = freshness;
+  return [...(draining.aborted ? ['draining'] : []), ...(problem === undefined ? [] : [`no freshness: ${problem.detail}`])];
 }
 
 function open(path: string): Database {

@@ -4,7 +4,7 @@
  * what the files hold fits together is judged by `authority.ts`, before any port opens.
  */
 
-import { bytes, count, durationMs, filePath, flag, listOf, listenAddress, section, text } from '@sallyport/runtime';
+import { bytes, count, durationMs, filePath, flag, listOf, listenAddress, optional, section, text } from '@sallyport/runtime';
 import type { Field, ListenAddress } from '@sallyport/runtime';
 
 const KB = 1024;
@@ -26,7 +26,7 @@ export interface ControlPlaneConfig {
   readonly workload_ca: { readonly certificate_file: string; readonly key_file: string };
   readonly audit_key_file: string;
   readonly state_dir: string;
-  readonly listen: { readonly grpc: ListenAddress; readonly enrolment: ListenAddress };
+  readonly listen: { readonly grpc: ListenAddress; readonly enrolment: ListenAddress; readonly health?: ListenAddress };
   readonly server_names: readonly string[];
   readonly freshness_ttl_ms: number;
   readonly workload_certificate_ms: number;
@@ -66,6 +66,7 @@ const workloadCa = section('The authority that certifies sidecars, administrator
 const listen = section('Where to listen; names are not resolved', {
   grpc: listenAddress({ says: 'gRPC over mutual TLS: policy stream, audit, publishing, fleet, renewal', default: '127.0.0.1:7443' }),
   enrolment: listenAddress({ says: 'gRPC over server-authenticated TLS: first enrolment by join token', default: '127.0.0.1:7445' }),
+  health: optional(listenAddress({ says: 'Plain HTTP for `/livez`, `/readyz` and `/metrics`; not served unless given' })),
 });
 
 const audit = section('The collector: append-only segments, and the index over them', {

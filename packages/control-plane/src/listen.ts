@@ -33,6 +33,8 @@ export interface ListenOptions {
 export interface Listening {
   readonly grpc: GrpcServer;
   readonly enrolment: GrpcServer;
+  /** Closes both; once is enough, and a second time waits for the same. */
+  drain(options: { readonly graceMs: number }): Promise<void>;
 }
 
 /** Connections beyond the policy streams: administrators, collectors, sidecars on their way in. */
@@ -61,7 +63,15 @@ export async function listen(config: ControlPlaneConfig, options: ListenOptions)
   const grpc = await startGrpcServer({ ...common, ...tcp(config.listen.grpc), clients: 'verified', services: proven });
   try {
     const enrolment = await startGrpcServer({ ...common, ...tcp(config.listen.enrolment), clients: 'anyone', services: strangers });
-    return { grpc, enrolment };
+    // Owner: this closure.
+    let closing: Promise<unknown> | undefined;
+    return {
+      grpc,
+      enrolment,
+      async drain({ graceMs }) {
+        await (closing ??= Promise.all([grpc.drain({ graceMs }), enrolment.drain({ graceMs })]));
+      },
+    };
   } catch (error) {
     await grpc.drain({ graceMs: 0 });
     throw error;

@@ -74,6 +74,8 @@ export class FreshnessService {
   readonly #issued: Counter<'kind'>;
   /** Questions that wait for the end of their turn. Owner: this service. */
   #asked: Asked[] = [];
+  /** What kept the last statement from being issued. Owner: this service. */
+  #problem: IssueProblem | undefined;
 
   constructor(options: FreshnessOptions) {
     const { database, clock, metrics, audit } = options;
@@ -93,6 +95,11 @@ export class FreshnessService {
         void audit.alert({ code: 'CLOCK_STEP', subject: null, detail, source: 'clock' });
       },
     });
+  }
+
+  /** Why nothing could be issued the last time; `undefined` when it could. */
+  get problem(): IssueProblem | undefined {
+    return this.#problem;
   }
 
   /** The number of the last statement issued. */
@@ -154,8 +161,14 @@ export class FreshnessService {
     );
   }
 
-  /** Reads the heads and takes `count` numbers, in one transaction. */
   #attest(count: number): Result<Attested, IssueProblem> {
+    const attested = this.#readHeads(count);
+    this.#problem = attested.ok ? undefined : attested.error;
+    return attested;
+  }
+
+  /** Reads the heads and takes `count` numbers, in one transaction. */
+  #readHeads(count: number): Result<Attested, IssueProblem> {
     const { root, key, database, log } = this.#options;
     const issuedAt = this.#time.now();
     const expired = judgeRootExpiry(root, issuedAt);

@@ -1,0 +1,161 @@
+/**
+ * The part of the composition root that makes the services of one another: who is given what. Adapters come from
+ * `compose.ts`; nothing here is started.
+ */
+
+import type { SpiffeId } from '@sallyport/identity';
+import type { Clock, Random } from '@sallyport/model';
+import type { FileSystem } from '@sallyport/runtime';
+import type { Database } from '@sallyport/store';
+import type { Log, Metrics } from '@sallyport/telemetry';
+import type { AuditService } from './audit/api.ts';
+import type { Authority } from './authority.ts';
+import { createChanges } from './changes.ts';
+import type { Changes } from './changes.ts';
+import type { ControlPlaneConfig } from './config.ts';
+import { EnrolmentService } from './enrolment/api.ts';
+import type { Issue } from './enrolment/certificates.ts';
+import { openFleet } from './fleet/api.ts';
+import type { Fleet } from './fleet/api.ts';
+import { fleetHandlers } from './fleet/handlers.ts';
+import { FreshnessService } from './freshness/api.ts';
+import type { Served } from './listen.ts';
+import { openObjects } from './objects/api.ts';
+import type { Objects } from './objects/api.ts';
+import { PolicyPlaneService } from './policy-plane/api.ts';
+import { openPublish } from './publish/api.ts';
+import type { PublishService } from './publish/api.ts';
+import { openRevocation } from './revocation/api.ts';
+import type { RevocationService } from './revocation/api.ts';
+
+/** Any object: a bundle part is the largest. */
+const OBJECT_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface ServiceOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly disk: FileSystem;
+  readonly authority: Authority;
+  readonly database: Database;
+  readonly audit: AuditService;
+  readonly identity: SpiffeId;
+  readonly issue: Issue;
+  readonly draining: AbortSignal;
+}
+
+export interface Services {
+  readonly freshness: FreshnessService;
+  readonly served: Served;
+  readonly policyPlane: PolicyPlaneService;
+  readonly fleet: Fleet;
+}
+
+interface PolicyServices {
+  readonly changes: Changes;
+  readonly objects: Objects;
+  readonly revocation: RevocationService;
+  readonly fleet: Fleet;
+  readonly publish: PublishService;
+}
+
+/** What accepts and keeps policy. */
+function openPolicy(config: ControlPlaneConfig, options: ServiceOptions): PolicyServices {
+  const { authority, database, audit, clock, log, disk, identity } = options;
+  const changes = createChanges((error) => log.error('change.failed', {}, error));
+  const objects = openObjects({
+    database,
+    disk,
+    directory: `${config.state_dir}/objects`,
+    objectBytesMax: OBJECT_BYTES_MAX,
+    totalBytesMax: config.limits.objects_bytes_max,
+    onEdited: (digest) =>
+      void audit.alert({ code: 'OBJECT_EDITED', subject: null, detail: `\`${digest}\` does not match its digest`, source: 'objects' }),
+  });
+  const revocation = openRevocation({ database, clock, root: authority.root, signer: authority.revocation, audit, changes });
+  const fleet = openFleet({ database, clock, memoryMs: config.fleet_memory_ms });
+  const publish = openPublish({
+    database,
+    objects,
+    authority,
+    identity,
+    clock,
+    audit,
+    changes,
+    fleet,
+    revocation,
+    stagingWaitMsMax: config.limits.staging_wait_ms_max,
+  });
+  return { changes, objects, revocation, fleet, publish };
+}
+
+/** All services of one process. */
+export function openServices(config: ControlPlaneConfig, options: ServiceOptions): Services {
+  const { authority, database, audit, clock, random, log, metrics, issue, draining } = options;
+  const { root } = authority;
+  const { changes, objects, revocation, fleet, publish } = openPolicy(config, options);
+  const freshness = new FreshnessService({
+    database,
+    clock,
+    log,
+    metrics,
+    root,
+    signer: authority.freshness,
+    key: authority.freshnessKey,
+    ttlMs: config.freshness_ttl_ms,
+    leaves: () => publish.leaves(),
+    revocationHead: () => revocation.head(),
+    audit,
+  });
+  const enrolment = new EnrolmentService({
+    database,
+    clock,
+    trustDomain: root.trustDomain,
+    issue,
+    publish,
+    revocation,
+    audit,
+    memoryMs: config.fleet_memory_ms,
+    joinTokenMsMax: config.limits.join_token_ms_max,
+    joinTokensMax: config.limits.join_tokens_max,
+  });
+  const policyPlane = new PolicyPlaneService({
+    clock,
+    random,
+    log,
+    metrics,
+    authority,
+    objects,
+    publish,
+    revocation,
+    freshness,
+    fleet,
+    enrolment,
+    audit,
+    changes,
+    draining,
+    freshnessTtlMs: config.freshness_ttl_ms,
+    limits: {
+      subscribersMax: config.limits.subscribers_max,
+      helloWaitMsMax: config.limits.hello_wait_ms_max,
+      verdictWaitMsMax: config.limits.verdict_wait_ms_max,
+      partStreamsMax: config.limits.part_streams_max,
+    },
+  });
+  return {
+    fleet,
+    freshness,
+    policyPlane,
+    served: {
+      proven: {
+        PolicyPlane: policyPlane.handlers,
+        Publish: publish.handlers,
+        Audit: audit.handlers,
+        Fleet: fleetHandlers({ fleet, publish, freshness, revocation, enrolment, audit, clock, draining }),
+        Enrolment: enrolment.renewal,
+      },
+      strangers: enrolment.handlers,
+    },
+  };
+}

@@ -11,7 +11,7 @@ import type { SidecarConfig } from './config.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
 import type { BundleHolder, Ports, Recorder } from './pipeline/ports.ts';
-import { sessionRegistry } from './sessions/registry.ts';
+import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
 
 export interface PortsFrom {
@@ -21,6 +21,8 @@ export interface PortsFrom {
   readonly build: string;
   readonly epoch: SessionEpoch;
   readonly drain: Drain;
+  /** Take no new calls. */
+  readonly isLeaving: () => boolean;
   readonly account: BytesAccount;
   readonly holder: BundleHolder;
   readonly metrics: SidecarMetrics;
@@ -37,9 +39,9 @@ const REJUDGEMENTS_MAX = 5;
 export function pipelinePorts(from: PortsFrom): {
   readonly ports: Ports;
   readonly upstream: ForwardUpstream;
-  readonly sessions: () => number;
+  readonly sessions: SweptRegistry;
 } {
-  const { config, clock, random, build, drain, account } = from;
+  const { config, clock, random, build, account } = from;
   const upstream = upstreamOf(from);
   const sessions = sessionRegistry({
     clock,
@@ -62,7 +64,7 @@ export function pipelinePorts(from: PortsFrom): {
       holdWhileSyncingMs: config.hold_while_syncing_ms,
       rejudgementsMax: REJUDGEMENTS_MAX,
     },
-    load: { isDraining: () => drain.draining.aborted },
+    load: { isDraining: from.isLeaving },
     bytesInFlight: account,
     bundle: from.holder,
     operatorTokens: operatorTokens(),
@@ -87,7 +89,7 @@ export function pipelinePorts(from: PortsFrom): {
     counters: from.metrics,
     ids: { request: () => next() as RequestId, decision: () => next() as DecisionId },
   };
-  return { ports, upstream, sessions: () => sessions.size };
+  return { ports, upstream, sessions };
 }
 
 function upstreamOf({ config, clock, drain, account, build }: PortsFrom): ForwardUpstream {

@@ -26,8 +26,9 @@ import { memoryReservations, openJournal, type Journal, type MemoryReservations,
 import type { Log } from '@sallyport/telemetry';
 import { join } from 'node:path';
 import { lastDecisions } from './admin/decisions.ts';
-import { adminExchange, healthExchange, type Readiness } from './admin/health.ts';
+import { adminExchange, healthExchange } from './admin/health.ts';
 import { sidecarMetrics, type SidecarMetrics } from './admin/metrics.ts';
+import { judgeReadiness, type Readiness } from './admin/readiness.ts';
 import type { Anchors } from './anchors.ts';
 import { startRecorder, type StreamRecorder } from './audit/recorder.ts';
 import { Activator } from './bundle/activator.ts';
@@ -39,11 +40,15 @@ import { vetInWorker, type Vet } from './bundle/vetting.ts';
 import { pipelinePorts } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
 import { linkToControlPlane } from './control-plane-link.ts';
-import { denialOfRefusal, outboundExchange } from './downstream/outbound.ts';
+import { denialOfRefusal, outboundExchange, type Outbound } from './downstream/outbound.ts';
 import { enrol } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
+import type { Arrival } from './pipeline/facts.ts';
+import type { Answer } from './pipeline/gate.ts';
 import { answerRequest } from './pipeline/pipeline.ts';
+import type { Ports } from './pipeline/ports.ts';
 import { refuseUnread } from './pipeline/refusing.ts';
+import type { SweptRegistry } from './sessions/registry.ts';
 import type { ForwardUpstream } from './upstream/forward.ts';
 
 export interface Surroundings {
@@ -59,13 +64,18 @@ export interface Surroundings {
 export interface Sidecar {
   /** Resolves when the ports are open; rejects with a Fault when one cannot be, or the journal is damaged. */
   start(): Promise<void>;
-  /** Stops taking, ends what runs, closes the audit stream, ships what it can. */
+  /** Stops taking, ends what runs, closes the audit stream, ships what it can. A second call waits for the same. Never rejects. */
   drain(): Promise<void>;
+  /** Resolves when a drain is over, whoever asked for it. */
+  readonly ended: Promise<void>;
   addresses(): { readonly outbound: ListenAddress; readonly health: ListenAddress; readonly admin: ListenAddress };
   readiness(): Readiness;
 }
 
 const CHARGE_MS = 1_000;
+const SWEEP_SESSIONS_MS = 10_000;
+/** For the records of calls that were cut at the end of a drain. */
+const SETTLE_MS_MAX = 5_000;
 /** Kept free in a full journal for outcomes of calls that were let through. */
 const HEADROOM_BYTES = 262_144;
 
@@ -79,6 +89,14 @@ interface Opened {
   readonly journal: Journal;
   readonly recovered: Recovered;
   readonly reservations: MemoryReservations;
+}
+
+/** The agent's side. */
+interface Serving {
+  readonly ports: Ports;
+  readonly upstream: ForwardUpstream;
+  readonly sessions: SweptRegistry;
+  readonly outbound: Outbound;
 }
 
 class RunningSidecar implements Sidecar {
@@ -97,9 +115,10 @@ class RunningSidecar implements Sidecar {
   #activator: Activator | undefined;
   #tokens: SessionTokens | undefined;
   #identity: Identity | undefined;
-  #upstream: ForwardUpstream | undefined;
-  #sessionCount = (): number => 0;
-  #listeners: { outbound: HttpListener; health: HttpListener; admin: HttpListener } | undefined;
+  #serving: Serving | undefined;
+  #listeners: { outbound?: HttpListener; health?: HttpListener; admin?: HttpListener } = {};
+  #leaving: Promise<void> | undefined;
+  readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
   #isConnected = false;
   #lastAckAt = 0;
   #noted: 'absent' | 'fresh' | 'stale' = 'absent';
@@ -121,64 +140,97 @@ class RunningSidecar implements Sidecar {
       backlogRecords: () => this.#opened?.journal.status.unacknowledgedRecords ?? 0,
       backlogAgeMs: () => ((this.#opened?.journal.status.unacknowledgedRecords ?? 0) === 0 ? 0 : clock.boot() - this.#lastAckAt),
       bytesInFlight: () => this.#bytes.inFlight,
-      sessions: () => this.#sessionCount(),
+      sessions: () => this.#serving?.sessions.size ?? 0,
     });
   }
 
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
   async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (thrown) {
+      // What has been opened would keep a process alive that serves nobody.
+      await (this.#leaving ??= this.#leave(0));
+      throw thrown;
+    }
+  }
+
+  drain(): Promise<void> {
+    return (this.#leaving ??= this.#leave(this.#config.drain_ms));
+  }
+
+  async #start(): Promise<void> {
     const { disk, clock, log } = this.#with;
-    const { state_dir: state } = this.#config;
+    const { state_dir: state, agent, instance } = this.#config;
     disk.makeDirectory(state);
     this.#lastAckAt = clock.boot();
+    // First the socket in the state folder: one that another process serves says that the folder is in use.
+    await this.#listenForOperators();
     const opened = await this.#openJournal(join(state, 'journal'));
     this.#opened = opened;
-    await this.#listen(opened);
-    const files = identityFiles(disk, join(state, 'identity'));
+    await this.#listenForAgent(opened);
+    const files = identityFiles(disk, join(state, 'identity'), { agent, instance });
     const identity = await files.read();
     if (identity !== undefined) await this.#begin(identity, files, opened);
     else this.#drain.track('enrolment', this.#enrol(files, opened));
-    log.info('started', { agent: this.#config.agent, ...(identity === undefined ? {} : { identity: identity.spiffeId }) });
+    log.info('started', { agent, ...(identity === undefined ? {} : { identity: identity.spiffeId }) });
   }
 
-  async drain(): Promise<void> {
+  /** In the order in which nothing is lost: no new calls, the running ones settled, the stream closed, its records shipped. */
+  async #leave(graceMs: number): Promise<void> {
     const { log } = this.#with;
-    const graceMs = this.#config.drain_ms;
     log.info('draining', { wait_ms: graceMs });
-    await this.#listeners?.outbound.drain({ graceMs });
-    await this.#upstream?.close();
-    await this.#closeStream();
+    await this.#last('outbound', () => this.#listeners.outbound?.drain({ graceMs }));
+    this.#serving?.ports.leases.cutAll();
+    await this.#last('calls', () => this.#settled());
+    await this.#last('upstream', () => this.#serving?.upstream.close());
+    await this.#last('stream', () => this.#recorder?.close('drain'));
     const report = await this.#drain.drain({ graceMs });
     if (!report.isClean) log.warn('drain_incomplete', { detail: report.left.join(', ') });
-    await this.#listeners?.admin.drain({ graceMs: 0 });
-    await this.#listeners?.health.drain({ graceMs: 0 });
-    await this.#opened?.journal.close();
+    await this.#last('journal', () => this.#opened?.journal.close());
+    await this.#last('admin', () => this.#listeners.admin?.drain({ graceMs: 0 }));
+    await this.#last('health', () => this.#listeners.health?.drain({ graceMs: 0 }));
     log.info('stopped');
     log.flush();
+    this.#ended.resolve();
+  }
+
+  /** One step of the way out; one that fails does not keep the others from being taken. */
+  async #last(name: string, act: () => Promise<void> | undefined): Promise<void> {
+    try {
+      await act();
+    } catch (thrown) {
+      this.#with.log.error('drain_failed', { name }, thrown);
+    }
+  }
+
+  async #settled(): Promise<void> {
+    const over = new AbortController();
+    const late = delay(this.#with.clock, SETTLE_MS_MAX, { signal: over.signal });
+    await Promise.race([this.#serving?.outbound.whenIdle(), late]);
+    over.abort();
   }
 
   addresses(): ReturnType<Sidecar['addresses']> {
-    const listeners = this.#listeners;
-    invariant(listeners !== undefined, 'addresses are known after start');
-    return { outbound: listeners.outbound.address, health: listeners.health.address, admin: listeners.admin.address };
+    const { outbound, health, admin } = this.#listeners;
+    invariant(outbound !== undefined && health !== undefined && admin !== undefined, 'addresses are known after start');
+    return { outbound: outbound.address, health: health.address, admin: admin.address };
   }
 
   readiness(): Readiness {
-    const state = this.#holder.state();
-    const held = this.#holder.read();
-    const draining = this.#drain.draining.aborted;
-    const reason = draining ? 'draining' : held.state === 'absent' ? held.why : state.kind === 'stale' ? state.reason : 'fresh';
-    return {
-      ready: held.state === 'fresh' && !draining && this.#recorder !== undefined,
-      reason,
-      state: held.state,
-      release_seq: held.state === 'absent' ? null : held.snapshot.releaseSeq,
-      policy_age_ms: held.state === 'absent' ? null : Math.round(held.ageMs),
-      ttl_ms: state.kind === 'absent' ? null : state.ttlMs,
-      identity: this.#identity?.spiffeId ?? null,
-      connected: this.#isConnected,
-      development_root: this.#config.allow_development_root,
-      draining,
-    };
+    return judgeReadiness({
+      held: this.#holder.read(),
+      policy: this.#holder.state(),
+      identity: this.#identity,
+      journal: this.#opened?.journal,
+      hasStream: this.#recorder !== undefined,
+      isLeaving: this.#leaving !== undefined,
+      isConnected: this.#isConnected,
+      allowsDevelopmentRoot: this.#config.allow_development_root,
+    });
   }
 
   async #openJournal(directory: string): Promise<Opened> {
@@ -200,16 +252,35 @@ class RunningSidecar implements Sidecar {
     return { journal, recovered, reservations: memoryReservations({ entriesMax: this.#config.limits.reservations_max, recovered }) };
   }
 
-  async #listen({ reservations }: Opened): Promise<void> {
+  async #listenForOperators(): Promise<void> {
+    const { clock, log } = this.#with;
+    const { admin, health, state_dir: state } = this.#config;
+    const onRefusal = ({ code, detail, address }: ListenerRefusal): void => log.warn('connection_refused', { code, detail, address });
+    const common = { clock, onBug: (error: unknown): void => log.error('bug', {}, error), onRefusal };
+    const readiness = (): Readiness => this.readiness();
+    this.#listeners.admin = await startHttpListener({
+      ...common,
+      listen: { kind: 'unix', path: admin.socket ?? join(state, 'admin', 'socket') },
+      onExchange: adminExchange({ readiness, decisions: this.#decisions, drain: () => void this.drain() }),
+    });
+    this.#listeners.health = await startHttpListener({
+      ...common,
+      listen: health.listen,
+      onExchange: healthExchange({ readiness, metrics: this.#metrics.metrics }),
+    });
+  }
+
+  async #listenForAgent({ reservations }: Opened): Promise<void> {
     const { clock, random, build, log } = this.#with;
     const config = this.#config;
-    const { ports, upstream, sessions } = pipelinePorts({
+    const pipeline = pipelinePorts({
       config,
       clock,
       random,
       build,
       epoch: this.#epoch,
       drain: this.#drain,
+      isLeaving: () => this.#leaving !== undefined,
       account: this.#bytes,
       holder: this.#holder,
       metrics: this.#metrics,
@@ -217,31 +288,23 @@ class RunningSidecar implements Sidecar {
       recorder: () => this.#recorder,
       tokens: () => this.#tokens,
     });
-    this.#upstream = upstream;
-    this.#sessionCount = sessions;
-    const outbound = outboundExchange({ clock, account: this.#bytes, ids: ports.ids, answer: (arrival) => answerRequest(arrival, ports) });
-    const health = healthExchange({ readiness: () => this.readiness(), metrics: this.#metrics.metrics });
-    const admin = adminExchange({ readiness: () => this.readiness(), decisions: this.#decisions, drain: () => void this.drain() });
-    const onRefusal = ({ code, detail, address }: ListenerRefusal): void => log.warn('connection_refused', { code, detail, address });
-    const common = { clock, onBug: (error: unknown): void => log.error('bug', {}, error), onRefusal };
-    const onCallRefused = (refusal: ListenerRefusal): string | void => {
-      onRefusal(refusal);
-      const denial = denialOfRefusal(refusal);
-      return denial === undefined ? undefined : refuseUnread(denial, ports);
-    };
-    const socket: ListenAddress = { kind: 'unix', path: config.admin.socket ?? join(config.state_dir, 'admin', 'socket') };
-    const limits = { headBytesMax: config.limits.head_bytes_max, connectionsMax: config.limits.connections_max };
-    this.#listeners = {
-      health: await startHttpListener({ ...common, listen: config.health.listen, onExchange: health }),
-      admin: await startHttpListener({ ...common, listen: socket, onExchange: admin }),
-      outbound: await startHttpListener({
-        ...common,
-        onRefusal: onCallRefused,
-        listen: config.outbound.listen,
-        limits,
-        onExchange: outbound.exchange,
-      }),
-    };
+    const { ports } = pipeline;
+    const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
+    const outbound = outboundExchange({ clock, account: this.#bytes, ids: ports.ids, answer });
+    this.#serving = { ...pipeline, outbound };
+    this.#listeners.outbound = await startHttpListener({
+      clock,
+      listen: config.outbound.listen,
+      limits: { headBytesMax: config.limits.head_bytes_max, connectionsMax: config.limits.connections_max },
+      onExchange: outbound.exchange,
+      onBug: (error) => log.error('bug', {}, error),
+      onRefusal: (refusal) => {
+        const { code, detail, address } = refusal;
+        log.warn('connection_refused', { code, detail, address });
+        const denial = denialOfRefusal(refusal);
+        return denial === undefined ? undefined : refuseUnread(denial, ports);
+      },
+    });
   }
 
   /** The first identity: tried until it works, since without one there is no policy. */
@@ -257,13 +320,13 @@ class RunningSidecar implements Sidecar {
     const waits = backoff({ minMs: 500, maxMs: 30_000, random });
     while (!signal.aborted) {
       try {
-        const identity = await enrol(joinToken, { files, instance: this.#config.instance, address, clock });
+        // The token is spent once: what it brought is on disk, also where the rest of the way has failed.
+        const identity = (await files.read()) ?? (await enrol(joinToken, { files, instance: this.#config.instance, address, clock }));
         log.info('enrolled', { identity: identity.spiffeId });
         return await this.#begin(identity, files, opened);
       } catch (thrown) {
-        if (!(thrown instanceof Fault)) throw thrown;
         this.#holder.explainAbsence('not enrolled yet');
-        log.warn('enrolment_failed', { reason: thrown.message });
+        log[thrown instanceof Fault ? 'warn' : 'error']('enrolment_failed', {}, thrown);
         await delay(clock, waits.next(), { signal });
       }
     }
@@ -275,7 +338,7 @@ class RunningSidecar implements Sidecar {
     this.#identity = identity;
     invariant(isSpiffeId(identity.spiffeId), 'a certificate names a workload');
     this.#tokens = sessionTokens({ signer: signerFromPem(identity.sessionPem), sidecar: identity.spiffeId, epoch: this.#epoch, random });
-    this.#recorder = await this.#openStream(identity, opened);
+    this.#recorder ??= await this.#openStream(identity, opened);
     const activator = new Activator({
       pin: this.#anchors.pin,
       allowDevelopmentRoot: this.#config.allow_development_root,
@@ -299,6 +362,7 @@ class RunningSidecar implements Sidecar {
       await activator.offer({ kind: 'root', envelope: this.#anchors.root });
     this.#watchState();
     this.#drain.track('ages', this.#chargeAges(activator));
+    this.#drain.track('sessions', this.#sweepSessions());
     linkToControlPlane(identity, {
       ...this.#with,
       config: this.#config,
@@ -363,12 +427,17 @@ class RunningSidecar implements Sidecar {
       try {
         await activator.charge();
       } catch (thrown) {
-        if (!(thrown instanceof Fault)) throw thrown;
-        log.error('age_not_charged', { reason: thrown.message });
+        // Whatever it was, the next second is charged again: a loop that ended would leave later starts with a younger bundle.
+        log.error('age_not_charged', {}, thrown);
       }
       this.#watchState();
       this.#recorder?.checkpointWhenDue();
     }
+  }
+
+  /** Lets go of what is kept for sessions whose agent never came back: their counts, and their sessions with servers. */
+  async #sweepSessions(): Promise<void> {
+    while (await delay(this.#with.clock, SWEEP_SESSIONS_MS, { signal: this.#drain.draining })) this.#serving?.sessions.sweep();
   }
 
   #vitals(): Vitals {
@@ -415,14 +484,6 @@ class RunningSidecar implements Sidecar {
   #note(body: RecordBody): void {
     const noted = this.#recorder?.note(body);
     noted?.catch((error: unknown) => this.#with.log.error('record_lost', { name: body.kind }, error));
-  }
-
-  async #closeStream(): Promise<void> {
-    try {
-      await this.#recorder?.close('drain');
-    } catch (thrown) {
-      this.#with.log.error('stream_not_closed', {}, thrown);
-    }
   }
 }
 

@@ -4,6 +4,7 @@
  * allowed is the bundle's to say. No field holds a secret.
  */
 
+import type { Problem } from '@sallyport/model';
 import {
   bytes,
   choice,
@@ -186,3 +187,22 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
     }),
   }),
 });
+
+/** Values that are each in range and cannot work together; every problem at once. */
+export function judgeCombinations({ limits, audit }: SidecarConfig): readonly Problem[] {
+  const problems: Problem[] = [];
+  const require = (holds: boolean, path: string, message: string): void => {
+    if (!holds) problems.push({ path, message });
+  };
+  const inFlight = `\`limits.bytes_in_flight_max\` (${limits.bytes_in_flight_max})`;
+  require(audit.journal_bytes_max >=
+    SEGMENTS_MIN *
+      audit.segment_bytes_max, 'audit.journal_bytes_max', `is less than ${SEGMENTS_MIN} times \`audit.segment_bytes_max\` (${audit.segment_bytes_max})`);
+  // A compressed body is held twice while it is read.
+  require(limits.request_body_bytes_max * 2 <=
+    limits.bytes_in_flight_max, 'limits.request_body_bytes_max', `is more than half of ${inFlight}: such a body could never be read`);
+  require(limits.answer_bytes_max <= limits.bytes_in_flight_max, 'limits.answer_bytes_max', `is more than ${inFlight}`);
+  return problems;
+}
+
+const SEGMENTS_MIN = 4;

@@ -94,12 +94,19 @@ function shipRecords(channel: Channel, retry: Backoff, options: LinkOptions): Pr
   };
   drain.cut.addEventListener('abort', () => over.abort(), { once: true });
   drain.draining.addEventListener('abort', endWhenShipped, { once: true });
+  // Owner: this shipping; so that a collector that stays away is logged once.
+  let isLost = false;
   const onAck = (): void => {
+    isLost = false;
     options.onAck();
     endWhenShipped();
   };
+  const onLost = (reason: string): void => {
+    if (!isLost) options.log.warn('audit_stream_lost', { reason });
+    isLost = true;
+  };
   return ship(
-    { journal, clock, backoff: retry, client: () => createClient(Audit, channel), onAlert: options.onAlert, onAck },
+    { journal, clock, backoff: retry, client: () => createClient(Audit, channel), onAlert: options.onAlert, onAck, onLost },
     { signal: over.signal },
   );
 }

@@ -6,7 +6,7 @@ import { createLog } from '@sallyport/telemetry';
 import { parseArgs } from 'node:util';
 import { readAnchors } from './anchors.ts';
 import { compose } from './compose.ts';
-import { SIDECAR_CONFIG } from './config.ts';
+import { judgeCombinations, SIDECAR_CONFIG } from './config.ts';
 
 /** Where the command's own words go; its log goes to standard output. */
 export interface Io {
@@ -37,6 +37,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   const disk = realFileSystem();
   const config = readConfig(SIDECAR_CONFIG, { file: flags.config, env: processEnvironment() });
   if (!config.ok) return badConfig(config.error, flags.config, io);
+  const unfit = judgeCombinations(config.value);
+  if (unfit.length > 0) return badConfig(unfit, flags.config, io);
   const anchors = readAnchors(config.value, disk);
   if (!anchors.ok) return badConfig(anchors.error, flags.config, io);
   if (flags.checkConfig) {
@@ -53,13 +55,13 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     io.stderr(`sallyport sidecar: ${thrown.message}\n`);
     return 1;
   }
-  return new Promise((resolve) => {
-    onTermination(async () => {
-      await sidecar.drain();
-      resolve(0);
-      return 0;
-    });
+  onTermination(async () => {
+    await sidecar.drain();
+    return 0;
   });
+  // A drain may also be asked for over the admin socket.
+  await sidecar.ended;
+  return 0;
 }
 
 function readFlags(argv: readonly string[], io: Io): { readonly config: string; readonly checkConfig: boolean } | number {

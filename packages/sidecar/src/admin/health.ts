@@ -6,21 +6,7 @@
 import type { HttpExchange } from '@sallyport/net';
 import { METRICS_CONTENT_TYPE, type Metrics } from '@sallyport/telemetry';
 import type { Decisions } from './decisions.ts';
-
-/** Why the sidecar is or is not ready. */
-export interface Readiness {
-  readonly ready: boolean;
-  /** `fresh`, or what keeps it from serving. */
-  readonly reason: string;
-  readonly state: 'absent' | 'fresh' | 'stale';
-  readonly release_seq: number | null;
-  readonly policy_age_ms: number | null;
-  readonly ttl_ms: number | null;
-  readonly identity: string | null;
-  readonly connected: boolean;
-  readonly development_root: boolean;
-  readonly draining: boolean;
-}
+import type { Readiness } from './readiness.ts';
 
 /** `/livez`: the process answers. `/readyz`: 200 while it may enforce, else 503 with the reason. `/metrics`. */
 export function healthExchange(of: { readiness: () => Readiness; metrics: Metrics }): (exchange: HttpExchange) => Promise<void> {

@@ -84,7 +84,9 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
     if (isDue) signing = sign(signing).catch(() => undefined);
   };
 
-  await write({ kind: 'START', ...start, previous: previous === null ? null : endOf(previous) }, { durability: 'disk', frames: [] });
+  // Also into a full journal: nothing is shipped before there is a stream, so it would stay full for ever.
+  const first = { kind: 'START', ...start, previous: previous === null ? null : endOf(previous) } as const;
+  await write(first, { durability: 'disk', mayExceed: true, frames: [] });
   return {
     stream,
     get head() {
@@ -98,7 +100,8 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
       const appended = await journal.append(frames, { durability: 'kernel', usesHeadroom: true });
       if (!appended.ok) throw refused(appended.error);
     },
-    note: (body) => write(body, { durability: 'kernel', usesHeadroom: true, frames: [] }),
+    // Alerts can be provoked from outside; what is kept free for outcomes is not theirs.
+    note: (body) => write(body, { durability: 'kernel', usesHeadroom: body.kind !== 'ALERT', frames: [] }),
     checkpointWhenDue,
     async close(reason) {
       await signing;

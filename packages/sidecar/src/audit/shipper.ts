@@ -6,7 +6,7 @@
 import { Audit, BatchSchema, create, ResumeSchema, ShipMessageSchema, type ShipAnswer, type ShipMessage } from '@sallyport/contract';
 import { encodeHex } from '@sallyport/crypto';
 import type { Clock, StreamId } from '@sallyport/model';
-import type { Client, StreamWriter } from '@sallyport/net';
+import type { Client, IncomingStream, StreamWriter } from '@sallyport/net';
 import { delay, type Backoff } from '@sallyport/runtime';
 import type { Journal, UnshippedRecord } from '@sallyport/store';
 
@@ -15,76 +15,94 @@ export interface ShipperOptions {
   readonly clock: Clock;
   readonly backoff: Backoff;
   readonly client: () => Client<typeof Audit>;
-  /** Something that must not happen: the collector holds another history (FORK) or lacks a part of ours (GAP). */
+  /** Something that must not happen: the collector holds another history (FORK) or lacks a part of ours (GAP). Once for a stream. */
   readonly onAlert: (code: 'FORK' | 'GAP', detail: string) => void;
   readonly onAck: (stream: StreamId, seq: number) => void;
+  /** A connection has ended, and why; another follows. */
+  readonly onLost: (reason: string) => void;
 }
 
 const BATCH_BYTES_MAX = 262_144;
 const BATCH_RECORDS_MAX = 1_000;
+/** The longest that a collector may have us wait: the journal fills meanwhile, and a full one refuses calls. */
+const SLOW_DOWN_MS_MAX = 60_000;
 
-/** Ships until the signal aborts, over as many connections as it takes. */
+/** Ships until the signal aborts, over as many connections as it takes. Never rejects. */
 export async function ship(options: ShipperOptions, { signal }: { signal: AbortSignal }): Promise<void> {
   const { clock, backoff } = options;
   // Streams that the collector refuses to continue; their records stay here, as evidence.
   const refused = new Set<string>();
+  const source = { hasEnded: false };
+  void options.journal.ended.then(() => (source.hasEnded = true));
   while (!signal.aborted) {
     const over = new AbortController();
     const stop = (): void => over.abort();
     signal.addEventListener('abort', stop, { once: true });
+    let reason: string;
     try {
-      await shipOnce({ ...options, refused }, over);
-    } catch {
-      // The connection is gone; what is not acknowledged is still in the journal and goes out over the next one.
+      reason = await shipOnce({ ...options, refused, source, offered: new Set(), pause: Promise.resolve() }, over);
+    } catch (thrown) {
+      // What is not acknowledged is still in the journal and goes out over the next connection.
+      reason = thrown instanceof Error ? thrown.message : String(thrown);
     } finally {
       signal.removeEventListener('abort', stop);
       over.abort();
     }
+    if (!signal.aborted) options.onLost(reason);
     await delay(clock, backoff.next(), { signal });
   }
 }
 
-async function shipOnce(options: ShipperOptions & { refused: Set<string> }, over: AbortController): Promise<void> {
-  const { out, incoming } = options.client().ship({ signal: over.signal });
-  const listening = listen(incoming, options).finally(() => over.abort());
+/** One connection's own state beside what all share. */
+interface Connection extends ShipperOptions {
+  readonly refused: Set<string>;
+  /** Whether the journal has ended: it then answers every wait at once, and asking it again and again would stop the process. */
+  readonly source: { readonly hasEnded: boolean };
+  /** Owner: `send`. Streams that were offered over this connection; answers about others mean nothing. */
+  readonly offered: Set<string>;
+  /** Owner: `listen`. What sending waits for. */
+  pause: Promise<unknown>;
+}
+
+async function shipOnce(connection: Connection, over: AbortController): Promise<string> {
+  const { out, incoming } = connection.client().ship({ signal: over.signal });
+  const listening = listen(incoming, connection, over.signal).finally(() => over.abort());
+  // Told below; until then it must not count as unheard.
+  listening.catch(() => undefined);
   try {
-    await send(out, options, over.signal);
+    await send(out, connection, over.signal);
   } finally {
     out.end();
     over.abort();
-    await listening.catch(() => undefined);
   }
+  return listening;
 }
 
-async function send(
-  out: StreamWriter<ShipMessage>,
-  { journal, refused }: ShipperOptions & { refused: Set<string> },
-  signal: AbortSignal,
-): Promise<void> {
+async function send(out: StreamWriter<ShipMessage>, connection: Connection, signal: AbortSignal): Promise<void> {
+  const { journal, refused, offered, source } = connection;
   const gone = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   let cursor = 0;
   let stream: string | undefined;
   while (!signal.aborted) {
     const records = journal.unshipped({ after: cursor, bytesMax: BATCH_BYTES_MAX });
     if (records.length === 0) {
-      await Promise.race([journal.whenUnshipped(cursor), gone]);
+      await Promise.race(source.hasEnded ? [gone] : [journal.whenUnshipped(cursor), gone]);
       continue;
     }
     for (const batch of batches(records)) {
+      await Promise.race([connection.pause, gone]);
       const [first] = batch;
+      if (signal.aborted || out.isOver) return;
       if (first === undefined || refused.has(first.stream)) continue;
       if (first.stream !== stream) {
         stream = first.stream;
-        out.write(
-          create(ShipMessageSchema, {
-            message: { case: 'resume', value: create(ResumeSchema, { stream, firstUnackedSeq: BigInt(first.seq) }) },
-          }),
-        );
+        offered.add(stream);
+        const value = create(ResumeSchema, { stream, firstUnackedSeq: BigInt(first.seq) });
+        out.write(create(ShipMessageSchema, { message: { case: 'resume', value } }));
       }
-      const message = create(BatchSchema, { stream, firstSeq: BigInt(first.seq), records: batch.map(({ line }) => line) });
-      out.write(create(ShipMessageSchema, { message: { case: 'batch', value: message } }), { priority: true });
+      const value = create(BatchSchema, { stream, firstSeq: BigInt(first.seq), records: batch.map(({ line }) => line) });
+      out.write(create(ShipMessageSchema, { message: { case: 'batch', value } }), { priority: true });
       await Promise.race([out.drained(), gone]);
-      if (out.isOver) return;
     }
     cursor = records.at(-1)?.cursor ?? cursor;
   }
@@ -104,38 +122,53 @@ function batches(records: readonly UnshippedRecord[]): readonly (readonly Unship
   return groups;
 }
 
-async function listen(incoming: AsyncIterable<ShipAnswer>, options: ShipperOptions & { refused: Set<string> }): Promise<void> {
+/** Takes answers until there are no more; resolves with how the stream ended. */
+async function listen(incoming: IncomingStream<ShipAnswer>, connection: Connection, signal: AbortSignal): Promise<string> {
   for await (const { answer } of incoming) {
-    options.backoff.reset();
     switch (answer.case) {
-      case 'ack': {
-        const { stream, durableThrough } = answer.value;
-        if (durableThrough === 0n) break;
-        await options.journal.acknowledged(stream as StreamId, Number(durableThrough));
-        options.onAck(stream as StreamId, Number(durableThrough));
+      case 'ack':
+        await acknowledged(answer.value, connection);
+        break;
+      case 'fork': {
+        const { stream, seq, heldHead } = answer.value;
+        refuse('FORK', stream, `the collector holds another record ${seq} of stream ${stream} (${encodeHex(heldHead)})`, connection);
         break;
       }
-      case 'fork':
-        options.refused.add(answer.value.stream);
-        options.onAlert(
-          'FORK',
-          `the collector holds another record ${answer.value.seq} of stream ${answer.value.stream} (${encodeHex(answer.value.heldHead)})`,
-        );
-        break;
-      case 'gap':
-        options.refused.add(answer.value.stream);
-        options.onAlert(
+      case 'gap': {
+        const { stream, expectedSeq } = answer.value;
+        refuse(
           'GAP',
-          `the collector expects record ${answer.value.expectedSeq} of stream ${answer.value.stream}, which is not held here any more`,
+          stream,
+          `the collector expects record ${expectedSeq} of stream ${stream}, which is not held here any more`,
+          connection,
         );
         break;
+      }
       case 'slowDown':
-        await delay(options.clock, answer.value.waitMs, { signal: NEVER });
+        connection.pause = delay(connection.clock, Math.min(answer.value.waitMs, SLOW_DOWN_MS_MAX), { signal });
         break;
       case undefined:
         break;
     }
   }
+  const { code, message } = await incoming.status;
+  return `${code}: ${message}`;
 }
 
-const NEVER = new AbortController().signal;
+async function acknowledged(
+  { stream, durableThrough }: { stream: string; durableThrough: bigint },
+  { journal, offered, backoff, onAck }: Connection,
+): Promise<void> {
+  if (!offered.has(stream)) return;
+  backoff.reset();
+  if (durableThrough === 0n) return;
+  await journal.acknowledged(stream as StreamId, Number(durableThrough));
+  onAck(stream as StreamId, Number(durableThrough));
+}
+
+/** A collector may refuse what it was offered, each stream once: names of its own would fill memory and the journal. */
+function refuse(code: 'FORK' | 'GAP', stream: string, detail: string, { offered, refused, onAlert }: Connection): void {
+  if (!offered.has(stream) || refused.has(stream)) return;
+  refused.add(stream);
+  onAlert(code, detail);
+}

@@ -5,7 +5,7 @@
  */
 
 import { create, Enrolment, EnrolRequestSchema, RenewRequestSchema, type Certificates } from '@sallyport/contract';
-import { decodeHex } from '@sallyport/crypto';
+import { decodeHex, equalBytes, sha256 } from '@sallyport/crypto';
 import { createCsr } from '@sallyport/crypto/keys';
 import { Fault, invariant, type Clock, type Digest } from '@sallyport/model';
 import { createClient, openChannel, type Client } from '@sallyport/net';
@@ -33,7 +33,11 @@ export async function enrol(
     const answer = await createClient(Enrolment, channel).enrol(create(EnrolRequestSchema, request), { deadlineMs: DEADLINE_MS });
     if (!answer.ok)
       throw new Fault('control_plane_unreachable', 'control_plane', `enrolment: ${answer.error.code}: ${answer.error.message}`);
-    return await files.keep(certificatesOf(answer.value));
+    const certificates = certificatesOf(answer.value);
+    // What is kept is trusted from now on without the token: it must end in the authority that the token names.
+    if (!isOf(certificates.tlsChain, trust.digest))
+      throw new Fault('control_plane_unreachable', 'control_plane', 'enrolment: the chain does not end in the CA of the join token');
+    return await files.keep(certificates);
   } finally {
     channel.close();
   }
@@ -56,21 +60,38 @@ export async function keepRenewed(
 ): Promise<void> {
   const { clock, signal, backoff } = options;
   let held = first;
+  let due = dueAt(held, options.fraction());
   while (!signal.aborted) {
-    const life = held.notAfter - held.notBefore;
-    // A fleet that was enrolled at once must not renew at once.
-    const due = held.notBefore + life * (0.45 + 0.1 * options.fraction());
-    await delay(clock, Math.max(backoff.next(), due - clock.wall()), { signal });
-    if (signal.aborted) return;
+    const wait = due - clock.wall();
+    // Looked at again and again: a clock that was wrong at start, or a machine that slept, would make one long wait too long.
+    if (wait > 0) {
+      await delay(clock, Math.min(wait, LOOK_MS), { signal });
+      continue;
+    }
     try {
       held = await renew(held, options);
+      due = dueAt(held, options.fraction());
       backoff.reset();
       options.onRenewed(held);
     } catch (thrown) {
       // Renewal is tried again until it works: nothing else can mend it, and policy goes on being enforced meanwhile.
       options.onFailure(thrown instanceof Error ? thrown.message : String(thrown));
     }
+    await delay(clock, backoff.next(), { signal });
   }
+}
+
+const LOOK_MS = 30_000;
+
+/** A fleet that was enrolled at once must not renew at once. */
+function dueAt({ notBefore, notAfter }: Identity, fraction: number): number {
+  return notBefore + (notAfter - notBefore) * (0.45 + 0.1 * fraction);
+}
+
+/** Whether a chain ends in the certificate with this digest. */
+function isOf(chain: readonly Uint8Array[], digest: Uint8Array): boolean {
+  const last = chain.at(-1);
+  return last !== undefined && equalBytes(sha256(last), digest);
 }
 
 async function renew(

@@ -1,7 +1,9 @@
 /** The sidecar's own keys and certificates on disk. Keys are made here and never leave; files are for their owner alone. */
 
 import { decodeBase64, encodeBase64, fromUtf8, keyIdOf, readCertificate, utf8, type Certificate } from '@sallyport/crypto';
-import { generateKey, signerFromPem, type Signer } from '@sallyport/crypto/keys';
+import { generateKey, signerFromPem, type LocalSigner, type Signer } from '@sallyport/crypto/keys';
+import { parseSpiffeId } from '@sallyport/identity';
+import { Fault } from '@sallyport/model';
 import { writeFileAtomically, type FileSystem } from '@sallyport/runtime';
 import { judge } from '@sallyport/strict';
 import { join } from 'node:path';
@@ -26,8 +28,15 @@ export interface Identity extends OwnKeys {
   readonly auditSigner: Signer;
 }
 
+/** Whose identity this folder is for, as the configuration says. */
+export interface Owner {
+  readonly agent: string;
+  readonly instance: string;
+}
+
+/** All reject with a Fault: the disk failed, a key file holds no key, or a certificate is another workload's. */
 export interface IdentityFiles {
-  /** Made on first use. Rejects with a Fault when they cannot be kept. */
+  /** Made on first use. */
   keys(): Promise<OwnKeys>;
   /** `undefined` until enrolled, or when what is there does not fit the keys. */
   read(): Promise<Identity | undefined>;
@@ -36,13 +45,13 @@ export interface IdentityFiles {
 
 const FILE_BYTES_MAX = 65_536;
 
-export function identityFiles(disk: FileSystem, directory: string): IdentityFiles {
+export function identityFiles(disk: FileSystem, directory: string, owner: Owner): IdentityFiles {
   disk.makeDirectory(directory);
   const key = async (name: string, alg: 'ed25519' | 'es256'): Promise<string> => {
     const path = join(directory, `${name}.pem`);
     const held = disk.readFile(path, FILE_BYTES_MAX);
-    const pem = held === undefined ? undefined : fromUtf8(held);
-    if (pem !== undefined) return pem;
+    // A file that is there is never replaced: what it was may be all that proves who this sidecar is.
+    if (held !== undefined) return keyIn(held, { path, alg });
     const made = generateKey(alg).privatePem;
     await writeFileAtomically(disk, path, utf8(made));
     return made;
@@ -58,11 +67,14 @@ export function identityFiles(disk: FileSystem, directory: string): IdentityFile
     async read() {
       const bytes = disk.readFile(certificatesPath, FILE_BYTES_MAX);
       const kept = bytes === undefined ? undefined : readKept(bytes);
-      return kept === undefined ? undefined : identityOf(await keys(), kept);
+      const identity = kept === undefined ? undefined : identityOf(await keys(), kept);
+      return identity === undefined ? undefined : ownedBy(owner, identity, certificatesPath);
     },
     async keep(certificates) {
-      const identity = identityOf(await keys(), certificates);
-      if (identity === undefined) throw new TypeError('the certificates are not for the keys of this sidecar');
+      const read = identityOf(await keys(), certificates);
+      if (read === undefined)
+        throw new Fault('control_plane_unreachable', 'control_plane', 'the certificates are not for the keys of this sidecar');
+      const identity = ownedBy(owner, read, 'the answer');
       const { tlsChain, auditChain, counter } = certificates;
       const row = { counter, tls: tlsChain.map((der) => encodeBase64(der)), audit: auditChain.map((der) => encodeBase64(der)) };
       await writeFileAtomically(disk, certificatesPath, utf8(JSON.stringify(row)));
@@ -71,12 +83,39 @@ export function identityFiles(disk: FileSystem, directory: string): IdentityFile
   };
 }
 
+/** A sidecar that answered for another agent would enforce one policy and be known by the name of another. */
+function ownedBy({ agent, instance }: Owner, identity: Identity, where: string): Identity {
+  const workload = parseSpiffeId(identity.spiffeId);
+  const purpose = workload.ok ? workload.value.purpose : undefined;
+  if (purpose?.kind === 'sidecar' && purpose.agent === agent && purpose.instance === instance) return identity;
+  const message = `${where} is of \`${identity.spiffeId}\`, and the configuration is of agent \`${agent}\`, instance \`${instance}\``;
+  throw new Fault('config_invalid', 'internal', message);
+}
+
+/** The file's text, if it is a private key of this kind; its bytes are in no message. */
+function keyIn(bytes: Uint8Array, { path, alg }: { path: string; alg: LocalSigner['alg'] }): string {
+  const pem = fromUtf8(bytes) ?? '';
+  const held = algOf(pem);
+  if (held !== alg) throw new Fault('store_failed', 'internal', `\`${path}\` is not a private key of kind ${alg}`);
+  return pem;
+}
+
+function algOf(pem: string): LocalSigner['alg'] | undefined {
+  try {
+    return signerFromPem(pem).alg;
+  } catch {
+    // Whatever is wrong with it, it is no key.
+    return undefined;
+  }
+}
+
 type Kept = { readonly tlsChain: readonly Uint8Array[]; readonly auditChain: readonly Uint8Array[]; readonly counter: number };
 
 function readKept(bytes: Uint8Array): Kept | undefined {
   const judged = judge(bytes);
-  if (!judged.ok) return undefined;
-  const { counter, tls, audit } = judged.value.tree as { counter?: unknown; tls?: unknown; audit?: unknown };
+  const tree: unknown = judged.ok ? judged.value.tree : undefined;
+  if (typeof tree !== 'object' || tree === null) return undefined;
+  const { counter, tls, audit } = tree as { counter?: unknown; tls?: unknown; audit?: unknown };
   const chain = (value: unknown): readonly Uint8Array[] =>
     Array.isArray(value) ? value.flatMap((text) => (typeof text === 'string' ? (decodeBase64(text) ?? []) : [])) : [];
   const [tlsChain, auditChain] = [chain(tls), chain(audit)];

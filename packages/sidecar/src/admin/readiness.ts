@@ -1,0 +1,76 @@
+/** Whether this sidecar may serve, and what keeps it from serving; computed at each asking from what is, never remembered. */
+
+import { formatInstant, type Instant } from '@sallyport/model';
+import type { AppendRefusal, Journal } from '@sallyport/store';
+import type { PolicyState } from '@sallyport/trust';
+import type { Identity } from '../enrolment/identity-files.ts';
+import type { Held } from '../pipeline/ports.ts';
+
+/** Why the sidecar is or is not ready. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** `fresh`, or what keeps it from serving. */
+  readonly reason: string;
+  readonly state: 'absent' | 'fresh' | 'stale';
+  readonly release_seq: number | null;
+  readonly policy_age_ms: number | null;
+  readonly ttl_ms: number | null;
+  readonly identity: string | null;
+  /** After this nothing new comes from the control plane, until a renewal or a new join token; what is fresh goes on being enforced. */
+  readonly identity_expires_at: string | null;
+  readonly connected: boolean;
+  readonly development_root: boolean;
+  readonly draining: boolean;
+}
+
+export interface ReadinessOf {
+  readonly held: Held;
+  readonly policy: PolicyState;
+  readonly identity: Identity | undefined;
+  /** `undefined` before it is open. */
+  readonly journal: Pick<Journal, 'refuses'> | undefined;
+  /** Whether the audit stream of this start has begun. */
+  readonly hasStream: boolean;
+  readonly isLeaving: boolean;
+  readonly isConnected: boolean;
+  readonly allowsDevelopmentRoot: boolean;
+}
+
+/** Ready is: a fresh bundle, a journal that takes records, and no drain. */
+export function judgeReadiness(of: ReadinessOf): Readiness {
+  const { held, policy, identity } = of;
+  const obstacle = obstacleOf(of);
+  return {
+    ready: obstacle === undefined,
+    reason: obstacle ?? 'fresh',
+    state: held.state,
+    release_seq: held.state === 'absent' ? null : held.snapshot.releaseSeq,
+    policy_age_ms: held.state === 'absent' ? null : Math.round(held.ageMs),
+    ttl_ms: policy.kind === 'absent' ? null : policy.ttlMs,
+    identity: identity?.spiffeId ?? null,
+    identity_expires_at: identity === undefined ? null : formatInstant(identity.notAfter as Instant),
+    connected: of.isConnected,
+    development_root: of.allowsDevelopmentRoot,
+    draining: of.isLeaving,
+  };
+}
+
+/** About what the DECISION of a call takes, with what it reserves. */
+const CALL = { kind: 'reservation', bytes: new Uint8Array(2_048) } as const;
+
+const JOURNAL: Readonly<Record<AppendRefusal['code'], (refusal: AppendRefusal) => string>> = {
+  full: () => 'journal_full: the collector has to take records before more can be kept',
+  failed: (refusal) => `journal_failed: ${refusal.code === 'failed' ? refusal.fault.message : ''}`,
+  closed: () => 'journal_closed',
+};
+
+function obstacleOf({ held, policy, journal, hasStream, isLeaving }: ReadinessOf): string | undefined {
+  if (isLeaving) return 'draining';
+  // Without a journal every call is refused, however fresh the bundle is.
+  const refusal = journal?.refuses([CALL]);
+  if (refusal !== undefined) return JOURNAL[refusal.code](refusal);
+  if (held.state === 'absent') return held.why;
+  if (policy.kind === 'stale') return policy.reason;
+  if (held.state !== 'fresh') return held.state;
+  return journal === undefined || !hasStream ? 'starting' : undefined;
+}

@@ -146,7 +146,7 @@ health: { listen: "127.0.0.1:${health}" }
     let releases = 0;
     for (let round = 0; round < ROUNDS; round++) {
       const victim = round % 2 === 0 ? 'sidecar' : 'control-plane';
-      await new Promise((resolve) => setTimeout(resolve, 50 + Math.floor(Math.random() * 400)));
+      await new Promise((resolve) => setTimeout(resolve, 50 + (systemRandom(1)[0] ?? 0) * 2));
       await kill(victim);
       if (victim === 'sidecar') startSidecar();
       else startControlPlane();

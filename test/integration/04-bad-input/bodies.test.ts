@@ -299,6 +299,22 @@ describe('[R5.03] memory is bounded whatever is sent at once', () => {
     expect(forwarded()).toEqual(['{"text":"a"}']);
   });
 
+  it('one that does not fit into what is left is refused by the account, and what is held stays as it was', async () => {
+    const held = await Promise.all(Array.from({ length: HOLDING - 1 }, () => rawConnection(sidecar.port)));
+    for (const connection of held) connection.write(`${head('Transfer-Encoding: chunked')}1\r\n`);
+    const partly = await rawConnection(sidecar.port);
+    partly.write(head('Content-Length: 40000'));
+    const full = (HOLDING - 1) * BODY_BYTES_MAX + 40_000;
+    await eventually(async () => (await inFlight()) === full, 'the account to be nearly full');
+    const refused = await chunked(Buffer.from('{"text":"a"}'));
+    expect([refused.status, refused.json()['code']]).toEqual([503, 'overloaded']);
+    expect(await recordOf(world, refused)).toMatchObject({ code: 'overloaded', gate: 'content' });
+    expect(await inFlight()).toBe(full);
+    for (const connection of [...held, partly]) connection.close();
+    await eventually(async () => (await inFlight()) === 0, 'the account to be empty');
+    expect(forwarded()).toEqual([]);
+  });
+
   it('forty bodies of four times the bound at once: the account never passes its bound, and all are refused', async () => {
     const over = new AbortController();
     let most = 0;

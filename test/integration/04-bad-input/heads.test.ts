@@ -1,6 +1,6 @@
 import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { callsOfSession, recordOf } from '../../support/audit.ts';
+import { allCalls, callsOfSession, recordOf } from '../../support/audit.ts';
 import { ordersPolicy, READ_ORDERS } from '../../support/policies.ts';
 import { rawConnection, rawRequest, rawText } from '../../support/raw-http.ts';
 import { eventually, startWorld, type HttpAnswer, type RunningSidecar, type World } from '../../support/world.ts';
@@ -161,15 +161,23 @@ describe('what follows a request on its connection', () => {
 
   it('chunks that are none: one refusal, and one record of it', async () => {
     const own = await sidecar.session();
+    const malformed = async (): Promise<number> => (await allCalls(world)).filter(({ code }) => code === 'malformed_request').length;
+    await sidecar.call('orders/get_order', { order_id: 'O-000001' }, own);
+    await callsOfSession(world, own, 1);
+    const recorded = await malformed();
+    before += 1;
     const head = ['POST /tools/orders/get_order HTTP/1.1', HOST, TYPE, `Sallyport-Session: ${own}`, 'Transfer-Encoding: chunked'];
     const answer = await rawRequest(sidecar.port, rawText(head, 'zz\r\n{}\r\n0\r\n\r\n'));
     expect([answer.status, answer.json()['code']]).toEqual([400, 'malformed_request']);
     expect(up.requests).toHaveLength(before);
-    await sidecar.call('orders/get_order', { order_id: 'O-000123' }, own);
-    const calls = await callsOfSession(world, own, 2);
-    expect(calls.map(({ decision, code, gate }) => [decision, code, gate])).toEqual([
-      ['deny', 'malformed_request', 'content'],
-      ['allow', '-', 'authorization'],
+    // Records come in order: once a later call is in the log, so is everything that was recorded before it.
+    await sidecar.call('orders/get_order', { order_id: 'O-000002' }, own);
+    const calls = await callsOfSession(world, own, 3);
+    expect(calls.map(({ code, gate }) => [code, gate])).toEqual([
+      ['-', 'authorization'],
+      ['malformed_request', 'content'],
+      ['-', 'authorization'],
     ]);
+    expect(await malformed()).toBe(recorded + 1);
   });
 });

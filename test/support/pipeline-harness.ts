@@ -122,7 +122,12 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
       state: write,
     },
     upstream,
-    leases: createLeases({ clock, callMsMax: CALL_MS_MAX, bundle: { read: () => held }, judge: (call, now) => judgeLease(call, now, ports) }),
+    leases: createLeases({
+      clock,
+      callMsMax: CALL_MS_MAX,
+      bundle: { read: () => held },
+      judge: (call, now) => judgeLease(call, now, ports),
+    }),
     counters: { decision: () => {}, bug: () => bugs++, unrecorded: () => {} },
     ids: { request: () => nextId() as RequestId, decision: () => nextId() as DecisionId },
   };

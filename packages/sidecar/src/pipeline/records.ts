@@ -74,7 +74,8 @@ function common(facts: Recordable, ports: Ports): Common {
     request_id: facts.requestId,
     leg: facts.leg,
     dialect: facts.dialect ?? 'http',
-    action: facts.ask === undefined ? `${facts.method} ${facts.head?.target.path ?? facts.target}`.slice(0, 200) : actionOf(facts.ask),
+    action:
+      facts.ask === undefined ? `${facts.method} ${facts.head?.target.path ?? facts.target}`.trim().slice(0, 200) : actionOf(facts.ask),
     tool: facts.tool?.tool.name ?? claimedTool(facts),
     tool_effect: facts.tool?.tool.effect ?? '-',
     ...who(facts, ports),

@@ -31,6 +31,7 @@ import { sidecarMetrics, type SidecarMetrics } from './admin/metrics.ts';
 import { judgeReadiness, type Readiness } from './admin/readiness.ts';
 import type { Anchors } from './anchors.ts';
 import { startRecorder, type StreamRecorder } from './audit/recorder.ts';
+import { strangers } from './audit/strangers.ts';
 import { Activator } from './bundle/activator.ts';
 import { createHolder, type Holder } from './bundle/holder.ts';
 import type { Vitals } from './bundle/stream-source.ts';
@@ -74,6 +75,8 @@ export interface Sidecar {
 
 const CHARGE_MS = 1_000;
 const SWEEP_SESSIONS_MS = 10_000;
+/** What strangers may take of the journal: a twentieth. */
+const STRANGERS_PART = 20;
 /** For the records of calls that were cut at the end of a drain. */
 const SETTLE_MS_MAX = 5_000;
 /** Kept free in a full journal for outcomes of calls that were let through. */
@@ -302,7 +305,7 @@ class RunningSidecar implements Sidecar {
         const { code, detail, address } = refusal;
         log.warn('connection_refused', { code, detail, address });
         const denial = denialOfRefusal(refusal);
-        return denial === undefined ? undefined : refuseUnread(denial, ports);
+        return denial === undefined ? undefined : refuseUnread(denial, address, ports);
       },
     });
   }
@@ -398,6 +401,12 @@ class RunningSidecar implements Sidecar {
       previous: endOfLast(recovered),
       checkpointRecords: audit.checkpoint_records,
       checkpointIntervalMs: audit.checkpoint_interval_ms,
+      strangers: strangers({
+        clock,
+        recordsPerWindow: audit.refusal_records_per_window,
+        bytesMax: audit.journal_bytes_max / STRANGERS_PART,
+        isShipped: () => journal.status.unacknowledgedRecords === 0,
+      }),
       onRecord: (body) => this.#decisions.see(body),
     });
   }
@@ -431,7 +440,7 @@ class RunningSidecar implements Sidecar {
         log.error('age_not_charged', {}, thrown);
       }
       this.#watchState();
-      this.#recorder?.checkpointWhenDue();
+      this.#recorder?.tick();
     }
   }
 

@@ -70,6 +70,7 @@ export interface SidecarConfig {
     readonly journal_bytes_max: number;
     readonly checkpoint_records: number;
     readonly checkpoint_interval_ms: number;
+    readonly refusal_records_per_window: number;
   };
 }
 
@@ -184,6 +185,13 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
       min: SECOND,
       max: 60 * MINUTE,
       default: 10 * SECOND,
+    }),
+    refusal_records_per_window: count({
+      says: 'Refusals of one source without a credential that are records of their own, a minute; more are counted in one',
+      unit: 'records',
+      min: 0,
+      max: 1_000_000,
+      default: 1_000,
     }),
   }),
 });

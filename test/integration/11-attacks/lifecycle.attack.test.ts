@@ -118,7 +118,13 @@ describe('the journal', () => {
   it('is full when the sidecar starts: it ships what is there, and then serves', async () => {
     const config = {
       drain_ms: 100,
-      audit: { segment_bytes_max: 65_536, journal_bytes_max: 1_048_576, checkpoint_records: 1_000, checkpoint_interval_ms: 10_000 },
+      audit: {
+        segment_bytes_max: 65_536,
+        journal_bytes_max: 1_048_576,
+        checkpoint_records: 1_000,
+        checkpoint_interval_ms: 10_000,
+        refusal_records_per_window: 1_000,
+      },
     };
     const name = `one-${nth + 1}`;
     const first = await start({ config });
@@ -173,6 +179,26 @@ function failingWhen(isFailing: () => boolean, which: (path: string) => boolean)
     },
   };
 }
+
+describe('strangers on the agent’s port', () => {
+  it('a flood of refusals is some records and one count, each answered alike', async () => {
+    const audit = { segment_bytes_max: 65_536, journal_bytes_max: 1_048_576, checkpoint_records: 1_000, checkpoint_interval_ms: 10_000 };
+    const sidecar = await start({ config: { audit: { ...audit, refusal_records_per_window: 5 } } });
+    const answers = await Promise.all(Array.from({ length: 40 }, () => sidecar.request('/tools/orders/get_order', { body: '{}' })));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401]));
+    await sidecar.drain();
+    const ids = new Set(answers.map((answer) => answer.json()['decision_id']));
+    const all = await eventually(async () => {
+      const seen = await lines();
+      const stream = seen.find(({ decision_id: id }) => ids.has(id))?.stream;
+      return seen.some((line) => line.kind === 'CLOSE' && line.stream === stream) && seen.filter((line) => line.stream === stream);
+    }, 'CLOSE');
+    expect(all.filter(({ decision_id: id }) => ids.has(id))).toHaveLength(5);
+    expect(all.filter(({ kind }) => kind === 'REFUSED')).toMatchObject([
+      { code: 'unauthenticated', source: '127.0.0.1', count: 35, samples: ['POST /tools/orders/get_order'] },
+    ]);
+  });
+});
 
 describe('an identity that is not this sidecar’s', () => {
   it('another agent’s in its folder: it does not start, and says what is wrong', async () => {

@@ -13,6 +13,7 @@ import { openJournal, type Journal, type Recovered } from '@sallyport/store';
 import { everyPowerLoss, fakeClock, testAuthority } from '@sallyport/testkit';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startRecorder, type RecorderOptions, type StreamRecorder } from './recorder.ts';
+import { strangers } from './strangers.ts';
 
 const FOLDER = '/state/journal';
 const SIDECAR = 'spiffe://test.sallyport.dev/sidecar/support-triage/one';
@@ -54,10 +55,12 @@ describe('a loss of power at every disk operation of the recorder', () => {
     });
     if (!opened.ok) throw new Error(JSON.stringify(opened.error));
     const { journal, recovered } = opened.value;
+    const clock = fakeClock({ wall: Date.now() as Instant });
     const recorder = await startRecorder({
       ...signing,
       journal,
-      clock: fakeClock({ wall: Date.now() as Instant }),
+      clock,
+      strangers: strangers({ clock, recordsPerWindow: 0, bytesMax: 0, isShipped: () => true }),
       random: randomBytes,
       previous: recovered.last === null ? null : (stateAfter(recovered.last.line) ?? null),
       checkpointRecords: 6,

@@ -16,6 +16,7 @@ import { encodeHex } from '@sallyport/crypto';
 import { Fault, type BootMs, type Clock, type Random, type StreamId } from '@sallyport/model';
 import type { AppendOptions, Journal, StateFrame } from '@sallyport/store';
 import type { Recorder } from '../pipeline/ports.ts';
+import type { Strangers } from './strangers.ts';
 
 export interface StreamRecorder extends Recorder {
   readonly stream: StreamId;
@@ -23,8 +24,8 @@ export interface StreamRecorder extends Recorder {
   readonly head: ChainState;
   /** Any other record: ACTIVE, STATE, ALERT, CERTIFICATE. */
   note(body: RecordBody): Promise<void>;
-  /** Signs the head if it has grown since the last signature, and it is time to. */
-  checkpointWhenDue(): void;
+  /** To be called every second or so: writes what was counted, and signs the head where it is time to. */
+  tick(): void;
   /** The last line: a clean stop, signed. Nothing follows it. */
   close(reason: string): Promise<void>;
 }
@@ -39,6 +40,8 @@ export interface RecorderOptions {
   readonly previous: ChainState | null;
   readonly checkpointRecords: number;
   readonly checkpointIntervalMs: number;
+  /** How much strangers can make this stream write. */
+  readonly strangers: Strangers;
   /** Told of every decision, for `explain` and the counters. */
   readonly onRecord: (body: RecordBody) => void;
 }
@@ -53,7 +56,7 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
   let signedAt: BootMs = clock.boot();
   let isClosed = false;
 
-  const write = async (body: RecordBody, { frames, ...how }: AppendOptions & { frames: readonly StateFrame[] }): Promise<void> => {
+  const write = async (body: RecordBody, { frames, ...how }: AppendOptions & { frames: readonly StateFrame[] }): Promise<number> => {
     if (isClosed) throw new Fault('journal_failed', 'internal', 'the audit stream is closed');
     const { line, state } = appendRecord(chain, clock.wall(), body);
     const entries = [...frames, { kind: 'record' as const, stream, seq: state.seq, line }];
@@ -65,7 +68,11 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
     if (!appended.ok) throw refused(appended.error);
     options.onRecord(body);
     if (body.kind !== 'CHECKPOINT' && body.kind !== 'CLOSE') checkpointWhenDue();
+    return line.byteLength;
   };
+  // Of strangers: without headroom, and nothing waits for it but its own answer.
+  const writeRefusal = async (body: RecordBody): Promise<void> =>
+    options.strangers.spent(await write(body, { durability: 'kernel', frames: [] }));
 
   // One signature at a time: with a slow signer two could be written in the other order, which reads as a forgery.
   let signing: Promise<void> = Promise.resolve();
@@ -92,18 +99,26 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
     get head() {
       return chain;
     },
-    decision: (body, how) => write(body, how),
+    async decision(body, { durability, frames, stranger }) {
+      if (stranger === undefined) await write(body, { durability, frames });
+      else if (options.strangers.admits({ source: stranger, code: body.code, sample: body.action })) await writeRefusal(body);
+    },
     // A call that was let through has an outcome, also when the journal has become full meanwhile.
-    outcome: (body, { frames }) => write(body, { durability: 'kernel', usesHeadroom: true, frames }),
+    outcome: async (body, { frames }) => void (await write(body, { durability: 'kernel', usesHeadroom: true, frames })),
     async state(frames) {
       if (frames.length === 0) return;
       const appended = await journal.append(frames, { durability: 'kernel', usesHeadroom: true });
       if (!appended.ok) throw refused(appended.error);
     },
     // Alerts can be provoked from outside; what is kept free for outcomes is not theirs.
-    note: (body) => write(body, { durability: 'kernel', usesHeadroom: body.kind !== 'ALERT', frames: [] }),
-    checkpointWhenDue,
+    note: async (body) => void (await write(body, { durability: 'kernel', usesHeadroom: body.kind !== 'ALERT', frames: [] })),
+    tick() {
+      // What cannot be written now was refused all the same, and the metrics have counted it.
+      for (const counted of options.strangers.due()) writeRefusal(counted).catch(() => undefined);
+      checkpointWhenDue();
+    },
     async close(reason) {
+      for (const counted of options.strangers.due(true)) await writeRefusal(counted).catch(() => undefined);
       await signing;
       // The last signature covers the line right before it: sign again if one came in between.
       for (;;) {
@@ -112,7 +127,8 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
         if (covered !== chain) continue;
         const closing = write({ kind: 'CLOSE', reason, envelope }, { durability: 'disk', usesHeadroom: true, frames: [] });
         isClosed = true;
-        return closing;
+        await closing;
+        return;
       }
     },
   };

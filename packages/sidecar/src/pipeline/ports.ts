@@ -120,8 +120,14 @@ export interface OpenSession {
 
 /** The write-ahead record. All reject with a Fault when the journal cannot keep the line; the call is then refused. */
 export interface Recorder {
-  /** `frames` (a reservation) are written with the line in one batch; `disk` resolves after the disk has it. */
-  decision(body: DecisionBody, options: { durability: Durability; frames: readonly StateFrame[] }): Promise<void>;
+  /**
+   * `frames` (a reservation) are written with the line in one batch; `disk` resolves after the disk has it. `stranger`:
+   * where a refusal came from that nobody is known for; of many from one source the later ones are counted, not kept.
+   */
+  decision(
+    body: DecisionBody,
+    options: { durability: Durability; frames: readonly StateFrame[]; stranger?: string | undefined },
+  ): Promise<void>;
   outcome(body: OutcomeBody, options: { frames: readonly StateFrame[] }): Promise<void>;
   /** State without a record: a reservation given back. */
   state(frames: readonly StateFrame[]): Promise<void>;

@@ -28,7 +28,7 @@ export async function refuseCall(start: Arrival, ran: Refused, ports: Ports): Pr
   ports.counters.decision('deny', ran.denial.code, ran.gate);
   if (ran.denial.code === 'internal') ports.counters.bug();
   if (facts.session !== undefined && facts.tool !== undefined) facts.session.record('denied', facts.tool.tool.name);
-  await recorded(facts, ran, ports);
+  await recorded(facts, { ...ran, stranger: facts.caller === undefined ? sourceOf(start.peer) : undefined }, ports);
   return denialAnswer(facts, ran.denial, { effect: 'none', outcome: { result: 'denied', code: ran.denial.code }, ports });
 }
 
@@ -36,10 +36,10 @@ export async function refuseCall(start: Arrival, ran: Refused, ports: Ports): Pr
  * What the listener turned away before it became a request: it answers by itself, and here it is recorded like any other
  * refusal of a head. Gives the id of the DECISION, for that answer.
  */
-export function refuseUnread(denial: Denial, ports: Ports): DecisionId {
+export function refuseUnread(denial: Denial, peer: string, ports: Ports): DecisionId {
   const ids = { requestId: ports.ids.request(), decisionId: ports.ids.decision(), receivedAt: ports.clock.boot() };
   ports.counters.decision('deny', denial.code, 'framing');
-  void recorded({ ...ids, leg: 'outbound', method: '-', target: '-' }, { gate: 'framing', denial }, ports);
+  void recorded({ ...ids, leg: 'outbound', method: '-', target: '' }, { gate: 'framing', denial, stranger: sourceOf(peer) }, ports);
   return ids.decisionId;
 }
 
@@ -78,12 +78,21 @@ async function replyTo({ body }: Arrival, { limits }: Ports): Promise<McpReplyTo
  * A refusal that cannot be recorded is still a refusal, whatever the journal's trouble is; a full one shows in readiness
  * and on the next allowed call.
  */
-async function recorded(facts: Recordable, { gate, denial }: Pick<Refused, 'gate' | 'denial'>, ports: Ports): Promise<void> {
+async function recorded(
+  facts: Recordable,
+  { gate, denial, stranger }: Pick<Refused, 'gate' | 'denial'> & { readonly stranger: string | undefined },
+  ports: Ports,
+): Promise<void> {
   try {
-    await ports.recorder.decision(denyBody(facts, { gate, denial }, ports), { durability: 'kernel', frames: [] });
+    await ports.recorder.decision(denyBody(facts, { gate, denial }, ports), { durability: 'kernel', frames: [], stranger });
   } catch (thrown) {
     unkept(thrown, ports);
   }
+}
+
+/** The address without its port, which a stranger has a new one of each time; `-` on a Unix socket. */
+function sourceOf(peer: string): string {
+  return peer === '' ? '-' : peer.replace(/:\d{1,5}$/, '');
 }
 
 function unkept(thrown: unknown, { counters }: Ports): void {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -163,7 +163,7 @@ describe('what the parser refuses is answered as a problem, reported, and reache
       retryable: false,
     });
     expect(refusals).toMatchObject([
-      { code: 'malformed_request', status: 400, address: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string },
+      { code: 'malformed_request', status: 400, isWithinExchange: false, address: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string },
     ]);
     expect(seen).toEqual([]);
   });
@@ -256,7 +256,7 @@ describe('bodies', () => {
     raw.say(`POST /a HTTP/1.1\r\nHost: a\r\n${rest}`);
     expect((await raw.closed()).match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 400']);
     expect(failure).toMatchObject({ name: 'Fault', code: 'aborted', source: 'downstream' });
-    expect(refusals).toMatchObject([{ code: 'malformed_request' }]);
+    expect(refusals).toMatchObject([{ code: 'malformed_request', isWithinExchange: true }]);
   });
 
   test('a client that asks first is told to send only when the body is wanted', async () => {
@@ -383,6 +383,57 @@ describe('answers', () => {
     expect(isReturned).toBe(true);
   });
 
+  test('a reader that stops reading a stream is given up, and its source told', async () => {
+    const rejected = Promise.withResolvers<unknown>();
+    let chunks = 0;
+    let isReturned = false;
+    async function* endless(): AsyncGenerator<Uint8Array, void, void> {
+      try {
+        for (;;) {
+          chunks += 1;
+          yield Buffer.alloc(1_000_000);
+        }
+      } finally {
+        isReturned = true;
+      }
+    }
+    const running = await listener((exchange) => exchange.respond({ status: 200, headers: [] }, endless()).catch(rejected.resolve), {
+      limits: { bodyMsMax: 5_000 },
+    });
+    const raw = client(running);
+    raw.say(HEAD);
+    await raw.until(/200 OK/);
+    raw.socket.pause();
+    let before = -1;
+    await expect.poll(() => [before, (before = chunks)].every((count) => count === chunks), { interval: 50 }).toBe(true);
+    await clock.advance(4_000);
+    expect(isReturned).toBe(false);
+    await clock.advance(1_250);
+    expect(await rejected.promise).toMatchObject({ name: 'Fault', code: 'aborted' });
+    await expect.poll(() => isReturned).toBe(true);
+  });
+
+  test('a reader that is slow but reads is served to the end', async () => {
+    const raw = client(
+      await listener(
+        (exchange) =>
+          exchange.respond(
+            { status: 200, headers: [] },
+            (async function* () {
+              for (let i = 0; i < 30; i++) {
+                await clock.advance(3_000);
+                yield Buffer.alloc(300_000, 'x');
+              }
+            })(),
+          ),
+        { limits: { bodyMsMax: 5_000 } },
+      ),
+    );
+    raw.say(HEAD);
+    await raw.until(/0\r\n\r\n$/);
+    expect(raw.heard().length).toBeGreaterThan(9_000_000);
+  });
+
   test('a stream that fails is cut, so that it does not look finished', async () => {
     const raw = client(
       await listener((exchange) =>
@@ -461,7 +512,7 @@ describe('waiting', () => {
     expect(refusals).toEqual([]);
     await advance(2_000);
     expect(await raw.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 408 /);
-    expect(refusals).toMatchObject([{ code: 'head_timeout', status: 408 }]);
+    expect(refusals).toMatchObject([{ code: 'head_timeout', status: 408, isWithinExchange: false }]);
     await advance(3_000);
     await raw.closed();
   });
@@ -474,7 +525,7 @@ describe('waiting', () => {
     await advance(61_000);
     expect(await raw.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 408 /);
     expect(await failed.promise).toMatchObject({ code: 'aborted' });
-    expect(refusals).toMatchObject([{ code: 'body_timeout' }]);
+    expect(refusals).toMatchObject([{ code: 'body_timeout', isWithinExchange: true }]);
   });
 
   test('a handler may take as long as it likes over a whole request', async () => {
@@ -508,7 +559,7 @@ describe('waiting', () => {
     await arrived(running);
     await advance(31_000);
     expect(await raw.until(/408/)).toMatch(/hello[^]*HTTP\/1\.1 408 /);
-    expect(refusals).toMatchObject([{ code: 'head_timeout' }]);
+    expect(refusals).toMatchObject([{ code: 'head_timeout', isWithinExchange: false }]);
   });
 });
 
@@ -521,7 +572,7 @@ test('pipelining: a second request before the first was answered is never taken,
   const heard = await raw.closed();
   expect(heard.match(/X-Answer: \S+/g)).toEqual(['X-Answer: /a']);
   expect(heard).toMatch(/Connection: close/);
-  expect(refusals).toMatchObject([{ code: 'pipelined', status: 0 }]);
+  expect(refusals).toMatchObject([{ code: 'pipelined', status: 0, isWithinExchange: false }]);
   expect(seen).toHaveLength(1);
 });
 
@@ -593,6 +644,24 @@ describe('a Unix socket', () => {
     cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
   });
   const at = (path: string): Partial<HttpListenerOptions> => ({ listen: { kind: 'unix', path } });
+
+  test('is nobody else’s for a moment either, whatever the process allows for files', async () => {
+    const before = process.umask(0);
+    cleanups.push(() => void process.umask(before));
+    mkdirSync(join(folder, 'open'), { mode: 0o777 });
+    const path = join(folder, 'open/agent.sock');
+    // What another process would see: every mode that the socket ever has.
+    const modes = new Set<number>();
+    const watcher = watch(join(folder, 'open'), () => {
+      const held = lstatSync(path, { throwIfNoEntry: false });
+      if (held !== undefined) modes.add(held.mode & 0o777);
+    });
+    cleanups.push(() => watcher.close());
+    await listener(hello, at(path));
+    expect(process.umask()).toBe(0);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    await expect.poll(() => [...modes]).toEqual([0o600]);
+  });
 
   test('is for its owner alone, in a folder for its owner alone', async () => {
     const path = join(folder, 'run/agent.sock');

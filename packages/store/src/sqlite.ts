@@ -15,7 +15,8 @@ import type { Authorizer } from './sqlite-authorizer.ts';
 import { migrate } from './sqlite-migrations.ts';
 
 const FORMAT_VERSION = 1;
-const BUSY_TIMEOUT_MS = 5_000;
+/** The whole process stands still meanwhile: policy streams and revocations must not wait for a backup that holds the file. */
+const BUSY_TIMEOUT_MS = 250;
 const WAL_BYTES_MAX = 67_108_864;
 
 /** Opens (or makes) the file. A problem changed nothing in it. */

@@ -21,6 +21,8 @@ export interface IndexerOptions {
 
 /** Small enough that a commit does not hold up the streams for long. */
 const BATCH_BYTES = 256 * 1024;
+/** After a failure: a database that is locked would otherwise be asked again and again, and nothing else would run. */
+const RETRY_MS = 1_000;
 
 export class Indexer {
   readonly #options: IndexerOptions;
@@ -30,6 +32,8 @@ export class Indexer {
   #behindSince: number | undefined;
   #running: Promise<void> | undefined;
   #isStopped = false;
+  /** Aborts when this indexer stops. */
+  readonly #stopped = new AbortController();
 
   constructor(options: IndexerOptions) {
     this.#options = options;
@@ -50,10 +54,12 @@ export class Indexer {
   kick(): void {
     if (this.#running !== undefined || this.#isStopped) return;
     this.#behindSince ??= this.#options.clock.boot();
-    this.#running = this.#run().finally(() => {
+    this.#running = this.#run().then((isDone) => {
       this.#running = undefined;
-      const { log } = this.#options;
-      if (log.status.durableSequence > this.#place && log.status.fault === null) this.kick();
+      const { log, clock } = this.#options;
+      if (log.status.durableSequence <= this.#place || log.status.fault !== null) return;
+      if (isDone) this.kick();
+      else clock.timer(RETRY_MS, () => this.kick(), { signal: this.#stopped.signal });
     });
   }
 
@@ -72,19 +78,23 @@ export class Indexer {
   /** Ends after the batch at work. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#stopped.abort();
     this.#advanced.ring();
     await this.#running;
   }
 
-  async #run(): Promise<void> {
+  /** Whether it came to the end of what is durable. */
+  async #run(): Promise<boolean> {
     try {
       do await turn();
       while (!this.#isStopped && this.#indexBatch());
       this.#behindSince = undefined;
+      return true;
     } catch (error) {
-      // Records stay durable and acknowledged; the lag grows, and the next record tries again.
+      // Records stay durable and acknowledged; the lag grows, and it is tried again a little later.
       this.#isStopped ||= this.#options.log.status.fault !== null;
       this.#options.onFailure(error);
+      return false;
     }
   }
 

@@ -54,13 +54,7 @@ export class Indexer {
   kick(): void {
     if (this.#running !== undefined || this.#isStopped) return;
     this.#behindSince ??= this.#options.clock.boot();
-    this.#running = this.#run().then((isDone) => {
-      this.#running = undefined;
-      const { log, clock } = this.#options;
-      if (log.status.durableSequence <= this.#place || log.status.fault !== null) return;
-      if (isDone) this.kick();
-      else clock.timer(RETRY_MS, () => this.kick(), { signal: this.#stopped.signal });
-    });
+    this.#running = this.#runOnce();
   }
 
   /** Resolves when everything up to `place` is indexed, the signal aborts, or nothing more will be. */
@@ -81,6 +75,15 @@ export class Indexer {
     this.#stopped.abort();
     this.#advanced.ring();
     await this.#running;
+  }
+
+  async #runOnce(): Promise<void> {
+    const isDone = await this.#run();
+    this.#running = undefined;
+    const { log, clock } = this.#options;
+    if (log.status.durableSequence <= this.#place || log.status.fault !== null) return;
+    if (isDone) this.kick();
+    else clock.timer(RETRY_MS, () => this.kick(), { signal: this.#stopped.signal });
   }
 
   /** Whether it came to the end of what is durable. */

@@ -30,6 +30,8 @@ export class Connection {
   #bytesAtRest = 0;
   #isClosing = false;
   #isBroken = false;
+  /** An answer is being written, and the client does not take it. */
+  #isWaiting = false;
 
   constructor(socket: Socket, context: ConnectionContext) {
     this.#socket = socket;
@@ -60,6 +62,13 @@ export class Connection {
     this.#exchange = exchange;
     this.#watched.within(this.#context.limits.bodyMsMax);
     if (this.#isClosing) exchange.closeAfter();
+  }
+
+  /** A client that reads nothing would keep its answer, and what is behind it, for ever. */
+  waits(isWaiting: boolean): void {
+    this.#isWaiting = isWaiting;
+    if (isWaiting) this.#watched.within(this.#context.limits.bodyMsMax);
+    else this.#watched.pause();
   }
 
   answered(): void {
@@ -107,7 +116,7 @@ export class Connection {
 
   #overdue(): void {
     const exchange = this.#exchange;
-    if (this.#isClosing && this.isIdle) {
+    if (this.#isWaiting || (this.#isClosing && this.isIdle)) {
       this.#socket.destroy();
     } else if (exchange !== undefined && !exchange.isAnswered) {
       // A whole request may take its handler as long as its own deadlines allow.

@@ -44,6 +44,8 @@ export interface HttpExchange {
 export interface ExchangeHooks {
   /** The last byte has been handed over; another request may follow. */
   readonly onAnswered: () => void;
+  /** The client does not take what is written, or takes it again. */
+  readonly onWaiting: (isWaiting: boolean) => void;
 }
 
 const OWN_HEADERS: ReadonlySet<string> = new Set([
@@ -190,8 +192,10 @@ export class Exchange implements HttpExchange {
   }
 
   #drained(): Promise<void> {
+    this.#hooks.onWaiting(true);
     return new Promise((resolve) => {
       const done = (): void => {
+        this.#hooks.onWaiting(false);
         this.#outgoing.off('drain', done);
         this.#outgoing.off('close', done);
         resolve();

@@ -6,7 +6,7 @@
 
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Fault } from '@sallyport/model';
 import type { Clock } from '@sallyport/model';
@@ -42,7 +42,7 @@ export interface HttpLimits {
   readonly connectionsMax: number;
   /** From the opening of a connection to the end of the first head. */
   readonly headMsMax: number;
-  /** From the end of the head to the end of the body. */
+  /** From the end of the head to the end of the body; and the other way, for a client to take a part of a stream. */
   readonly bodyMsMax: number;
   /** From an answer to the end of the next head on the same connection. */
   readonly idleMsMax: number;
@@ -142,7 +142,8 @@ function attach(server: Server, parts: Parts): void {
       connection.broken('malformed_request', framing);
       return;
     }
-    const exchange = new Exchange(kind, { incoming, outgoing, mayContinue }, { onAnswered: () => connection.answered() });
+    const hooks = { onAnswered: () => connection.answered(), onWaiting: (isWaiting: boolean) => connection.waits(isWaiting) };
+    const exchange = new Exchange(kind, { incoming, outgoing, mayContinue }, hooks);
     connection.begin(exchange);
     options.onExchange(exchange).catch((error: unknown) => {
       exchange.cut();
@@ -207,13 +208,22 @@ async function listen(server: Server, address: ListenAddress): Promise<void> {
         server.off('error', reject);
         resolve();
       };
-      if (address.kind === 'unix') server.listen(address.path, listening);
+      if (address.kind === 'unix') ownersAlone(() => server.listen(address.path, listening));
       else server.listen(address.port, address.host, listening);
     });
-    if (address.kind === 'unix') chmodSync(address.path, 0o600);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Fault('listen_failed', 'internal', `while listening on \`${where}\`: ${reason}`, { cause });
+  }
+}
+
+/** Binding makes the socket with what the umask leaves; a mode changed afterwards would come too late for whoever waits for it. */
+function ownersAlone(bind: () => void): void {
+  const before = process.umask(0o177);
+  try {
+    bind();
+  } finally {
+    process.umask(before);
   }
 }
 

@@ -161,7 +161,11 @@ class Attempt {
       rawHeaders,
       contentEncoding: contentEncoding(rawHeaders),
       body: this.#body(incoming),
-      discard: () => incoming.destroy(),
+      discard: () => {
+        if (this.#hasEnded) return;
+        incoming.destroy();
+        this.#end();
+      },
     };
   }
 

@@ -90,6 +90,12 @@ async function advancing<T>(promise: Promise<T>, stepMs: number): Promise<T> {
   return settled;
 }
 
+test('an answer that is let go of frees its place at once', async () => {
+  const port = await http((_, response) => response.end('no'));
+  const pool = upstreams({ limits: { inFlightMax: 1 } });
+  for (let i = 0; i < 5; i++) (await pool.request(to(port), get())).discard();
+});
+
 test('sends exactly the method, path, headers and bytes it was given, and its own framing', async () => {
   let seen: unknown;
   const port = await http((request, response) => {

@@ -10,7 +10,7 @@ import { encodeBase64, encodeHex } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
 import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
 import { Fault, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
-import { startHttpListener, type HttpListener, type ListenerRefusal } from '@sallyport/net';
+import { startHttpListener, type HttpListener } from '@sallyport/net';
 import {
   backoff,
   bytesAccount,
@@ -42,6 +42,7 @@ import { pipelinePorts } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
 import { linkToControlPlane } from './control-plane-link.ts';
 import { denialOfRefusal, outboundExchange, type Outbound } from './downstream/outbound.ts';
+import { refusalLog } from './downstream/refusal-log.ts';
 import { enrol } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
 import type { Arrival } from './pipeline/facts.ts';
@@ -258,8 +259,7 @@ class RunningSidecar implements Sidecar {
   async #listenForOperators(): Promise<void> {
     const { clock, log } = this.#with;
     const { admin, health, state_dir: state } = this.#config;
-    const onRefusal = ({ code, detail, address }: ListenerRefusal): void => log.warn('connection_refused', { code, detail, address });
-    const common = { clock, onBug: (error: unknown): void => log.error('bug', {}, error), onRefusal };
+    const common = { clock, onBug: (error: unknown): void => log.error('bug', {}, error), onRefusal: refusalLog(log, clock) };
     const readiness = (): Readiness => this.readiness();
     this.#listeners.admin = await startHttpListener({
       ...common,
@@ -269,7 +269,7 @@ class RunningSidecar implements Sidecar {
     this.#listeners.health = await startHttpListener({
       ...common,
       listen: health.listen,
-      onExchange: healthExchange({ readiness, metrics: this.#metrics.metrics }),
+      onExchange: healthExchange({ readiness, metrics: this.#metrics.metrics, isLoopback: isLoopback(health.listen) }),
     });
   }
 
@@ -295,6 +295,7 @@ class RunningSidecar implements Sidecar {
     const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
     const outbound = outboundExchange({ clock, account: this.#bytes, ids: ports.ids, answer });
     this.#serving = { ...pipeline, outbound };
+    const logged = refusalLog(log, clock);
     this.#listeners.outbound = await startHttpListener({
       clock,
       listen: config.outbound.listen,
@@ -302,10 +303,9 @@ class RunningSidecar implements Sidecar {
       onExchange: outbound.exchange,
       onBug: (error) => log.error('bug', {}, error),
       onRefusal: (refusal) => {
-        const { code, detail, address } = refusal;
-        log.warn('connection_refused', { code, detail, address });
+        logged(refusal);
         const denial = denialOfRefusal(refusal);
-        return denial === undefined ? undefined : refuseUnread(denial, address, ports);
+        return denial === undefined ? undefined : refuseUnread(denial, refusal.address, ports);
       },
     });
   }
@@ -494,6 +494,10 @@ class RunningSidecar implements Sidecar {
     const noted = this.#recorder?.note(body);
     noted?.catch((error: unknown) => this.#with.log.error('record_lost', { name: body.kind }, error));
   }
+}
+
+function isLoopback(listen: ListenAddress): boolean {
+  return listen.kind === 'unix' || listen.host === 'localhost' || listen.host === '::1' || listen.host.startsWith('127.');
 }
 
 function ageOf(holder: Holder): number | undefined {

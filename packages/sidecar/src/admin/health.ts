@@ -8,10 +8,18 @@ import { METRICS_CONTENT_TYPE, type Metrics } from '@sallyport/telemetry';
 import type { Decisions } from './decisions.ts';
 import type { Readiness } from './readiness.ts';
 
-/** `/livez`: the process answers. `/readyz`: 200 while it may enforce, else 503 with the reason. `/metrics`. */
-export function healthExchange(of: { readiness: () => Readiness; metrics: Metrics }): (exchange: HttpExchange) => Promise<void> {
+/**
+ * `/livez`: the process answers. `/readyz`: 200 while it may enforce, else 503 with the reason. `/metrics`. On a loopback
+ * port a page in the machine's browser gets none of it: it cannot choose its Host (DNS rebinding) nor hide its Origin.
+ */
+export function healthExchange(of: {
+  readiness: () => Readiness;
+  metrics: Metrics;
+  isLoopback: boolean;
+}): (exchange: HttpExchange) => Promise<void> {
   return async (exchange) => {
     if (exchange.method !== 'GET') return text(exchange, 405, 'method not allowed\n');
+    if (of.isLoopback && isFromPage(exchange.rawHeaders)) return text(exchange, 403, 'forbidden\n');
     switch (exchange.target) {
       case '/livez':
         return text(exchange, 200, 'ok\n');
@@ -25,6 +33,22 @@ export function healthExchange(of: { readiness: () => Readiness; metrics: Metric
         return text(exchange, 404, 'not found\n');
     }
   };
+}
+
+const LOOPBACK_HOST = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?$/i;
+
+/** Addressed by another name than loopback's, or sent on behalf of a site. */
+function isFromPage(rawHeaders: readonly string[]): boolean {
+  let hosts = 0;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase();
+    const value = rawHeaders[i + 1] ?? '';
+    if (name === 'origin' || (name === 'sec-fetch-site' && value !== 'none')) return true;
+    if (name !== 'host') continue;
+    hosts += 1;
+    if (!LOOPBACK_HOST.test(value)) return true;
+  }
+  return hosts !== 1;
 }
 
 /** `GET /status`, `GET /decisions`, `GET /decisions/<id>`, `POST /drain`. */

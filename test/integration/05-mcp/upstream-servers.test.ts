@@ -86,7 +86,7 @@ beforeAll(async () => {
   world = await startWorld();
   await world.admin.publish(policy(world, { bench: `${up.url}/mcp`, everything: everything.url }));
   const limits = { answer_bytes_max: 65_536 };
-  const upstream = { first_byte_ms_max: 200, idle_ms_max: 200 };
+  const upstream = { first_byte_ms_max: 500, idle_ms_max: 500 };
   sidecar = await world.startSidecar({ config: { limits } });
   impatient = await world.startSidecar({ name: 'impatient', config: { limits, upstream } });
   for (const one of [sidecar, impatient]) await eventually(() => one.ready(), 'readiness');
@@ -164,13 +164,14 @@ describe('a server that fails in the middle of a call', () => {
       'gives a session id that is none',
       (id) => json(rpcResult(id, { protocolVersion: '2025-11-25' }), { headers: { 'mcp-session-id': 'a b' } }),
     ],
-  ])('a handshake that %s: the call was not sent, and the next one shakes hands again', async (_, onInitialize) => {
+  ])('a handshake that %s: the call was not sent, and the next one shakes hands again', async (what, onInitialize) => {
+    const by = what === 'hangs' ? impatient : sidecar;
     up.answer(scriptedMcp((id) => json(rpcResult(id)), onInitialize));
-    const session = await impatient.session();
-    expect(mcpDenialOf(await callBy(impatient, 'act', session))).toMatchObject({ effect: 'none', retryable: true });
+    const session = await by.session();
+    expect(mcpDenialOf(await callBy(by, 'act', session))).toMatchObject({ effect: 'none', retryable: true });
     expect(callsSeen()).toEqual([]);
     up.answer(scriptedMcp((id) => json(rpcResult(id))));
-    expect((await callBy(impatient, 'act', session)).json()).toMatchObject({ result: TEXT_RESULT });
+    expect((await callBy(by, 'act', session)).json()).toMatchObject({ result: TEXT_RESULT });
   });
 
   it('a tool that says it failed is handed on as it is, and has not succeeded', async () => {

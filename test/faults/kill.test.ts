@@ -1,197 +1,184 @@
 /**
- * kill -9 of either process, at any moment of a running load. Afterwards: nothing that was acknowledged is lost, chains
- * verify, no call went out without its DECISION, no sequence went back, and service returns by itself. Real processes.
+ * kill -9 of either process, or both, at any moment of a running load. Afterwards: nothing that was acknowledged is lost,
+ * chains verify, no call went out without its DECISION, what may happen once happened once, no sequence went back, and
+ * service has returned by itself. Real processes. `SALLYPORT_SEED` repeats the moments of a run.
  */
 
 import { verifyExport } from '@sallyport/audit';
-import { systemClock, systemRandom } from '@sallyport/runtime';
-import type { Digest } from '@sallyport/model';
+import type { Digest, Instant } from '@sallyport/model';
+import { systemClock } from '@sallyport/runtime';
 import { recordingUpstream, tokenIssuer, type RecordingUpstream } from '@sallyport/testkit';
 import { trustRoot } from '@sallyport/trust';
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freePorts } from '../../packages/cli/src/demo/free-port.ts';
-import { makeRoot } from '../../packages/cli/src/root/make-root.ts';
-import { administrator, type Administrator } from '../support/administrator.ts';
-import { ordersPolicy, READ_ORDERS } from '../support/policies.ts';
+import { chance, processes, type App, type Processes } from '../support/processes.ts';
+import { versionOf } from '../support/versions.ts';
 import { eventually, request } from '../support/world.ts';
 
 const ROUNDS = process.env['SALLYPORT_LONG'] === '1' ? 500 : 6;
-const ROOT = join(import.meta.dirname, '..', '..');
+const SEED = Number(process.env['SALLYPORT_SEED'] ?? process.pid);
+const AGENTS = 4;
+/** How long a load runs before the next blow, at most. */
+const BLOW_MS_MAX = 600;
+const CEILING_MS = 40_000;
 
-/** A write, so that its DECISION has to be on disk before it goes out. */
-const WRITE_ORDERS = READ_ORDERS.replace('effect: read', 'effect: write');
+interface Line {
+  readonly kind: string;
+  readonly decision?: string;
+  readonly decision_id?: string;
+  readonly action?: string;
+  readonly tool?: string;
+  readonly result?: string;
+}
 
-describe('kill -9', () => {
-  let dir: string;
-  let up: RecordingUpstream;
-  let admin: Administrator;
-  const idp = tokenIssuer();
+describe(`kill -9 (seed ${SEED})`, () => {
   const clock = systemClock();
-  const children = new Map<string, ChildProcess>();
-  let ports: { grpc: number; enrolment: number; outbound: number; health: number };
-
-  const start = (app: 'control-plane' | 'sidecar', config: string): void => {
-    const main = join(ROOT, 'packages', app, 'src', 'main.ts');
-    // As shipped, the sidecar makes no code from strings.
-    const flags = app === 'sidecar' ? ['--disallow-code-generation-from-strings'] : [];
-    const child = spawn(process.execPath, [...flags, '--conditions=sallyport-src', main, '--config', config], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const log: string[] = [];
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => log.push(chunk.toString()));
-    child.once('exit', (code, signal) => {
-      if (signal !== 'SIGKILL' && code !== 0) console.error(`${app} ended: ${code} ${signal}\n${log.join('').slice(-2_000)}`);
-    });
-    children.set(app, child);
-  };
-  const kill = async (app: string): Promise<void> => {
-    const child = children.get(app);
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  };
-  const startControlPlane = (): void => start('control-plane', join(dir, 'control-plane', 'config.yaml'));
-  const startSidecar = (): void => start('sidecar', join(dir, 'sidecar.yaml'));
+  const idp = tokenIssuer();
+  let up: RecordingUpstream;
+  let running: Processes;
 
   beforeEach(async () => {
-    dir = mkdtempSync(join(tmpdir(), 'sallyport-kill-'));
     up = await recordingUpstream();
-    const [grpc = 0, enrolment = 0, outbound = 0, health = 0] = await freePorts(4);
-    ports = { grpc, enrolment, outbound, health };
-    const made = await makeRoot({
-      trustDomain: 'demo.local',
-      admin: 'admin',
-      now: clock.wall(),
-      random: systemRandom,
-      grpc: `127.0.0.1:${grpc}`,
-      enrolment: `127.0.0.1:${enrolment}`,
-      freshnessTtlMs: 60_000,
-    });
-    for (const { path, content, isPrivate } of made.files) {
-      mkdirSync(dirname(join(dir, path)), { recursive: true });
-      writeFileSync(join(dir, path), content, { mode: isPrivate ? 0o600 : 0o644 });
-    }
-    startControlPlane();
-    admin = administrator(dir, { address: { host: '127.0.0.1', port: grpc }, clock, freshnessTtlMs: 60_000 });
-    await eventually(
-      () => admin.publish(ordersPolicy(up.url, WRITE_ORDERS, idp)).catch(() => undefined),
-      'a control plane that takes policy',
-    );
-    const token = await admin.joinToken('support-triage');
-    writeFileSync(join(dir, 'token'), token, { mode: 0o600 });
-    writeFileSync(
-      join(dir, 'sidecar.yaml'),
-      `agent: support-triage
-state_dir: ${join(dir, 'sidecar')}
-root_pin_file: ${join(dir, 'root-pin')}
-allow_development_root: true
-control_plane: { address: "127.0.0.1:${grpc}", enrolment_address: "127.0.0.1:${enrolment}", join_token_file: ${join(dir, 'token')} }
-outbound: { listen: "127.0.0.1:${outbound}" }
-health: { listen: "127.0.0.1:${health}" }
-`,
-    );
-    startSidecar();
-    await ready();
+    running = await processes();
+    running.start('control-plane');
+    await eventually(() => running.admin.publish(policy(1)).catch(() => undefined), 'a control plane that takes policy', CEILING_MS);
+    writeFileSync(join(running.dir, 'join-token'), await running.admin.joinToken('support-triage'), { mode: 0o600 });
+    running.start('sidecar');
+    await running.ready();
   });
   afterEach(async () => {
-    admin.close();
-    await kill('sidecar');
-    await kill('control-plane');
+    await running.close();
     await up.close();
-    rmSync(dir, { recursive: true, force: true });
   });
 
-  const ready = (): Promise<true> =>
-    eventually(
-      async () => (await request(ports.health, '/readyz', { method: 'GET' }).catch(() => undefined))?.status === 200 || undefined,
-      'readiness',
-      40_000,
-    ) as Promise<true>;
-  const session = async (): Promise<string | undefined> => {
-    const opened = await request(ports.outbound, '/session', { headers: { authorization: `Bearer ${idp.mint(clock.wall())}` } }).catch(
-      () => undefined,
-    );
-    return opened?.status === 201 ? (opened.json()['token'] as string) : undefined;
-  };
+  /** Each order may be changed once in thirty days, whatever becomes of the processes in between. */
+  const policy = (number: number): string =>
+    versionOf({ idp }, up.url, { number })
+      // A limit is counted by rule: under another name it would begin anew.
+      .replace(`id: v${number}`, 'id: change-orders')
+      .replace('Reads one order.', `Changes one order, version ${number}.`)
+      .replace('effect: read', 'effect: write')
+      .replace('allow: [orders/get_order]', 'allow: [orders/get_order]\n    once: { per: args.order_id, within: 30d }');
 
-  it(`${ROUNDS} times, of either process, under load`, { timeout: ROUNDS * 60_000 }, async () => {
-    let asked = 0;
-    const answered: string[] = [];
+  it(`${ROUNDS} times, of either process, under load`, { timeout: 60_000 + ROUNDS * 40_000 }, async () => {
+    const random = chance(SEED);
     const over = new AbortController();
-    // Four agents that go on whatever happens; what they were told is what must be provable afterwards.
-    const agent = async (): Promise<void> => {
-      let token: string | undefined;
-      while (!over.signal.aborted) {
-        token ??= await session();
-        if (token === undefined) {
-          await new Promise((resolve) => setTimeout(resolve, 50));
-          continue;
-        }
-        const id = `O-${String(++asked).padStart(6, '0')}`;
-        const headers = { 'content-type': 'application/json', 'sallyport-session': token };
-        const answer = await request(ports.outbound, '/tools/orders/get_order', { body: JSON.stringify({ order_id: id }), headers }).catch(
-          () => undefined,
-        );
-        if (answer?.status === 200) answered.push(id);
-        else token = undefined;
-      }
-    };
-    const agents = [agent(), agent(), agent(), agent()];
-    let releases = 0;
+    const load = beginLoad(over.signal);
+    const seen = { release: 0, freshness: 0, held: 0, heard: 0 };
     for (let round = 0; round < ROUNDS; round++) {
-      const victim = round % 2 === 0 ? 'sidecar' : 'control-plane';
-      await new Promise((resolve) => setTimeout(resolve, 50 + (systemRandom(1)[0] ?? 0) * 2));
-      await kill(victim);
-      if (victim === 'sidecar') startSidecar();
-      else startControlPlane();
-      await ready();
-      const before = answered.length;
-      await eventually(() => answered.length > before, `service after round ${round}`, 40_000);
-      const { releaseSeq } = await eventually(() => admin.status().catch(() => undefined), 'the control plane', 40_000);
-      expect(Number(releaseSeq)).toBeGreaterThanOrEqual(releases);
-      releases = Number(releaseSeq);
+      const victims: readonly App[] =
+        ([['sidecar'], ['control-plane'], ['sidecar', 'control-plane']] as const)[Math.floor(random() * 3)] ?? [];
+      await new Promise((resolve) => setTimeout(resolve, random() * BLOW_MS_MAX));
+      await Promise.all(victims.map((app) => running.kill(app)));
+      for (const app of victims) running.start(app);
+      await running.ready();
+      const answered = load.answered.length;
+      await eventually(() => load.answered.length > answered, `service after round ${round}`, CEILING_MS);
+      await sequencesOnlyRise(seen);
     }
     over.abort();
-    await Promise.all(agents);
-    const sidecar = children.get('sidecar');
-    const drained = sidecar === undefined ? undefined : once(sidecar, 'exit');
-    sidecar?.kill('SIGTERM');
-    await drained;
-
+    await load.ended;
+    await load.publishOnce();
+    // Ended in order, so that every record is shipped and the stream is closed.
+    expect(await running.stop('sidecar')).toBe(0);
     const lines = await eventually(async () => {
-      const exported = await admin.tail('records').catch(() => []);
+      const exported = await running.admin.tail().catch(() => []);
       return exported.some((line) => line.includes('"CLOSE"') && line.includes('drain')) ? exported : undefined;
     }, 'the closed stream in the log');
-    const records = lines.map(
-      (line) => JSON.parse(line) as { kind: string; decision?: string; decision_id?: string; action?: string; result?: string },
-    );
-    const allowed = records.filter(({ kind, decision, action }) => kind === 'DECISION' && decision === 'allow' && action === 'tools/call');
-    // Every call that reached the tool had its DECISION on disk before; one that was killed in between may have one more.
-    expect(allowed.length).toBeGreaterThanOrEqual(up.requests.length);
-    // Every answer that an agent got has its OUTCOME.
-    const outcomes = records.filter(({ kind, result }) => kind === 'OUTCOME' && result === 'ok');
-    expect(outcomes.length).toBeGreaterThanOrEqual(answered.length);
-    expect(new Set(allowed.map(({ decision_id: id }) => id)).size).toBe(allowed.length);
+    const records = lines.map((line) => JSON.parse(line) as Line);
 
-    const root = trustRoot({
-      pin: readFileSync(join(dir, 'root-pin'), 'utf8').trim() as Digest,
-      chain: [readFileSync(join(dir, 'root', '1.json'))],
-      allowDevelopmentRoot: true,
-    });
-    if (!root.ok) throw new Error(root.error.detail);
-    const report = verifyExport(
-      lines.map((line) => new TextEncoder().encode(line)),
-      {
-        roots: root.value.certificateAuthorities.map(({ certificate, prefixes }) => ({ certificate, prefixes })),
-        trustDomain: 'demo.local',
-      },
+    // What was acknowledged is there: to an agent, an OUTCOME; to a publisher, a version; to whoever revoked, an entry.
+    const orders = up.requests.map(({ body }) => (JSON.parse(body) as { order_id: string }).order_id);
+    expect(load.answered.filter((order) => !orders.includes(order))).toEqual([]);
+    const outcomes = records.filter(({ kind, result }) => kind === 'OUTCOME' && result === 'ok');
+    expect(outcomes.length).toBeGreaterThanOrEqual(load.answered.length);
+    for (const digest of load.published) expect([digest, (await running.admin.object(digest)).length > 0]).toEqual([digest, true]);
+    expect(Number((await running.admin.status()).revocationSeq)).toBeGreaterThanOrEqual(Math.max(0, ...load.revoked));
+
+    // What may happen once happened once, and nothing reached the tool without a DECISION that says so.
+    expect(orders.filter((order, index) => orders.indexOf(order) !== index)).toEqual([]);
+    const allowed = records.filter(
+      ({ kind, decision, tool }) => kind === 'DECISION' && decision === 'allow' && tool === 'orders/get_order',
     );
-    expect(report.firstBad).toBeNull();
+    expect(allowed.length).toBeGreaterThanOrEqual(orders.length);
+    expect(new Set(allowed.map(({ decision_id: id }) => id)).size).toBe(allowed.length);
+    expect(verify(lines)).toMatchObject({ isSound: true, firstBad: null });
   });
+
+  /** Agents that change order after order, and a publisher who changes policy; each goes on whatever happens. */
+  function beginLoad(signal: AbortSignal): {
+    readonly answered: readonly string[];
+    /** Digests of bundles and releases. */
+    readonly published: readonly string[];
+    readonly revoked: readonly number[];
+    readonly ended: Promise<unknown>;
+    publishOnce(): Promise<void>;
+  } {
+    const answered: string[] = [];
+    const published: string[] = [];
+    const revoked: number[] = [];
+    const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+    let asked = 0;
+    let version = 1;
+    const agent = async (): Promise<void> => {
+      let token: string | undefined;
+      for (let order = nextOrder(); !signal.aborted;) {
+        token ??= await session();
+        const answer = token === undefined ? undefined : await change(order, token);
+        if (answer?.status === 200) answered.push(order);
+        // Carried out before the blow, or not at all: asked again, the one answer is that it was asked before.
+        if (answer?.status === 200 || answer?.code === 'call_limit_exceeded') order = nextOrder();
+        else [token] = [undefined, await pause(20)];
+      }
+    };
+    const nextOrder = (): string => `O-${String(++asked).padStart(6, '0')}`;
+    const publishOnce = async (): Promise<void> => {
+      version += 1;
+      const bundle = await running.admin.submitBundle(policy(version)).catch(() => undefined);
+      if (bundle?.problems.length === 0) published.push(bundle.digest);
+      const release = bundle === undefined ? undefined : await running.admin.promote(bundle, { leaveBehind: true }).catch(() => undefined);
+      if (release?.refusal === '') published.push(release.digest);
+      const seq = await running.admin.revoke('principal', `leaver-${version}@company.com`).catch(() => undefined);
+      if (seq !== undefined) revoked.push(seq);
+    };
+    const publisher = async (): Promise<void> => {
+      while (!signal.aborted) [await publishOnce(), await pause(250)];
+    };
+    return { answered, published, revoked, publishOnce, ended: Promise.all([...Array.from({ length: AGENTS }, agent), publisher()]) };
+  }
+
+  async function session(): Promise<string | undefined> {
+    const headers = { authorization: `Bearer ${idp.mint(clock.wall() as Instant)}` };
+    const opened = await request(running.outbound, '/session', { headers }).catch(() => undefined);
+    return opened?.status === 201 ? (opened.json()['token'] as string) : undefined;
+  }
+
+  async function change(order: string, token: string): Promise<{ status: number; code: unknown } | undefined> {
+    const headers = { 'content-type': 'application/json', 'sallyport-session': token };
+    const body = JSON.stringify({ order_id: order });
+    const answer = await request(running.outbound, '/tools/orders/get_order', { body, headers }).catch(() => undefined);
+    return answer === undefined ? undefined : { status: answer.status, code: answer.status === 200 ? '' : answer.json()['code'] };
+  }
+
+  /** At the control plane and at the sidecar, over every start. */
+  async function sequencesOnlyRise(seen: { release: number; freshness: number; held: number; heard: number }): Promise<void> {
+    const status = await eventually(() => running.admin.status().catch(() => undefined), 'the control plane', CEILING_MS);
+    const held = await eventually(() => running.metric('sallyport_release_seq'), 'the sidecar', CEILING_MS);
+    const heard = await eventually(() => running.metric('sallyport_freshness_seq'), 'the sidecar', CEILING_MS);
+    const now = { release: Number(status.releaseSeq), freshness: Number(status.freshnessSeq), held, heard };
+    for (const name of ['release', 'freshness', 'held', 'heard'] as const)
+      expect([name, now[name]]).toEqual([name, Math.max(now[name], seen[name])]);
+    Object.assign(seen, now);
+  }
+
+  /** Offline: the pin and the Root are all that is trusted. */
+  function verify(lines: readonly string[]): ReturnType<typeof verifyExport> {
+    const pin = readFileSync(join(running.dir, 'root-pin'), 'utf8').trim() as Digest;
+    const root = trustRoot({ pin, chain: [readFileSync(join(running.dir, 'root', '1.json'))], allowDevelopmentRoot: true });
+    if (!root.ok) throw new Error(root.error.detail);
+    const roots = root.value.certificateAuthorities.map(({ certificate, prefixes }) => ({ certificate, prefixes }));
+    const bytes = lines.map((line) => new TextEncoder().encode(line));
+    return verifyExport(bytes, { roots, trustDomain: root.value.trustDomain });
+  }
 });

@@ -143,7 +143,7 @@ describe(`kill -9 (seed ${SEED})`, () => {
       if (seq !== undefined) revoked.push(seq);
     };
     const publisher = async (): Promise<void> => {
-      while (!signal.aborted) [await publishOnce(), await pause(250)];
+      for (; !signal.aborted; await pause(250)) await publishOnce();
     };
     return { answered, published, revoked, publishOnce, ended: Promise.all([...Array.from({ length: AGENTS }, agent), publisher()]) };
   }

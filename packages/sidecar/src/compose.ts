@@ -1,12 +1,11 @@
 /**
- * The composition root: with its two parts (`compose-ports.ts`, `control-plane-link.ts`) the only place that constructs
- * adapters. `start` opens the ports at once, so that an agent hears `policy_unavailable` rather than nothing; identity,
+ * The composition root: with its parts (`compose-ports.ts`, `compose-evidence.ts`, `control-plane-link.ts`) the only place
+ * that constructs adapters. `start` opens the ports at once, so that an agent hears `policy_unavailable` rather than nothing; identity,
  * cached bundle and stream follow behind.
  */
 
-import { stateAfter, type ChainState, type RecordBody } from '@sallyport/audit';
 import { sessionTokens, type SessionTokens } from '@sallyport/credentials';
-import { encodeBase64, encodeHex } from '@sallyport/crypto';
+import { encodeHex } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
 import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
 import { Fault, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
@@ -22,22 +21,19 @@ import {
   type FileSystem,
   type ListenAddress,
 } from '@sallyport/runtime';
-import { memoryReservations, openJournal, type Journal, type MemoryReservations, type Recovered } from '@sallyport/store';
+import type { Journal, MemoryReservations } from '@sallyport/store';
 import type { Log } from '@sallyport/telemetry';
 import { join } from 'node:path';
-import { lastDecisions } from './admin/decisions.ts';
 import { adminExchange, healthExchange } from './admin/health.ts';
 import { sidecarMetrics, type SidecarMetrics } from './admin/metrics.ts';
 import { judgeReadiness, type Readiness } from './admin/readiness.ts';
 import type { Anchors } from './anchors.ts';
-import { startRecorder, type StreamRecorder } from './audit/recorder.ts';
-import { strangers } from './audit/strangers.ts';
 import { Activator } from './bundle/activator.ts';
 import { createHolder, type Holder } from './bundle/holder.ts';
 import type { Vitals } from './bundle/stream-source.ts';
-import type { TrustedBundle } from './bundle/trusted-bundle.ts';
 import { openVault } from './bundle/vault.ts';
 import { vetInWorker, type Vet } from './bundle/vetting.ts';
+import { Evidence } from './compose-evidence.ts';
 import { pipelinePorts } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
 import { linkToControlPlane } from './control-plane-link.ts';
@@ -76,23 +72,12 @@ export interface Sidecar {
 
 const CHARGE_MS = 1_000;
 const SWEEP_SESSIONS_MS = 10_000;
-/** What strangers may take of the journal: a twentieth. */
-const STRANGERS_PART = 20;
 /** For the records of calls that were cut at the end of a drain. */
 const SETTLE_MS_MAX = 5_000;
-/** Kept free in a full journal for outcomes of calls that were let through. */
-const HEADROOM_BYTES = 262_144;
 
 /** Builds a sidecar; nothing is opened before `start`. */
 export function compose(config: SidecarConfig, anchors: Anchors, surroundings: Surroundings): Sidecar {
   return new RunningSidecar(config, anchors, surroundings);
-}
-
-/** What the journal gives on opening. */
-interface Opened {
-  readonly journal: Journal;
-  readonly recovered: Recovered;
-  readonly reservations: MemoryReservations;
 }
 
 /** The agent's side. */
@@ -111,11 +96,9 @@ class RunningSidecar implements Sidecar {
   readonly #drain: Drain;
   readonly #metrics: SidecarMetrics;
   readonly #bytes: BytesAccount;
-  readonly #decisions = lastDecisions();
+  readonly #evidence: Evidence;
   readonly #epoch: SessionEpoch;
   // Owner of everything below: this object; set once by `start` and by what it begins.
-  #opened: Opened | undefined;
-  #recorder: StreamRecorder | undefined;
   #activator: Activator | undefined;
   #tokens: SessionTokens | undefined;
   #identity: Identity | undefined;
@@ -125,7 +108,6 @@ class RunningSidecar implements Sidecar {
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
   #isConnected = false;
   #lastAckAt = 0;
-  #noted: 'absent' | 'fresh' | 'stale' = 'absent';
 
   constructor(config: SidecarConfig, anchors: Anchors, surroundings: Surroundings) {
     this.#config = config;
@@ -141,11 +123,12 @@ class RunningSidecar implements Sidecar {
       isFresh: () => this.#holder.read().state === 'fresh',
       releaseSeq: () => this.#activator?.position.active?.releaseSeq,
       freshnessSeq: () => this.#activator?.position.freshnessSeq ?? 0,
-      backlogRecords: () => this.#opened?.journal.status.unacknowledgedRecords ?? 0,
-      backlogAgeMs: () => ((this.#opened?.journal.status.unacknowledgedRecords ?? 0) === 0 ? 0 : clock.boot() - this.#lastAckAt),
+      backlogRecords: () => this.#evidence.journal?.status.unacknowledgedRecords ?? 0,
+      backlogAgeMs: () => ((this.#evidence.journal?.status.unacknowledgedRecords ?? 0) === 0 ? 0 : clock.boot() - this.#lastAckAt),
       bytesInFlight: () => this.#bytes.inFlight,
       sessions: () => this.#serving?.sessions.size ?? 0,
     });
+    this.#evidence = new Evidence({ ...this.#with, config, metrics: this.#metrics });
   }
 
   get ended(): Promise<void> {
@@ -173,13 +156,12 @@ class RunningSidecar implements Sidecar {
     this.#lastAckAt = clock.boot();
     // First the socket in the state folder: one that another process serves says that the folder is in use.
     await this.#listenForOperators();
-    const opened = await this.#openJournal(join(state, 'journal'));
-    this.#opened = opened;
-    await this.#listenForAgent(opened);
+    const { journal, reservations } = await this.#evidence.open();
+    await this.#listenForAgent(reservations);
     const files = identityFiles(disk, join(state, 'identity'), { agent, instance });
     const identity = await files.read();
-    if (identity !== undefined) await this.#begin(identity, files, opened);
-    else this.#drain.track('enrolment', this.#enrol(files, opened));
+    if (identity !== undefined) await this.#begin(identity, files, journal);
+    else this.#drain.track('enrolment', this.#enrol(files, journal));
     log.info('started', { agent, ...(identity === undefined ? {} : { identity: identity.spiffeId }) });
   }
 
@@ -191,10 +173,10 @@ class RunningSidecar implements Sidecar {
     this.#serving?.ports.leases.cutAll();
     await this.#last('calls', () => this.#settled());
     await this.#last('upstream', () => this.#serving?.upstream.close());
-    await this.#last('stream', () => this.#recorder?.close('drain'));
+    await this.#last('stream', () => this.#evidence.recorder?.close('drain'));
     const report = await this.#drain.drain({ graceMs });
     if (!report.isClean) log.warn('drain_incomplete', { detail: report.left.join(', ') });
-    await this.#last('journal', () => this.#opened?.journal.close());
+    await this.#last('journal', () => this.#evidence.journal?.close());
     await this.#last('admin', () => this.#listeners.admin?.drain({ graceMs: 0 }));
     await this.#last('health', () => this.#listeners.health?.drain({ graceMs: 0 }));
     log.info('stopped');
@@ -229,31 +211,12 @@ class RunningSidecar implements Sidecar {
       held: this.#holder.read(),
       policy: this.#holder.state(),
       identity: this.#identity,
-      journal: this.#opened?.journal,
-      hasStream: this.#recorder !== undefined,
+      journal: this.#evidence.journal,
+      hasStream: this.#evidence.recorder !== undefined,
       isLeaving: this.#leaving !== undefined,
       isConnected: this.#isConnected,
       allowsDevelopmentRoot: this.#config.allow_development_root,
     });
-  }
-
-  async #openJournal(directory: string): Promise<Opened> {
-    const { segment_bytes_max: segmentBytesMax, journal_bytes_max: logBytesMax } = this.#config.audit;
-    const snapshot = (): Uint8Array => this.#opened?.reservations.snapshot() ?? new Uint8Array();
-    const opened = await openJournal({
-      disk: this.#with.disk,
-      directory,
-      segmentBytesMax,
-      logBytesMax,
-      headroomBytes: HEADROOM_BYTES,
-      snapshot,
-    });
-    if (!opened.ok) {
-      const { error } = opened;
-      throw error.code === 'failed' ? error.fault : new Fault('journal_failed', 'internal', `${error.path}: ${error.message}`);
-    }
-    const { journal, recovered } = opened.value;
-    return { journal, recovered, reservations: memoryReservations({ entriesMax: this.#config.limits.reservations_max, recovered }) };
   }
 
   async #listenForOperators(): Promise<void> {
@@ -264,7 +227,7 @@ class RunningSidecar implements Sidecar {
     this.#listeners.admin = await startHttpListener({
       ...common,
       listen: { kind: 'unix', path: admin.socket ?? join(state, 'admin', 'socket') },
-      onExchange: adminExchange({ readiness, decisions: this.#decisions, drain: () => void this.drain() }),
+      onExchange: adminExchange({ readiness, decisions: this.#evidence.decisions, drain: () => void this.drain() }),
     });
     this.#listeners.health = await startHttpListener({
       ...common,
@@ -273,7 +236,7 @@ class RunningSidecar implements Sidecar {
     });
   }
 
-  async #listenForAgent({ reservations }: Opened): Promise<void> {
+  async #listenForAgent(reservations: MemoryReservations): Promise<void> {
     const { clock, random, build, log } = this.#with;
     const config = this.#config;
     const pipeline = pipelinePorts({
@@ -288,7 +251,7 @@ class RunningSidecar implements Sidecar {
       holder: this.#holder,
       metrics: this.#metrics,
       reservations,
-      recorder: () => this.#recorder,
+      recorder: () => this.#evidence.recorder,
       tokens: () => this.#tokens,
     });
     const { ports } = pipeline;
@@ -311,7 +274,7 @@ class RunningSidecar implements Sidecar {
   }
 
   /** The first identity: tried until it works, since without one there is no policy. */
-  async #enrol(files: IdentityFiles, opened: Opened): Promise<void> {
+  async #enrol(files: IdentityFiles, journal: Journal): Promise<void> {
     const { clock, random, log } = this.#with;
     const { joinToken } = this.#anchors;
     const { enrolment_address: address } = this.#config.control_plane;
@@ -326,7 +289,7 @@ class RunningSidecar implements Sidecar {
         // The token is spent once: what it brought is on disk, also where the rest of the way has failed.
         const identity = (await files.read()) ?? (await enrol(joinToken, { files, instance: this.#config.instance, address, clock }));
         log.info('enrolled', { identity: identity.spiffeId });
-        return await this.#begin(identity, files, opened);
+        return await this.#begin(identity, files, journal);
       } catch (thrown) {
         this.#holder.explainAbsence('not enrolled yet');
         log[thrown instanceof Fault ? 'warn' : 'error']('enrolment_failed', {}, thrown);
@@ -336,12 +299,12 @@ class RunningSidecar implements Sidecar {
   }
 
   /** With an identity: the audit stream, the cached bundle by the same acceptance as ever, then the loops. */
-  async #begin(identity: Identity, files: IdentityFiles, opened: Opened): Promise<void> {
+  async #begin(identity: Identity, files: IdentityFiles, journal: Journal): Promise<void> {
     const { clock, random, disk } = this.#with;
     this.#identity = identity;
     invariant(isSpiffeId(identity.spiffeId), 'a certificate names a workload');
     this.#tokens = sessionTokens({ signer: signerFromPem(identity.sessionPem), sidecar: identity.spiffeId, epoch: this.#epoch, random });
-    this.#recorder ??= await this.#openStream(identity, opened);
+    await this.#evidence.begin(identity);
     const activator = new Activator({
       pin: this.#anchors.pin,
       allowDevelopmentRoot: this.#config.allow_development_root,
@@ -352,10 +315,10 @@ class RunningSidecar implements Sidecar {
       holder: this.#holder,
       vet: this.#with.vet ?? vetInWorker,
       events: {
-        activated: (bundle, previous, under) => this.#noteActivation(bundle, previous, under),
+        activated: (bundle, previous, under) => this.#evidence.activated(bundle, previous, under),
         rejected: (kind, { code, detail }) => {
           this.#metrics.rejected(code);
-          this.#alert(`REJECTED_${code}`, `${kind}: ${detail}`);
+          this.#evidence.alert(`REJECTED_${code}`, `${kind}: ${detail}`);
         },
       },
     });
@@ -363,7 +326,7 @@ class RunningSidecar implements Sidecar {
     await activator.load();
     if (this.#anchors.root !== undefined && activator.position.rootNumber === 0)
       await activator.offer({ kind: 'root', envelope: this.#anchors.root });
-    this.#watchState();
+    this.#watch();
     this.#drain.track('ages', this.#chargeAges(activator));
     this.#drain.track('sessions', this.#sweepSessions());
     linkToControlPlane(identity, {
@@ -371,7 +334,7 @@ class RunningSidecar implements Sidecar {
       config: this.#config,
       drain: this.#drain,
       activator,
-      journal: opened.journal,
+      journal,
       files,
       vitals: () => this.#vitals(),
       onConnected: (isConnected) => {
@@ -380,52 +343,11 @@ class RunningSidecar implements Sidecar {
       onAck: () => {
         this.#lastAckAt = clock.boot();
       },
-      onAlert: (code, detail) => this.#alert(code, detail),
+      onAlert: (code, detail) => this.#evidence.alert(code, detail),
       onRenewed: (renewed) => {
         this.#identity = renewed;
-        this.#note({ kind: 'CERTIFICATE', certificates: renewed.auditChain.map((der) => encodeBase64(der)) });
+        this.#evidence.renewed(renewed);
       },
-    });
-  }
-
-  #openStream(identity: Identity, { journal, recovered }: Opened): Promise<StreamRecorder> {
-    const { clock, random, build } = this.#with;
-    const { agent, instance, audit } = this.#config;
-    const certificates = identity.auditChain.map((der) => encodeBase64(der));
-    return startRecorder({
-      journal,
-      clock,
-      random,
-      signer: identity.auditSigner,
-      start: { sidecar: identity.spiffeId, agent, instance, build, certificates },
-      previous: endOfLast(recovered),
-      checkpointRecords: audit.checkpoint_records,
-      checkpointIntervalMs: audit.checkpoint_interval_ms,
-      strangers: strangers({
-        clock,
-        recordsPerWindow: audit.refusal_records_per_window,
-        bytesMax: audit.journal_bytes_max / STRANGERS_PART,
-        isShipped: () => journal.status.unacknowledgedRecords === 0,
-      }),
-      onRecord: (body) => this.#decisions.see(body),
-    });
-  }
-
-  #noteActivation(
-    { release, policyDigest }: TrustedBundle,
-    previous: TrustedBundle | undefined,
-    under: { freshnessSeq: number | null; revocationSeq: number },
-  ): void {
-    this.#metrics.activated();
-    this.#note({
-      kind: 'ACTIVE',
-      area: release.area,
-      ring: release.ring,
-      release_seq: release.releaseSeq,
-      previous_release_seq: previous?.release.releaseSeq ?? null,
-      policy_digest: policyDigest,
-      freshness_seq: under.freshnessSeq,
-      revocation_seq: under.revocationSeq,
     });
   }
 
@@ -439,8 +361,8 @@ class RunningSidecar implements Sidecar {
         // Whatever it was, the next second is charged again: a loop that ended would leave later starts with a younger bundle.
         log.error('age_not_charged', {}, thrown);
       }
-      this.#watchState();
-      this.#recorder?.tick();
+      this.#watch();
+      this.#evidence.recorder?.tick();
     }
   }
 
@@ -450,7 +372,7 @@ class RunningSidecar implements Sidecar {
   }
 
   #vitals(): Vitals {
-    const head = this.#recorder?.head;
+    const head = this.#evidence.recorder?.head;
     const held = this.#holder.read();
     return {
       auditStream: head?.stream ?? '',
@@ -463,36 +385,8 @@ class RunningSidecar implements Sidecar {
     };
   }
 
-  /** Fresh, stale and absent are computed at every call; here only the change is put on record. */
-  #watchState(): void {
-    const held = this.#holder.read();
-    if (held.state === this.#noted) return;
-    this.#noted = held.state;
-    const age = held.state === 'absent' ? null : Math.round(held.ageMs);
-    const releaseSeq = held.state === 'absent' ? null : held.snapshot.releaseSeq;
-    this.#note({
-      kind: 'STATE',
-      state: held.state,
-      release_seq: releaseSeq,
-      freshness_seq: this.#activator?.position.freshnessSeq ?? null,
-      policy_age_ms: age,
-    });
-    this.#with.log[held.state === 'fresh' ? 'info' : 'error']('policy_state', {
-      state: held.state,
-      ...(releaseSeq === null ? {} : { release_seq: releaseSeq }),
-    });
-  }
-
-  #alert(code: string, detail: string): void {
-    this.#metrics.alert(code);
-    this.#with.log.warn('alert', { code, detail });
-    this.#note({ kind: 'ALERT', code, subject: null, detail });
-  }
-
-  /** A record beside the calls'. When the journal cannot take it, the calls notice by themselves. */
-  #note(body: RecordBody): void {
-    const noted = this.#recorder?.note(body);
-    noted?.catch((error: unknown) => this.#with.log.error('record_lost', { name: body.kind }, error));
+  #watch(): void {
+    this.#evidence.watch(this.#holder.read(), this.#activator?.position.freshnessSeq ?? null);
   }
 }
 
@@ -503,12 +397,4 @@ function isLoopback(listen: ListenAddress): boolean {
 function ageOf(holder: Holder): number | undefined {
   const held = holder.read();
   return held.state === 'absent' ? undefined : held.ageMs;
-}
-
-/** Where this sidecar's last stream ended: the next one commits to it. */
-function endOfLast({ last }: Recovered): ChainState | null {
-  if (last === null) return null;
-  const state = stateAfter(last.line);
-  invariant(state !== undefined, 'a line of this journal is a record');
-  return state;
 }

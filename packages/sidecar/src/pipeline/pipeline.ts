@@ -25,7 +25,7 @@ import { tool } from './gates/tool.ts';
 import { validation } from './gates/validation.ts';
 import { mintPermit, type Permit } from './permit.ts';
 import type { Ports } from './ports.ts';
-import { notForwarded, refuseCall, refuseHead } from './refusing.ts';
+import { failSafe, notForwarded, refuseCall, refuseHead } from './refusing.ts';
 
 /** Once per HTTP request, on headers only. */
 export const HEAD: GateList<Arrival, HeadFacts, Ports> = gates<Arrival, Ports>()
@@ -58,6 +58,15 @@ export const ANSWER: readonly AnswerGate<CallFacts, Ports>[] = [settlement];
 
 /** Answers one HTTP request. Never rejects: whatever goes wrong becomes a denial, and a denial is recorded. */
 export async function answerRequest(arrival: Arrival, ports: Ports): Promise<Answer> {
+  try {
+    return await answered(arrival, ports);
+  } catch (thrown) {
+    // Only a defect in the answering itself comes here.
+    return failSafe(arrival, thrown, ports);
+  }
+}
+
+async function answered(arrival: Arrival, ports: Ports): Promise<Answer> {
   const head = await runGates(HEAD, arrival, { ports, dialect: undefined });
   if (head.end !== 'passed') return refuseHead(arrival, head, ports);
 

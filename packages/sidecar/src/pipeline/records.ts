@@ -74,13 +74,17 @@ function common(facts: Recordable, ports: Ports): Common {
     request_id: facts.requestId,
     leg: facts.leg,
     dialect: facts.dialect ?? 'http',
-    action:
-      facts.ask === undefined ? `${facts.method} ${facts.head?.target.path ?? facts.target}`.trim().slice(0, 200) : actionOf(facts.ask),
+    action: facts.ask === undefined ? `${facts.method} ${pathOf(facts)}`.trim().slice(0, 200) : actionOf(facts.ask),
     tool: facts.tool?.tool.name ?? claimedTool(facts),
     tool_effect: facts.tool?.tool.effect ?? '-',
     ...who(facts, ports),
     ...under(facts),
   };
+}
+
+/** Without the query, in which callers put what belongs into no log. */
+function pathOf({ head, target }: Recordable): string {
+  return head?.target.path ?? target.split(/[?#]/, 1)[0] ?? '';
 }
 
 function who(facts: Recordable, ports: Ports): Pick<Common, 'agent_id' | 'operator' | 'user_id' | 'tenant_id' | 'session_id' | 'case'> {

@@ -4,7 +4,7 @@
  */
 
 import { MCP_JUDGE_OPTIONS, mcpDenial, mcpReplyTo, problemAnswer, type McpReplyTo } from '@sallyport/dialects';
-import { Bug, Fault, publicDenial, type DecisionId, type Denial, type DenialEffect } from '@sallyport/model';
+import { Bug, deny, Fault, publicDenial, type DecisionId, type Denial, type DenialEffect } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import type { Arrival, CallFacts } from './facts.ts';
 import type { Ran } from './gate-list.ts';
@@ -41,6 +41,14 @@ export function refuseUnread(denial: Denial, peer: string, ports: Ports): Decisi
   ports.counters.decision('deny', denial.code, 'framing');
   void recorded({ ...ids, leg: 'outbound', method: '-', target: '' }, { gate: 'framing', denial, stranger: sourceOf(peer) }, ports);
   return ids.decisionId;
+}
+
+/** The last net, under everything else: a plain problem, made of nothing but the id. */
+export function failSafe({ decisionId }: Arrival, thrown: unknown, { counters }: Ports): Answer {
+  counters.bug();
+  counters.unrecorded();
+  const denial = deny('internal', thrown instanceof Error ? thrown.message : String(thrown));
+  return wholeAnswer(problemAnswer(publicDenial(denial, { decisionId, effect: 'possible' })), { result: 'denied', code: 'internal' });
 }
 
 /** The permit was refused at the last moment: the DECISION stands, and an OUTCOME says that nothing went out. */

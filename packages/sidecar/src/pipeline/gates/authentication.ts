@@ -5,6 +5,7 @@
 
 import { deny, ok, type Denial, type Result } from '@sallyport/model';
 import type { Arrival, Authenticated, Caller, Framed, Fresh } from '../facts.ts';
+import { bearerOf } from '../bearer.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 
@@ -33,11 +34,4 @@ function sessionCaller(token: string | undefined, { sessionTokens, clock }: Port
   if (token === undefined) return { ok: false, error: deny('unauthenticated', 'no Sallyport-Session header') };
   const claims = sessionTokens.verify(token, clock.wall());
   return claims.ok ? ok({ kind: 'session', claims: claims.value }) : claims;
-}
-
-/** RFC 6750 section 2.1: exactly `Bearer` and one token. */
-function bearerOf(header: string | undefined): Result<string, Denial> {
-  if (header === undefined) return { ok: false, error: deny('unauthenticated', 'no Authorization header') };
-  const match = /^Bearer ([A-Za-z0-9\-._~+/]+=*)$/i.exec(header);
-  return match?.[1] === undefined ? { ok: false, error: deny('unauthenticated', 'Authorization is not one bearer token') } : ok(match[1]);
 }

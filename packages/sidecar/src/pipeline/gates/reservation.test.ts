@@ -75,4 +75,13 @@ describe('reservation', () => {
     expect(await take([{ ...once, key: 'one more' }])).toMatchObject({ verdict: 'deny', denial: { code: 'overloaded' } });
     expect((await take([{ ...once, key: 'k0' }])).verdict).toBe('deny');
   });
+
+  it('a value as long as a caller likes is a key like any other: the same twice, and no other’s', async () => {
+    const { take } = bench();
+    const long = (tail: string): ReservationSpec => ({ ...monthly, key: `once:monthly:"${'x'.repeat(5_000)}${tail}"` });
+    expect((await take([long('1')])).verdict).toBe('pass');
+    expect(await take([long('1')], 's2')).toMatchObject({ verdict: 'deny', denial: { code: 'call_limit_exceeded', ruleId: 'monthly' } });
+    expect((await take([long('2')])).verdict).toBe('pass');
+    expect((await take([monthly])).verdict).toBe('pass');
+  });
 });

@@ -3,9 +3,10 @@
  * share one use; given back only when the call is refused later, or certainly had no effect.
  */
 
+import { digestOf, utf8 } from '@sallyport/crypto';
 import { deny, type Result } from '@sallyport/model';
 import type { ReservationSpec } from '@sallyport/policy';
-import type { CountLimit, Refused, Reserved } from '@sallyport/store';
+import { RESERVATION_KEY_CHARS_MAX, type CountLimit, type Refused, type Reserved } from '@sallyport/store';
 import type { Asked, Authorized, HeadFacts, InSession, Named, Reserving, Validated } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
@@ -50,7 +51,12 @@ export function decideReservation(gathered: Gathered): Judgement<Reserving> {
 const NOTHING: Reserving['reserved'] = { frames: [], settle: async () => [], cancel: async () => {} };
 
 function limitOf(spec: ReservationSpec, session: InSession['session']['id']): CountLimit {
-  const count = { kind: 'count', key: spec.key, max: spec.max } as const;
+  const count = { kind: 'count', key: boundedKey(spec), max: spec.max } as const;
   if (spec.scope === 'session' || spec.windowMs === undefined) return { ...count, window_ms: null, session };
   return { ...count, window_ms: spec.windowMs, session: null };
+}
+
+/** A key holds a value that the caller chose: one that is too long is named by its digest, which no shorter key looks like. */
+function boundedKey({ key, ruleId }: ReservationSpec): string {
+  return key.length <= RESERVATION_KEY_CHARS_MAX ? key : `once:${ruleId}#${digestOf(utf8(key))}`.slice(-RESERVATION_KEY_CHARS_MAX);
 }

@@ -7,23 +7,36 @@ import { decideSession, session } from './session.ts';
 const open = { id: 's1', principal: { id: 'alice' }, agent: 'triage', tokenId: 'j1' };
 const agent = { name: 'triage', sessions: { roots: ['operator'] } };
 
+const SNAPSHOT = { agents: new Map([['triage', agent]]), revocations: { denies: () => false }, issuers: [{}], policyDigest: 'sha256:1' };
+
 const facts = (over: object = {}): HeadFacts & Asked =>
   ({
     ask: { dialect: 'http-tool', call: {} },
     caller: { kind: 'session', claims: { sessionId: 's1', agent: 'triage' } },
-    head: { headers: { get: () => 'token' } },
-    held: { snapshot: { agents: new Map([['triage', agent]]), revocations: { denies: () => false } } },
+    head: { headers: { get: (name: string) => (name === 'authorization' ? 'Bearer good' : 'token') } },
+    held: { snapshot: SNAPSHOT },
     ...over,
   }) as unknown as HeadFacts & Asked;
 
+/** Knows the one token, under whatever issuers there are; none is trusted where there are none. */
+const operatorTokens = {
+  verify: async (token: string, { issuers }: { issuers: readonly unknown[] }) =>
+    token === 'good' && issuers.length > 0 ? ok(operator.operator) : fail(deny('unauthenticated', 'of nobody we trust')),
+};
 const ports = (over: object = {}): Ports =>
-  ({ agent: 'triage', clock: { wall: () => 0 }, sessions: { find: () => open, hasRoom: () => true }, ...over }) as unknown as Ports;
+  ({
+    agent: 'triage',
+    clock: { wall: () => 0 },
+    sessions: { find: () => open, hasRoom: () => true },
+    operatorTokens,
+    ...over,
+  }) as unknown as Ports;
 
 const judged = async (f = facts(), p = ports()): Promise<ReturnType<typeof decideSession>> => decideSession(await session.gather(f, p));
 
 const operator = { kind: 'operator', operator: { principal: { id: 'alice' }, tokenId: 'j1' } };
 const snapshot = (over: object): object => ({
-  held: { snapshot: { agents: new Map([['triage', agent]]), revocations: { denies: () => false }, ...over } },
+  held: { snapshot: { ...SNAPSHOT, ...over } },
 });
 
 describe('session', () => {
@@ -51,6 +64,11 @@ describe('session', () => {
       'opening where operators may not',
       'agent_not_registered',
       facts({ caller: operator, ...snapshot({ agents: new Map([['triage', { ...agent, sessions: { roots: ['schedule'] } }]]) }) }),
+    ],
+    [
+      'opening by an issuer that left the release while the body was on its way',
+      'unauthenticated',
+      facts({ caller: operator, ...snapshot({ issuers: [] }) }),
     ],
     ['opening with a revoked token', 'token_revoked', facts({ caller: operator, ...snapshot({ revocations: { denies: () => true } }) })],
     ['opening one more than may be open', 'overloaded', facts({ caller: operator }), ports({ sessions: { hasRoom: () => false } })],

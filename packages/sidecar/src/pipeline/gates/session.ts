@@ -1,14 +1,19 @@
 /**
  * Ties the call to exactly one open session, which says who the principal is. A session that is not in memory has no
- * facts and no rights: an id of an earlier start is `session_expired`, whatever else the token proves.
+ * facts and no rights: an id of an earlier start is `session_expired`, whatever else the token proves. An operator's
+ * token is proven once more, by the release that opens the session: between its head and here a body may have trickled.
  */
 
 import { deny, fail, ok, type Agent, type AgentName, type Denial, type Result, type RuleId } from '@sallyport/model';
 import { tieSession } from '@sallyport/identity';
 import type { Asked, Caller, HeadFacts, InSession } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
+import { bearerOf } from '../bearer.ts';
 import { sessionAnswer } from '../local-answers.ts';
 import type { OpenSession, Ports, Snapshot } from '../ports.ts';
+
+/** What the session is opened for. */
+type Operator = Extract<Caller, { kind: 'operator' }>['operator'];
 
 /** The session of the call, or for `POST /session` what opening one takes. */
 type Gathered = Result<OpenSession, Denial> | { readonly opening: Result<LocalAnswer, Denial> };
@@ -18,7 +23,9 @@ export const session: Gate<HeadFacts & Asked, Gathered, InSession, Ports> = {
   dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
   gather: (facts, ports) =>
     facts.caller.kind === 'operator'
-      ? { opening: openingOf(facts.caller, facts.held.snapshot, ports) }
+      ? proven(facts, ports).then((operator) => ({
+          opening: operator.ok ? openingOf(operator.value, facts.held.snapshot, ports) : operator,
+        }))
       : (tied(facts) ?? found(facts.caller, facts.held.snapshot, ports)),
   decide: decideSession,
 };
@@ -51,8 +58,16 @@ function found(caller: Extract<Caller, { kind: 'session' }>, snapshot: Snapshot,
 
 const OPENING_RULE = 'local:session' as RuleId;
 
-function openingOf(caller: Extract<Caller, { kind: 'operator' }>, snapshot: Snapshot, ports: Ports): Result<LocalAnswer, Denial> {
-  const { principal, tokenId } = caller.operator;
+/** From the cache, unless the issuers have changed since the head was judged. */
+async function proven({ head, held }: HeadFacts, { operatorTokens, clock }: Ports): Promise<Result<Operator, Denial>> {
+  const token = bearerOf(head.headers.get('authorization'));
+  if (!token.ok) return token;
+  const { issuers, policyDigest } = held.snapshot;
+  return operatorTokens.verify(token.value, { issuers, bundle: policyDigest, now: clock.wall() });
+}
+
+function openingOf(operator: Operator, snapshot: Snapshot, ports: Ports): Result<LocalAnswer, Denial> {
+  const { principal, tokenId } = operator;
   const agent = registered(ports.agent, snapshot);
   if (!agent.ok) return agent;
   const subject = { tokenId: tokenId ?? undefined, principal, agent: ports.agent };
@@ -62,7 +77,7 @@ function openingOf(caller: Extract<Caller, { kind: 'operator' }>, snapshot: Snap
     verdict: 'local',
     what: 'session',
     ruleId: OPENING_RULE,
-    produce: () => sessionAnswer({ operator: caller.operator, agent: agent.value }, ports),
+    produce: () => sessionAnswer({ operator, agent: agent.value }, ports),
   });
 }
 

@@ -3,7 +3,7 @@
  * proves it. `runGates` is the only loop over them; whatever is not a pass ends it.
  */
 
-import { Bug, Fault, deny, type Denial } from '@sallyport/model';
+import { Bug, Fault, deny, invariant, type Denial } from '@sallyport/model';
 import type { Dialect, Gate, GateName, Judgement, LocalAnswer } from './gate.ts';
 
 /** A gate with its facts erased, as the loop sees it. Only `GateList.gate` takes one in, after the chain was checked. */
@@ -57,7 +57,7 @@ export async function runGates<S extends object, F extends S, P>(
     try {
       const gathered = gate.gather(facts, options.ports);
       // A promise costs a turn; most gates gather without one.
-      judgement = gate.decide(gathered instanceof Promise ? await gathered : gathered);
+      judgement = checked(gate.decide(gathered instanceof Promise ? await gathered : gathered));
     } catch (thrown) {
       cause = thrown;
       judgement = { verdict: 'deny', denial: deny('internal', describeThrown(gate.name, thrown)) };
@@ -74,6 +74,23 @@ export async function runGates<S extends object, F extends S, P>(
     return { end: 'denied', gate: gate.name, denial: judgement.denial, facts, ...(cause === undefined ? {} : { cause }) };
   }
   return { end: 'passed', facts: facts as F, giveBack };
+}
+
+/** The compiler knows these for all that there are; a cast somewhere must still not read as a pass. */
+function checked(judgement: Judgement<object>): Judgement<object> {
+  switch (judgement.verdict) {
+    case 'pass':
+      invariant(typeof judgement.facts === 'object', 'a pass proves facts');
+      return judgement;
+    case 'deny':
+      invariant(typeof judgement.denial === 'object', 'a refusal has a denial');
+      return judgement;
+    case 'local':
+    case 'again':
+      return judgement;
+    default:
+      throw new Bug('a gate gave no verdict');
+  }
 }
 
 async function quietly(undo: () => void | Promise<void>): Promise<void> {

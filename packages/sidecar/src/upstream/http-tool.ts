@@ -37,10 +37,12 @@ export async function forwardHttpTool(
   if (!isSuccessStatus(answer.status)) return refuse(String(answer.status));
   const mediaType = passableType(singleHeader(answer.rawHeaders, 'content-type'));
   if (mediaType === undefined && answer.status !== 204) return refuse('with a content type that does not reach agents');
-  const outcome: Outcome = { result: 'ok', upstreamStatus: answer.status };
+  // Owner: the units below. A head that says yes is not yet an answer: its body may break off.
+  let outcome: Outcome = { result: 'cut', upstreamStatus: answer.status };
   const units = (async function* whole(): AsyncGenerator<AnswerUnit, void, void> {
     const held = await readAnswer(answer, { account, bytesMax: limits.answerBytesMax });
     try {
+      outcome = { result: 'ok', upstreamStatus: answer.status };
       yield { bytes: held.bytes, isLast: true };
     } finally {
       held.release();

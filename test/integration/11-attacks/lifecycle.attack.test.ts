@@ -293,7 +293,7 @@ describe('the process', () => {
 
   it('told sizes that cannot go together, ends with 64 before it opens anything', async () => {
     const { file, socket } = configuration(
-      'health: { listen: "127.0.0.1:0" }\naudit: { journal_bytes_max: 1MB }\nlimits: { bytes_in_flight_max: 1MB, request_body_bytes_max: 2MB }\n',
+      'health: { listen: "127.0.0.1:0" }\naudit: { journal_bytes_max: 1048576 }\nlimits: { bytes_in_flight_max: 1048576, request_body_bytes_max: 2097152 }\n',
     );
     for (const args of [[], ['--check-config']]) {
       const child = run(file, ...args);

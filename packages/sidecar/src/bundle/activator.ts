@@ -471,7 +471,7 @@ export class Activator {
     this.#highWater = raised;
   }
 
-  /** What nothing needs any more. Not while loading: which bundle is the active one is known only after the release. */
+  /** What nothing needs any more. Not while loading: nothing is written then. */
   async #forgetBundles(): Promise<void> {
     if (this.#isLoading) return;
     const active = this.#active?.bundle.release.bundles.map(({ digest }) => digest) ?? [];

@@ -5,6 +5,7 @@
 
 import { flipBit, simulatedDisk, trustSimulator, type Published, type PublishedBundle, type TrustSimulator } from '@sallyport/testkit';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Snapshot } from '../pipeline/ports.ts';
 import { feed, FOLDER, publishPolicy, startBundleSide, startClock, type BundleSide } from '../testing/bundle-side.ts';
 
 type Files = ReadonlyMap<string, Uint8Array>;
@@ -19,6 +20,8 @@ describe('a torn, edited or swapped cache', () => {
   let release: Published<unknown>;
   let honest: Files;
   let paths: readonly string[];
+  /** What release 2 says, read. */
+  let enforced: string;
 
   beforeAll(async () => {
     sim = await trustSimulator();
@@ -35,6 +38,9 @@ describe('a torn, edited or swapped cache', () => {
     await side.hear(sim);
     await side.run(5_000);
     expect(side.serves()).toBe('release 2');
+    const held = side.holder.read();
+    enforced = held.state === 'fresh' ? saidBy(held.snapshot) : '';
+    expect(enforced).toContain('version 2');
     const files = new Map<string, Uint8Array>();
     for (const folder of FOLDERS)
       for (const name of disk.fs.list(folder)) {
@@ -73,7 +79,9 @@ describe('a torn, edited or swapped cache', () => {
     const served = side.serves();
     expect([what, served]).toEqual([what, served === 'release 2' ? served : expect.stringMatching(/^denies/)]);
     const held = side.holder.read();
-    if (held.state === 'fresh') expect([what, held.snapshot.revocations.seq]).toEqual([what, 1]);
+    if (held.state !== 'fresh') return served;
+    // And it is that release to the letter: what was signed, and every revocation.
+    expect([what, held.snapshot.revocations.seq, saidBy(held.snapshot)]).toEqual([what, 1, enforced]);
     return served;
   };
   const placesIn = (bytes: Uint8Array): readonly number[] => {
@@ -156,3 +164,9 @@ describe('a torn, edited or swapped cache', () => {
     }
   });
 });
+
+/** What a snapshot lets calls be judged by, as text to compare. */
+function saidBy({ tools, agents, issuers, servers, destinations }: Snapshot): string {
+  const pinned = [...tools.values()].map(({ tool }) => tool);
+  return JSON.stringify([pinned, [...agents.values()], issuers, [...servers.values()], [...destinations.values()]]);
+}

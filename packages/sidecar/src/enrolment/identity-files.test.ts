@@ -1,0 +1,152 @@
+import { generateKey, issueCertificate, randomBytes, signerFromPem } from '@sallyport/crypto/keys';
+import { Fault } from '@sallyport/model';
+import { realFileSystem, systemClock } from '@sallyport/runtime';
+import { simulatedDisk, testAuthority, type TestAuthority } from '@sallyport/testkit';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { identityFiles, type IdentityFiles } from './identity-files.ts';
+
+const OWNER = { agent: 'support', instance: 'one' };
+const FOLDER = '/state/identity';
+
+let authority: TestAuthority;
+beforeAll(async () => {
+  authority = await testAuthority();
+});
+
+type Chains = Parameters<IdentityFiles['keep']>[0];
+
+/** Certificates as the control plane would make them for the keys of these files. */
+async function certified(files: IdentityFiles, over: { path?: string; auditPath?: string; tlsPem?: string } = {}): Promise<Chains> {
+  const { tlsPem, auditPem } = await files.keys();
+  const path = over.path ?? '/sidecar/support/one';
+  const now = Math.floor(systemClock().wall() / 1_000) * 1_000;
+  const leaf = (pem: string, of: string, usage: 'tls-client' | 'audit'): Promise<Uint8Array> => {
+    const { alg, publicRaw } = signerFromPem(pem);
+    return issueCertificate({
+      ca: authority.ca,
+      subjectPublicKey: { alg, raw: publicRaw },
+      spiffeId: `spiffe://${authority.trustDomain}${of}`,
+      usage,
+      serial: randomBytes(16),
+      notBefore: now,
+      notAfter: now + 3_600_000,
+    });
+  };
+  const { certificate } = authority.ca;
+  return {
+    tlsChain: [await leaf(over.tlsPem ?? tlsPem, path, 'tls-client'), certificate],
+    auditChain: [await leaf(auditPem, over.auditPath ?? path, 'audit'), certificate],
+    counter: 3,
+  };
+}
+
+describe('keys of a sidecar', () => {
+  it('are made once, three of them, and are the same after a restart', async () => {
+    const { fs } = simulatedDisk();
+    const keys = await identityFiles(fs, FOLDER, OWNER).keys();
+    expect(new Set(Object.values(keys)).size).toBe(3);
+    expect([keys.tlsPem, keys.auditPem, keys.sessionPem].map((pem) => signerFromPem(pem).alg)).toEqual(['es256', 'ed25519', 'ed25519']);
+    expect(await identityFiles(fs, FOLDER, OWNER).keys()).toEqual(keys);
+  });
+
+  it('are for their owner alone, in a folder for its owner alone', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'sallyport-identity-'));
+    const before = process.umask(0);
+    try {
+      const files = identityFiles(realFileSystem(), join(root, 'identity'), OWNER);
+      await files.keep(await certified(files));
+      const modes = readdirSync(join(root, 'identity')).map((name) => [name, statSync(join(root, 'identity', name)).mode & 0o777]);
+      expect(modes).toEqual([
+        ['audit.pem', 0o600],
+        ['certificates.json', 0o600],
+        ['session.pem', 0o600],
+        ['tls.pem', 0o600],
+      ]);
+      expect(statSync(join(root, 'identity')).mode & 0o777).toBe(0o700);
+    } finally {
+      process.umask(before);
+      rmSync(root, { recursive: true, force: true });
+    }
+  });
+
+  it.each<[what: string, bytes: () => Uint8Array]>([
+    ['empty', () => Buffer.alloc(0)],
+    ['cut short', () => Buffer.from(generateKey('es256').privatePem.slice(0, 90))],
+    ['no text', () => Buffer.from([0xff, 0xfe])],
+    ['a key of another kind', () => Buffer.from(generateKey('ed25519').privatePem)],
+    ['longer than any key', () => Buffer.alloc(100_000, 'x')],
+  ])('a file that is %s is a Fault, never another key in its place', async (_, bytes) => {
+    const { fs } = simulatedDisk();
+    const files = identityFiles(fs, FOLDER, OWNER);
+    const file = fs.open(`${FOLDER}/tls.pem`, 'create');
+    file.append(bytes());
+    await file.sync();
+    const held = fs.readFile(`${FOLDER}/tls.pem`, 1_000_000);
+    const failure = await files.keys().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(Fault);
+    expect((failure as Fault).message).toContain('tls.pem');
+    expect((failure as Fault).message).not.toContain('BEGIN');
+    expect(fs.readFile(`${FOLDER}/tls.pem`, 1_000_000)).toEqual(held);
+  });
+});
+
+describe('an identity', () => {
+  it('is nothing before it was enrolled, and survives a loss of power once it was kept', async () => {
+    const disk = simulatedDisk();
+    const files = identityFiles(disk.fs, FOLDER, OWNER);
+    expect(await files.read()).toBeUndefined();
+    const kept = await files.keep(await certified(files));
+    expect(kept).toMatchObject({ counter: 3, spiffeId: `spiffe://${authority.trustDomain}/sidecar/support/one` });
+    disk.losePower();
+    const again = identityFiles(disk.restart({ data: 'lost', names: 'undone' }), FOLDER, OWNER);
+    expect(await again.read()).toMatchObject({ counter: 3, spiffeId: kept.spiffeId, tlsPem: kept.tlsPem });
+  });
+
+  it('for other keys than ours is not kept', async () => {
+    const { fs } = simulatedDisk();
+    const files = identityFiles(fs, FOLDER, OWNER);
+    const others = await certified(files, { tlsPem: generateKey('es256').privatePem });
+    await expect(files.keep(others)).rejects.toMatchObject({ name: 'Fault' });
+    expect(await files.read()).toBeUndefined();
+  });
+
+  it('of two workloads in one is not kept', async () => {
+    const files = identityFiles(simulatedDisk().fs, FOLDER, OWNER);
+    await expect(files.keep(await certified(files, { auditPath: '/sidecar/support/two' }))).rejects.toMatchObject({ name: 'Fault' });
+  });
+
+  it.each(['/sidecar/other/one', '/sidecar/support/two', '/control-plane', '/admin/support'])('of %s is not ours to have', async (path) => {
+    const files = identityFiles(simulatedDisk().fs, FOLDER, OWNER);
+    await expect(files.keep(await certified(files, { path }))).rejects.toThrow(`${path}\``);
+    expect(await files.read()).toBeUndefined();
+  });
+
+  it('that lies there and is another’s is said, not used', async () => {
+    const { fs } = simulatedDisk();
+    const other = identityFiles(fs, FOLDER, { agent: 'other', instance: 'one' });
+    await other.keep(await certified(other, { path: '/sidecar/other/one' }));
+    await expect(identityFiles(fs, FOLDER, OWNER).read()).rejects.toThrow('other');
+  });
+
+  it.each([
+    '',
+    'null',
+    '[]',
+    '7',
+    '{',
+    '{"counter":"3"}',
+    '{"counter":1,"counter":2,"tls":["AA=="],"audit":["AA=="]}',
+    '{"counter":1,"tls":["!"],"audit":["AA=="]}',
+  ])('whose file reads %j is none', async (text) => {
+    const { fs } = simulatedDisk();
+    const files = identityFiles(fs, FOLDER, OWNER);
+    await files.keep(await certified(files));
+    const file = fs.open(`${FOLDER}/certificates.json`, 'create');
+    file.append(Buffer.from(text));
+    file.close();
+    expect(await files.read()).toBeUndefined();
+  });
+});

@@ -33,7 +33,7 @@ const SAMPLES: readonly (readonly [what: string, path: string, bad: string, good
   ['a skipped test without an issue number', 'packages/net/src/a.test.ts', "test.skip('x', run);", "test.skip('x (#12)', run);"],
   ['a requirement row on a test that must fail', 'test/faults/a.test.ts', "test.fails('[R9.08] x', run);", "test.fails('x', run);"],
   ['a path of one machine', 'docs/guide.md', 'Open /home/alice/sallyport.', 'Open `docs/home/index.md`.'],
-  ['a path of one machine', 'scripts/a.ts', "const root = '/work/main';", 'const root = import.meta.dirname;'],
+  ['a path of one machine', 'scripts/a.ts', "const root = '/home/dev/sallyport';", 'const root = import.meta.dirname;'],
   ['the address of a package registry', 'package-lock.json', '"resolved": "https://host/x.tgz"', '"resolved": "packages/net"'],
 ];
 

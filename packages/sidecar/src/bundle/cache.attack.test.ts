@@ -103,6 +103,18 @@ describe('a torn, edited or swapped cache', () => {
     expect(denied).toBeGreaterThan(paths.length);
   });
 
+  it('edited: a part rewritten into another that reads and compiles as well', async () => {
+    for (const path of paths.filter((name) => name.includes('/bundles/'))) {
+      const file = JSON.parse(new TextDecoder().decode(honest.get(path))) as { parts: Record<string, string> };
+      const catalog = Buffer.from(file.parts['catalog'] ?? '', 'base64')
+        .toString()
+        .replace('Reads an order', 'Sends an order');
+      expect(catalog).toContain('Sends an order');
+      const edited = { ...file, parts: { ...file.parts, catalog: Buffer.from(catalog).toString('base64') } };
+      await servesTwoOrDenies(withFile(path, new TextEncoder().encode(JSON.stringify(edited))), `${path} rewritten`);
+    }
+  });
+
   it('edited: a high-water mark with any bit changed is as good as none, and only a live proof helps', async () => {
     const path = `${FOLDER}/high-water`;
     for (const at of placesIn(honest.get(path)!)) {

@@ -1,6 +1,6 @@
 /**
  * Tool calls over plain HTTP: the agent's POST to one ask, and the route of a tool to the request that its server gets.
- * docs/spec/mcp.md, sections 6 and 7.
+ * docs/spec/http-tools.md.
  */
 
 import { Decimal, deny, fail, localNameOf, ok } from '@sallyport/model';

@@ -7,7 +7,7 @@ import { formatSpiffeId } from '@sallyport/identity';
 import { Fault, formatProblem } from '@sallyport/model';
 import type { Clock, Random } from '@sallyport/model';
 import type { HttpListener } from '@sallyport/net';
-import { createDrain, realFileSystem } from '@sallyport/runtime';
+import { createDrain, lockState, realFileSystem } from '@sallyport/runtime';
 import type { FileSystem, ListenAddress } from '@sallyport/runtime';
 import { openDatabase } from '@sallyport/store';
 import type { Database } from '@sallyport/store';
@@ -25,7 +25,6 @@ import type { HealthOptions } from './health.ts';
 import { listen } from './listen.ts';
 import { repeat } from './repeat.ts';
 import { ownCertificates } from './server-certificate.ts';
-import { lockState } from './state-lock.ts';
 
 /** What a process cannot make for itself, and a test wants in its hands. */
 export interface ComposeOptions {
@@ -140,7 +139,7 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
     authorities,
   });
   disk.makeDirectory(config.state_dir);
-  const unlock = lockState(disk, config.state_dir);
+  const unlock = lockState(disk, config.state_dir, 'control plane');
   opened.push(async () => Promise.resolve(unlock()));
   const database = open(`${config.state_dir}/${DATABASE}`);
   opened.push(async () => Promise.resolve(database.close()));

@@ -22,6 +22,7 @@ export { processEnvironment } from './environment.ts';
 export { diskErrorCode, diskFault, realFileSystem } from './file-system.ts';
 export type { DiskFile, FileSystem, OpenMode } from './file-system.ts';
 export { writeFileAtomically } from './atomic-file.ts';
+export { lockState } from './state-lock.ts';
 export {
   bytes,
   choice,

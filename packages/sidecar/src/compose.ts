@@ -15,6 +15,7 @@ import {
   bytesAccount,
   createDrain,
   delay,
+  lockState,
   realFileSystem,
   type BytesAccount,
   type Drain,
@@ -106,6 +107,7 @@ class RunningSidecar implements Sidecar {
   #listeners: { outbound?: HttpListener; health?: HttpListener; admin?: HttpListener } = {};
   #leaving: Promise<void> | undefined;
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
+  #unlock: (() => void) | undefined;
   #isConnected = false;
   #lastAckAt = 0;
 
@@ -154,7 +156,8 @@ class RunningSidecar implements Sidecar {
     const { state_dir: state, agent, instance } = this.#config;
     disk.makeDirectory(state);
     this.#lastAckAt = clock.boot();
-    // First the socket in the state folder: one that another process serves says that the folder is in use.
+    // First of all: two processes would write one journal, and each would settle what the other had reserved.
+    this.#unlock = lockState(disk, state, 'sidecar');
     await this.#listenForOperators();
     const { journal, reservations } = await this.#evidence.open();
     await this.#listenForAgent(reservations);
@@ -179,6 +182,7 @@ class RunningSidecar implements Sidecar {
     await this.#last('journal', () => this.#evidence.journal?.close());
     await this.#last('admin', () => this.#listeners.admin?.drain({ graceMs: 0 }));
     await this.#last('health', () => this.#listeners.health?.drain({ graceMs: 0 }));
+    await this.#last('lock', async () => this.#unlock?.());
     log.info('stopped');
     log.flush();
     this.#ended.resolve();

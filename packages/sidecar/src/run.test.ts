@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -53,6 +53,14 @@ describe('the sidecar as a command', () => {
       64,
     );
     for (const path of ['limits.answer_bytes_max', 'audit.journal_bytes_max']) expect(said.err).toContain(path);
+  });
+
+  it('does not share its state with another: two would write one journal', async () => {
+    mkdirSync(join(dir, 'state'));
+    writeFileSync(join(dir, 'state', 'lock'), `${process.ppid} -\n`);
+    expect(await run(['--config', config()], io)).toBe(1);
+    expect(said.err).toContain('one sidecar at a time');
+    expect(readdirSync(join(dir, 'state'))).toEqual(['lock']);
   });
 
   it('that cannot open its port ends with 1 and names it', async () => {

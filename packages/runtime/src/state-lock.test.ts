@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { realFileSystem } from './file-system.ts';
+import { lockState } from './state-lock.ts';
+
+describe('the lock of a state folder', () => {
+  let dir: string;
+  beforeEach(() => (dir = mkdtempSync(join(tmpdir(), 'sallyport-lock-'))));
+  afterEach(() => rmSync(dir, { recursive: true, force: true }));
+  const lock = (): (() => void) => lockState(realFileSystem(), dir, 'sidecar');
+
+  it('is refused while another living process holds it, with its number and what to do', () => {
+    writeFileSync(join(dir, 'lock'), `${process.ppid} -\n`);
+    expect(lock).toThrow(`is used by process ${process.ppid}: one sidecar at a time; stop that one`);
+  });
+
+  it('is taken over from a process that was killed', async () => {
+    const child = spawn(process.execPath, ['-e', '']);
+    await once(child, 'exit');
+    writeFileSync(join(dir, 'lock'), `${child.pid} -\n`);
+    lock();
+    expect(readFileSync(join(dir, 'lock'), 'utf8')).toMatch(new RegExp(`^${process.pid} `));
+  });
+
+  it.runIf(process.platform === 'linux')('is not held by a stranger that got a dead holder’s number', () => {
+    writeFileSync(join(dir, 'lock'), `${process.ppid} 1\n`);
+    expect(lock).not.toThrow();
+  });
+
+  it('is taken over where it is torn or empty, and is gone when given back', () => {
+    for (const torn of ['', '\n', 'x', '-1 -', '99999999999 -']) {
+      writeFileSync(join(dir, 'lock'), torn);
+      lock()();
+      expect(() => readFileSync(join(dir, 'lock'))).toThrow('ENOENT');
+    }
+  });
+});

@@ -12,6 +12,7 @@ import type { Log } from '@sallyport/telemetry';
 import { join } from 'node:path';
 import { lastDecisions } from './admin/decisions.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
+import { alertBound } from './audit/alert-bound.ts';
 import { startRecorder, type StreamRecorder } from './audit/recorder.ts';
 import { strangers } from './audit/strangers.ts';
 import type { TrustedBundle } from './bundle/trusted-bundle.ts';
@@ -51,8 +52,11 @@ export class Evidence {
   /** Owner: `watch`. The state that was last put on record. */
   #noted: Held['state'] = 'absent';
 
+  readonly #boundAlert: ReturnType<typeof alertBound>;
+
   constructor(options: EvidenceOptions) {
     this.#with = options;
+    this.#boundAlert = alertBound(options.clock);
   }
 
   /** `undefined` until it is open. */
@@ -156,8 +160,10 @@ export class Evidence {
 
   alert(code: string, detail: string): void {
     this.#with.metrics.alert(code);
-    this.#with.log.warn('alert', { code, detail });
-    this.#note({ kind: 'ALERT', code, subject: null, detail });
+    const kept = this.#boundAlert(code, detail);
+    if (kept === undefined) return;
+    this.#with.log.warn('alert', { code, detail: kept });
+    this.#note({ kind: 'ALERT', code, subject: null, detail: kept });
   }
 
   /** A record beside the calls'. When the journal cannot take it, the calls notice by themselves. */

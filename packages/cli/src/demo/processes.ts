@@ -7,10 +7,10 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Fault } from '@sallyport/model';
 import type { Clock } from '@sallyport/model';
 import { deadline } from '@sallyport/runtime';
+import { installation } from '../installation.ts';
 
 export interface AppProcess {
   readonly name: string;
@@ -22,9 +22,6 @@ export interface AppProcess {
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
 }
 
-/** This file in its two lives: TypeScript from the sources, JavaScript once built. */
-const MAIN = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url));
-
 /** Starts `sallyport <argv>`. That it runs does not mean that it serves: ask it. */
 export async function startApp(
   name: string,
@@ -32,9 +29,8 @@ export async function startApp(
   options: { readonly logFile: string; readonly cwd: string },
 ): Promise<AppProcess> {
   const log = openSync(options.logFile, 'a', 0o600);
-  // From the sources Node has to be told where packages lie; nothing else of our own start concerns a child.
-  const conditions = process.execArgv.filter((argument) => argument.startsWith('--conditions'));
-  const child = spawn(process.execPath, [...conditions, MAIN, ...argv], { cwd: options.cwd, stdio: ['ignore', log, log] });
+  const { nodeArguments, main } = installation;
+  const child = spawn(process.execPath, [...nodeArguments, main, ...argv], { cwd: options.cwd, stdio: ['ignore', log, log] });
   closeSync(log);
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   child.once('exit', () => resolve());

@@ -7,7 +7,6 @@ import { appendFileSync, chmodSync, cpSync, mkdtempSync, readFileSync, realpathS
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Fault } from '@sallyport/model';
 import { deadline, delay } from '@sallyport/runtime';
 import type { Command } from '../command.ts';
@@ -17,6 +16,7 @@ import { auditVerify } from '../commands/audit-verify.ts';
 import { fleetStatus } from '../commands/fleet-status.ts';
 import { policyPublish } from '../commands/policy-publish.ts';
 import { rootInit } from '../commands/root-init.ts';
+import { installation } from '../installation.ts';
 import type { Io } from '../io.ts';
 import { ask } from '../local-http.ts';
 import { freePorts } from './free-port.ts';
@@ -36,7 +36,7 @@ export const FRESHNESS_TTL_MS = 5_000;
 /** The most that anything here waits for anything else. */
 const CEILING_MS = 30_000;
 const POLL_MS = 100;
-const EXAMPLE = fileURLToPath(new URL('../../../../examples/demo-policy', import.meta.url));
+const EXAMPLE = join(installation.examples, 'demo-policy');
 const COMMANDS: readonly Command[] = [rootInit, policyPublish, agentsJoinToken, fleetStatus, auditTail, auditVerify];
 
 export interface Stage {

@@ -10,6 +10,8 @@ export interface Argument {
   readonly name: string;
   readonly says: string;
   readonly isOptional?: boolean;
+  /** The last one may take all that follows, as in `dev -- npm start`; what looks like an option stands behind `--`. */
+  readonly isRest?: boolean;
 }
 
 export interface Example {
@@ -61,4 +63,13 @@ export function command<const O extends Options>(spec: Spec<O>): Command {
   // The program reads the values with these very options, so what it hands over is what the spec asked for.
   const run = spec.run as unknown as Command['run'];
   return { ...spec, run, allOptions: { ...spec.options, ...COMMON } };
+}
+
+/** `sallyport policy check DIR [options]`; what follows `--` last. */
+export function synopsisOf({ name, arguments: positions = [] }: Pick<Command, 'name' | 'arguments'>): string {
+  const shown = (one: Argument): string => (one.isOptional === true ? `[${one.name}]` : one.name);
+  const [rest] = positions.filter(({ isRest }) => isRest === true);
+  const plain = positions.filter(({ isRest }) => isRest !== true).map(shown);
+  const tail = rest === undefined ? [] : [rest.isOptional === true ? `[-- ${rest.name}...]` : `-- ${rest.name}...`];
+  return ['sallyport', name, ...plain, '[options]', ...tail].join(' ');
 }

@@ -30,7 +30,11 @@ describe('the command as a process', () => {
 
   it('refuses on standard error with the code of the refusal', async () => {
     expect(await main(['policy', 'check', 'nowhere'])).toMatchObject({ code: 64, out: '' });
-    expect(await main(['polcy'])).toMatchObject({ code: 2, out: '', err: expect.stringContaining('Did you mean policy?') });
+    expect(await main(['polcy', 'check'])).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringContaining('did you mean `policy check`?'),
+    });
   });
 
   it('does not complain that its reader has gone', async () => {

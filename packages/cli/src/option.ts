@@ -13,6 +13,8 @@ export interface Option<T> {
   readonly isRepeatable: boolean;
   /** As shown in help; empty where leaving it out has no name. */
   readonly shownDefault: string;
+  /** The closed list of what may be given, where there is one. */
+  readonly words?: readonly string[];
   /** Given texts, in order; a switch gives one empty text. What is wrong is one clause. */
   readonly read: (given: readonly string[]) => Result<T, string>;
 }
@@ -62,7 +64,7 @@ export function choice<const W extends string>(flags: string, says: string, word
       ? fail(`\`${last}\` is none of ${words.join(', ')}${near === undefined ? '' : ` (did you mean ${near}?)`}`)
       : ok(word);
   };
-  return { ...BASE, flags, says: `${says} (${words.join(', ')})`, shownDefault: words[0], read };
+  return { ...BASE, flags, says: `${says} (${words.join(', ')})`, shownDefault: words[0], words, read };
 }
 
 /** A whole number from 1, or `undefined` where it is left out. */

@@ -1,13 +1,18 @@
 /** How a command speaks: its answer on standard output, as text or as one JSON document; everything else beside it. */
 
 import { formatProblem } from '@sallyport/model';
-import type { Json, Problem } from '@sallyport/model';
+import type { FaultCode, Json, JsonObject, Problem } from '@sallyport/model';
 import type { Exit, Io } from './io.ts';
+
+/** What kind of no it is, for programs; a Fault has its own code. */
+export type RefusalCode = 'answer_is_no' | 'used_wrongly' | 'config_invalid' | 'stopped' | 'internal' | FaultCode;
 
 /** Why there is no good answer: every problem, and the exit code that says what kind of no it is. */
 export interface Refusal {
   readonly exit: Exclude<Exit, 0>;
   readonly problems: readonly Problem[];
+  /** Where the exit code says too little. */
+  readonly code?: RefusalCode;
 }
 
 export interface Output {
@@ -36,11 +41,12 @@ export function createOutput(io: Io, options: { readonly isJson: boolean; readon
     progress(text) {
       io.note(`${text}\n`);
     },
-    async refuse({ exit, problems }) {
-      if (isJson) await print({ exit, problems: problems.map(problemJson) });
+    async refuse(refused) {
+      if (isJson) await print(refusalJson(refused));
       else
-        for (const problem of problems) io.note(`${problem.file === undefined ? `sallyport ${command}: ` : ''}${formatProblem(problem)}\n`);
-      return exit;
+        for (const problem of refused.problems)
+          io.note(`${problem.file === undefined ? `sallyport ${command}: ` : ''}${formatProblem(problem)}\n`);
+      return refused.exit;
     },
   };
 }
@@ -48,6 +54,20 @@ export function createOutput(io: Io, options: { readonly isJson: boolean; readon
 /** A refusal of one sentence without a place. */
 export function refusal(exit: Refusal['exit'], message: string, remedy?: string): Refusal {
   return { exit, problems: [{ path: '', message, ...(remedy === undefined ? {} : { remedy }) }] };
+}
+
+const CODES: Readonly<Record<Refusal['exit'], RefusalCode>> = {
+  1: 'answer_is_no',
+  2: 'used_wrongly',
+  64: 'config_invalid',
+  130: 'stopped',
+};
+
+/** A refusal as it stands in JSON: what kind, the first problem in one line with what to do about it, and all of them. */
+export function refusalJson({ exit, problems, code = CODES[exit] }: Refusal): JsonObject {
+  const first = problems.find(({ severity }) => severity === undefined) ?? problems[0];
+  const { remedy, ...rest } = first ?? { path: '', message: code };
+  return { exit, code, message: formatProblem(rest), remedy: remedy ?? null, problems: problems.map(problemJson) };
 }
 
 /** A problem as it stands in JSON; absent members stay absent. */

@@ -43,13 +43,17 @@ describe('used wrongly', () => {
   it.each([
     ['no command', [], 'Usage: sallyport'],
     ['a command family alone', ['policy'], 'Usage: sallyport policy'],
-    ['a mistyped command', ['polcy', 'check', 'x'], "unknown command 'polcy'\n(Did you mean policy?)"],
-    ['a mistyped subcommand', ['policy', 'chekc', 'x'], "unknown command 'chekc'\n(Did you mean check?)"],
-    ['a mistyped option', ['policy', 'check', 'x', '--jsn'], "unknown option '--jsn'\n(Did you mean --json?)"],
-    ['a missing argument', ['policy', 'check'], "missing required argument 'DIR'"],
-    ['an argument too many', ['policy', 'check', 'a', 'b'], 'too many arguments'],
-    ['a missing option', ['agents', 'join-token'], "required option '--agent <NAME>' not specified"],
-    ['an option without its value', ['policy', 'build', 'x', '--out'], "option '--out <PATH>' argument missing"],
+    ['a mistyped command', ['polcy', 'check', 'x'], 'sallyport: unknown command `polcy` (did you mean `policy check`?)'],
+    ['a mistyped subcommand', ['policy', 'chekc', 'x'], 'unknown command `chekc` (did you mean `policy check`?)'],
+    ['a subcommand that is none', ['fleet', 'x'], 'unknown command `x` (known are `fleet status`)'],
+    ['the second word alone', ['tail'], 'unknown command `tail` (did you mean `audit tail`?)'],
+    ['a command in one word', ['policy-check', 'x'], 'unknown command `policy-check` (did you mean `policy check`?)'],
+    ['a word like no other', ['xylophone'], 'sallyport: unknown command `xylophone`\nsallyport --help says what is understood\n'],
+    ['a mistyped option', ['policy', 'check', 'x', '--jsn'], 'policy check: unknown option `--jsn` (did you mean `--json`?)\n'],
+    ['a missing argument', ['policy', 'check'], 'argument `DIR` is missing (sallyport policy check DIR [options])'],
+    ['an argument too many', ['policy', 'check', 'a', 'b'], 'there are too many arguments (sallyport policy check DIR [options])'],
+    ['a missing option', ['agents', 'join-token'], 'option `--agent NAME` is missing\n'],
+    ['an option without its value', ['policy', 'build', 'x', '--out'], 'option `--out PATH` lacks its value'],
     [
       'a word outside the list',
       ['audit', 'tail', '--view', 'record'],
@@ -70,6 +74,24 @@ describe('used wrongly', () => {
   });
 });
 
+describe('used wrongly under --json', () => {
+  it.each([
+    ['a mistyped command', ['polcy', 'check', '--json'], 'unknown command `polcy`', 'did you mean `policy check`?'],
+    ['a mistyped option', ['policy', 'check', 'x', '--json', '--alowed'], 'unknown option `--alowed`', null],
+    ['a missing argument', ['policy', 'check', '--json'], 'argument `DIR` is missing', 'sallyport policy check DIR [options]'],
+    ['a number that is none', ['policy', 'log', '--limit', '0', '--json'], 'option --limit N: `0` is not a whole number from 1', null],
+  ])('is %s: one document on standard output, nothing beside it', async (_name, argv, message, remedy) => {
+    const { exit, err, json } = await at.type(...argv);
+    const problem = remedy === null ? { message } : { message, remedy };
+    expect([exit, err]).toEqual([2, '']);
+    expect(json()).toEqual({ exit: 2, code: 'used_wrongly', message, remedy, problems: [problem] });
+  });
+
+  it('does not read the options of the command behind `--`', async () => {
+    expect(await at.type('policy', 'chekc', '--', '--json')).toMatchObject({ exit: 2, out: '' });
+  });
+});
+
 describe('a command that fails', () => {
   const failing = (thrown: unknown): ReturnType<typeof command> =>
     command({
@@ -86,27 +108,29 @@ describe('a command that fails', () => {
     thrown: unknown,
     argv: readonly string[] = [],
     signal = new AbortController().signal,
-  ): Promise<readonly [number, string]> => {
-    let err = '';
+  ): Promise<readonly [number, string, string]> => {
+    let [out, err] = ['', ''];
     const io = {
-      write: async () => {},
+      write: async (text: string) => (out += text),
       note: (text: string) => (err += text),
       env: {},
       cwd: at.dir,
       signal,
       isTerminal: false,
     } as unknown as Io;
-    return [await runProgram(['fail', '--why', 'x', ...argv], io, { commands: [failing(thrown)], families: {} }), err];
+    return [await runProgram(['fail', '--why', 'x', ...argv], io, { commands: [failing(thrown)], families: {} }), err, out];
   };
 
   it('says so in one line, without a stack trace', async () => {
     expect(await fail(new Fault('store_failed', 'internal', 'the disk is gone'))).toEqual([
       1,
       'sallyport: the disk is gone (--verbose tells more)\n',
+      '',
     ]);
     expect(await fail(new TypeError('x is not a function'))).toEqual([
       1,
       'sallyport: this should not have happened: x is not a function (--verbose tells more)\n',
+      '',
     ]);
   });
 
@@ -117,6 +141,20 @@ describe('a command that fails', () => {
   });
 
   it('is quiet and 130 where it was stopped', async () => {
-    expect(await fail(new Error('aborted'), [], AbortSignal.abort())).toEqual([130, '']);
+    expect(await fail(new Error('aborted'), [], AbortSignal.abort())).toEqual([130, '', '']);
+  });
+
+  it.each([
+    ['a fault', new Fault('store_failed', 'internal', 'the disk is gone'), 'store_failed', 'the disk is gone'],
+    ['a bug', new TypeError('x is not a function'), 'internal', 'this should not have happened: x is not a function'],
+  ])('is one document under --json: %s', async (_name, thrown, code, message) => {
+    const [exit, err, out] = await fail(thrown, ['--json']);
+    expect([exit, err]).toEqual([1, '']);
+    expect(JSON.parse(out)).toEqual({ exit: 1, code, message, remedy: null, problems: [{ message }] });
+  });
+
+  it('is one document under --json where it was stopped', async () => {
+    const [exit, , out] = await fail(new Error('aborted'), ['--json'], AbortSignal.abort());
+    expect([exit, JSON.parse(out)]).toMatchObject([130, { exit: 130, code: 'stopped' }]);
   });
 });

@@ -3,23 +3,20 @@
  * went wrong into an exit code. It does not know what any command does.
  */
 
+import { formatProblem } from '@sallyport/model';
 import { Command as Commander, CommanderError, Option as CommanderOption } from 'commander';
 import { GROUPS } from './command.ts';
 import type { Command, Invocation } from './command.ts';
-import { errorText } from './failure.ts';
+import { errorCode, errorText } from './failure.ts';
 import type { Exit, Io } from './io.ts';
 import type { Options } from './option.ts';
-import { createOutput } from './output.ts';
+import { createOutput, refusalJson } from './output.ts';
+import { commandNamed, usageProblem } from './usage.ts';
+import type { Vocabulary } from './usage.ts';
 
 const HELP_WIDTH = 100;
-const USED_WRONGLY: Exit = 2;
+const USED_WRONGLY = 2;
 const HELPFUL: ReadonlySet<string> = new Set(['commander.helpDisplayed', 'commander.version']);
-
-/** The commands that are understood, and what those of one first word have in common. */
-export interface Vocabulary {
-  readonly commands: readonly Command[];
-  readonly families: Readonly<Record<string, string>>;
-}
 
 /** Runs `sallyport <argv>`; resolves to the exit code and never throws. */
 export async function runProgram(argv: readonly string[], io: Io, vocabulary: Vocabulary): Promise<Exit> {
@@ -28,20 +25,46 @@ export async function runProgram(argv: readonly string[], io: Io, vocabulary: Vo
   const program = programOf(vocabulary, io, (exit) => {
     ran.exit = exit;
   });
+  // What follows `--` is somebody else's command line.
+  const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  const asked = { io, argv: own, isJson: own.includes('--json'), isVerbose: own.includes('--verbose') };
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return ran.exit;
   } catch (error) {
-    if (error instanceof CommanderError) return HELPFUL.has(error.code) ? 0 : USED_WRONGLY;
-    return failed(error, { io, isVerbose: argv.includes('--verbose') });
+    if (!(error instanceof CommanderError)) return failed(error, asked);
+    return HELPFUL.has(error.code) ? 0 : usedWrongly(error, asked, vocabulary);
   }
 }
 
+interface Asked {
+  readonly io: Io;
+  /** Up to `--`. */
+  readonly argv: readonly string[];
+  readonly isJson: boolean;
+  readonly isVerbose: boolean;
+}
+
+/** The line could not be understood: what of it, what was probably meant, and where to read on. */
+async function usedWrongly(error: CommanderError, { io, argv, isJson }: Asked, vocabulary: Vocabulary): Promise<Exit> {
+  const problem = usageProblem(error, argv, vocabulary);
+  const name = commandNamed(argv, vocabulary)?.name;
+  const typed = ['sallyport', ...(name === undefined ? [] : [name])].join(' ');
+  if (isJson) await io.write(`${JSON.stringify(refusalJson({ exit: USED_WRONGLY, problems: [problem] }))}\n`);
+  // Of a line without a command, commander has shown the whole help by now.
+  else if (error.code !== 'commander.help') io.note(`${typed}: ${formatProblem(problem)}\n${typed} --help says what is understood\n`);
+  return USED_WRONGLY;
+}
+
 /** The world let us down, or we did: one line for people, the rest on demand. */
-function failed(error: unknown, { io, isVerbose }: { io: Io; isVerbose: boolean }): Exit {
-  if (io.signal.aborted) return 130;
-  io.note(isVerbose ? `${errorText(error, true)}\n` : `sallyport: ${errorText(error, false)} (--verbose tells more)\n`);
-  return 1;
+async function failed(error: unknown, { io, isJson, isVerbose }: Asked): Promise<Exit> {
+  const exit: 1 | 130 = io.signal.aborted ? 130 : 1;
+  const code = exit === 130 ? 'stopped' : errorCode(error);
+  if (isJson)
+    await io.write(`${JSON.stringify(refusalJson({ exit, code, problems: [{ path: '', message: errorText(error, false) }] }))}\n`);
+  if (isVerbose) io.note(`${errorText(error, true)}\n`);
+  else if (!isJson && exit !== 130) io.note(`sallyport: ${errorText(error, false)} (--verbose tells more)\n`);
+  return exit;
 }
 
 /** The tree of commands; `done` is told the exit code of the one that ran. */
@@ -55,13 +78,14 @@ export function programOf({ commands, families }: Vocabulary, io: Io, done: (exi
     .configureOutput({
       writeOut: (text) => void io.write(text),
       writeErr: (text) => io.note(text),
-      outputError: (text, write) => write(text.replace(/^error: /, 'sallyport: ')),
+      // Said by `usedWrongly`, in the form that was asked for.
+      outputError: () => undefined,
       getOutHelpWidth: () => HELP_WIDTH,
       getErrHelpWidth: () => HELP_WIDTH,
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-    .showHelpAfterError('(add --help for what is understood)');
+    .showSuggestionAfterError(false);
   const made = new Map<string, Commander>();
   for (const group of GROUPS) {
     for (const one of commands.filter((candidate) => candidate.group === group)) {
@@ -85,7 +109,10 @@ interface Run {
 
 function attach(parent: Commander, name: string, spec: Command, { io, done }: Run): Commander {
   const made = parent.command(name).summary(spec.summary).description(describe(spec));
-  for (const one of spec.arguments ?? []) made.argument(one.isOptional === true ? `[${one.name}]` : `<${one.name}>`, one.says);
+  for (const one of spec.arguments ?? []) {
+    const shown = one.isRest === true ? `${one.name}...` : one.name;
+    made.argument(one.isOptional === true ? `[${shown}]` : `<${shown}>`, one.says);
+  }
   const given = new Map<string, string[]>();
   for (const [key, option] of Object.entries(spec.allOptions)) {
     const collected: string[] = [];

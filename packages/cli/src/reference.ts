@@ -1,6 +1,6 @@
 /** The reference page of the command line (docs/reference/cli.md), made from the commands themselves. */
 
-import { GROUPS } from './command.ts';
+import { GROUPS, synopsisOf } from './command.ts';
 import type { Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
 
@@ -21,20 +21,20 @@ const HEAD: readonly string[] = [
   'Exit codes: 0 yes; 1 the answer is no, or there is none; 2 used wrongly; 64 what is configured does not hold; 130 ended by',
   'Ctrl-C before the answer. The answer goes to standard output, as text or, with `--json`, as one JSON document (a stream:',
   'one a line); progress and refusals go to standard error, and with `--json` a refusal is a document too:',
-  '`{"exit":…,"problems":[{"file","line","column","path","message","remedy"}]}`.',
+  '`{"exit","code","message","remedy","problems":[{"file","line","column","path","message","remedy"}]}`, where `code` is one of',
+  '`answer_is_no`, `used_wrongly`, `config_invalid`, `stopped`, `internal`, or the code of a fault such as',
+  '`upstream_unreachable`.',
   '',
 ];
 
 function describe(one: Command): readonly string[] {
-  const positions = (one.arguments ?? []).map(({ name, isOptional }) => (isOptional === true ? `[${name}]` : name));
-  const synopsis = ['sallyport', one.name, ...positions, '[options]'].join(' ');
   return [
     `### \`${one.name}\``,
     '',
     `${one.summary.charAt(0).toUpperCase()}${one.summary.slice(1)}.`,
     '',
     '```text',
-    synopsis,
+    synopsisOf(one),
     '```',
     '',
     ...(one.details ?? []).flatMap((paragraph) => [paragraph, '']),

@@ -4,12 +4,19 @@ import type { CompiledRule } from './compile.ts';
 import { CelFailure } from './cel.ts';
 import { showValue } from './explanation.ts';
 import type { RuleExplanation } from './explanation.ts';
-import { argumentNamesOf, pathOf } from './expression.ts';
+import { argumentNamesOf, pathOf, readsOf } from './expression.ts';
 import type { Expression } from './expression.ts';
 import type { Call, Unmet } from './requirements.ts';
 
+/** `values`: what was compared is shown; `words`: only what the policy itself says, and the names of what it reads. */
+export type Shown = 'values' | 'words';
+
 /** What would meet one unmet requirement. */
-export function changesFor(call: Call, one: Unmet, compiled: CompiledRule | undefined): readonly string[] {
+export function changesFor(
+  call: Call,
+  one: Unmet,
+  { compiled, shown }: { compiled: CompiledRule | undefined; shown: Shown },
+): readonly string[] {
   switch (one.requirement) {
     case 'for':
       return [`let rule ${one.ruleId} be for this principal`];
@@ -24,7 +31,7 @@ export function changesFor(call: Call, one: Unmet, compiled: CompiledRule | unde
     case 'once': {
       const condition = [...(compiled?.bind ?? []), compiled?.when, compiled?.per].find((known) => known?.text === one.subject);
       if (condition === undefined || one.requirement === 'once') return [`let \`${one.subject}\` have a value`];
-      return changesInside(call, call.expression(condition), condition.text);
+      return changesInside(call, call.expression(condition), { text: condition.text, shown });
     }
   }
 }
@@ -41,27 +48,36 @@ const WORDS: Readonly<Record<string, string>> = {
 const FLIPPED: Readonly<Record<string, string>> = { '==': '==', '!=': '!=', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
 
 /** Of a conjunction, the parts that fail; of a comparison, what the argument should be. */
-function changesInside(call: Call, expression: Expression, text: string): readonly string[] {
+function changesInside(call: Call, expression: Expression, written: { readonly text: string; readonly shown: Shown }): readonly string[] {
+  const { text, shown } = written;
+  const tell = (part: Expression, value: unknown): string =>
+    shown === 'values' || isOfPolicy(part) ? showValue(value) : `\`${slice(part)}\``;
   const slice = (part: Expression): string => text.slice(part.start, part.end);
   if (expression.kind === 'and') {
     const failing = [expression.left, expression.right].filter((part) => call.look(slice(part)) !== true);
-    return failing.flatMap((part) => changesInside(call, part, text));
+    return failing.flatMap((part) => changesInside(call, part, written));
   }
   if (expression.kind === 'binary') {
     const { operator, left, right } = expression;
     const isArgument = (part: Expression): boolean => pathOf(part)?.[0] === 'args';
     const found = call.look(slice(right));
     if (isArgument(left) && WORDS[operator] !== undefined && !(found instanceof CelFailure))
-      return [`let ${slice(left)} ${WORDS[operator]} ${showValue(found)}`];
+      return [`let ${slice(left)} ${WORDS[operator]} ${tell(right, found)}`];
     const flipped = FLIPPED[operator];
     const wanted = call.look(slice(left));
     if (isArgument(right) && flipped !== undefined && !(wanted instanceof CelFailure))
-      return [`let ${slice(right)} ${WORDS[flipped] ?? flipped} ${showValue(wanted)}`];
+      return [`let ${slice(right)} ${WORDS[flipped] ?? flipped} ${tell(left, wanted)}`];
   }
   const names = argumentNamesOf(expression);
   const about = names.length === 0 ? '' : ` (reads ${names.map((name) => `args.${name}`).join(', ')})`;
   return [`let \`${slice(expression)}\` be true${about}`];
 }
+
+/** Whether an expression reads nothing of the call, the caller or the session: its value stands in the policy for all to read. */
+function isOfPolicy(expression: Expression): boolean {
+  return readsOf(expression).every((read) => OF_POLICY.has(pathOf(read)?.[0] ?? ''));
+}
+const OF_POLICY: ReadonlySet<string> = new Set(['env', 'tool', 'agent']);
 
 /** What would make some allow rule answer at all: of the rules for others, the one that lacks least. */
 export function changesForDefaultDeny(tool: string, rules: readonly RuleExplanation[]): readonly string[] {

@@ -4,7 +4,7 @@ import type { AgentName, Instant, Principal, PrincipalId, SessionId, TenantId, T
 import { judge } from '@sallyport/strict';
 import { buildParts } from './build.ts';
 import { parseDocuments } from './documents.ts';
-import { explain, formatExplanation } from './explain.ts';
+import { explain, explainDenial, formatExplanation } from './explain.ts';
 import type { Explanation } from './explanation.ts';
 import type { SessionFacts } from './session.ts';
 
@@ -47,7 +47,13 @@ const ALICE: Principal = {
   authenticatedAt: 0 as Instant,
 };
 
-function explained(rules: string, given: { args?: string; completed?: readonly string[]; case?: string } = {}): Explanation {
+type Given = { args?: string; completed?: readonly string[]; case?: string };
+
+function explained(rules: string, given: Given = {}): Explanation {
+  return explain(...asked(rules, given));
+}
+
+function asked(rules: string, given: Given): Parameters<typeof explain> {
   const source = parseDocuments([{ path: 'p.yaml', text: CATALOG + rules }]);
   const built = source.ok ? buildParts(source.value) : source;
   if (!built.ok) throw new Error(built.error.map(formatProblem).join('\n'));
@@ -66,7 +72,7 @@ function explained(rules: string, given: { args?: string; completed?: readonly s
     denied: [],
     hasCompleted: (name) => completed.includes(name),
   };
-  return explain(policy, { principal: ALICE, agent: 'triage' as AgentName, tool, args: args.value, session, now: 0 as Instant });
+  return [policy, { principal: ALICE, agent: 'triage' as AgentName, tool, args: args.value, session, now: 0 as Instant }];
 }
 
 describe('explain', () => {
@@ -150,5 +156,38 @@ other rules about this tool:
     const value = explanation.rules[0]?.unmet[0]?.values['args.order'] ?? '';
     expect(value.length).toBeLessThanOrEqual(160);
     expect(value).toMatch(/^"\\u001b\[2Jyyy.*\.\.\.$/);
+  });
+});
+
+describe('explainDenial', () => {
+  const SECRET = 'hunter2';
+
+  test.each<[string, string, readonly string[]]>([
+    ['a value of the session', 'bind: [args.order == session.case]', ['let args.order be `session.case`']],
+    ['another argument', 'when: "args.order == string(args.tags[0])"', ['let args.order be `string(args.tags[0])`']],
+    ['a claim', 'bind: [args.order == principal.id]', ['let args.order be `principal.id`']],
+    ['a constant, which stands in the policy', 'when: args.amount <= 500', ['let args.amount be at most 500']],
+    ['a narrowed argument', 'arguments: { order: { enum: [O-9] } }', ['change order: must be one of `"O-9"`']],
+  ])('names what is compared and shows no value of the call: %s', (_, requirement, change) => {
+    const given = { args: `{"order":"${SECRET}","amount":900,"tags":["${SECRET}-tag"]}`, case: `${SECRET}-case` };
+    const explanation = explainDenial(...asked(`  - { id: a, allow: [pay/refund], ${requirement} }\n`, given));
+    expect(explanation?.change).toEqual(change);
+    expect(explanation?.unmet).toMatchObject([{ ruleId: 'a', source: { file: 'p.yaml', line: 27 } }]);
+    expect(JSON.stringify(explanation)).not.toContain(SECRET);
+  });
+
+  test('of a deny rule, of a rule for others and of no rule says what would have to change', () => {
+    const change = (rules: string): readonly string[] | undefined => explainDenial(...asked(rules, {}))?.change;
+    expect(change('  - { id: a, allow: [pay/refund] }\n  - { id: d, deny: [pay/refund], when: args.amount > 500 }\n')).toEqual([
+      'let `args.amount > 500` be false, or narrow deny rule d (p.yaml:28)',
+    ]);
+    expect(change('  - { id: a, allow: [pay/refund], for: { roles: [lead] } }\n')).toEqual([
+      'let rule a be for this principal: wants roles lead; found principal alice (person), tenant acme, roles clerk',
+    ]);
+    expect(change('')).toEqual(['add an allow rule about pay/refund to agent triage']);
+  });
+
+  test('of an allow there is none', () => {
+    expect(explainDenial(...asked('  - { id: a, allow: [pay/refund] }\n', {}))).toBeUndefined();
   });
 });

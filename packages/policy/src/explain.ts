@@ -4,12 +4,13 @@
  */
 
 import { changesFor, changesForDefaultDeny, changesForGrant } from './change.ts';
+import type { Shown } from './change.ts';
 import { entryOf } from './compile.ts';
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
 import { decide } from './decide.ts';
 import type { PolicyDecision, PolicyInput } from './decide.ts';
 import { showValue } from './explanation.ts';
-import type { Explanation, RuleExplanation, UnmetExplanation } from './explanation.ts';
+import type { DenialExplanation, Explanation, RuleExplanation, UnmetExplanation } from './explanation.ts';
 import { readsOf } from './expression.ts';
 import { formatSource } from './grammar-test.ts';
 import type { Condition } from './programs.ts';
@@ -25,7 +26,41 @@ export function explain(policy: CompiledPolicy, input: PolicyInput): Explanation
   const call = new Call(policy, input, entry);
   const compiled = [...entry.denies, ...entry.requires, ...entry.allows];
   const rules = compiled.map((one) => explainRule(call, one)).toSorted((a, b) => rank(a, decision) - rank(b, decision));
-  return { tool: input.tool.name, decision, rules, change: changeOf(call, decision, rules) };
+  return { tool: input.tool.name, decision, rules, change: changeOf(call, decision, { rules, shown: 'values' }) };
+}
+
+/**
+ * Explains a denial for whoever may see rules and must not see the call: names, places and the policy's own words, no
+ * value of an argument, a claim or a session. Costs about as much as the decision, however many rules there are about
+ * the tool. `undefined` where the decision is an allow.
+ */
+export function explainDenial(policy: CompiledPolicy, input: PolicyInput): DenialExplanation | undefined {
+  const decision = decide(policy, input);
+  if (decision.decision === 'allow') return undefined;
+  const entry = entryOf(policy, input.agent, input.tool.name);
+  if (entry === undefined) return { decision, unmet: [], change: [`add an allow rule about ${input.tool.name} to agent ${input.agent}`] };
+  const call = new Call(policy, input, entry);
+  const inputs = [...entry.denies, ...entry.requires, ...entry.allows];
+  const unmetAt = decision.unmet.map((one) => {
+    const source = inputs.find(({ rule }) => rule.id === one.ruleId)?.source;
+    return source === undefined ? one : { ...one, source };
+  });
+  // Of rules that do not answer, one is enough to say what is missing.
+  const answering = inputs.filter(({ rule }) => rule.id === decision.ruleId);
+  const rules = (answering.length > 0 ? answering : entry.allows.slice(0, 1)).map((one) => briefly(one, input));
+  return { decision, unmet: unmetAt, change: changeOf(call, decision, { rules, shown: 'words' }) };
+}
+
+function briefly(compiled: CompiledRule, { principal }: PolicyInput): RuleExplanation {
+  const { rule, source } = compiled;
+  const notFor = unmetFor(compiled, principal);
+  return {
+    ruleId: rule.id,
+    verb: rule.verb,
+    ...(source === undefined ? {} : { source }),
+    matches: false,
+    unmet: notFor === undefined ? [] : [{ ...notFor, values: {} }],
+  };
 }
 
 function rank(rule: RuleExplanation, decision: PolicyDecision): number {
@@ -78,7 +113,11 @@ function readsIn(call: Call, condition: Condition): Readonly<Record<string, stri
   return Object.fromEntries([...new Set(texts)].map((text) => [text, showValue(call.look(text))]));
 }
 
-function changeOf(call: Call, decision: PolicyDecision, rules: readonly RuleExplanation[]): readonly string[] {
+function changeOf(
+  call: Call,
+  decision: PolicyDecision,
+  { rules, shown }: { readonly rules: readonly RuleExplanation[]; readonly shown: Shown },
+): readonly string[] {
   const inputs = [...call.entry.denies, ...call.entry.requires, ...call.entry.allows];
   if (decision.decision === 'allow')
     return changesForGrant(
@@ -96,13 +135,7 @@ function changeOf(call: Call, decision: PolicyDecision, rules: readonly RuleExpl
     ];
   }
   if (decision.unmet.length === 0) return changesForDefaultDeny(call.entry.tool.name, rules);
-  return decision.unmet.flatMap((one) =>
-    changesFor(
-      call,
-      one,
-      inputs.find(({ rule }) => rule.id === one.ruleId),
-    ),
-  );
+  return decision.unmet.flatMap((one) => changesFor(call, one, { compiled: inputs.find(({ rule }) => rule.id === one.ruleId), shown }));
 }
 
 /** The explanation as text for a terminal, no trailing newline. */

@@ -29,6 +29,15 @@ export interface Explanation {
   readonly change: readonly string[];
 }
 
+/** A denial explained without a value of the call (`explainDenial`). */
+export interface DenialExplanation {
+  readonly decision: Extract<PolicyDecision, { decision: 'deny' }>;
+  /** The requirements that answer, in table order, each with the place of its rule. */
+  readonly unmet: readonly (Unmet & { readonly source?: Source })[];
+  /** As of an Explanation; what is compared with is named, not shown, unless it stands in the policy. */
+  readonly change: readonly string[];
+}
+
 /** A value as a person reads it, cut where it is long. */
 export function showValue(value: unknown): string {
   if (value instanceof CelFailure) return `(${value.reason})`;

@@ -16,6 +16,10 @@ export interface Io {
   readonly random: Random;
   /** Whether a person reads the output as it appears. */
   readonly isTerminal: boolean;
+  /** How wide that terminal is, where it says so. */
+  readonly columns?: number;
+  /** Resolves when a line has been entered on standard input, or nothing more will come from it. */
+  readonly nextLine?: (options: { readonly signal: AbortSignal }) => Promise<void>;
 }
 
 /** 0 yes, 1 the answer is no, 2 used wrongly, 64 what is configured does not hold, 130 ended by Ctrl-C before the answer. */

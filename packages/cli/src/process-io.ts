@@ -28,8 +28,42 @@ export function processIo(): Io {
     clock: systemClock(),
     random: systemRandom,
     isTerminal: isatty(1),
+    ...(stdout.columns === undefined ? {} : { columns: stdout.columns }),
+    nextLine,
   };
 }
+
+// Owner: `nextLine`. Line ends that came with others and were not asked for yet.
+let linesAhead = 0;
+
+/** Reads standard input while somebody waits for it, and no longer: an open terminal must not keep the process. */
+async function nextLine({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+  const { stdin } = process;
+  if (linesAhead > 0) {
+    linesAhead -= 1;
+    return;
+  }
+  if (stdin.readableEnded || stdin.destroyed || signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const take = (chunk: Buffer): void => {
+      linesAhead += chunk.toString('latin1').split('\n').length - 1;
+      if (linesAhead > 0) done();
+    };
+    const done = (): void => {
+      stdin.off('data', take);
+      for (const event of INPUT_ENDS) stdin.off(event, done);
+      signal.removeEventListener('abort', done);
+      stdin.pause();
+      linesAhead = Math.max(0, linesAhead - 1);
+      resolve();
+    };
+    stdin.on('data', take);
+    for (const event of INPUT_ENDS) stdin.once(event, done);
+    signal.addEventListener('abort', done, { once: true });
+    stdin.resume();
+  });
+}
+const INPUT_ENDS = ['end', 'error', 'close'] as const;
 
 /** Resolves when more may be written, or nothing any more. */
 async function written(stdout: NodeJS.WriteStream, chunk: string | Uint8Array): Promise<void> {

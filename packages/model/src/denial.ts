@@ -5,6 +5,7 @@
  */
 
 import type { RuleId } from './ids.ts';
+import type { JsonObject } from './json.ts';
 import type { Effect } from './tool.ts';
 
 export type DenialCode =
@@ -178,6 +179,18 @@ export interface Denial {
   /** Argument paths at fault. Public: they name only what the caller itself sent, or what the tool's listing shows. */
   readonly fields?: readonly string[];
   readonly retryAfterMs?: number;
+  /**
+   * Where a JSON-RPC protocol has a name of its own for exactly this: what is said in place of the table's status and
+   * title. Public, like `fields`: it speaks of nothing but what the caller itself sent.
+   */
+  readonly rpc?: RpcName;
+}
+
+export interface RpcName {
+  readonly status: number;
+  readonly code: number;
+  readonly message: string;
+  readonly data?: JsonObject;
 }
 
 /** A denial value; `detail` stays inside. */

@@ -1,4 +1,4 @@
-import type { Issuer, JsonObject } from '@sallyport/model';
+import type { AttributeType, Issuer, JsonObject } from '@sallyport/model';
 import { describe, expect, it } from 'vitest';
 import { caseFromClaims, principalFromClaims } from './principal.ts';
 
@@ -13,7 +13,12 @@ const ISSUER: Issuer = {
     roles: 'roles',
     scopes: 'scope',
     case: 'ticket_id',
-    attributes: { manager: 'https://company.com/manager', level: 'level', groups: 'groups', is_internal: 'int' },
+    attributes: {
+      manager: { claim: 'https://company.com/manager' },
+      level: { claim: 'level' },
+      groups: { claim: 'groups' },
+      is_internal: { claim: 'int' },
+    },
   },
 };
 const CLAIMS: JsonObject = { email: 'alice@company.com', tenant_id: 'acme', roles: ['support-rep'], scope: 'a:read b:write', iat: 1000 };
@@ -78,9 +83,49 @@ describe('a principal', () => {
     const mapped = { ...ISSUER, claims: { ...ISSUER.claims, subject: 'constructor', roles: 'toString' } };
     expect(principalFromClaims(mapped, CLAIMS).ok).toBe(false);
     expect(principalFromClaims(ISSUER, Object.create(CLAIMS) as JsonObject).ok).toBe(false);
-    const attributes = Object.fromEntries([['__proto__', 'email']]);
+    const attributes = Object.fromEntries([['__proto__', { claim: 'email' }]]);
     const read = principalFromClaims({ ...ISSUER, claims: { ...ISSUER.claims, attributes } }, CLAIMS);
     expect(read.ok && Object.getPrototypeOf(read.value.attributes)).toBe(Object.prototype);
+  });
+});
+
+describe('an attribute with a declared type', () => {
+  const read = (type: AttributeType, value: unknown): unknown => {
+    const attributes = { it: { claim: 'claim', type } };
+    const claims = { ...CLAIMS, ...(value === undefined ? {} : { claim: value }) } as JsonObject;
+    const result = principalFromClaims({ ...ISSUER, claims: { ...ISSUER.claims, attributes } }, claims);
+    return result.ok ? result.value.attributes : result.error.map(({ path, message }) => `${path} ${message}`);
+  };
+
+  it.each<[AttributeType, unknown]>([
+    ['string', 'eng-team-001'],
+    ['integer', 3],
+    ['decimal', 127.5],
+    ['decimal', 500],
+    ['boolean', false],
+    ['strings', ['a', 'b']],
+    ['strings', []],
+  ])('of %s is %j', (type, value) => {
+    expect(read(type, value)).toEqual({ it: value });
+  });
+
+  it.each<[string, AttributeType, unknown, string]>([
+    ['a list where one text belongs: two managers', 'string', ['bob@company.com', 'eve@company.com'], 'a printable text'],
+    ['one text where a list belongs', 'strings', 'eng-team-001', 'a list of'],
+    ['a number as text', 'decimal', '500', 'a number without exponent'],
+    ['a fraction', 'integer', 1.5, 'a whole number'],
+    ['a whole number that a double bends', 'integer', 2 ** 53, 'a whole number'],
+    ['a number with an exponent', 'decimal', 1e21, 'a number without exponent'],
+    ['the text of true', 'boolean', 'true', 'true or false'],
+    ['null', 'string', null, 'a printable text'],
+    ['a bidi override', 'string', 'bob\u202E', 'a printable text'],
+    ['257 texts', 'strings', Array.from({ length: 257 }, () => 'x'), 'a list of'],
+  ])('refuses the token with %s', (_, type, value, words) => {
+    expect(read(type, value)).toEqual([expect.stringContaining(`claim is not ${words}`)]);
+  });
+
+  it('is absent where the claim is', () => {
+    expect(read('string', undefined)).toEqual({});
   });
 });
 

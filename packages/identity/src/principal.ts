@@ -3,8 +3,9 @@
  * bundle does not name is not a fact. Verifies nothing; the caller holds a proven signature before it asks.
  */
 
-import type { Instant, Issuer, Json, JsonObject, Principal, PrincipalId, Problem, Result, TenantId } from '@sallyport/model';
-import { fail, ok } from '@sallyport/model';
+import type { AttributeType, AttributeValue, Instant, Issuer, Json, JsonObject, Principal, PrincipalId } from '@sallyport/model';
+import type { Problem, Result, TenantId } from '@sallyport/model';
+import { fail, hasAttributeType, ok } from '@sallyport/model';
 import { readNumericDate } from './token-times.ts';
 
 const TEXT_CHARS_MAX = 256;
@@ -14,7 +15,8 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 /**
  * The principal that an issuer's token speaks of. Every mapped claim is typed: subject and tenant are required
- * text, roles and scopes an array of text or one space-separated text, attributes text, numbers, booleans or lists of text.
+ * text, roles and scopes an array of text or one space-separated text, attributes of the type that the mapping declares,
+ * else text, numbers, booleans or lists of text. What is there and does not fit is refused, not taken for absent.
  * Reports every problem with the claim's name as its path.
  */
 export function principalFromClaims(issuer: Issuer, claims: JsonObject): Result<Principal, readonly Problem[]> {
@@ -69,16 +71,26 @@ function readWords(claims: JsonObject, name: string, problems: Problem[]): reado
 }
 
 function readAttributes(claims: JsonObject, mapping: Issuer['claims']['attributes'], problems: Problem[]): Principal['attributes'] {
-  const entries: [string, string | number | boolean | readonly string[]][] = [];
-  for (const [attribute, claim] of Object.entries(mapping)) {
+  const entries: [string, AttributeValue][] = [];
+  for (const [attribute, { claim, type }] of Object.entries(mapping)) {
     const value = own(claims, claim);
     if (value === undefined) continue;
     const isScalar = typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value)) || isText(value);
-    if (isScalar || isTextList(value)) entries.push([attribute, value]);
-    else problems.push({ path: claim, message: 'is not text, a number, a boolean or a list of texts' });
+    const isKnown = isScalar || isTextList(value);
+    if (isKnown && (type === undefined || hasAttributeType(value, type))) entries.push([attribute, value]);
+    else problems.push({ path: claim, message: `is not ${type === undefined ? ANY_ATTRIBUTE : ATTRIBUTE_WORDS[type]}` });
   }
   return Object.fromEntries(entries);
 }
+
+const ANY_ATTRIBUTE = 'text, a number, a boolean or a list of texts';
+const ATTRIBUTE_WORDS: Readonly<Record<AttributeType, string>> = {
+  string: `a printable text of at most ${TEXT_CHARS_MAX} characters`,
+  integer: 'a whole number',
+  decimal: 'a number without exponent',
+  boolean: 'true or false',
+  strings: `a list of at most ${LIST_ITEMS_MAX} printable texts`,
+};
 
 /** A refresh renews `iat` without a person's presence, so `auth_time` wins where the issuer tells it (OpenID Connect Core 1.0, section 2). */
 function readAuthenticatedAt(claims: JsonObject, problems: Problem[]): Instant | undefined {

@@ -1,5 +1,6 @@
 /** What a bundle pins besides rules: its parts by name, agents, issuers with their keys, and upstream destinations. */
 
+import type { AttributeClaim } from './attribute.ts';
 import type { AgentName, ServerName } from './ids.ts';
 
 /** Every bundle has exactly these parts; one may be empty, none may be absent (docs/spec/trust-v1.md). */
@@ -48,8 +49,8 @@ export interface Issuer {
     readonly scopes: string;
     /** Ties a session to one case: `ticket_id`. */
     readonly case: string;
-    /** Attribute name to claim name; nothing else of the token becomes a fact. */
-    readonly attributes: Readonly<Record<string, string>>;
+    /** By attribute; nothing else of the token becomes a fact. Issuers that map one attribute agree on its type. */
+    readonly attributes: Readonly<Record<string, AttributeClaim>>;
   };
 }
 

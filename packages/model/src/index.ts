@@ -30,6 +30,8 @@ export type { FaultCode, FaultSource } from './fault.ts';
 export { Fault, Bug, invariant, unreachable } from './fault.ts';
 export { Decimal } from './decimal.ts';
 export type { Json, JsonObject } from './json.ts';
+export type { AttributeClaim, AttributeType, AttributeValue } from './attribute.ts';
+export { ATTRIBUTE_TYPES, hasAttributeType } from './attribute.ts';
 export type { Principal } from './principal.ts';
 export type { PartName, Agent, PinnedJwk, Issuer, Destination } from './bundle.ts';
 export { PART_NAMES } from './bundle.ts';

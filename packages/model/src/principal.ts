@@ -1,5 +1,6 @@
 /** The verified person, service or `anonymous` on whose behalf a call is made. Only verified credentials make one. */
 
+import type { AttributeValue } from './attribute.ts';
 import type { PrincipalId, TenantId } from './ids.ts';
 import type { Instant } from './instant.ts';
 
@@ -13,7 +14,7 @@ export interface Principal {
   /** OAuth scopes of the credential in use. */
   readonly scopes: readonly string[];
   /** Further claims that the issuer's mapping admits, by attribute name. */
-  readonly attributes: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  readonly attributes: Readonly<Record<string, AttributeValue>>;
   /** When the person last proved themselves (`auth_time`, else `iat`); revocations compare with it. */
   readonly authenticatedAt: Instant;
 }

@@ -32,7 +32,16 @@ const SCHEMA = compileSchema(
   },
   'arguments',
 );
-const ISSUER = { claims: { attributes: { region: 'region', limit: 'spending_limit' } } } as unknown as Issuer;
+const TYPED = {
+  center: { claim: 'cost_center', type: 'string' },
+  centers: { claim: 'cost_centers', type: 'strings' },
+  level: { claim: 'level', type: 'integer' },
+  cap: { claim: 'cap', type: 'decimal' },
+  staff: { claim: 'staff', type: 'boolean' },
+};
+const ISSUER = {
+  claims: { attributes: { region: { claim: 'region' }, limit: { claim: 'spending_limit' }, ...TYPED } },
+} as unknown as Issuer;
 
 function check(text: string, options: Partial<CheckOptions> = {}, elsewhere: readonly string[] = []): readonly string[] {
   if (!SCHEMA.ok) throw new Error(JSON.stringify(SCHEMA.error));
@@ -66,6 +75,12 @@ describe('checkExpression', () => {
     'tool.effect == "read" && tool.server == "orders"',
     'args.tags == ["a"] || args.count in [1.0] || args.amount in [decimal("1")]',
     'args.name in principal.attributes.region',
+    'principal.attributes.center in env.regions',
+    'principal.attributes.center == args.name',
+    'args.name in principal.attributes.centers',
+    'principal.attributes.centers.exists(c, c in env.regions)',
+    'principal.attributes.level in [1, 2] && principal.attributes.level + 1 < 4',
+    'args.amount <= principal.attributes.cap && principal.attributes.staff',
     'chain.all(hop, hop.first_party)',
     'args.flag',
     'args.either == "x" || args.either == 5',
@@ -90,8 +105,15 @@ describe('checkExpression', () => {
     ['args.amount in [1]', 'cannot apply `in` to decimal and list of int (compare one by one: list.exists(x, x == value))'],
     [
       'principal.attributes.region in env.regions',
-      'cannot apply `in` to a type known only at run time and list of string (compare one by one: list.exists(x, x == value))',
+      'cannot apply `in` to a type known only at run time and list of string (say its type where the claim is mapped: { claim: …, type: string })',
     ],
+    [
+      'principal.attributes.level == "3"',
+      'cannot apply `==` to int and string (a number and text never compare: mend the schema, or quote the number)',
+    ],
+    ['principal.attributes.center in [1]', 'cannot apply `in` to string and list of int (compare one by one: list.exists(x, x == value))'],
+    ['principal.attributes.cap < 0.5', '`0.5` is a double, which cannot stand beside decimal (write decimal("0.5"))'],
+    ['principal.attributes.centers == "x"', 'cannot apply `==` to list of string and string'],
     ['args.name in []', 'cannot apply `in` to string and list of a type known only at run time (nothing is in an empty list)'],
     ['args.amount <= args.ratio', 'cannot apply `<=` to decimal and double (declare the argument with `format: decimal`)'],
     [

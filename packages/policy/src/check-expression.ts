@@ -273,12 +273,12 @@ class Checker {
   }
 
   /** Judges `in`, and answers what the search costs. */
-  #membership(expression: Expression, value: Type, list: Type, misfit: (remedy: string) => void): number {
+  #membership(expression: Expression & { kind: 'binary' }, value: Type, list: Type, misfit: (remedy: string) => void): number {
     // A list known only at run time is one of text: other elements would be unlike, and so never found.
     const element: Type = list.kind === 'list' ? list.element : { kind: 'string' };
     if (list.kind === 'list' && list.cap === 0) misfit('nothing is in an empty list');
     else if ((list.kind !== 'list' && list.kind !== 'dyn') || !isFindable(value, element))
-      misfit('compare one by one: list.exists(x, x == value)');
+      misfit(value.kind === 'dyn' && isAttribute(expression.left) ? ATTRIBUTE_REMEDY : 'compare one by one: list.exists(x, x == value)');
     else this.#noteConstant(expression, value, element);
     return Math.ceil(capOf(list) / COMPARED_IN_A_STEP);
   }
@@ -361,6 +361,13 @@ function literalType(value: null | boolean | bigint | number | string): Type {
 
 function fieldOf(type: RecordType, name: string): Field | undefined {
   return type.fields.get(name) ?? (type.additional === undefined ? undefined : { type: type.additional, presence: 'optional' });
+}
+
+const ATTRIBUTE_REMEDY = 'say its type where the claim is mapped: { claim: …, type: string }';
+
+function isAttribute(at: Expression): boolean {
+  const [first, second] = pathOf(at) ?? [];
+  return first === 'principal' && second === 'attributes';
 }
 
 /** The path as guards know it: `args.note` and `args["note"]` are one. */

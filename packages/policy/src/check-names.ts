@@ -1,7 +1,8 @@
 /** Every name is declared once, looks like no other, and leads somewhere. */
 
 import { serverOf } from '@sallyport/model';
-import type { Agent, Tool } from '@sallyport/model';
+import type { Agent, AttributeClaim, Tool } from '@sallyport/model';
+import { checkAttributes, checkGiven } from './check-attributes.ts';
 import { parseBaseUrl, substitute } from './environment.ts';
 import { placeAt } from './declared.ts';
 import type { Declared, Located } from './declared.ts';
@@ -36,7 +37,8 @@ export function checkNames(declared: Declared, problems: Problems): void {
   }
   for (const tool of tools) checkTool(tool, serverNames.get(serverOf(tool.value.name)), [...serverNames.keys()], problems);
   checkRules(declared, problems);
-  checkTests(declared, problems);
+  const attributes = checkAttributes(declared, problems);
+  checkTests(declared, attributes, problems);
 }
 
 interface Naming<T> {
@@ -162,11 +164,12 @@ function checkRuleTools({ value, node }: Located<Rule>, agent: Agent, tools: Rea
   for (const [index, name] of (value.after ?? []).entries()) usable(placeAt(node, 'after', index), name);
 }
 
-function checkTests(declared: Declared, problems: Problems): void {
+function checkTests(declared: Declared, attributes: ReadonlyMap<string, AttributeClaim>, problems: Problems): void {
   const agents = new Set<string>(declared.agents.map(({ value }) => value.name));
   const tools = new Set<string>(declared.tools.map(({ value }) => value.name));
   for (const { value, node } of declared.tests) {
     if (!agents.has(value.agent)) unknown(placeAt(node, 'agent'), 'agent', value.agent, agents, problems);
+    checkGiven({ value, node }, attributes, problems);
     for (const key of ['cases', 'steps'] as const) {
       for (const [index, { call, expect }] of value[key].entries()) {
         if (!tools.has(call) && expect !== 'tool_not_allowed') unknown(placeAt(node, key, index, 'call'), 'tool', call, tools, problems);

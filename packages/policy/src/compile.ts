@@ -1,7 +1,7 @@
 /** Parts to a policy that can decide: types checked, costs bounded, rules indexed by agent and tool. Spec: policy-v1 section 6. */
 
 import { fail, invariant, ok, serverOf } from '@sallyport/model';
-import type { Agent, AgentName, Problem, Result, Tool, ToolName } from '@sallyport/model';
+import type { Agent, AgentName, AttributeType, Issuer, Problem, Result, Tool, ToolName } from '@sallyport/model';
 import type { ArgumentSchema } from '@sallyport/strict';
 import { analyse } from './analyse.ts';
 import type { Places, Plan, RulePlan } from './analyse.ts';
@@ -43,6 +43,8 @@ interface Inside {
   readonly entries: ReadonlyMap<AgentName, ReadonlyMap<ToolName, Entry>>;
   readonly schemas: ReadonlyMap<ToolName, ArgumentSchema>;
   readonly environment: Readonly<Record<string, unknown>>;
+  /** Of the attributes that have a declared type. */
+  readonly attributeTypes: ReadonlyMap<string, AttributeType>;
   readonly programs: Programs;
 }
 
@@ -61,7 +63,7 @@ export class CompiledPolicy {
 
   private constructor(parts: Parts, inside: Inside) {
     this.parts = parts;
-    this.features = featuresOf(parts.rules, parts.environment);
+    this.features = featuresOf(parts);
     this.ruleCount = parts.rules.length;
     this.#inside = inside;
     this.#agents = new Map(parts.agents.map((agent) => [agent.name, agent]));
@@ -105,6 +107,11 @@ export function environmentOf(policy: CompiledPolicy): Readonly<Record<string, u
   return reveal(policy).environment;
 }
 
+/** The declared types of attributes; one whose type is known only at run time is not among them. */
+export function attributeTypesOf(policy: CompiledPolicy): ReadonlyMap<string, AttributeType> {
+  return reveal(policy).attributeTypes;
+}
+
 /** Every problem at once. What compiles decides every call in bounded time. */
 export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]> {
   const problems = new Problems();
@@ -119,6 +126,7 @@ export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]
       entries: indexRules(plan, parts, programs),
       schemas: plan.schemas,
       environment: environmentFacts(environment),
+      attributeTypes: typesOf(issuers),
       programs,
     }),
   );
@@ -136,6 +144,12 @@ function pathOf(start: string, steps: readonly Step[]): string {
 
 function environmentFacts(environment: EnvironmentValues): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(environment).map(([name, { value }]) => [name, value]));
+}
+
+/** Issuers that map one attribute agree on its type (check-names). */
+function typesOf(issuers: readonly Issuer[]): ReadonlyMap<string, AttributeType> {
+  const declared = issuers.flatMap(({ claims }) => Object.entries(claims.attributes));
+  return new Map(declared.flatMap(([name, { type }]) => (type === undefined ? [] : [[name, type]])));
 }
 
 interface Draft {

@@ -8,7 +8,7 @@ import { canonicalValue } from '@sallyport/strict';
 import type { TypedArguments } from '@sallyport/strict';
 import { entryOf } from './compile.ts';
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
-import { Call, REQUIREMENTS, isFor, isKey, unless, unmet, unmetOf } from './requirements.ts';
+import { Call, REQUIREMENTS, isFor, isKey, unfitAttribute, unless, unmet, unmetOf } from './requirements.ts';
 import type { Unmet } from './requirements.ts';
 import type { Source } from './rule.ts';
 import type { SessionFacts } from './session.ts';
@@ -63,6 +63,9 @@ export const DEFAULT_DENY: RuleId = 'default-deny' as RuleId;
 export function decide(policy: CompiledPolicy, input: PolicyInput): PolicyDecision {
   const entry = entryOf(policy, input.agent, input.tool.name);
   if (entry === undefined) return defaultDeny(`no rule of agent ${input.agent} is about ${input.tool.name}`);
+  // Types were checked against the declaration; a value of another type could turn a denial's condition about.
+  const unfit = unfitAttribute(policy, input.principal);
+  if (unfit !== undefined) return defaultDeny(`attribute ${unfit} of principal ${input.principal.id} is not of its declared type`);
   const call = new Call(policy, input, entry);
   return denial(call) ?? grant(call);
 }

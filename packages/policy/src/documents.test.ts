@@ -405,7 +405,7 @@ describe('parseDocuments', () => {
     expect(parsed.value.issuers[0]).toMatchObject({
       keys: [pinned],
       tokenLifetimeMsMax: 3_600_000,
-      claims: { subject: 'sub', case: 'ticket_id', attributes: { region: 'region' } },
+      claims: { subject: 'sub', case: 'ticket_id', attributes: { region: { claim: 'region' } } },
     });
     const missing = parseDocuments([{ path: 'policy/idp.yaml', text: document }]);
     expect(missing.ok ? [] : missing.error.map(formatProblem)).toEqual([

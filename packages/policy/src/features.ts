@@ -1,9 +1,11 @@
 /** The parts of the language that a policy uses, as names in its bundle: a sidecar that lacks one refuses, not guesses. */
 
+import type { Issuer } from '@sallyport/model';
 import type { EnvironmentValues, Rule } from './rule.ts';
 
 /** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
 export const FEATURES: readonly string[] = [
+  'attribute.type',
   'cel.v1',
   'environment.v1',
   'for.principals',
@@ -25,9 +27,16 @@ export const FEATURES: readonly string[] = [
   'selector.tool',
 ];
 
-/** What these rules use, sorted; a subset of FEATURES by construction. */
-export function featuresOf(rules: readonly Rule[], environment: EnvironmentValues): readonly string[] {
+interface Used {
+  readonly rules: readonly Rule[];
+  readonly environment: EnvironmentValues;
+  readonly issuers: readonly Issuer[];
+}
+
+/** What a policy uses, sorted; a subset of FEATURES by construction. */
+export function featuresOf({ rules, environment, issuers }: Used): readonly string[] {
   const used = new Set<string>();
+  if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
   if (Object.keys(environment).length > 0) used.add('environment.v1');
   for (const rule of rules) {
     used.add(`rule.${rule.verb}`);

@@ -1,7 +1,8 @@
 /** Agents and issuers: read from documents and parts alike, and written back in the same form. */
 
 import { readP256Jwk } from '@sallyport/crypto';
-import type { Agent, Issuer, Json, PinnedJwk } from '@sallyport/model';
+import { ATTRIBUTE_TYPES } from '@sallyport/model';
+import type { Agent, AttributeClaim, Issuer, Json, PinnedJwk } from '@sallyport/model';
 import { WORD, agentName, serverName } from './forms.ts';
 import { LIMITS } from './limits.ts';
 import type { Node, Problems } from './node.ts';
@@ -106,9 +107,26 @@ const claimNames: Reader<Issuer['claims']> = (node, problems) => {
     const claim = name(key);
     if (claim !== undefined) given[key] = claim;
   }
-  const attributes = declared.get('attributes', record('`attributes`', text('a claim', CLAIM), WORD)) ?? {};
+  const attributes = declared.get('attributes', record('`attributes`', attributeClaim, WORD)) ?? {};
   return { ...claimDefaults(given), attributes };
 };
+
+/** The name of a claim, or `{ claim, type? }`. */
+const attributeClaim: Reader<AttributeClaim> = (node, problems) => {
+  if (node.kind === 'scalar') {
+    const claim = text('a claim', CLAIM)(node, problems);
+    return claim === undefined ? undefined : { claim };
+  }
+  const declared = fields(node, problems, 'an attribute', ['claim!', 'type']);
+  const claim = declared?.get('claim', text('a claim', CLAIM));
+  const type = declared?.get('type', oneOf('attribute type', ATTRIBUTE_TYPES));
+  return claim === undefined ? undefined : { claim, ...(type === undefined ? {} : { type }) };
+};
+
+function encodeAttributes(attributes: Issuer['claims']['attributes']): Json {
+  const entries = Object.entries(attributes).map(([name, { claim, type }]) => [name, type === undefined ? claim : { claim, type }]);
+  return Object.fromEntries(entries) as Json;
+}
 
 function claimDefaults(given: Partial<Issuer['claims']>): Issuer['claims'] {
   return { subject: 'sub', tenant: 'tenant', roles: 'roles', scopes: 'scope', case: 'case', attributes: {}, ...given };
@@ -121,6 +139,6 @@ export function encodeIssuer(value: Issuer): Json {
     audience: value.audience,
     keys: value.keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y })),
     max_lifetime: formatSpan(value.tokenLifetimeMsMax),
-    claims: { subject, tenant, roles, scopes, case: value.claims.case, attributes: { ...attributes } },
+    claims: { subject, tenant, roles, scopes, case: value.claims.case, attributes: encodeAttributes(attributes) },
   };
 }

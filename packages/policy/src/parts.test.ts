@@ -114,7 +114,7 @@ describe('buildParts', () => {
         issuer: 'https://idp.org',
         audience: 'sallyport',
         tokenLifetimeMsMax: 3_600_000,
-        claims: { case: 'case', attributes: { region: 'geo' } },
+        claims: { case: 'case', attributes: { region: { claim: 'geo' } } },
       },
     ]);
     expect(read.value.rules.map(({ id, for: whom, once }) => [id, whom, once])).toEqual([

@@ -3,11 +3,11 @@
  * An evaluation that fails is an unmet requirement, never a met one.
  */
 
-import type { DenialCode, Principal, RuleId } from '@sallyport/model';
-import { Decimal } from '@sallyport/model';
+import type { AttributeType, DenialCode, Principal, RuleId } from '@sallyport/model';
+import { Decimal, hasAttributeType } from '@sallyport/model';
 import { CelFailure, loadProgram } from './cel.ts';
 import type { Facts } from './cel.ts';
-import { environmentOf, programsOf } from './compile.ts';
+import { attributeTypesOf, environmentOf, programsOf } from './compile.ts';
 import type { CompiledPolicy, CompiledRule, Entry } from './compile.ts';
 import type { PolicyInput } from './decide.ts';
 import { argumentNamesOf } from './expression.ts';
@@ -59,7 +59,7 @@ export class Call {
   }
 
   get facts(): Facts {
-    return (this.#facts ??= factsOf(this.input, this.entry, environmentOf(this.#policy)));
+    return (this.#facts ??= factsOf(this.input, this.entry, this.#policy));
   }
 
   value(condition: Condition): unknown {
@@ -82,7 +82,7 @@ export class Call {
   }
 }
 
-function factsOf({ principal, args, session }: PolicyInput, entry: Entry, env: Facts['env']): Facts {
+function factsOf({ principal, args, session }: PolicyInput, entry: Entry, policy: CompiledPolicy): Facts {
   const { id, attempted, completed, failed, denied } = session;
   const seen = { id, attempted, completed, failed, denied };
   return {
@@ -94,23 +94,36 @@ function factsOf({ principal, args, session }: PolicyInput, entry: Entry, env: F
       issuer: principal.issuer,
       roles: principal.roles,
       scopes: principal.scopes,
-      attributes: exactAttributes(principal.attributes),
+      attributes: exactAttributes(principal.attributes, attributeTypesOf(policy)),
     },
     session: session.case === undefined ? seen : { ...seen, case: session.case },
-    env,
+    env: environmentOf(policy),
     tool: entry.toolFacts,
     agent: entry.agentFacts,
     chain: [],
   };
 }
 
-/** A claim's number as an int or a decimal, so that it compares exactly with amounts; others as they are. */
-function exactAttributes(attributes: Principal['attributes']): Readonly<Record<string, unknown>> {
+/** An attribute that is not of its declared type: its session is older than the declaration. `undefined` where all are. */
+export function unfitAttribute(policy: CompiledPolicy, { attributes }: Principal): string | undefined {
+  for (const [name, type] of attributeTypesOf(policy))
+    if (Object.hasOwn(attributes, name) && !hasAttributeType(attributes[name], type)) return name;
+  return undefined;
+}
+
+/**
+ * A claim's number as its declared type, else as an int where it is whole and a decimal otherwise, so that it compares
+ * exactly with amounts; others as they are.
+ */
+function exactAttributes(
+  attributes: Principal['attributes'],
+  types: ReadonlyMap<string, AttributeType>,
+): Readonly<Record<string, unknown>> {
   let exact: Record<string, unknown> | undefined;
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value !== 'number') continue;
     exact ??= { ...attributes };
-    exact[name] = Number.isSafeInteger(value) ? BigInt(value) : Decimal.parse(String(value));
+    exact[name] = Number.isSafeInteger(value) && types.get(name) !== 'decimal' ? BigInt(value) : Decimal.parse(String(value));
   }
   return exact ?? attributes;
 }

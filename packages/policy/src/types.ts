@@ -1,6 +1,6 @@
 /** The types of what a condition can read: from a tool's argument schema, the issuers' attributes, the environment. */
 
-import type { Issuer } from '@sallyport/model';
+import type { AttributeType, Issuer } from '@sallyport/model';
 import type { ObjectType, SchemaType } from '@sallyport/strict';
 import { LIST_CAPS } from './limits.ts';
 import type { EnvironmentValues } from './rule.ts';
@@ -70,7 +70,7 @@ const CHAIN = listOf(recordOf('field', { agent: required(STRING), first_party: r
 
 /** Everything but `args`: the same for every tool of a bundle. */
 export function sharedScope(issuers: readonly Issuer[], environment: EnvironmentValues): Scope {
-  const attributes = issuers.flatMap((issuer) => Object.keys(issuer.claims.attributes));
+  const attributes = issuers.flatMap((issuer) => Object.entries(issuer.claims.attributes));
   const principal = recordOf('field', {
     id: required(STRING),
     kind: required({ kind: 'string', values: ['person', 'service', 'anonymous'] }),
@@ -78,8 +78,9 @@ export function sharedScope(issuers: readonly Issuer[], environment: Environment
     issuer: required(STRING),
     roles: required(listOf(STRING, LIST_CAPS.roles)),
     scopes: required(listOf(STRING, LIST_CAPS.scopes)),
-    // What an issuer puts into a claim is known only when a token comes: text, a number, or a list of text.
-    attributes: required({ ...recordOf('attribute', Object.fromEntries(attributes.map((name) => [name, optional(ATTRIBUTE)]))) }),
+    attributes: required(
+      recordOf('attribute', Object.fromEntries(attributes.map(([name, { type }]) => [name, optional(attributeType(type))]))),
+    ),
   });
   const values = Object.entries(environment).map(([name, value]) => [name, required(environmentType(value.type))] as const);
   return new Map<string, Type>([
@@ -90,6 +91,12 @@ export function sharedScope(issuers: readonly Issuer[], environment: Environment
     ['chain', CHAIN],
     ['env', recordOf('environment value', Object.fromEntries(values))],
   ]);
+}
+
+/** Without a declared type, what a claim holds is known only when a token comes: text, a number, or a list of text. */
+function attributeType(type: AttributeType | undefined): Type {
+  if (type === undefined) return ATTRIBUTE;
+  return type === 'strings' ? listOf(STRING, LIST_CAPS.attribute) : environmentType(type);
 }
 
 function environmentType(type: EnvironmentValues[string]['type']): Type {

@@ -114,7 +114,7 @@ export class Evidence {
         bytesMax: audit.journal_bytes_max / STRANGERS_PART,
         isShipped: () => journal.status.unacknowledgedRecords === 0,
       }),
-      onRecord: (body) => this.decisions.see(body),
+      onRecord: (body, beside) => this.decisions.see(body, beside),
     });
   }
 

@@ -25,7 +25,8 @@ import {
 import type { Journal, MemoryReservations } from '@sallyport/store';
 import type { Log } from '@sallyport/telemetry';
 import { join } from 'node:path';
-import { adminExchange, healthExchange } from './admin/health.ts';
+import { adminExchange } from './admin/admin-exchange.ts';
+import { healthExchange } from './admin/health.ts';
 import { sidecarMetrics, type SidecarMetrics } from './admin/metrics.ts';
 import { judgeReadiness, type Readiness } from './admin/readiness.ts';
 import type { Anchors } from './anchors.ts';
@@ -231,7 +232,7 @@ class RunningSidecar implements Sidecar {
     this.#listeners.admin = await startHttpListener({
       ...common,
       listen: { kind: 'unix', path: admin.socket ?? join(state, 'admin', 'socket') },
-      onExchange: adminExchange({ readiness, decisions: this.#evidence.decisions, drain: () => void this.drain() }),
+      onExchange: adminExchange({ readiness, decisions: this.#evidence.decisions, clock, drain: () => void this.drain() }),
     });
     this.#listeners.health = await startHttpListener({
       ...common,

@@ -1,11 +1,8 @@
-/**
- * Liveness, readiness and metrics, for kubelets and scrapers; and on a socket that the agent cannot reach, what the
- * sidecar knows of itself. Both only read; the one act, drain, is on the socket.
- */
+/** Liveness, readiness and metrics, for kubelets and scrapers. Only reads; what acts, or tells of calls, is in `admin-exchange.ts`. */
 
 import type { HttpExchange } from '@sallyport/net';
 import { METRICS_CONTENT_TYPE, type Metrics } from '@sallyport/telemetry';
-import type { Decisions } from './decisions.ts';
+import { json, respond, text } from './answers.ts';
 import type { Readiness } from './readiness.ts';
 
 /**
@@ -49,44 +46,4 @@ function isFromPage(rawHeaders: readonly string[]): boolean {
     if (!LOOPBACK_HOST.test(value)) return true;
   }
   return hosts !== 1;
-}
-
-/** `GET /status`, `GET /decisions`, `GET /decisions/<id>`, `POST /drain`. */
-export function adminExchange(of: {
-  readiness: () => Readiness;
-  decisions: Decisions;
-  drain: () => void;
-}): (exchange: HttpExchange) => Promise<void> {
-  return async (exchange) => {
-    const { method, target } = exchange;
-    if (method === 'GET' && target === '/status') return json(exchange, 200, of.readiness());
-    if (method === 'GET' && target === '/decisions') return json(exchange, 200, { decisions: of.decisions.list().slice(0, 100) });
-    if (method === 'GET' && target.startsWith('/decisions/')) {
-      const found = of.decisions.find(target.slice('/decisions/'.length));
-      return found === undefined
-        ? json(exchange, 404, { error: 'not among the last 1,000 decisions of this start' })
-        : json(exchange, 200, found);
-    }
-    if (method === 'POST' && target === '/drain') {
-      await json(exchange, 202, { draining: true });
-      return of.drain();
-    }
-    return json(exchange, 404, { error: 'not found' });
-  };
-}
-
-function json(exchange: HttpExchange, status: number, value: unknown): Promise<void> {
-  return respond(exchange, status, { type: 'application/json', body: `${JSON.stringify(value)}\n` });
-}
-
-function text(exchange: HttpExchange, status: number, body: string): Promise<void> {
-  return respond(exchange, status, { type: 'text/plain; charset=utf-8', body });
-}
-
-async function respond(exchange: HttpExchange, status: number, { type, body }: { type: string; body: string }): Promise<void> {
-  const headers = [
-    ['content-type', type],
-    ['cache-control', 'no-store'],
-  ] as const;
-  await exchange.respond({ status, headers }, new TextEncoder().encode(body));
 }

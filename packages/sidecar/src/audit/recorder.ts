@@ -13,9 +13,9 @@ import {
   type StartBody,
 } from '@sallyport/audit';
 import { encodeHex } from '@sallyport/crypto';
-import { Fault, type BootMs, type Clock, type Random, type StreamId } from '@sallyport/model';
+import { Fault, type BootMs, type Clock, type Instant, type Random, type StreamId } from '@sallyport/model';
 import type { AppendOptions, Journal, StateFrame } from '@sallyport/store';
-import type { Recorder } from '../pipeline/ports.ts';
+import type { Recorder, Why } from '../pipeline/ports.ts';
 import type { Strangers } from './strangers.ts';
 
 export interface StreamRecorder extends Recorder {
@@ -43,7 +43,18 @@ export interface RecorderOptions {
   /** How much strangers can make this stream write. */
   readonly strangers: Strangers;
   /** Told of every decision, for `explain` and the counters. */
-  readonly onRecord: (body: RecordBody) => void;
+  readonly onRecord: (body: RecordBody, beside: Beside) => void;
+}
+
+/** What goes with a record and is not in its body: when it was written, and of a decision why it fell. */
+export interface Beside {
+  readonly at: Instant;
+  readonly why?: Why | undefined;
+}
+
+interface WriteOptions extends AppendOptions {
+  readonly frames: readonly StateFrame[];
+  readonly why?: Why | undefined;
 }
 
 /** Opens a new stream and writes its START; rejects with a Fault when the journal cannot take it. */
@@ -56,9 +67,10 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
   let signedAt: BootMs = clock.boot();
   let isClosed = false;
 
-  const write = async (body: RecordBody, { frames, ...how }: AppendOptions & { frames: readonly StateFrame[] }): Promise<number> => {
+  const write = async (body: RecordBody, { frames, why, ...how }: WriteOptions): Promise<number> => {
     if (isClosed) throw new Fault('journal_failed', 'internal', 'the audit stream is closed');
-    const { line, state } = appendRecord(chain, clock.wall(), body);
+    const at = clock.wall();
+    const { line, state } = appendRecord(chain, at, body);
     const entries = [...frames, { kind: 'record' as const, stream, seq: state.seq, line }];
     const refusal = journal.refuses(entries, how);
     if (refusal !== undefined) throw refused(refusal);
@@ -66,13 +78,13 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
     chain = state;
     const appended = await journal.append(entries, how);
     if (!appended.ok) throw refused(appended.error);
-    options.onRecord(body);
+    options.onRecord(body, { at, why });
     if (body.kind !== 'CHECKPOINT' && body.kind !== 'CLOSE') checkpointWhenDue();
     return line.byteLength;
   };
   // Of strangers: without headroom, and nothing waits for it but its own answer.
-  const writeRefusal = async (body: RecordBody): Promise<void> =>
-    options.strangers.spent(await write(body, { durability: 'kernel', frames: [] }));
+  const writeRefusal = async (body: RecordBody, why?: Why): Promise<void> =>
+    options.strangers.spent(await write(body, { durability: 'kernel', frames: [], why }));
 
   // One signature at a time: with a slow signer two could be written in the other order, which reads as a forgery.
   let signing: Promise<void> = Promise.resolve();
@@ -99,9 +111,9 @@ export async function startRecorder(options: RecorderOptions): Promise<StreamRec
     get head() {
       return chain;
     },
-    async decision(body, { durability, frames, stranger }) {
-      if (stranger === undefined) await write(body, { durability, frames });
-      else if (options.strangers.admits({ source: stranger, code: body.code, sample: body.action })) await writeRefusal(body);
+    async decision(body, { durability, frames, stranger, why }) {
+      if (stranger === undefined) await write(body, { durability, frames, why });
+      else if (options.strangers.admits({ source: stranger, code: body.code, sample: body.action })) await writeRefusal(body, why);
     },
     // A call that was let through has an outcome, also when the journal has become full meanwhile.
     outcome: async (body, { frames }) => void (await write(body, { durability: 'kernel', usesHeadroom: true, frames })),

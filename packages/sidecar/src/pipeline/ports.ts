@@ -11,6 +11,7 @@ import type {
   Clock,
   DecisionId,
   Denial,
+  DenialCode,
   Destination,
   Digest,
   Instant,
@@ -24,7 +25,7 @@ import type {
   ToolName,
   ToolServer,
 } from '@sallyport/model';
-import type { CompiledPolicy, SessionFacts } from '@sallyport/policy';
+import type { CompiledPolicy, SessionFacts, Source } from '@sallyport/policy';
 import type { BytesAccount } from '@sallyport/runtime';
 import type { Durability, ReservationStore, StateFrame } from '@sallyport/store';
 import type { ArgumentSchema } from '@sallyport/strict';
@@ -118,15 +119,36 @@ export interface OpenSession {
   record(what: 'attempted' | 'completed' | 'failed' | 'denied', tool: ToolName): void;
 }
 
+/** One requirement that a call did not meet, in words that hold no value of it. */
+export interface UnmetWhy {
+  readonly requirement: string;
+  readonly code: DenialCode;
+  readonly rule_id: string;
+  readonly source: Source | null;
+  readonly says: string;
+}
+
+/** Beside a DECISION, for whoever may ask this sidecar why; never written. Members are named as they are told. */
+export interface Why {
+  /** Of the rule that decided; null where none did, or its place is not in the bundle. */
+  readonly source: Source | null;
+  /** Paths of the arguments at fault. */
+  readonly fields: readonly string[];
+  readonly unmet: readonly UnmetWhy[];
+  /** What would have to differ for an allow; all of them together. */
+  readonly change: readonly string[];
+}
+
 /** The write-ahead record. All reject with a Fault when the journal cannot keep the line; the call is then refused. */
 export interface Recorder {
   /**
    * `frames` (a reservation) are written with the line in one batch; `disk` resolves after the disk has it. `stranger`:
    * where a refusal came from that nobody is known for; of many from one source the later ones are counted, not kept.
+   * `why` is for the window on the last decisions, and is not written.
    */
   decision(
     body: DecisionBody,
-    options: { durability: Durability; frames: readonly StateFrame[]; stranger?: string | undefined },
+    options: { durability: Durability; frames: readonly StateFrame[]; stranger?: string | undefined; why?: Why },
   ): Promise<void>;
   outcome(body: OutcomeBody, options: { frames: readonly StateFrame[] }): Promise<void>;
   /** State without a record: a reservation given back. */

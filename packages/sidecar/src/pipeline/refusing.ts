@@ -6,13 +6,14 @@
 import { MCP_JUDGE_OPTIONS, mcpDenial, mcpReplyTo, problemAnswer, type McpReplyTo } from '@sallyport/dialects';
 import { Bug, deny, Fault, publicDenial, type DecisionId, type Denial, type DenialEffect } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
-import type { Arrival, CallFacts } from './facts.ts';
+import type { Arrival, CallFacts, Validated } from './facts.ts';
 import type { Ran } from './gate-list.ts';
 import type { Answer, Outcome } from './gate.ts';
 import { wholeAnswer } from './local-answers.ts';
-import type { Ports } from './ports.ts';
+import type { Ports, Why } from './ports.ts';
 import { denyBody, type KnownFacts, type Recordable } from './records.ts';
 import { settle } from './gates/settlement.ts';
+import { whyRefused } from './why.ts';
 
 type Refused = Extract<Ran<unknown>, { end: 'denied' }>;
 
@@ -24,11 +25,12 @@ export async function refuseHead(arrival: Arrival, ran: Exclude<Ran<unknown>, { 
 
 /** A refusal before anything was forwarded: recorded, counted, answered. */
 export async function refuseCall(start: Arrival, ran: Refused, ports: Ports): Promise<Answer> {
-  const facts: KnownFacts = { ...start, ...(ran.facts as Partial<KnownFacts>) };
+  const facts: KnownFacts & Partial<Validated> = { ...start, ...(ran.facts as Partial<KnownFacts & Validated>) };
   ports.counters.decision('deny', ran.denial.code, ran.gate);
   if (ran.denial.code === 'internal') ports.counters.bug();
+  const why = whyRefused(facts, ran, ports);
   if (facts.session !== undefined && facts.tool !== undefined) facts.session.record('denied', facts.tool.tool.name);
-  await recorded(facts, { ...ran, stranger: facts.caller === undefined ? sourceOf(start.peer) : undefined }, ports);
+  await recorded(facts, { ...ran, why, stranger: facts.caller === undefined ? sourceOf(start.peer) : undefined }, ports);
   return denialAnswer(facts, ran.denial, { effect: 'none', outcome: { result: 'denied', code: ran.denial.code }, ports });
 }
 
@@ -88,11 +90,16 @@ async function replyTo({ body }: Arrival, { limits }: Ports): Promise<McpReplyTo
  */
 async function recorded(
   facts: Recordable,
-  { gate, denial, stranger }: Pick<Refused, 'gate' | 'denial'> & { readonly stranger: string | undefined },
+  { gate, denial, stranger, why }: Pick<Refused, 'gate' | 'denial'> & { readonly stranger: string | undefined; readonly why?: Why },
   ports: Ports,
 ): Promise<void> {
   try {
-    await ports.recorder.decision(denyBody(facts, { gate, denial }, ports), { durability: 'kernel', frames: [], stranger });
+    await ports.recorder.decision(denyBody(facts, { gate, denial }, ports), {
+      durability: 'kernel',
+      frames: [],
+      stranger,
+      ...(why === undefined ? {} : { why }),
+    });
   } catch (thrown) {
     unkept(thrown, ports);
   }

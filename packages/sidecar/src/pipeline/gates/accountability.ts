@@ -8,6 +8,7 @@ import type { CallFacts } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 import { allowBody } from '../records.ts';
+import { whyAllowed } from '../why.ts';
 
 type Gathered = 'written' | 'switched' | { readonly lost: string };
 
@@ -19,7 +20,8 @@ export const accountability: Gate<CallFacts, Gathered, object, Ports> = {
     if (now.state !== 'fresh' || now.snapshot.generation !== facts.held.snapshot.generation) return 'switched';
     try {
       const { frames } = facts.reserved;
-      await ports.recorder.decision(allowBody(facts, ports), { durability: isHarmlessRead(facts) ? 'kernel' : 'disk', frames });
+      const durability = isHarmlessRead(facts) ? 'kernel' : 'disk';
+      await ports.recorder.decision(allowBody(facts, ports), { durability, frames, why: whyAllowed(facts) });
       return 'written';
     } catch (thrown) {
       if (thrown instanceof Fault) return { lost: thrown.message };

@@ -41,6 +41,23 @@ describe('reservation', () => {
     expect((await take([once], 's2')).verdict).toBe('pass');
   });
 
+  it('a refusal does not tell the value that is counted by, and tells two that are counted by one from others', async () => {
+    const { take } = bench();
+    const detailOf = async (key: string): Promise<string> => {
+      await take([{ ...once, key }]);
+      const refused = await take([{ ...once, key }]);
+      return refused.verdict === 'deny' ? refused.denial.detail : '';
+    };
+    const [one, other, again] = [
+      await detailOf('once:refund:"hunter2"'),
+      await detailOf('once:refund:"x"'),
+      await detailOf('once:refund:"hunter2"'),
+    ];
+    expect(one).toMatch(/^limit of rule refund reached, counted under sha256:[0-9a-f]{16}$/);
+    expect(one).not.toContain('hunter2');
+    expect([one === again, one === other]).toEqual([true, false]);
+  });
+
   it('a window holds across sessions', async () => {
     const { take, clock } = bench();
     expect((await take([monthly])).verdict).toBe('pass');

@@ -45,7 +45,9 @@ export function decideReservation(gathered: Gathered): Judgement<Reserving> {
   const { refused, specs } = gathered;
   if (refused.code === 'exhausted') return refuse(deny('overloaded', 'the store of reservations is full of live limits'));
   const ruleId = specs[refused.index]?.ruleId;
-  return refuse(deny('call_limit_exceeded', `limit reached for ${refused.key}`, ruleId === undefined ? {} : { ruleId }));
+  // Not the key: it holds a value of the caller's. Its digest tells auditors which refusals are about the same one.
+  const detail = `limit of rule ${ruleId ?? '-'} reached, counted under ${digestOf(utf8(refused.key)).slice(0, 'sha256:'.length + 16)}`;
+  return refuse(deny('call_limit_exceeded', detail, ruleId === undefined ? {} : { ruleId }));
 }
 
 const NOTHING: Reserving['reserved'] = { frames: [], settle: async () => [], cancel: async () => {} };

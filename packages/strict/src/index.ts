@@ -14,3 +14,7 @@ export type { HeaderLimits, HeaderLookup } from './headers.ts';
 export { HEADER_LIMITS, readHeaders } from './headers.ts';
 export type { TargetOptions, CanonicalTarget } from './target.ts';
 export { canonicalTarget } from './target.ts';
+export type { QueryPair } from './query.ts';
+export { readQuery } from './query.ts';
+export type { TemplateSegment, RouteTemplate, RouteOverlap, RouteMatch, RouteTable } from './route-table.ts';
+export { routeTemplate, overlapOf, routeTable } from './route-table.ts';

@@ -19,6 +19,7 @@ import { server, tool } from './grammar-catalog.ts';
 import type { DeclaredServer } from './grammar-catalog.ts';
 import { agent, issuer } from './grammar-identity.ts';
 import type { FindKeys } from './grammar-identity.ts';
+import { overlaid, toolOverlay } from './grammar-overlay.ts';
 import { ruleOf } from './grammar-rule.ts';
 import { testOf } from './grammar-test.ts';
 import { LIMITS } from './limits.ts';
@@ -71,7 +72,7 @@ export function parseDocuments(files: readonly PolicyFile[]): Result<PolicySourc
   return problems.hasErrors ? fail(problems.sorted()) : ok(sourceOf(declared, problems.warnings()));
 }
 
-const KINDS = ['Agent', 'ToolServer', 'Tool', 'Issuer', 'Environment', 'Policy', 'Test'] as const;
+const KINDS = ['Agent', 'ToolServer', 'Tool', 'ToolOverlay', 'Issuer', 'Environment', 'Policy', 'Test'] as const;
 type Kind = (typeof KINDS)[number];
 
 interface Found {
@@ -91,7 +92,7 @@ function declare(files: readonly PolicyFile[], problems: Problems): Declared {
   return {
     agents,
     servers: all('ToolServer', server),
-    tools: all('Tool', tool),
+    tools: overlaid(all('Tool', tool), all('ToolOverlay', toolOverlay), problems),
     issuers: all('Issuer', issuer(keySets(sorted, problems))),
     environment: environmentOf(found, problems),
     rules: found.filter(({ kind }) => kind === 'Policy').flatMap(({ body }) => rulesOf(body, problems)),

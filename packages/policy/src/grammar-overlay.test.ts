@@ -1,0 +1,101 @@
+import { formatProblem } from '@sallyport/model';
+import { describe, expect, it } from 'vitest';
+import { buildParts } from './build.ts';
+import { parseDocuments } from './documents.ts';
+import type { PolicySource } from './documents.ts';
+
+const CATALOG = `apiVersion: sallyport.dev/v1
+kind: ToolServer
+name: files
+mcp: { url: "https://files.internal/mcp" }
+---
+kind: Tool
+name: files/read
+description: the server's words
+---
+kind: Tool
+name: files/delete
+effect: destructive
+classes: [pii]
+`;
+
+function parsed(overlays: string): ReturnType<typeof parseDocuments> {
+  return parseDocuments([
+    { path: 'lock.yaml', text: CATALOG },
+    { path: 'mine.yaml', text: `apiVersion: sallyport.dev/v1\n${overlays}` },
+  ]);
+}
+
+function source(overlays: string): PolicySource {
+  const result = parsed(overlays);
+  if (!result.ok) throw new Error(result.error.map(formatProblem).join('\n'));
+  return result.value;
+}
+
+function said(overlays: string): readonly string[] {
+  const result = parsed(overlays);
+  const problems = result.ok ? result.value.warnings : result.error;
+  return problems.map(formatProblem).filter((problem) => !problem.includes('no rule allows'));
+}
+
+describe('a ToolOverlay', () => {
+  it('replaces what it says, adds classes, and leaves the rest as it is declared', () => {
+    const [deleted, read] = source(`kind: ToolOverlay
+name: files/read
+effect: read
+classes: [pii]
+---
+kind: ToolOverlay
+name: files/delete
+classes: [money, pii]
+description: Deletes a file for good.
+deny_as: error
+`).tools;
+    expect(read).toMatchObject({ name: 'files/read', effect: 'read', classes: ['pii'], description: "the server's words" });
+    expect(deleted).toMatchObject({
+      effect: 'destructive',
+      classes: ['pii', 'money'],
+      description: 'Deletes a file for good.',
+      denyAs: 'error',
+    });
+  });
+
+  it('makes the same parts as a Tool that says all of it', () => {
+    const parts = (text: string): unknown => {
+      const built = buildParts(source(text));
+      return built.ok ? built.value.parts.catalog : built.error;
+    };
+    expect(parts('kind: ToolOverlay\nname: files/read\nclasses: [a]\n---\nkind: ToolOverlay\nname: files/delete\nclasses: [b]\n')).toEqual(
+      parts('kind: ToolOverlay\nname: files/delete\nclasses: [b]\n---\nkind: ToolOverlay\nname: files/read\nclasses: [a]\n'),
+    );
+  });
+
+  it('is pointed out where it says less of the effect than the tool itself', () => {
+    expect(said('kind: ToolOverlay\nname: files/delete\neffect: read\n')).toEqual([
+      'mine.yaml:4:9: effect: warning: `files/delete` is declared as destructive, and read is less (does the one who wrote this know more than the server says?)',
+    ]);
+    expect(said('kind: ToolOverlay\nname: files/read\neffect: read\n')).toEqual([]);
+  });
+
+  it.each([
+    ['of no tool', 'kind: ToolOverlay\nname: files/raed\n', 'mine.yaml:3:7: name: no tool `files/raed` (did you mean `files/read`)'],
+    [
+      'of a tool that has one',
+      'kind: ToolOverlay\nname: files/read\n---\nkind: ToolOverlay\nname: files/read\neffect: write\n',
+      'mine.yaml:6:7: name: tool `files/read` has another overlay (at mine.yaml:3)',
+    ],
+    [
+      'that would widen the arguments',
+      'kind: ToolOverlay\nname: files/read\narguments: { additionalProperties: true }\n',
+      'mine.yaml:4:1: arguments: `arguments` is not a field of a ToolOverlay (known are name, effect, classes, description, deny_as)',
+    ],
+    [
+      'of an unknown effect',
+      'kind: ToolOverlay\nname: files/read\neffect: harmless\n',
+      'mine.yaml:4:9: effect: `harmless` is not an effect',
+    ],
+  ])('%s is refused', (_name, text, problem) => {
+    expect(said(text).join('\n')).toContain(problem);
+    expect(parsed(text).ok).toBe(false);
+  });
+});

@@ -8,10 +8,13 @@ export type Effect = 'read' | 'write' | 'side_effect' | 'destructive';
 
 export const EFFECTS: readonly Effect[] = ['read', 'write', 'side_effect', 'destructive'];
 
-/** How a call to a tool of a plain HTTP server is spelled. `path` may name arguments in braces: `/orders/{order_id}`. */
+/** How a call to a tool of a plain HTTP server is spelled (http-tools, section 2). */
 export interface HttpRoute {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** May name arguments in braces, each a whole segment: `/orders/{order_id}`. */
   readonly path: string;
+  /** Arguments in the query of a request that has a body; of one that has none, all that are not in the path are there. */
+  readonly query?: readonly string[];
 }
 
 export interface Tool {

@@ -11,6 +11,7 @@ import { canonicalJson } from './canonical.ts';
 import { loadProgram, parseExpression } from './cel.ts';
 import { checkExpression } from './check-expression.ts';
 import type { CheckOptions, Checked } from './check-expression.ts';
+import { unfitForPath } from './check-routes.ts';
 import { contradictionOf } from './contradiction.ts';
 import type { Step } from './declared.ts';
 import { argumentNamesOf, nodeCountOf } from './expression.ts';
@@ -62,8 +63,15 @@ export function analyse(world: World, places: Places, problems: Problems): Plan 
   const schemas = new Map<ToolName, ArgumentSchema>();
   for (const [index, tool] of world.tools.entries()) {
     const compiled = compileSchema(tool.arguments, 'arguments');
-    if (compiled.ok) schemas.set(tool.name, compiled.value);
-    else for (const problem of compiled.error) problems.add(places.tool(index, problem.path), problem.message, { remedy: problem.remedy });
+    if (compiled.ok) {
+      schemas.set(tool.name, compiled.value);
+      const { properties } = compiled.value.type;
+      for (const name of tool.route === undefined ? [] : unfitForPath(tool.route, (known) => properties.get(known)?.type))
+        problems.add(places.tool(index, 'route.path'), `${quote(name)} is never one segment of a path`, {
+          remedy: 'let it be text, a number or a bool',
+        });
+    } else
+      for (const problem of compiled.error) problems.add(places.tool(index, problem.path), problem.message, { remedy: problem.remedy });
   }
   const analysis = new Analysis(world, places, problems, schemas);
   const rules = world.rules.flatMap((rule, index) => analysis.rule(rule, index) ?? []);

@@ -6,8 +6,8 @@ import { checkAttributes, checkGiven } from './check-attributes.ts';
 import { parseBaseUrl, substitute } from './environment.ts';
 import { placeAt } from './declared.ts';
 import type { Declared, Located } from './declared.ts';
+import { checkOverlaps, checkRoute } from './check-routes.ts';
 import { lookOf } from './forms.ts';
-import { routeArguments } from './grammar-catalog.ts';
 import type { DeclaredServer } from './grammar-catalog.ts';
 import { LIMITS } from './limits.ts';
 import type { Problems } from './node.ts';
@@ -35,7 +35,12 @@ export function checkNames(declared: Declared, problems: Problems): void {
       if (!serverNames.has(name)) unknown(placeAt(node, 'uses', index), 'tool server', name, serverNames.keys(), problems);
     }
   }
-  for (const tool of tools) checkTool(tool, serverNames.get(serverOf(tool.value.name)), [...serverNames.keys()], problems);
+  for (const tool of tools) {
+    const server = serverNames.get(serverOf(tool.value.name));
+    if (server === undefined) unknown(placeAt(tool.node, 'name'), 'tool server', serverOf(tool.value.name), serverNames.keys(), problems);
+    else checkRoute(tool, server, problems);
+  }
+  checkOverlaps(tools, problems);
   checkRules(declared, problems);
   const attributes = checkAttributes(declared, problems);
   checkTests(declared, attributes, problems);
@@ -109,24 +114,6 @@ function checkServer({ value, node }: Located<DeclaredServer>, declared: Declare
       remedy: 'use https://, or say which network it is',
       severity: 'warning',
     });
-  }
-}
-
-function checkTool({ value, node }: Located<Tool>, server: DeclaredServer | undefined, known: readonly string[], problems: Problems): void {
-  if (server === undefined) return unknown(placeAt(node, 'name'), 'tool server', serverOf(value.name), known, problems);
-  if (server.kind === 'mcp' && value.route !== undefined)
-    problems.add(placeAt(node, 'route'), 'a tool of an MCP server has no route', { remedy: 'leave it out' });
-  if (server.kind === 'http' && value.route === undefined)
-    problems.add(placeAt(node), 'a tool of an HTTP server needs a `route`', { remedy: 'route: { method: POST, path: /orders }' });
-  const properties = value.arguments['properties'];
-  const named = typeof properties === 'object' && properties !== null ? Object.keys(properties) : [];
-  const required = value.arguments['required'];
-  for (const name of value.route === undefined ? [] : routeArguments(value.route.path)) {
-    const place = placeAt(node, 'route', 'path');
-    if (!named.includes(name))
-      problems.add(place, `no argument ${quote(name)}`, { remedy: didYouMean(name, named) ?? 'declare it under `arguments`' });
-    else if (!Array.isArray(required) || !required.includes(name))
-      problems.add(place, `${quote(name)} may be absent, and the path needs it`, { remedy: 'list it in `required`' });
   }
 }
 

@@ -1,6 +1,6 @@
 /** The parts of the language that a policy uses, as names in its bundle: a sidecar that lacks one refuses, not guesses. */
 
-import type { Issuer } from '@sallyport/model';
+import type { Issuer, Tool } from '@sallyport/model';
 import type { EnvironmentValues, Rule } from './rule.ts';
 
 /** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
@@ -11,6 +11,7 @@ export const FEATURES: readonly string[] = [
   'for.principals',
   'for.roles',
   'for.tenants',
+  'route.query',
   'rule.after',
   'rule.allow',
   'rule.arguments',
@@ -31,12 +32,14 @@ interface Used {
   readonly rules: readonly Rule[];
   readonly environment: EnvironmentValues;
   readonly issuers: readonly Issuer[];
+  readonly tools: readonly Tool[];
 }
 
 /** What a policy uses, sorted; a subset of FEATURES by construction. */
-export function featuresOf({ rules, environment, issuers }: Used): readonly string[] {
+export function featuresOf({ rules, environment, issuers, tools }: Used): readonly string[] {
   const used = new Set<string>();
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
+  if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
   if (Object.keys(environment).length > 0) used.add('environment.v1');
   for (const rule of rules) {
     used.add(`rule.${rule.verb}`);

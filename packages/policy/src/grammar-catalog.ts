@@ -5,6 +5,7 @@ import type { HttpRoute, Json, JsonObject, ServerName, Tool, ToolServer } from '
 import { className, serverName, toolNameReader } from './forms.ts';
 import type { Node, Problems } from './node.ts';
 import { jsonOfNode, quote } from './node.ts';
+import { routeTemplate } from '@sallyport/strict';
 import type { Reader } from './read.ts';
 import { fields, list, oneOf, text } from './read.ts';
 
@@ -75,32 +76,36 @@ export function encodeTool(value: Tool): Json {
     classes: value.classes,
     ...(value.description === '' ? {} : { description: value.description }),
     arguments: value.arguments,
-    ...(value.route === undefined ? {} : { route: { method: value.route.method, path: value.route.path } }),
+    ...(value.route === undefined ? {} : { route: encodeRoute(value.route) }),
     deny_as: value.denyAs,
   };
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
-/** Segments of plain characters, or one whole argument in braces each: an argument can never add or split a segment. */
-const ROUTE_PATH = /^(?:\/(?:[A-Za-z0-9._~-]+|\{[A-Za-z_][A-Za-z0-9_]{0,63}\}))+$/;
 
 const httpRoute: Reader<HttpRoute> = (node, problems) => {
-  const declared = fields(node, problems, 'a route', ['method!', 'path!']);
+  const declared = fields(node, problems, 'a route', ['method!', 'path!', 'query']);
   const method = declared?.get('method', oneOf('method', METHODS));
   const path = declared?.get(
     'path',
     text('a path', { test: isRoutePath, words: 'a path of plain segments and whole {argument} segments' }),
   );
-  return method === undefined || path === undefined ? undefined : { method, path };
+  const query = declared?.get('query', list('`query`', text('an argument'), { min: 1, key: (entry) => entry }));
+  if (method === undefined || path === undefined) return undefined;
+  return { method, path, ...(query === undefined ? {} : { query }) };
 };
 
+function encodeRoute({ method, path, query }: HttpRoute): Json {
+  return { method, path, ...(query === undefined ? {} : { query: query.toSorted() }) };
+}
+
 function isRoutePath(path: string): boolean {
-  return ROUTE_PATH.test(path) && !path.split('/').some((segment) => segment === '.' || segment === '..');
+  return routeTemplate(path) !== undefined;
 }
 
 /** The arguments that a route's path names. */
 export function routeArguments(path: string): readonly string[] {
-  return [...path.matchAll(/\{([^}]+)\}/g)].map((match) => match[1] ?? '');
+  return (routeTemplate(path) ?? []).flatMap((segment) => ('argument' in segment ? [segment.argument] : []));
 }
 
 /** A schema as raw JSON; `properties` or `required` without `type` means an object. */

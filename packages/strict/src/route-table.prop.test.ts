@@ -6,7 +6,7 @@ const word = fc.constantFrom('a', 'A', 'b', 'c');
 const templates = fc.array(
   fc.array(
     fc.oneof(
-      word.map((literal) => ({ literal })),
+      word.map((literal) => ({ literal, folded: literal.toLowerCase() })),
       fc.constantFrom({ argument: 'x' }, { argument: 'y' }),
     ),
     { minLength: 1, maxLength: 4 },

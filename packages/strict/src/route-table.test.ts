@@ -9,7 +9,11 @@ const template = (path: string): RouteTemplate => {
 
 describe('a template', () => {
   it('is plain segments and whole arguments', () => {
-    expect(routeTemplate('/orders/{order_id}/refunds')).toEqual([{ literal: 'orders' }, { argument: 'order_id' }, { literal: 'refunds' }]);
+    expect(routeTemplate('/orders/{order_id}/refunds')).toEqual([
+      { literal: 'orders', folded: 'orders' },
+      { argument: 'order_id' },
+      { literal: 'refunds', folded: 'refunds' },
+    ]);
   });
 
   it.each([
@@ -32,6 +36,7 @@ describe('a template', () => {
     '/é',
     '/a b',
     `/{${'a'.repeat(65)}}`,
+    '/a'.repeat(33),
   ])('is not %j', (path) => {
     expect(routeTemplate(path)).toBeUndefined();
   });

@@ -7,19 +7,23 @@
 import { invariant } from '@sallyport/model';
 import { foldCase } from './json-walk.ts';
 
-/** One segment: this very text, or the whole of an argument. */
-export type TemplateSegment = { readonly literal: string } | { readonly argument: string };
+/** One segment: this very text (`folded`: without its case), or the whole of an argument. */
+export type TemplateSegment = { readonly literal: string; readonly folded: string } | { readonly argument: string };
 export type RouteTemplate = readonly TemplateSegment[];
 
 /** Plain characters, or one whole argument in braces: an argument can never add or split a segment. */
 const TEMPLATE = /^(?:\/(?:[A-Za-z0-9._~-]+|\{[A-Za-z_][A-Za-z0-9_]{0,63}\}))+$/;
 
-/** Reads a template; `undefined` for what is none. */
+const SEGMENTS_MAX = 32;
+
+/** Reads a template; `undefined` for what is none, or has more than 32 segments. */
 export function routeTemplate(path: string): RouteTemplate | undefined {
   if (!TEMPLATE.test(path)) return undefined;
   const segments = path.slice(1).split('/');
-  if (segments.some((segment) => segment === '.' || segment === '..')) return undefined;
-  return segments.map((segment) => (segment.startsWith('{') ? { argument: segment.slice(1, -1) } : { literal: segment }));
+  if (segments.length > SEGMENTS_MAX || segments.some((segment) => segment === '.' || segment === '..')) return undefined;
+  return segments.map((segment) =>
+    segment.startsWith('{') ? { argument: segment.slice(1, -1) } : { literal: segment, folded: foldCase(segment) },
+  );
 }
 
 /**
@@ -35,7 +39,7 @@ export function overlapOf(a: RouteTemplate, b: RouteTemplate): RouteOverlap {
   for (const [index, one] of a.entries()) {
     const other = b[index] as TemplateSegment;
     if ('literal' in one && 'literal' in other) {
-      if (foldCase(one.literal) !== foldCase(other.literal)) return 'disjoint';
+      if (one.folded !== other.folded) return 'disjoint';
       isByCase ||= one.literal !== other.literal;
     } else if ('literal' in one) isFirstMore = true;
     else if ('literal' in other) isSecondMore = true;
@@ -98,9 +102,8 @@ function newNode<T>(): Node<T> {
 
 function grow<T>(node: Node<T>, segment: TemplateSegment): Node<T> {
   if ('argument' in segment) return (node.argument ??= newNode());
-  const folded = foldCase(segment.literal);
-  const next = node.literals.get(folded) ?? newNode<T>();
-  node.literals.set(folded, next);
+  const next = node.literals.get(segment.folded) ?? newNode<T>();
+  node.literals.set(segment.folded, next);
   return next;
 }
 

@@ -9,6 +9,7 @@ import { bundleKeygen } from './commands/bundle-keygen.ts';
 import { bundleSign } from './commands/bundle-sign.ts';
 import { bundleVerify } from './commands/bundle-verify.ts';
 import { demo } from './commands/demo.ts';
+import { explain } from './commands/explain.ts';
 import { fleetStatus } from './commands/fleet-status.ts';
 import { policyBuild } from './commands/policy-build.ts';
 import { policyCheck } from './commands/policy-check.ts';
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   agentsJoinToken,
   revokeToken,
   revokePrincipal,
+  explain,
   auditTail,
   auditVerify,
   rootInit,

@@ -164,20 +164,4 @@ describe('evidence from the command line', () => {
       expect((await desk.type('audit', 'verify', file, '--dir', world.dir)).exit).toBe(exit);
     });
   });
-
-  it('explains a decision on the sidecar alone, by the id that stands in the record', async () => {
-    const admin = sidecar.sidecar.addresses().admin;
-    const socket = admin.kind === 'unix' ? admin.path : '';
-    const denied = lines.find((line) => line.includes('"rule_id":"gate:validation"')) ?? '';
-    const id = /"decision_id":"([^"]+)"/.exec(denied)?.[1] ?? '';
-    const { exit, out } = await desk.type('policy', 'explain', id, '--sidecar', socket);
-    expect([exit, out]).toEqual([
-      1,
-      expect.stringMatching(/^deny orders\/get_order: \w+, by gate:validation\n {2}operator {4}alice@company\.com$/m),
-    ]);
-    expect(await desk.type('policy', 'explain', '01JD7Q2M8ZK4T6V9W1X3Y5A7B9', '--sidecar', socket)).toMatchObject({
-      exit: 1,
-      err: expect.stringContaining('does not remember decision'),
-    });
-  });
 });

@@ -241,11 +241,4 @@ describe('policy explain', () => {
       err: expect.stringContaining('`add` is not a tool'),
     });
   });
-
-  it('says where nobody answers at a sidecar’s socket', async () => {
-    const { exit, err } = await at.type('policy', 'explain', '01JD7Q2M8ZK4T6V9W1X3Y5A7B9', '--sidecar', 'admin.sock');
-    expect(exit).toBe(1);
-    expect(err).toContain('there is no such file or folder (is the sidecar running');
-    expect((await at.type('policy', 'explain', 'p', '--sidecar', 'admin.sock')).exit).toBe(2);
-  });
 });

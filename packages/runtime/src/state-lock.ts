@@ -16,13 +16,19 @@ interface Holder {
   readonly began: string;
 }
 
+const OWN_STATE = 'stop that one, or give this one a `state_dir` of its own';
+
 /** Takes the folder for `who`; the way to give it back. Throws a Fault `store_failed` where a living process holds it. */
-export function lockState(disk: FileSystem, directory: string, who: 'control plane' | 'sidecar'): () => void {
+export function lockState(
+  disk: FileSystem,
+  directory: string,
+  who: 'control plane' | 'sidecar' | 'dev',
+  remedy: string = OWN_STATE,
+): () => void {
   const path = `${directory}/lock`;
   if (!tryCreate(disk, path)) {
     const holder = holderOf(disk, path);
     if (holder !== undefined && holder.pid !== process.pid && isAlive(holder)) {
-      const remedy = `stop that one, or give this one a \`state_dir\` of its own`;
       throw new Fault('store_failed', 'internal', `\`${directory}\` is used by process ${holder.pid}: one ${who} at a time; ${remedy}`);
     }
     disk.unlink(path);

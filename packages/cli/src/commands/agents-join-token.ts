@@ -1,21 +1,19 @@
 /** `sallyport agents join-token`: what one new sidecar needs to know whom to trust, and a secret that is good once. */
 
 import { existsSync } from 'node:fs';
-import { CreateJoinTokenRequestSchema, create } from '@sallyport/contract';
-import { digestOf, sha256 } from '@sallyport/crypto';
-import { addMs, formatInstant, isAgentName } from '@sallyport/model';
-import type { AgentName, Digest } from '@sallyport/model';
+import { formatInstant, isAgentName } from '@sallyport/model';
+import type { AgentName } from '@sallyport/model';
 import { parseListenAddress, readConfigText } from '@sallyport/runtime';
-import { JOIN_SECRET_BYTES, authoritiesFor, encodeJoinToken } from '@sallyport/trust';
 import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
-import { CALL_MS, LINK_OPTIONS, refusedBy, withLink } from '../connect.ts';
+import { LINK_OPTIONS, withLink } from '../connect.ts';
 import type { Link } from '../connect.ts';
 import { at, writeFile } from '../files.ts';
 import type { Exit } from '../io.ts';
 import { duration, required, text } from '../option.ts';
 import { refusal } from '../output.ts';
 import { areaOption, placeOf, placeProblems, ringOption } from '../places.ts';
+import { registerJoinToken } from '../publish/join-token.ts';
 
 const OPTIONS = {
   agent: required('--agent NAME', 'the agent beside which the sidecar stands; a published bundle has to register it'),
@@ -63,31 +61,18 @@ export const agentsJoinToken: Command = command({
 });
 
 async function makeToken(link: Link, { options, io, out }: Invocation<typeof OPTIONS>): Promise<Exit> {
-  const { root, pin } = link.trust;
-  const [ca] = authoritiesFor(root, `spiffe://${root.trustDomain}/control-plane`);
-  if (ca === undefined) return out.refuse(refusal(1, 'Root lists no CA for the control plane'));
-  const secret = io.random(JOIN_SECRET_BYTES);
-  const place = placeOf(options);
-  const address = options.enrolmentAddress ?? configuredAddress(link);
-  const token = encodeJoinToken({
-    trustDomain: root.trustDomain,
-    rootPin: pin,
-    caDigest: digestOf(ca) as Digest,
-    agent: options.agent as AgentName,
-    ...place,
-    secret,
-    ...(address === undefined ? {} : { enrolmentAddress: address }),
-  });
-  const expiresAt = addMs(io.clock.wall(), options.ttl);
-  const request = create(CreateJoinTokenRequestSchema, {
-    secretHash: sha256(secret),
-    agent: options.agent,
-    area: place.area,
-    ring: place.ring,
-    expiresAtMs: BigInt(expiresAt),
-  });
-  const made = await link.fleet.createJoinToken(request, { deadlineMs: CALL_MS, signal: io.signal });
-  if (!made.ok) return out.refuse(refusedBy('registering the token', made.error, link));
+  const made = await registerJoinToken(
+    link,
+    {
+      agent: options.agent as AgentName,
+      place: placeOf(options),
+      ttlMs: options.ttl,
+      enrolmentAddress: options.enrolmentAddress ?? configuredAddress(link),
+    },
+    io,
+  );
+  if (!made.ok) return out.refuse(made.error);
+  const { token, expiresAt } = made.value;
   const facts = { agent: options.agent, area: options.area, ring: options.ring, expires_at: formatInstant(expiresAt) };
   if (options.out === undefined) {
     out.progress(`good once, until ${formatInstant(expiresAt)}`);

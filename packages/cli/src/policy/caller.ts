@@ -78,7 +78,7 @@ function readWord(name: string, value: string, given: Given): readonly Problem[]
 }
 
 /** `true`, `12` and `1.5` are what they look like; anything else is text. */
-function scalarOf(value: string): string | number | boolean {
+export function scalarOf(value: string): string | number | boolean {
   if (value === 'true' || value === 'false') return value === 'true';
   return /^-?(0|[1-9][0-9]*)(\.[0-9]+)?$/.test(value) && String(Number(value)) === value ? Number(value) : value;
 }

@@ -3,7 +3,7 @@
 import { fail, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
 import { buildParts, parseDocuments } from '@sallyport/policy';
-import type { BuiltParts, PolicyFile } from '@sallyport/policy';
+import type { BuiltParts, PolicyFile, PolicySource } from '@sallyport/policy';
 import { at, filesBelow, readText } from '../files.ts';
 import type { Io } from '../io.ts';
 import type { Refusal } from '../output.ts';
@@ -12,13 +12,16 @@ import type { Refusal } from '../output.ts';
 const FILES_MAX = 5_000;
 const FILE_BYTES_MAX = 1_048_576;
 
+/** What is made of the documents before they are built; the documents unless given. */
+export type Amend = (source: PolicySource) => PolicySource;
+
 /** Reads and builds `dir` (as it was typed). Problems and warnings name files so that they can be opened from here. */
-export function readPolicy(dir: string, io: Io): Result<BuiltParts, Refusal> {
+export function readPolicy(dir: string, io: Pick<Io, 'cwd'>, amend: Amend = (source) => source): Result<BuiltParts, Refusal> {
   const files = policyFiles(dir, io);
   if (!files.ok) return fail({ exit: 64, problems: files.error });
   const source = parseDocuments(files.value);
   if (!source.ok) return fail({ exit: 1, problems: located(dir, source.error) });
-  const built = buildParts(source.value);
+  const built = buildParts(amend(source.value));
   if (!built.ok) return fail({ exit: 1, problems: located(dir, built.error) });
   return ok({ ...built.value, warnings: located(dir, built.value.warnings) });
 }
@@ -32,10 +35,15 @@ export function locatedFile(dir: string, file: string): string {
   return `${dir.replace(/\/+$/, '')}/${file}`;
 }
 
+/** The files that make up a policy, below its absolute folder. */
+export function policyFileNames(root: string): Result<readonly string[], Problem> {
+  return filesBelow(root, (name) => /\.(ya?ml|json)$/.test(name), FILES_MAX);
+}
+
 /** Paths stay relative to the folder: they are part of what is built, and must not depend on where it stands. */
-function policyFiles(dir: string, io: Io): Result<readonly PolicyFile[], readonly Problem[]> {
+function policyFiles(dir: string, io: Pick<Io, 'cwd'>): Result<readonly PolicyFile[], readonly Problem[]> {
   const root = at(io.cwd, dir);
-  const names = filesBelow(root, (name) => /\.(ya?ml|json)$/.test(name), FILES_MAX);
+  const names = policyFileNames(root);
   if (!names.ok) return fail([{ ...names.error, file: dir }]);
   if (!names.value.some((name) => !name.endsWith('.json')))
     return fail([

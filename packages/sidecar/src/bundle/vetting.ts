@@ -5,6 +5,7 @@
 
 import { fail, ok, type PartName, type Result } from '@sallyport/model';
 import { reject, type Rejection } from '@sallyport/trust';
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 /** Says whether the parts compile and pass their own tests. COMPILE, SELFTEST or RESOURCE otherwise. */
@@ -25,7 +26,7 @@ export function workerVet({ heapMbMax }: { readonly heapMbMax: number }): Vet {
 
 function vet(parts: Readonly<Record<PartName, Uint8Array>>, heapMbMax: number): Promise<Result<void, Rejection>> {
   return new Promise((resolve) => {
-    const worker = new Worker(new URL(`./vetting-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), {
+    const worker = new Worker(new URL(`./vetting-worker${extname(import.meta.url)}`, import.meta.url), {
       workerData: parts,
       resourceLimits: { maxOldGenerationSizeMb: heapMbMax },
       stdout: false,

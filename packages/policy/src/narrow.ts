@@ -20,6 +20,10 @@ const NARROWING = [
   'minItems',
   'maxItems',
   'pattern',
+  'format',
+  'hosts',
+  'domains',
+  'under',
   'items',
   'properties',
   'required',
@@ -61,6 +65,7 @@ function unfit(base: JsonObject, narrower: JsonObject): { message: string; remed
     if (!NARROWING.includes(key))
       return { message: `${quote(key)} does not narrow`, remedy: didYouMean(key, NARROWING) ?? `use ${NARROWING.join(', ')}` };
   }
+  if (narrower['format'] === 'decimal') return { message: '`decimal` changes how a number is read', remedy: 'write it in the tool' };
   const merged = merge(base, narrower);
   for (const kind of ['imum', 'Length', 'Items']) {
     const [min, max] = [merged[`min${kind}`], merged[`max${kind}`]];

@@ -141,6 +141,14 @@ const CASES: Readonly<Record<StringFormat, { readonly good: readonly string[]; r
       'a\u0085b',
     ],
   },
+  'absolute-path': {
+    good: ['/a', '/srv/data/b.txt', '/ä/門', '/a b'],
+    bad: ['', '/', 'a', './a', '//a', '/a/', '/a/../b', '/.', '/a\\b', '/a\u0000b', '~/a'],
+  },
+  'sql-read': {
+    good: ['SELECT 1', 'select a from b where c = 1;', 'WITH a AS (SELECT 1) SELECT * FROM a'],
+    bad: ['', 'UPDATE a SET b = 1', 'DROP TABLE a', 'SELECT 1; DELETE FROM a', 'SELECT pg_sleep(1)', 'SELECT 1 -- x'],
+  },
 };
 
 describe.each(STRING_FORMATS)('%s', (format) => {

@@ -3,7 +3,20 @@
  * docs/spec/arguments-v1.md section 4.4. Each is at most as wide as its RFC: what is odd but legal may be refused.
  */
 
-export type StringFormat = 'date' | 'date-time' | 'email' | 'uri' | 'uuid' | 'hostname' | 'ipv4' | 'ipv6' | 'path';
+import { isReadOnlySql } from './sql-read.ts';
+
+export type StringFormat =
+  | 'date'
+  | 'date-time'
+  | 'email'
+  | 'uri'
+  | 'uuid'
+  | 'hostname'
+  | 'ipv4'
+  | 'ipv6'
+  | 'path'
+  | 'absolute-path'
+  | 'sql-read';
 
 /** Long enough for anything these describe, short enough that no check needs a bound of its own. */
 const CHARACTERS_MAX = 4_096;
@@ -12,8 +25,6 @@ const CHARACTERS_MAX = 4_096;
 export function hasFormat(format: StringFormat, text: string): boolean {
   return text.length <= CHARACTERS_MAX && FORMATS[format](text);
 }
-
-export const STRING_FORMATS: readonly StringFormat[] = ['date', 'date-time', 'email', 'uri', 'uuid', 'hostname', 'ipv4', 'ipv6', 'path'];
 
 const FORMATS: Readonly<Record<StringFormat, (text: string) => boolean>> = {
   date: isDate,
@@ -25,7 +36,11 @@ const FORMATS: Readonly<Record<StringFormat, (text: string) => boolean>> = {
   ipv4: isIpv4,
   ipv6: isIpv6,
   path: isRelativePath,
+  'absolute-path': (text) => text.startsWith('/') && isRelativePath(text.slice(1)),
+  'sql-read': isReadOnlySql,
 };
+
+export const STRING_FORMATS: readonly StringFormat[] = Object.keys(FORMATS) as StringFormat[];
 
 /** RFC 3339 `full-date`, a day that exists. */
 function isDate(text: string): boolean {

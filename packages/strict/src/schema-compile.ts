@@ -13,6 +13,8 @@ import { compilePattern } from './pattern.ts';
 import type { Pattern } from './pattern.ts';
 import { formatPlace } from './place.ts';
 import type { Step } from './place.ts';
+import { SCOPE_FORMATS, compileScope } from './string-scope.ts';
+import type { ScopeKeyword, StringScope } from './string-scope.ts';
 import type { ArrayRules, NumberRules, ObjectRules, SchemaCell, SchemaNode, StringRules, TypeRules, ValueList } from './schema-node.ts';
 import { hasEndlessReference, resolveReference } from './schema-reference.ts';
 import { BOUND_DIGITS_MAX, canonicalScalar, exactBound, isList, isObject, show, typesOfValues, valuesOf } from './schema-values.ts';
@@ -34,6 +36,9 @@ const KEYWORD_TYPES: Readonly<Record<string, readonly JsonType[]>> = {
   minLength: ['string'],
   maxLength: ['string'],
   pattern: ['string'],
+  hosts: ['string'],
+  domains: ['string'],
+  under: ['string'],
   minimum: ['integer', 'number'],
   maximum: ['integer', 'number'],
 };
@@ -191,7 +196,34 @@ class Compiler {
   #stringRules(schema: JsonObject, format: StringFormat | 'decimal' | undefined, steps: readonly Step[]): StringRules {
     const [lengthMin, lengthMax] = this.#countBounds(schema, ['minLength', 'maxLength'], steps);
     const pattern = this.#pattern(schema['pattern'], [...steps, 'pattern']);
-    return { lengthMin, lengthMax, pattern, format: format === 'decimal' ? undefined : format };
+    const ofText = format === 'decimal' ? undefined : format;
+    const scopes = SCOPE_KEYWORDS.flatMap((keyword) =>
+      this.#scope(keyword, schema[keyword], { format: ofText, steps: [...steps, keyword] }),
+    );
+    return { lengthMin, lengthMax, pattern, format: ofText, scopes };
+  }
+
+  #scope(
+    keyword: ScopeKeyword,
+    entries: Json | undefined,
+    { format, steps }: { format: StringFormat | undefined; steps: readonly Step[] },
+  ): readonly StringScope[] {
+    if (entries === undefined) return [];
+    if (format === undefined || !SCOPE_FORMATS[keyword].includes(format)) {
+      this.#report(steps, `\`${keyword}\` needs a \`format\` among ${quote(SCOPE_FORMATS[keyword])}`);
+    } else if (
+      !isList(entries) ||
+      entries.length === 0 ||
+      entries.length > VALUES_MAX ||
+      !entries.every((entry) => typeof entry === 'string')
+    ) {
+      this.#report(steps, `expected 1 to ${VALUES_MAX} texts, not ${show(entries)}`);
+    } else {
+      const scope = compileScope(keyword, entries, format);
+      if (!('badEntry' in scope)) return [scope];
+      this.#report([...steps, scope.badEntry], `${show(entries[scope.badEntry])} is no entry of \`${keyword}\``, SCOPE_REMEDIES[keyword]);
+    }
+    return [];
   }
 
   #pattern(source: Json | undefined, steps: readonly Step[]): Pattern | undefined {
@@ -320,6 +352,13 @@ class Compiler {
     this.problems.push({ path: formatPlace(steps, this.#path), message, ...(remedy === undefined ? {} : { remedy }) });
   }
 }
+
+const SCOPE_KEYWORDS: readonly ScopeKeyword[] = ['hosts', 'domains', 'under'];
+const SCOPE_REMEDIES: Readonly<Record<ScopeKeyword, string>> = {
+  hosts: 'a host in lower case, `*.example.com` for all below one, and with `format: uri` perhaps a port',
+  domains: 'a domain in lower case, or `*.example.com` for all below one',
+  under: 'a folder of the same form as the value, without a slash at its end',
+};
 
 const ANYTHING: SchemaCell = { node: { kind: 'any' } };
 

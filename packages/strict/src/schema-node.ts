@@ -3,6 +3,7 @@
 import type { Decimal } from '@sallyport/model';
 import type { StringFormat } from './formats.ts';
 import type { Pattern } from './pattern.ts';
+import type { StringScope } from './string-scope.ts';
 
 export type SchemaNode =
   /** The schema says nothing: any JSON, its numbers as doubles. */
@@ -34,6 +35,8 @@ export interface StringRules {
   readonly lengthMax: number;
   readonly pattern: Pattern | undefined;
   readonly format: StringFormat | undefined;
+  /** Every one must hold the text. */
+  readonly scopes: readonly StringScope[];
 }
 
 export interface NumberRules {

@@ -115,7 +115,7 @@ class Reader {
   }
 
   #readString(text: string, rules: StringRules): Read {
-    const { lengthMin, lengthMax, pattern, format } = rules;
+    const { lengthMin, lengthMax, pattern, format, scopes } = rules;
     this.#work.left -= text.length >> 4;
     if (lengthMin > 0 || lengthMax < text.length) {
       const length = countCodePoints(text);
@@ -124,6 +124,9 @@ class Reader {
       if (length < lengthMin) return this.#violate(`must have at least ${lengthMin} characters`);
     }
     if (format !== undefined && !hasFormat(format, text)) return this.#violate(`must have the format ${format}`);
+    for (const { entries } of scopes) this.#work.left -= entries.length >> 2;
+    const outside = scopes.find((scope) => !scope.holds(text));
+    if (outside !== undefined) return this.#violate(`must lie inside of \`${outside.keyword}\``);
     if (pattern === undefined || pattern.test(text, this.#work)) return text;
     if (this.#work.left < 0) this.#isExhausted = true;
     return this.#violate(`must match the pattern \`${pattern.source}\``);
@@ -249,7 +252,7 @@ const ANY_CELL: SchemaCell = { node: { kind: 'any' } };
 const ANY_RULES: TypeRules = {
   null: true,
   boolean: true,
-  string: { lengthMin: 0, lengthMax: Number.POSITIVE_INFINITY, pattern: undefined, format: undefined },
+  string: { lengthMin: 0, lengthMax: Number.POSITIVE_INFINITY, pattern: undefined, format: undefined, scopes: [] },
   number: { reading: 'double', minimum: undefined, maximum: undefined },
   array: { items: ANY_CELL, countMin: 0, countMax: Number.POSITIVE_INFINITY },
   object: { properties: new Map(), required: [], additional: ANY_CELL, foldedNames: new Map() },

@@ -282,6 +282,7 @@ export class PolicyPlaneService {
       revocationsAfter: (seq, limit) => revocation.after(seq, limit),
       snapshot: () => revocation.snapshot(),
       answered: (bundle, isStaged) => fleet.answered(spiffeId, bundle, isStaged),
+      activated: () => fleet.tell(spiffeId, { lastRejection: '' }),
       rejected: ({ kind, digest }, detail) => {
         fleet.tell(spiffeId, { lastRejection: `${kind} ${digest}: ${detail}` });
         log.warn('offer.rejected', { identity: spiffeId, digest, detail });

@@ -27,7 +27,7 @@ interface Setting {
   log: number;
   /** The kinds that were sent, in order. */
   sent(): readonly (string | undefined)[];
-  answer(outcome: Verdict_Outcome, code?: string): boolean;
+  answer(outcome: Verdict_Outcome, code?: string, nonce?: Uint8Array): boolean;
 }
 
 function setting(of: Partial<SubscriberOptions> & { readonly snapshotBytes?: number } = {}): Setting {
@@ -42,8 +42,8 @@ function setting(of: Partial<SubscriberOptions> & { readonly snapshotBytes?: num
     wanted: [],
     log: 0,
     sent: () => out.written.map(({ message }) => fromBinary(ServerMessageSchema, message as Uint8Array).message.case),
-    answer: (outcome, code = '') =>
-      state.subscriber.verdict(create(VerdictSchema, { nonce: new Uint8Array(16).fill(nonce), outcome, code })),
+    answer: (outcome, code = '', nonceOf = new Uint8Array(16).fill(nonce)) =>
+      state.subscriber.verdict(create(VerdictSchema, { nonce: nonceOf, outcome, code })),
     subscriber: new Subscriber({
       spiffeId: 'spiffe://t/sidecar/a/1' as SpiffeId,
       place: PLACE,
@@ -62,6 +62,7 @@ function setting(of: Partial<SubscriberOptions> & { readonly snapshotBytes?: num
           Array.from({ length: Math.min(limit, state.log - seq) }, (_, index) => ({ seq: seq + index + 1, envelope: new Uint8Array(100) })),
         snapshot: () => ({ seq: state.log, envelope: new Uint8Array(of.snapshotBytes ?? 100) }),
         answered: (which, isStaged) => answered.push(`${Number(which.slice(-4))} ${isStaged ? 'staged' : 'refused'}`),
+        activated: () => answered.push('activated'),
         rejected: ({ kind }, detail) => answered.push(`${kind} ${detail}`),
       },
       ...of,
@@ -71,6 +72,52 @@ function setting(of: Partial<SubscriberOptions> & { readonly snapshotBytes?: num
 }
 
 const statement = statementMessage({ seq: 1, envelope: new Uint8Array(100), entriesFor: () => [] }, PLACE);
+
+describe('going back to a bundle of long ago', () => {
+  // An object keeps its nonce however often it is offered; the harness counts them up from 1.
+  const nonceOf = (offered: number): Uint8Array => new Uint8Array(16).fill(offered);
+  const firstNonce = nonceOf(1);
+  const play = (): Setting => {
+    const one = setting();
+    for (let n = 1; n <= 6; n++) {
+      one.wanted = [bundle(n), release(10 + n, n)];
+      one.subscriber.offerNext();
+      one.answer(Verdict_Outcome.STAGED);
+      one.answer(Verdict_Outcome.ACTIVE);
+    }
+    one.out.written.length = 0;
+    return one;
+  };
+
+  test('offers the bundle before the release, without the release being refused first', () => {
+    const one = play();
+    one.wanted = [bundle(1), release(20, 1), bundle(6)];
+    one.subscriber.offerNext();
+    expect(one.sent()).toEqual(['bundle']);
+    one.answer(Verdict_Outcome.STAGED, '', firstNonce);
+    one.answer(Verdict_Outcome.ACTIVE);
+    expect(one.sent()).toEqual(['bundle', 'release']);
+    expect(one.answered.at(-1)).toBe('activated');
+  });
+
+  test('does not offer again what was just answered', () => {
+    const one = play();
+    one.wanted = [bundle(6), release(20, 6)];
+    one.subscriber.offerNext();
+    expect(one.sent()).toEqual(['release']);
+  });
+
+  test('does not go round for ever where it is refused, or where a release joins more than are surely held', () => {
+    const one = play();
+    one.wanted = [bundle(1), bundle(2), bundle(3), bundle(4), bundle(5), release(20, 1, 2, 3, 4, 5)];
+    one.subscriber.offerNext();
+    // Bundles have the odd nonces. The fourth and fifth were answered last, and are not asked for again.
+    for (const n of [1, 3, 5]) one.answer(Verdict_Outcome.REJECTED, 'AREA', nonceOf(n));
+    expect(one.sent()).toEqual(['bundle', 'bundle', 'bundle', 'release']);
+    one.answer(Verdict_Outcome.REJECTED, 'LAYER');
+    expect(one.sent()).toHaveLength(4);
+  });
+});
 
 describe('offers', () => {
   test('one at a time, in the order of what is wanted now', () => {
@@ -85,7 +132,7 @@ describe('offers', () => {
     one.answer(Verdict_Outcome.ALREADY);
     one.answer(Verdict_Outcome.ALREADY);
     expect(one.sent()).toEqual(['bundle', 'release', 'bundle']);
-    expect(one.answered).toEqual(['1 staged', '4 staged']);
+    expect(one.answered).toEqual(['1 staged', 'activated', '4 staged']);
   });
 
   test('a refusal settles a bundle, and what comes after is offered all the same', () => {

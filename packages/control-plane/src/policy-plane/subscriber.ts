@@ -24,6 +24,8 @@ export interface SubscriberSources {
   readonly snapshot: () => { readonly seq: number; readonly envelope: Uint8Array };
   /** How a bundle was answered. */
   readonly answered: (bundle: Digest, isStaged: boolean) => void;
+  /** A release is enforced there: what was refused before is history. */
+  readonly activated: () => void;
   readonly rejected: (what: Wanted, detail: string) => void;
 }
 
@@ -54,6 +56,8 @@ const REVOCATIONS_PAGE = 256;
 const SNAPSHOT_BYTES_MAX = 16_000;
 /** A sidecar that has dropped a bundle gets it again when its release is refused for that, this many times. */
 const REPEATS_MAX = 2;
+/** Of the bundles that it has answered, a sidecar surely still holds this many of the last: it keeps four, and what it enforces. */
+const SURELY_HELD = 3;
 const RECONNECT_AFTER_MS = 250;
 const RECONNECT_JITTER_MS = 4_000;
 
@@ -62,6 +66,10 @@ export class Subscriber {
   // Owner of what follows: this subscriber. `settled` is what was answered on this stream.
   readonly #settled = new Set<Digest>();
   readonly #repeats = new Map<Digest, number>();
+  /** Bundles that were answered last, the newest answer last. */
+  readonly #answered: Digest[] = [];
+  /** Releases before which forgotten bundles have been offered again: once, whatever becomes of them. */
+  readonly #prepared = new Set<Digest>();
   readonly #ended = new AbortController();
   #outstanding: { readonly offer: Offer; readonly wanted: Wanted; readonly timer: AbortController } | undefined;
   #revocationSeq: number;
@@ -93,6 +101,7 @@ export class Subscriber {
   offerNext(): void {
     if (this.#outstanding !== undefined || this.#ended.signal.aborted) return;
     const { sources, active } = this.#options;
+    this.#offerForgottenAgain();
     for (const wanted of sources.wanted()) {
       if (this.#settled.has(wanted.digest)) continue;
       if (wanted.digest === active) {
@@ -137,7 +146,9 @@ export class Subscriber {
     answered.timer.abort();
     this.#outstanding = undefined;
     const isTaken = verdict.outcome !== Verdict_Outcome.REJECTED;
-    if (!isTaken) this.#options.sources.rejected(answered.wanted, `${verdict.code}: ${verdict.detail}`);
+    const { sources } = this.#options;
+    if (!isTaken) sources.rejected(answered.wanted, `${verdict.code}: ${verdict.detail}`);
+    else if (answered.wanted.kind === 'release') sources.activated();
     if (isTaken || verdict.code !== 'DIGEST' || !this.#repeat(answered.wanted)) this.#settle(answered.wanted, isTaken);
     this.offerNext();
     return true;
@@ -173,7 +184,19 @@ export class Subscriber {
 
   #settle(wanted: Wanted, isTaken: boolean): void {
     this.#settled.add(wanted.digest);
-    if (wanted.kind === 'bundle') this.#options.sources.answered(wanted.digest, isTaken);
+    if (wanted.kind !== 'bundle') return;
+    this.#options.sources.answered(wanted.digest, isTaken);
+    this.#answered.push(wanted.digest);
+    if (this.#answered.length > SURELY_HELD) this.#answered.shift();
+  }
+
+  /** Before a release goes back to a bundle of long ago: it may have been dropped since it was answered. */
+  #offerForgottenAgain(): void {
+    for (const { kind, digest, bundles = [] } of this.#options.sources.wanted()) {
+      if (kind !== 'release' || this.#settled.has(digest) || this.#prepared.has(digest)) continue;
+      this.#prepared.add(digest);
+      for (const bundle of bundles) if (!this.#answered.includes(bundle)) this.#settled.delete(bundle);
+    }
   }
 
   #isActive(bundle: Digest): boolean {

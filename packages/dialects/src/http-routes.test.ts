@@ -21,6 +21,24 @@ describe('the outbound port', () => {
     expect(routeOutbound('POST', target(path))).toEqual({ ok: true, value: route });
   });
 
+  it.each([
+    [
+      'GET',
+      '/http/orders/orders/O-1',
+      'a=1&a=2',
+      ['orders', 'O-1'],
+      [
+        ['a', '1'],
+        ['a', '2'],
+      ],
+    ],
+    ['POST', '/http/orders/refunds', undefined, ['refunds'], []],
+    ['DELETE', '/http/orders/tools/x', undefined, ['tools', 'x'], []],
+  ])('routes %s %s to the API behind the server', (method, path, query, segments, pairs) => {
+    const value = { kind: 'http', server: 'orders', method, segments, query: pairs };
+    expect(routeOutbound(method, target(path, query))).toEqual({ ok: true, value });
+  });
+
   it.each<[string, string, string | undefined, string]>([
     ['POST', '/', undefined, 'egress_denied'],
     ['POST', '/session/x', undefined, 'egress_denied'],
@@ -30,7 +48,16 @@ describe('the outbound port', () => {
     ['POST', '/mcp/127.0.0.1', undefined, 'egress_denied'],
     ['POST', '/tools/orders', undefined, 'egress_denied'],
     ['POST', '/tools/orders/a/b', undefined, 'egress_denied'],
-    ['POST', '/http/orders/x', undefined, 'egress_denied'],
+    ['POST', '/http', undefined, 'egress_denied'],
+    ['GET', '/http/orders', undefined, 'egress_denied'],
+    ['GET', '/http/Orders/x', undefined, 'egress_denied'],
+    ['GET', '/http/127.0.0.1/x', undefined, 'egress_denied'],
+    ['HEAD', '/http/orders/x', undefined, 'method_not_allowed'],
+    ['get', '/http/orders/x', undefined, 'method_not_allowed'],
+    ['PROPFIND', '/http/orders/x', undefined, 'method_not_allowed'],
+    ['GET', '/http/orders/O-1;v=2', undefined, 'malformed_request'],
+    ['GET', '/http/orders/x', 'verbose', 'malformed_request'],
+    ['GET', '/http/orders/x', 'a=%ff', 'malformed_request'],
     ['POST', '/constructor/orders', undefined, 'egress_denied'],
     ['GET', '/unknown', undefined, 'egress_denied'],
     ['GET', '/mcp/orders', undefined, 'method_not_allowed'],

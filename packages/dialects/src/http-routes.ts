@@ -4,7 +4,7 @@
  */
 
 import { type Denial, type Result, type ServerName, deny, fail, isServerName, ok } from '@sallyport/model';
-import type { CanonicalTarget } from '@sallyport/strict';
+import { type CanonicalTarget, type QueryPair, readQuery } from '@sallyport/strict';
 
 /** What a request on the outbound port is for. */
 export type OutboundRoute =
@@ -15,16 +15,53 @@ export type OutboundRoute =
   /** `/tools/<server>/<tool>`: the body is the arguments. */
   | { readonly kind: 'tool'; readonly server: ServerName; readonly tool: string }
   /** `/tools/<server>/invoke`: the body names the tool. */
-  | { readonly kind: 'invoke'; readonly server: ServerName };
+  | { readonly kind: 'invoke'; readonly server: ServerName }
+  /** `/http/<server>/<path>`: method and path say which tool (http-tools, section 2). */
+  | MappedRoute;
 
-/** Every route takes POST alone and no query. Refusals: `egress_denied`, `method_not_allowed`, `malformed_request`. */
+/** A request to an ordinary HTTP API; the active bundle says which tool it is. */
+export interface MappedRoute {
+  readonly kind: 'http';
+  readonly server: ServerName;
+  readonly method: MappedMethod;
+  /** Of the API's own path, decoded; at least one. */
+  readonly segments: readonly string[];
+  readonly query: readonly QueryPair[];
+}
+
+/** Not HEAD: it would carry out a GET, and nobody would see the answer that was judged. Not OPTIONS: pages are not served. */
+export const MAPPED_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+export type MappedMethod = (typeof MAPPED_METHODS)[number];
+
+/**
+ * Every route but a mapped one takes POST alone and no query. Refusals:
+ * `egress_denied`, `method_not_allowed`, `malformed_request`.
+ */
 export function routeOutbound(method: string, target: CanonicalTarget): Result<OutboundRoute, Denial> {
+  if (target.segments[0] === 'http') return routeMapped(method, target);
   const route = routeOf(target.segments);
   if (route === undefined) return fail(deny('egress_denied', `no route for \`${target.path.slice(0, 128)}\``));
   if (method !== 'POST') return fail(deny('method_not_allowed', `\`${method.slice(0, 16)}\` on ${route.kind}`));
   // A parameter in the query would be an argument that no schema judged.
   if (target.query !== undefined) return fail(deny('malformed_request', 'a query is part of no route'));
   return ok(route);
+}
+
+/** For `Allow`: the methods that are served at a path of the port, which every caller may know. */
+export function allowedMethods(path: string): string {
+  return path.startsWith('/http/') ? MAPPED_METHODS.join(', ') : 'POST';
+}
+
+function routeMapped(method: string, target: CanonicalTarget): Result<OutboundRoute, Denial> {
+  const [, server = '', ...segments] = target.segments;
+  const shown = target.path.slice(0, 128);
+  if (!isServerName(server) || segments.length === 0) return fail(deny('egress_denied', `no route for \`${shown}\``));
+  const known = MAPPED_METHODS.find((one) => one === method);
+  if (known === undefined) return fail(deny('method_not_allowed', `\`${method.slice(0, 16)}\` on \`${shown}\``));
+  // Some servers cut off what follows a semicolon: to them it is another path than the one judged here.
+  if (segments.some((segment) => segment.includes(';'))) return fail(deny('malformed_request', 'a path segment has parameters'));
+  const query = readQuery(target.query);
+  return query.ok ? ok({ kind: 'http', server, method: known, segments, query: query.value }) : query;
 }
 
 function routeOf(segments: readonly string[]): OutboundRoute | undefined {

@@ -82,8 +82,14 @@ describe('the request to a tool’s server', () => {
       undefined,
     ],
     ['nothing left for the query', { method: 'DELETE', path: '/orders/{id}' }, { id: 'x' }, 'DELETE /api/orders/x', undefined],
-    ['one argument in two places', { method: 'PUT', path: '/{a}/{a}' }, { a: 'x' }, 'PUT /api/x/x', '{}'],
-    ['reserved characters', { method: 'GET', path: '/q/{a}' }, { a: '?#;&=%é ..' }, 'GET /api/q/%3F%23%3B%26%3D%25%C3%A9%20..', undefined],
+    [
+      'some in the query, the rest in the body',
+      { method: 'PUT', path: '/{a}', query: ['q', 'n'] },
+      { a: 'x', q: ['1', 'b&'], b: true },
+      'PUT /api/x?q=1&q=b%26',
+      '{"b":true}',
+    ],
+    ['reserved characters', { method: 'GET', path: '/q/{a}' }, { a: '?#&=%é ..' }, 'GET /api/q/%3F%23%26%3D%25%C3%A9%20..', undefined],
   ])('%s', (_, route, args, line, body) => {
     const built = request(route, args);
     if (!built.ok) throw new Error(built.error.detail);
@@ -98,6 +104,8 @@ describe('the request to a tool’s server', () => {
     ['nothing', ''],
     ['a slash', '../admin'],
     ['a backslash', '..\\admin'],
+    ['parameters that some servers cut off', 'O-1;x'],
+    ['climbing behind them', '..;x'],
     ['a NUL', 'a\0'],
     ['a line feed', 'a\r\nX: 1'],
     ['null', null],

@@ -4,8 +4,8 @@
  */
 
 import { Decimal, deny, fail, localNameOf, ok } from '@sallyport/model';
-import type { Denial, Json, Result, Tool, ToolServer } from '@sallyport/model';
-import { type Judged, type TypedArguments, type TypedValue, serializeArguments } from '@sallyport/strict';
+import type { Denial, HttpRoute, Json, Result, Tool, ToolServer } from '@sallyport/model';
+import { type Judged, type TypedArguments, type TypedValue, routeTemplate, serializeArguments } from '@sallyport/strict';
 import { type ToolAsk, membersOf } from './ask.ts';
 import type { OutboundRoute } from './http-routes.ts';
 
@@ -43,31 +43,65 @@ export interface UpstreamRequest {
   readonly body: Uint8Array | undefined;
 }
 
+/** Where a route puts a call's arguments. */
+export interface PlacedArguments {
+  readonly method: HttpRoute['method'];
+  /** Of the path, not yet encoded. */
+  readonly segments: readonly string[];
+  /** Encoded; empty without a query. */
+  readonly query: string;
+  /** `undefined` for a request that has no body. */
+  readonly body: Readonly<Record<string, TypedValue>> | undefined;
+  /** Arguments that cannot stand where the route puts them. */
+  readonly unfit: readonly string[];
+}
+
 /**
- * The request for a call: arguments named in the route's path fill it, each as one segment; the rest go to the query of a
- * GET or DELETE, and into a JSON body otherwise. A tool without a route is `POST /<tool>`. Refuses, as `schema_violation`
- * with the argument's name, what cannot stand where the route puts it.
+ * Arguments named in the route's path fill it, each as one segment; those that its `query` names, and all others of a GET
+ * or DELETE, go to the query; the rest go into a JSON body. A tool without a route is `POST /<tool>`.
  */
-export function upstreamRequest(server: ToolServer, tool: Tool, args: TypedArguments): Result<UpstreamRequest, Denial> {
-  const { method, path } = tool.route ?? { method: 'POST' as const, path: `/${localNameOf(tool.name)}` };
-  const used = new Set<string>();
+export function placeArguments(tool: Tool, args: TypedArguments): PlacedArguments {
+  const route: HttpRoute = tool.route ?? { method: 'POST', path: `/${localNameOf(tool.name)}` };
   const unfit: string[] = [];
-  const filled = path.replaceAll(PLACEHOLDER, (_, name: string) => {
-    used.add(name);
-    const segment = pathSegment(args[name]);
-    if (segment === undefined) unfit.push(name);
-    return segment ?? '';
+  const segments = (routeTemplate(route.path) ?? []).map((segment) => {
+    if ('literal' in segment) return segment.literal;
+    const text = Object.hasOwn(args, segment.argument) ? segmentText(args[segment.argument]) : undefined;
+    if (text === undefined) unfit.push(segment.argument);
+    return text ?? '';
   });
-  const rest = Object.fromEntries(Object.entries(args).filter(([name]) => !used.has(name)));
-  const hasQuery = method === 'GET' || method === 'DELETE';
-  const query = hasQuery ? queryOf(rest, unfit) : '';
-  if (unfit.length > 0) return fail(deny('schema_violation', `${unfit.join(', ')}: no place in \`${method} ${path}\``, { fields: unfit }));
+  const inPath = new Set(pathArguments(route));
+  const isAlone = hasQueryAlone(route);
+  const queried: [string, TypedValue][] = [];
+  const bodied: [string, TypedValue][] = [];
+  for (const [name, value] of Object.entries(args)) {
+    if (inPath.has(name)) continue;
+    (isAlone || route.query?.includes(name) === true ? queried : bodied).push([name, value]);
+  }
+  const query = queryOf(queried, unfit);
+  return { method: route.method, segments, query, body: isAlone ? undefined : Object.fromEntries(bodied), unfit };
+}
+
+/** The arguments that a route's path names, in order. */
+export function pathArguments(route: Pick<HttpRoute, 'path'>): readonly string[] {
+  return (routeTemplate(route.path) ?? []).flatMap((segment) => ('argument' in segment ? [segment.argument] : []));
+}
+
+/** Whether requests of a method have no body, so that all that is not in the path is in the query. */
+export function hasQueryAlone({ method }: Pick<HttpRoute, 'method'>): boolean {
+  return method === 'GET' || method === 'DELETE';
+}
+
+/** The request for a call. Refuses, as `schema_violation` with the argument's name, what cannot stand where the route puts it. */
+export function upstreamRequest(server: ToolServer, tool: Tool, args: TypedArguments): Result<UpstreamRequest, Denial> {
+  const { method, segments, query, body, unfit } = placeArguments(tool, args);
+  if (unfit.length > 0)
+    return fail(deny('schema_violation', `${unfit.join(', ')}: no place in the route of ${tool.name}`, { fields: unfit }));
   return ok({
     method,
-    target: `${basePath(server.url)}${filled}${query === '' ? '' : `?${query}`}`,
-    headers: { accept: 'application/json', ...(hasQuery ? {} : { 'content-type': 'application/json' }) },
+    target: `${basePath(server.url)}/${segments.map(encodeURIComponent).join('/')}${query === '' ? '' : `?${query}`}`,
+    headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
     // Members of typed arguments are typed values, and so is a selection of them.
-    body: hasQuery ? undefined : serializeArguments(Object.assign(Object.create(null) as object, rest) as TypedArguments),
+    body: body === undefined ? undefined : serializeArguments(Object.assign(Object.create(null) as object, body) as TypedArguments),
   });
 }
 
@@ -76,19 +110,17 @@ export function isSuccessStatus(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-const PLACEHOLDER = /\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
-/** What would make two segments of one, for us or for a server that decodes before it splits. */
-const UNFIT_FOR_PATH = /[/\\\p{Cc}]/u;
+/** What would make two segments of one, or another one of it, for a server that decodes before it splits or cuts off parameters. */
+const UNFIT_FOR_PATH = /[/\\;\p{Cc}]/u;
 
-function pathSegment(value: TypedValue | undefined): string | undefined {
+function segmentText(value: TypedValue | undefined): string | undefined {
   const text = scalarText(value);
-  if (text === undefined || text === '' || text === '.' || text === '..' || UNFIT_FOR_PATH.test(text)) return undefined;
-  return encodeURIComponent(text);
+  return text === undefined || text === '' || text === '.' || text === '..' || UNFIT_FOR_PATH.test(text) ? undefined : text;
 }
 
-function queryOf(args: Readonly<Record<string, TypedValue>>, unfit: string[]): string {
+function queryOf(args: readonly (readonly [string, TypedValue])[], unfit: string[]): string {
   const pairs: string[] = [];
-  for (const [name, value] of Object.entries(args)) {
+  for (const [name, value] of args) {
     const texts = (Array.isArray(value) ? (value as readonly TypedValue[]) : [value]).map(scalarText);
     for (const text of texts) {
       if (text === undefined) unfit.push(name);

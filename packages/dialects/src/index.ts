@@ -28,8 +28,18 @@ export {
 } from './mcp-upstream.ts';
 export type { SseComment, SseEvent, SseItem, SseProblem, SseReaderOptions } from './sse.ts';
 export { SseReader, writeSseComment, writeSseEvent } from './sse.ts';
-export type { OutboundRoute } from './http-routes.ts';
-export { routeOutbound } from './http-routes.ts';
-export type { UpstreamRequest } from './http-tools.ts';
-export { isSuccessStatus, readSessionRequest, readToolCall, upstreamRequest } from './http-tools.ts';
+export type { MappedAsk } from './http-mapped.ts';
+export { mappedArguments } from './http-mapped.ts';
+export type { MappedMethod, MappedRoute, OutboundRoute } from './http-routes.ts';
+export { MAPPED_METHODS, allowedMethods, routeOutbound } from './http-routes.ts';
+export type { PlacedArguments, UpstreamRequest } from './http-tools.ts';
+export {
+  hasQueryAlone,
+  isSuccessStatus,
+  pathArguments,
+  placeArguments,
+  readSessionRequest,
+  readToolCall,
+  upstreamRequest,
+} from './http-tools.ts';
 export { PROBLEM_TYPE, denialHeaders, problemAnswer } from './problem.ts';

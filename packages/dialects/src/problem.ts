@@ -7,11 +7,11 @@ import { type WireAnswer, jsonBytes } from './ask.ts';
 export const PROBLEM_TYPE = 'https://sallyport.dev/problems/';
 
 /** The whole answer. Nothing is in it that is not public; there is no `detail`, because what could be said there is for the record. */
-export function problemAnswer(denial: PublicDenial): WireAnswer {
+export function problemAnswer(denial: PublicDenial, allow = 'POST'): WireAnswer {
   const { title, status, ...members } = denial;
   return {
     status,
-    headers: { 'content-type': 'application/problem+json', ...denialHeaders(denial) },
+    headers: { 'content-type': 'application/problem+json', ...denialHeaders(denial, allow) },
     body: jsonBytes({
       type: PROBLEM_TYPE + denial.code,
       title,
@@ -24,12 +24,12 @@ export function problemAnswer(denial: PublicDenial): WireAnswer {
 
 /**
  * The headers of a denial whatever its body: never stored; a 401 names a scheme (RFC 9110, section 15.5.2), a 405 the
- * method that is served (15.5.6), a wait its length in whole seconds (10.2.3).
+ * methods that are served there (15.5.6), a wait its length in whole seconds (10.2.3).
  */
-export function denialHeaders(denial: PublicDenial): Record<string, string> {
+export function denialHeaders(denial: PublicDenial, allow = 'POST'): Record<string, string> {
   const headers: Record<string, string> = { 'cache-control': 'no-store' };
   if (denial.status === 401) headers['www-authenticate'] = challenge(denial);
-  if (denial.status === 405) headers['allow'] = 'POST';
+  if (denial.status === 405) headers['allow'] = allow;
   if (denial.retry_after_ms !== undefined) headers['retry-after'] = String(Math.ceil(denial.retry_after_ms / 1000));
   return headers;
 }

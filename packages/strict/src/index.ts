@@ -1,6 +1,7 @@
 /** Strict readings of what comes from outside: JSON, arguments, headers, targets. Each has one meaning or is refused. */
 
 export type { Step } from './place.ts';
+export { formatPlace } from './place.ts';
 export type { JudgeLimits, JudgeOptions, JsonProblemCode, JsonProblem, Judged } from './judged.ts';
 export { JUDGE_LIMITS, judge, denyJson } from './judged.ts';
 export type { TypedValue, TypedRecord, TypedArguments } from './typed-value.ts';

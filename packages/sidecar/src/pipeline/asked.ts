@@ -1,20 +1,27 @@
 /** What an ask says of its tool call, whichever dialect it came in. */
 
-import type { McpAsk, ToolAsk } from '@sallyport/dialects';
+import type { MappedAsk, McpAsk, ToolAsk } from '@sallyport/dialects';
 import { Bug } from '@sallyport/model';
 import type { Judged } from '@sallyport/strict';
 
 /** The one thing a body asks for, in its dialect's own terms. */
 export type Ask =
   | { readonly dialect: 'http-tool'; readonly call: ToolAsk }
+  /** By method and path of the tool's own API. */
+  | { readonly dialect: 'http-tool'; readonly mapped: MappedAsk }
   | { readonly dialect: 'mcp'; readonly message: McpAsk }
   | { readonly dialect: 'session' };
 
-/** The tool as named by the caller and its raw arguments. For an ask that is no tool call it is a bug. */
+/** The tool as named by the caller and its raw arguments. For an ask that names no tool by itself it is a bug. */
 export function askedCall(ask: Ask): { readonly tool: string; readonly arguments: Judged } {
-  if (ask.dialect === 'http-tool') return ask.call;
+  if ('call' in ask) return ask.call;
   if (ask.dialect === 'mcp' && ask.message.kind === 'call_tool') return ask.message;
   throw new Bug('only a tool call names a tool');
+}
+
+/** The tool's own half of its name, as named or as its path says; `undefined` where no route fits. A bug as above. */
+export function askedTool(ask: Ask): string | undefined {
+  return 'mapped' in ask ? ask.mapped.tool : askedCall(ask).tool;
 }
 
 /** The record's `action`: what was asked, in one word or two. */

@@ -5,7 +5,7 @@
 
 import type { DecisionBody, OutcomeBody } from '@sallyport/audit';
 import type { Denial, RuleId } from '@sallyport/model';
-import { actionOf, askedCall } from './asked.ts';
+import { actionOf, askedTool } from './asked.ts';
 import type { Arrival, Asked, Authenticated, CallFacts, Framed, Fresh, HeadFacts, InSession, Named, Routed } from './facts.ts';
 import type { CallIds, Outcome, Place } from './gate.ts';
 import type { OpenSession, Ports } from './ports.ts';
@@ -116,5 +116,6 @@ function sessionOf(facts: Proven, ports: Ports): OpenSession | undefined {
 function claimedTool({ ask, route }: Partial<HeadFacts & Asked>): string {
   if (ask === undefined || ask.dialect === 'session' || route === undefined || route.kind === 'session') return '-';
   if (ask.dialect === 'mcp' && ask.message.kind !== 'call_tool') return '-';
-  return `${route.server}/${askedCall(ask).tool}`.slice(0, 200);
+  const tool = askedTool(ask);
+  return tool === undefined ? '-' : `${route.server}/${tool}`.slice(0, 200);
 }

@@ -3,7 +3,7 @@
  * no body byte is read, so the answer is plain HTTP; after it an MCP request gets its JSON-RPC answer.
  */
 
-import { MCP_JUDGE_OPTIONS, mcpDenial, mcpReplyTo, problemAnswer, type McpReplyTo } from '@sallyport/dialects';
+import { MCP_JUDGE_OPTIONS, allowedMethods, mcpDenial, mcpReplyTo, problemAnswer, type McpReplyTo } from '@sallyport/dialects';
 import { Bug, deny, Fault, publicDenial, type DecisionId, type Denial, type DenialEffect } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import type { Arrival, CallFacts, Validated } from './facts.ts';
@@ -74,7 +74,9 @@ export async function denialAnswer(
   const context = { decisionId: facts.decisionId, effect: more.effect, ...(pinned === undefined ? {} : { toolEffect: pinned.effect }) };
   const told = publicDenial(denial, context);
   const isMcp = facts.caller !== undefined && facts.head?.target.segments[0] === 'mcp';
-  const wire = isMcp ? mcpDenial(told, await replyTo(facts, more.ports), pinned?.denyAs) : problemAnswer(told);
+  const wire = isMcp
+    ? mcpDenial(told, await replyTo(facts, more.ports), pinned?.denyAs)
+    : problemAnswer(told, allowedMethods(facts.target));
   return wholeAnswer(wire, more.outcome);
 }
 

@@ -3,11 +3,12 @@
  * strict parse, one message of its dialect. A call that is judged anew finds the same bytes again.
  */
 
-import { MCP_JUDGE_OPTIONS, noArguments, readMcp, readSessionRequest, readToolCall } from '@sallyport/dialects';
+import { hasQueryAlone, MCP_JUDGE_OPTIONS, noArguments, readMcp, readSessionRequest, readToolCall } from '@sallyport/dialects';
 import { deny, fail, ok, type Denial, type Result } from '@sallyport/model';
 import { denyJson, judge, type HeaderLookup, type Judged } from '@sallyport/strict';
 import type { Ask } from '../asked.ts';
 import type { Asked, HeadFacts } from '../facts.ts';
+import { mappedAsk } from '../mapped-call.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 
@@ -31,6 +32,7 @@ export function decideContent(ask: Result<Ask, Denial>): Judgement<Asked> {
 
 /** No body is no arguments; for MCP it is no message. */
 function readEmpty(facts: HeadFacts): Result<Ask, Denial> {
+  if (facts.route.kind === 'http') return ok(mappedAsk(facts.route, undefined, facts.held.snapshot.routes));
   if (facts.route.kind === 'mcp') return fail(deny('malformed_request', 'mcp: no message'));
   return facts.route.kind === 'session' ? ok({ dialect: 'session' }) : readAsk(facts, noArguments());
 }
@@ -44,7 +46,7 @@ function readBody(facts: HeadFacts, bytes: Uint8Array): Result<Ask, Denial> {
   return judged.ok ? readAsk(facts, judged.value) : fail(denyJson(judged.error));
 }
 
-function readAsk({ route, head }: HeadFacts, judged: Judged): Result<Ask, Denial> {
+function readAsk({ route, head, held }: HeadFacts, judged: Judged): Result<Ask, Denial> {
   switch (route.kind) {
     case 'mcp': {
       const message = readMcp(head.headers, judged);
@@ -54,6 +56,10 @@ function readAsk({ route, head }: HeadFacts, judged: Judged): Result<Ask, Denial
       const empty = readSessionRequest(judged);
       return empty.ok ? ok({ dialect: 'session' }) : empty;
     }
+    case 'http':
+      // Some servers read the body of a GET and some do not: it would be judged for one of them.
+      if (hasQueryAlone(route)) return fail(deny('malformed_request', `a ${route.method} with a body`));
+      return ok(mappedAsk(route, judged, held.snapshot.routes));
     case 'tool':
     case 'invoke': {
       const call = readToolCall(route, judged);

@@ -18,6 +18,7 @@ const DIALECT_OF: Readonly<Record<OutboundRoute['kind'], Dialect>> = {
   mcp: 'mcp',
   tool: 'http-tool',
   invoke: 'http-tool',
+  http: 'http-tool',
 };
 
 /** Passes a route of the table; whether its server exists is the tool gate's to say, and it says the same for both. */

@@ -7,7 +7,7 @@ import { DEFAULT_DENY, visible, visibleTools } from '@sallyport/policy';
 import { deny, serverOf, toolName } from '@sallyport/model';
 import type { Asked, HeadFacts, InSession, Named } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
-import { askedCall } from '../asked.ts';
+import { askedTool } from '../asked.ts';
 import { mcpLocalAnswer } from '../local-answers.ts';
 import type { Ports } from '../ports.ts';
 
@@ -34,19 +34,23 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
         local: shown.length === 0 ? undefined : mcpLocalAnswer(ask.message, { tools: shown, server: route.server, build: ports.build }),
       };
     }
-    const asked = askedCall(ask);
-    const name = toolName(route.server, asked.tool);
+    const asked = askedTool(ask);
+    const name = asked === undefined ? undefined : toolName(route.server, asked);
     const pinned = name === undefined ? undefined : tools.get(name);
     const destination = destinations.get(route.server);
     const speaks = ask.dialect === 'mcp' ? 'mcp' : 'http';
     if (pinned === undefined || server?.kind !== speaks || destination === undefined) {
-      return { missing: `\`${route.server}/${asked.tool}\` is not in the catalog` };
+      return { missing: asked === undefined ? unmapped(facts) : `\`${route.server}/${asked}\` is not in the catalog` };
     }
     if (!visible(policy, who, pinned.tool.name)) return { forbidden: `no rule could allow ${pinned.tool.name}` };
     return { found: { tool: pinned, server, destination } };
   },
   decide: decideTool,
 };
+
+function unmapped({ head, route }: HeadFacts): string {
+  return `no route of \`${route.kind === 'session' ? '' : route.server}\` fits \`${head.method} ${head.target.path.slice(0, 128)}\``;
+}
 
 /** Passes the one tool; everything else is `tool_not_allowed`, and a server that shows nothing `egress_denied`. */
 export function decideTool(gathered: Gathered): Judgement<Named> {

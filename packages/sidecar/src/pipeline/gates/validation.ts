@@ -4,13 +4,13 @@ import { deny, type Result } from '@sallyport/model';
 import type { TypedArguments, Violation } from '@sallyport/strict';
 import type { Asked, HeadFacts, InSession, Named, Validated } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
-import { askedCall } from '../asked.ts';
+import { typedArguments } from '../mapped-call.ts';
 import type { Ports } from '../ports.ts';
 
 export const validation: Gate<HeadFacts & Asked & InSession & Named, Result<TypedArguments, readonly Violation[]>, Validated, Ports> = {
   name: 'validation',
   dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'has no arguments' } },
-  gather: ({ ask, tool }) => tool.schema.validate(askedCall(ask).arguments),
+  gather: typedArguments,
   decide: decideValidation,
 };
 

@@ -107,4 +107,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EEXIST: 'it exists already',
   ENOSPC: 'the disk is full',
   EROFS: 'the disk is read-only',
+  EDQUOT: 'the quota of the disk is used up',
+  EFBIG: 'the file is as large as it may become',
+  EIO: 'the disk has failed',
 };

@@ -5,6 +5,8 @@ import type { Clock, Random } from '@sallyport/model';
 export interface Io {
   /** Standard output, where the answer goes. Resolves when more may be written; a reader that has gone ends the command quietly. */
   readonly write: (chunk: string | Uint8Array) => Promise<void>;
+  /** Why something of the answer did not arrive, such as a full disk; `undefined` where all of it did, or nobody reads on. */
+  readonly lost?: () => string | undefined;
   /** Standard error, where progress and refusals go. */
   readonly note: (text: string) => void;
   readonly env: Readonly<Record<string, string>>;

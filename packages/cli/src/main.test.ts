@@ -1,7 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+
+const POLICY = join(import.meta.dirname, '..', '..', '..', 'examples', 'demo-policy');
 
 interface Ended {
   readonly code: number | null;
@@ -39,5 +43,42 @@ describe('the command as a process', () => {
 
   it('does not complain that its reader has gone', async () => {
     expect(await main(['policy', 'publish', '--help'], { isReaderGone: true })).toMatchObject({ code: 0, err: '' });
+  });
+
+  describe('an answer that does not arrive', () => {
+    /** The command behind a shell, which says where its standard output goes. */
+    const inShell = async (script: string, argv: readonly string[]): Promise<Ended> => {
+      const node = [process.execPath, '--conditions=sallyport-src', join(import.meta.dirname, 'main.ts'), ...argv];
+      const child = spawn('/bin/sh', ['-c', script, 'sh', ...node], { stdio: ['ignore', 'pipe', 'pipe'] });
+      let err = '';
+      child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+      const [code] = (await once(child, 'close')) as [number | null];
+      return { code, out: '', err };
+    };
+
+    it.skipIf(!existsSync('/dev/full')).each([
+      ['an answer', ['policy', 'check', POLICY], 'sallyport policy check', 1],
+      ['an answer for programs', ['policy', 'check', POLICY, '--json'], 'sallyport policy check', 1],
+      ['a refusal for programs', ['policy', 'check', 'nowhere', '--json'], 'sallyport policy check', 64],
+      ['help', ['policy', 'publish', '--help'], 'sallyport policy publish', 1],
+    ])('is no success: %s on a full disk', async (_name, argv, typed, code) => {
+      expect(await inShell('exec "$@" > /dev/full', argv)).toEqual({
+        code,
+        out: '',
+        err: `${typed}: cannot write to standard output: the disk is full\n`,
+      });
+    });
+
+    it('is no success where the disk took a part of it', async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'sallyport-full-'));
+      const file = join(dir, 'help');
+      closeSync(openSync(file, 'w'));
+      // One block of 512 or 1024 bytes: the first write is cut short, and says so by its count alone.
+      const ended = await inShell(`ulimit -f 1; exec "$@" > '${file}'`, ['policy', 'publish', '--help']);
+      const { size } = statSync(file);
+      rmSync(dir, { recursive: true });
+      expect([size === 512 || size === 1024, ended.code]).toEqual([true, 1]);
+      expect(ended.err).toBe('sallyport policy publish: cannot write to standard output: the file is as large as it may become\n');
+    });
   });
 });

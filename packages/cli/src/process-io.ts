@@ -3,6 +3,7 @@
 import { isatty } from 'node:tty';
 import { processEnvironment, systemClock, systemRandom } from '@sallyport/runtime';
 import type { Io } from './io.ts';
+import { standardOutput } from './standard-output.ts';
 
 /** Exit code of a second Ctrl-C: 128 + SIGINT, as a shell would say. */
 const EXIT_CUT = 130;
@@ -11,7 +12,7 @@ const EXIT_CUT = 130;
 export function processIo(): Io {
   const stop = new AbortController();
   const { stdout, stderr } = process;
-  stdout.on('error', () => stop.abort());
+  const answers = standardOutput(stdout, () => stop.abort());
   stderr.on('error', () => undefined);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
@@ -20,7 +21,8 @@ export function processIo(): Io {
     });
   }
   return {
-    write: async (chunk) => written(stdout, chunk),
+    write: answers.write,
+    lost: answers.lost,
     note: (text) => void stderr.write(text),
     env: processEnvironment(),
     cwd: process.cwd(),
@@ -64,16 +66,3 @@ async function nextLine({ signal }: { readonly signal: AbortSignal }): Promise<v
   });
 }
 const INPUT_ENDS = ['end', 'error', 'close'] as const;
-
-/** Resolves when more may be written, or nothing any more. */
-async function written(stdout: NodeJS.WriteStream, chunk: string | Uint8Array): Promise<void> {
-  if (stdout.destroyed || stdout.write(chunk)) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      for (const event of EVENTS) stdout.off(event, done);
-      resolve();
-    };
-    for (const event of EVENTS) stdout.once(event, done);
-  });
-}
-const EVENTS = ['drain', 'error', 'close'] as const;

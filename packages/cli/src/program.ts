@@ -20,6 +20,15 @@ const HELPFUL: ReadonlySet<string> = new Set(['commander.helpDisplayed', 'comman
 
 /** Runs `sallyport <argv>`; resolves to the exit code and never throws. */
 export async function runProgram(argv: readonly string[], io: Io, vocabulary: Vocabulary): Promise<Exit> {
+  const exit = await runLine(argv, io, vocabulary);
+  const lost = io.lost?.();
+  if (lost === undefined) return exit;
+  // An answer that did not arrive is no answer, whatever it was.
+  io.note(`${typedName(argv, vocabulary)}: cannot write to standard output: ${lost}\n`);
+  return exit === 0 || exit === 130 ? 1 : exit;
+}
+
+async function runLine(argv: readonly string[], io: Io, vocabulary: Vocabulary): Promise<Exit> {
   // Owner: this run; written once, by the command that was found.
   const ran: { exit: Exit } = { exit: USED_WRONGLY };
   const program = programOf(vocabulary, io, (exit) => {
@@ -48,12 +57,16 @@ interface Asked {
 /** The line could not be understood: what of it, what was probably meant, and where to read on. */
 async function usedWrongly(error: CommanderError, { io, argv, isJson }: Asked, vocabulary: Vocabulary): Promise<Exit> {
   const problem = usageProblem(error, argv, vocabulary);
-  const name = commandNamed(argv, vocabulary)?.name;
-  const typed = ['sallyport', ...(name === undefined ? [] : [name])].join(' ');
+  const typed = typedName(argv, vocabulary);
   if (isJson) await io.write(`${JSON.stringify(refusalJson({ exit: USED_WRONGLY, problems: [problem] }))}\n`);
   // Of a line without a command, commander has shown the whole help by now.
   else if (error.code !== 'commander.help') io.note(`${typed}: ${formatProblem(problem)}\n${typed} --help says what is understood\n`);
   return USED_WRONGLY;
+}
+
+/** `sallyport`, and the command where there is one. */
+function typedName(argv: readonly string[], vocabulary: Vocabulary): string {
+  return ['sallyport', commandNamed(argv, vocabulary)?.name ?? ''].join(' ').trimEnd();
 }
 
 /** The world let us down, or we did: one line for people, the rest on demand. */

@@ -21,6 +21,7 @@ import { policyTest } from './commands/policy-test.ts';
 import { releasePromote } from './commands/release-promote.ts';
 import { revokePrincipal, revokeToken } from './commands/revoke.ts';
 import { rootInit } from './commands/root-init.ts';
+import { toolsImport } from './commands/tools-import.ts';
 
 export const COMMANDS: readonly Command[] = [
   demo,
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   policyRollback,
   policyLog,
   policyBuild,
+  toolsImport,
   fleetStatus,
   agentsJoinToken,
   revokeToken,
@@ -50,6 +52,7 @@ export const COMMANDS: readonly Command[] = [
 /** What the commands of one first word have in common. */
 export const FAMILIES: Readonly<Record<string, string>> = {
   policy: 'check, test, explain, publish and roll back policy',
+  tools: 'know what tools a server has',
   agents: 'let new sidecars in',
   fleet: 'see every sidecar: what it enforces and how fresh it is',
   revoke: 'take trust away within a second, ahead of any release',

@@ -9,7 +9,7 @@
  * fillers that print nothing; variation selectors but the one that makes an emoji of a sign.
  */
 const HIDDEN =
-  /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u115F\u1160\u3164\uFFA0\u2800\uFE00-\uFE0E\u{E0100}-\u{E01EF}]|(?<=\uFE0F)\uFE0F/gu;
+  /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u115F\u1160\u3164\uFFA0\u2800]|[\uFE00-\uFE0E]|[\u{E0100}-\u{E01EF}]|(?<=\uFE0F)\uFE0F/gu;
 
 /** The same text with line ends of one kind, and every hidden character as `\u{202e}`. */
 export function visibleText(text: string): string {

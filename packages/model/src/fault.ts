@@ -7,6 +7,7 @@ export type FaultCode =
   | 'upstream_untrusted'
   | 'upstream_too_large'
   | 'control_plane_unreachable'
+  | 'enrolment_refused'
   | 'journal_failed'
   | 'store_failed'
   | 'config_invalid'

@@ -6,6 +6,7 @@
 import { type ConnectionInjector, Server, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { type AddressInfo, createServer, type Server as TcpServer, type Socket } from 'node:net';
 import { Fault } from '@sallyport/model';
+import { listenFault } from './listen-fault.ts';
 import type { Clock, Result } from '@sallyport/model';
 import type { DescMethod, DescService, MessageShape } from '@sallyport/contract';
 import type { Sendable } from './grpc-encoded.ts';
@@ -159,10 +160,7 @@ function tcpListener(injector: ConnectionInjector, sockets: Set<Socket>, connect
 
 async function listen(listener: TcpServer, options: GrpcServerOptions): Promise<AddressInfo> {
   await new Promise<void>((resolve, reject) => {
-    listener.once('error', (cause) => {
-      const where = `${options.host}:${options.port}`;
-      reject(new Fault('listen_failed', 'internal', `while listening on \`${where}\`: ${cause.message}`, { cause }));
-    });
+    listener.once('error', (cause) => reject(listenFault(`${options.host}:${options.port}`, cause)));
     listener.listen(options.port, options.host, resolve);
   });
   return listener.address() as AddressInfo;

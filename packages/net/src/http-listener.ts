@@ -6,11 +6,11 @@
 
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
-import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Fault } from '@sallyport/model';
+import { listenFault } from './listen-fault.ts';
 import type { Clock } from '@sallyport/model';
-import { formatListenAddress, type ListenAddress } from '@sallyport/runtime';
+import { formatListenAddress, makeFolders, type ListenAddress } from '@sallyport/runtime';
 import { Connection } from './http-connection.ts';
 import { Exchange, type HttpExchange, valuesOf } from './http-exchange.ts';
 import { createWatch } from './watch.ts';
@@ -212,8 +212,7 @@ async function listen(server: Server, address: ListenAddress): Promise<void> {
       else server.listen(address.port, address.host, listening);
     });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Fault('listen_failed', 'internal', `while listening on \`${where}\`: ${reason}`, { cause });
+    throw listenFault(where, cause);
   }
 }
 
@@ -229,7 +228,7 @@ function ownersAlone(bind: () => void): void {
 
 /** Makes room for a socket: its folder, and away with one that a dead process left. Anything else there stays. */
 async function clearSocket(path: string): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolders(dirname(path), 0o700);
   const held = lstatSync(path, { throwIfNoEntry: false });
   if (held === undefined) return;
   if (!held.isSocket()) throw new Error('something that is no socket is there');

@@ -1,9 +1,9 @@
 import type { AgentName, Area, Digest, Ring } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
-import { simulatedDisk } from '@sallyport/testkit';
+import { simulatedDisk, trustSimulator } from '@sallyport/testkit';
 import { encodeJoinToken, type JoinToken } from '@sallyport/trust';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { readAnchors } from './anchors.ts';
+import { judgeEnrolment, readAnchors } from './anchors.ts';
 import type { SidecarConfig } from './config.ts';
 
 const PIN = `sha256:${'a'.repeat(64)}` as Digest;
@@ -46,11 +46,9 @@ describe('anchors', () => {
   };
 
   it('are the pin, the token and the root that the administrator put there', () => {
-    put('/etc/root.json', '{}');
-    expect(readAnchors(config({ root_file: '/etc/root.json' }), fs)).toEqual({
-      ok: true,
-      value: { pin: PIN, joinToken: TOKEN, root: new Uint8Array(Buffer.from('{}')) },
-    });
+    const read = readAnchors(config(), fs);
+    expect(read).toMatchObject({ ok: true, value: { pin: PIN } });
+    expect(read.ok && read.value.joinToken()).toEqual({ ok: true, value: TOKEN });
   });
 
   it.each<[what: string, text: string | Uint8Array | undefined]>([
@@ -86,7 +84,35 @@ describe('anchors', () => {
 
   it('a token that is spent and gone is no problem: an identity may be there', () => {
     fs.unlink('/etc/join-token');
-    expect(readAnchors(config(), fs)).toEqual({ ok: true, value: { pin: PIN } });
+    const read = readAnchors(config(), fs);
+    expect(read.ok && read.value.joinToken()).toEqual({ ok: true, value: undefined });
+    put('/etc/join-token', encodeJoinToken(TOKEN));
+    expect(read.ok && read.value.joinToken()).toEqual({ ok: true, value: TOKEN });
+  });
+
+  it('a start that could get no identity is told before it is made', () => {
+    const state = { state_dir: '/state' };
+    expect(judgeEnrolment(config(state), fs)).toEqual([]);
+    fs.unlink('/etc/join-token');
+    expect(judgeEnrolment(config(state), fs)).toMatchObject([
+      { path: 'control_plane.join_token_file', remedy: expect.stringContaining('sallyport agents join-token --agent support') },
+    ]);
+    expect(judgeEnrolment(config({ ...state, control_plane: {} }), fs)).toHaveLength(1);
+    for (const folder of ['/state', '/state/identity']) fs.makeDirectory(folder);
+    put('/state/identity/certificates.json', '{}');
+    expect(judgeEnrolment(config(state), fs)).toEqual([]);
+  });
+
+  it('a root file that is not the pinned root, or a development root that nobody allowed, is told at once', async () => {
+    const sim = await trustSimulator();
+    put('/etc/root-pin', sim.pin);
+    put('/etc/join-token', encodeJoinToken({ ...TOKEN, rootPin: sim.pin }));
+    put('/etc/root.json', sim.root.envelope);
+    const named = { root_file: '/etc/root.json' };
+    expect(problems({ ...named, allow_development_root: true })).toEqual([]);
+    expect(problems(named)).toEqual([expect.stringMatching(/^root_file: .*`allow_development_root: true`/)]);
+    put('/etc/root.json', '{}');
+    expect(problems(named)).toEqual([expect.stringMatching(/^root_file: /)]);
   });
 
   it('a root file that is named must be there', () => {

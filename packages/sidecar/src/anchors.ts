@@ -6,13 +6,14 @@
 import { fromUtf8 } from '@sallyport/crypto';
 import { fail, isDigest, ok, type Digest, type Problem, type Result } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
-import { parseJoinToken, type JoinToken } from '@sallyport/trust';
+import { parseJoinToken, trustRoot, type JoinToken } from '@sallyport/trust';
+import { join } from 'node:path';
 import type { SidecarConfig } from './config.ts';
 
 export interface Anchors {
   readonly pin: Digest;
-  /** Needed until there is an identity. */
-  readonly joinToken?: JoinToken;
+  /** Reads the token anew: it is needed until there is an identity, and may be put there late. `undefined`: none is there. */
+  readonly joinToken: () => Result<JoinToken | undefined, readonly Problem[]>;
   /** Root 1 as an envelope, where it lies beside the pin. */
   readonly root?: Uint8Array;
 }
@@ -27,28 +28,51 @@ export function readAnchors(config: SidecarConfig, disk: FileSystem): Result<Anc
     const message = pin === undefined ? `cannot read \`${config.root_pin_file}\`` : 'the file does not hold a digest';
     problems.push({ path: 'root_pin_file', message, remedy: 'put the `sha256:…` that `sallyport root init` wrote to root-pin there' });
   }
-  const joinToken = config.control_plane.join_token_file === undefined ? undefined : readJoinToken(config, disk, { pin, problems });
+  const joinToken = (): Result<JoinToken | undefined, readonly Problem[]> => readJoinToken(config, disk, pin);
+  const read = joinToken();
+  if (!read.ok) problems.push(...read.error);
   const root = config.root_file === undefined ? undefined : readFile(disk, config.root_file);
   if (config.root_file !== undefined && root === undefined)
     problems.push({ path: 'root_file', message: `cannot read \`${config.root_file}\`` });
+  if (root !== undefined && pin !== undefined && isDigest(pin)) {
+    const trusted = trustRoot({ pin, chain: [root], allowDevelopmentRoot: config.allow_development_root });
+    if (!trusted.ok) problems.push({ path: 'root_file', message: trusted.error.detail });
+  }
   if (problems.length > 0) return fail(problems);
-  return ok({ pin: pin as Digest, ...(joinToken === undefined ? {} : { joinToken }), ...(root === undefined ? {} : { root }) });
+  return ok({ pin: pin as Digest, joinToken, ...(root === undefined ? {} : { root }) });
 }
 
+/** Whether a start could get an identity: it has one, or there is a token to get one with. */
+export function judgeEnrolment(config: SidecarConfig, disk: FileSystem): readonly Problem[] {
+  const file = config.control_plane.join_token_file;
+  const hasIdentity = disk.readFile(join(config.state_dir, 'identity', 'certificates.json'), FILE_BYTES_MAX) !== undefined;
+  if (hasIdentity || (file !== undefined && readText(disk, file) !== undefined)) return [];
+  return [
+    {
+      path: 'control_plane.join_token_file',
+      message: file === undefined ? 'missing, and there is no identity yet' : `\`${file}\` does not exist, and there is no identity yet`,
+      remedy: `make one with \`sallyport agents join-token --agent ${config.agent} --out ${file ?? 'FILE'}\``,
+    },
+  ];
+}
+
+/**
+ * The token that lies where the configuration says, judged against the rest of it; `undefined` where there is none. It is
+ * spent once and may be gone by the next start; one that is put there later is found by whoever still needs it.
+ */
 function readJoinToken(
   config: SidecarConfig,
   disk: FileSystem,
-  { pin, problems }: { pin: string | undefined; problems: Problem[] },
-): JoinToken | undefined {
+  pin: string | undefined,
+): Result<JoinToken | undefined, readonly Problem[]> {
   const path = 'control_plane.join_token_file';
-  const text = readText(disk, config.control_plane.join_token_file ?? '');
-  // A token is spent once and may be gone by the next start; whether one is needed is known only with the identity.
-  if (text === undefined) return undefined;
+  const file = config.control_plane.join_token_file;
+  const text = file === undefined ? undefined : readText(disk, file);
+  if (text === undefined) return ok(undefined);
   const token = parseJoinToken(text);
-  if (!token.ok) {
-    problems.push(...token.error.map((problem) => ({ ...problem, path: [path, problem.path].filter((part) => part !== '').join('.') })));
-    return undefined;
-  }
+  if (!token.ok)
+    return fail(token.error.map((problem) => ({ ...problem, path: [path, problem.path].filter((part) => part !== '').join('.') })));
+  const problems: Problem[] = [];
   const { rootPin, agent, area, ring } = token.value;
   if (rootPin !== pin) problems.push({ path, message: 'the token names another root than `root_pin_file`' });
   for (const [key, mine, its] of [
@@ -63,7 +87,7 @@ function readJoinToken(
         remedy: `set \`${key}: ${its}\`, or make another token`,
       });
   }
-  return token.value;
+  return problems.length > 0 ? fail(problems) : ok(token.value);
 }
 
 function readFile(disk: FileSystem, path: string): Uint8Array | undefined {

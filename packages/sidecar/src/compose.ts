@@ -8,13 +8,14 @@ import { sessionTokens, type SessionTokens } from '@sallyport/credentials';
 import { encodeHex } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
 import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
-import { Fault, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
-import { startHttpListener, type HttpListener } from '@sallyport/net';
+import { Fault, formatProblem, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
+import { startHttpListener, type HttpListener, type HttpListenerOptions } from '@sallyport/net';
 import {
   backoff,
   bytesAccount,
   createDrain,
   delay,
+  formatListenAddress,
   lockState,
   realFileSystem,
   type BytesAccount,
@@ -24,6 +25,7 @@ import {
 } from '@sallyport/runtime';
 import type { Journal, MemoryReservations } from '@sallyport/store';
 import type { Log } from '@sallyport/telemetry';
+import type { JoinToken } from '@sallyport/trust';
 import { join } from 'node:path';
 import { adminExchange } from './admin/admin-exchange.ts';
 import { healthExchange } from './admin/health.ts';
@@ -73,6 +75,9 @@ export interface Sidecar {
 }
 
 const CHARGE_MS = 1_000;
+const LOOK_FOR_TOKEN_MS = 1_000;
+/** Between tries of a token that was refused: another may be put in its place. */
+const REFUSED_MS = 10_000;
 const SWEEP_SESSIONS_MS = 10_000;
 /** For the records of calls that were cut at the end of a drain. */
 const SETTLE_MS_MAX = 5_000;
@@ -109,6 +114,7 @@ class RunningSidecar implements Sidecar {
   #leaving: Promise<void> | undefined;
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
   #unlock: (() => void) | undefined;
+  #isStarted = false;
   #isConnected = false;
   #lastAckAt = 0;
 
@@ -166,13 +172,15 @@ class RunningSidecar implements Sidecar {
     const identity = await files.read();
     if (identity !== undefined) await this.#begin(identity, files, journal);
     else this.#drain.track('enrolment', this.#enrol(files, journal));
+    this.#isStarted = true;
+    for (const [name, address] of Object.entries(this.addresses())) log.info('listening', { name, address: formatListenAddress(address) });
     log.info('started', { agent, ...(identity === undefined ? {} : { identity: identity.spiffeId }) });
   }
 
   /** In the order in which nothing is lost: no new calls, the running ones settled, the stream closed, its records shipped. */
   async #leave(graceMs: number): Promise<void> {
     const { log } = this.#with;
-    log.info('draining', { wait_ms: graceMs });
+    if (this.#isStarted) log.info('draining', { wait_ms: graceMs });
     await this.#last('outbound', () => this.#listeners.outbound?.drain({ graceMs }));
     this.#serving?.ports.leases.cutAll();
     await this.#last('calls', () => this.#settled());
@@ -184,7 +192,7 @@ class RunningSidecar implements Sidecar {
     await this.#last('admin', () => this.#listeners.admin?.drain({ graceMs: 0 }));
     await this.#last('health', () => this.#listeners.health?.drain({ graceMs: 0 }));
     await this.#last('lock', async () => this.#unlock?.());
-    log.info('stopped');
+    if (this.#isStarted) log.info('stopped');
     log.flush();
     this.#ended.resolve();
   }
@@ -229,12 +237,12 @@ class RunningSidecar implements Sidecar {
     const { admin, health, state_dir: state } = this.#config;
     const common = { clock, onBug: (error: unknown): void => log.error('bug', {}, error), onRefusal: refusalLog(log, clock) };
     const readiness = (): Readiness => this.readiness();
-    this.#listeners.admin = await startHttpListener({
+    this.#listeners.admin = await listenAs('admin.socket', {
       ...common,
       listen: { kind: 'unix', path: admin.socket ?? join(state, 'admin', 'socket') },
       onExchange: adminExchange({ readiness, decisions: this.#evidence.decisions, clock, drain: () => void this.drain() }),
     });
-    this.#listeners.health = await startHttpListener({
+    this.#listeners.health = await listenAs('health.listen', {
       ...common,
       listen: health.listen,
       onExchange: healthExchange({ readiness, metrics: this.#metrics.metrics, isLoopback: isLoopback(health.listen) }),
@@ -264,7 +272,7 @@ class RunningSidecar implements Sidecar {
     const outbound = outboundExchange({ clock, account: this.#bytes, ids: ports.ids, answer });
     this.#serving = { ...pipeline, outbound };
     const logged = refusalLog(log, clock);
-    this.#listeners.outbound = await startHttpListener({
+    this.#listeners.outbound = await listenAs('outbound.listen', {
       clock,
       listen: config.outbound.listen,
       limits: { headBytesMax: config.limits.head_bytes_max, connectionsMax: config.limits.connections_max },
@@ -281,26 +289,55 @@ class RunningSidecar implements Sidecar {
   /** The first identity: tried until it works, since without one there is no policy. */
   async #enrol(files: IdentityFiles, journal: Journal): Promise<void> {
     const { clock, random, log } = this.#with;
-    const { joinToken } = this.#anchors;
-    const { enrolment_address: address } = this.#config.control_plane;
     const signal = this.#drain.draining;
-    if (joinToken === undefined) {
-      this.#holder.explainAbsence('not enrolled: there is no identity and no join token');
-      return log.error('not_enrolled', { detail: 'set control_plane.join_token_file to a token of `sallyport agents join-token`' });
-    }
     const waits = backoff({ minMs: 500, maxMs: 30_000, random });
     while (!signal.aborted) {
       try {
         // The token is spent once: what it brought is on disk, also where the rest of the way has failed.
-        const identity = (await files.read()) ?? (await enrol(joinToken, { files, instance: this.#config.instance, address, clock }));
+        const held = await files.read();
+        const identity = held ?? (await this.#enrolOnce(files));
+        if (identity === undefined) return;
         log.info('enrolled', { identity: identity.spiffeId });
         return await this.#begin(identity, files, journal);
       } catch (thrown) {
-        this.#holder.explainAbsence('not enrolled yet');
-        log[thrown instanceof Fault ? 'warn' : 'error']('enrolment_failed', {}, thrown);
-        await delay(clock, waits.next(), { signal });
+        const isRefused = thrown instanceof Fault && thrown.code === 'enrolment_refused';
+        this.#holder.explainAbsence(isRefused ? `not enrolled: ${thrown.message}` : 'not enrolled yet');
+        if (isRefused) log.error('enrolment_refused', { detail: `${thrown.message}; ${this.#tokenRemedy()}` });
+        else log[thrown instanceof Fault ? 'warn' : 'error']('enrolment_failed', {}, thrown);
+        await delay(clock, isRefused ? REFUSED_MS : waits.next(), { signal });
       }
     }
+  }
+
+  async #enrolOnce(files: IdentityFiles): Promise<Identity | undefined> {
+    const { instance, control_plane: controlPlane } = this.#config;
+    const token = await this.#joinToken();
+    const address = controlPlane.enrolment_address;
+    return token === undefined ? undefined : enrol(token, { files, instance, address, clock: this.#with.clock });
+  }
+
+  /** The join token as it lies on disk now, waited for where there is none; `undefined` when the process is to end. */
+  async #joinToken(): Promise<JoinToken | undefined> {
+    const { clock, log } = this.#with;
+    const signal = this.#drain.draining;
+    // Owner: this wait. What was said last: each new reason is said once.
+    let said = '';
+    do {
+      const read = this.#anchors.joinToken();
+      if (read.ok && read.value !== undefined) return read.value;
+      const { join_token_file: file } = this.#config.control_plane;
+      const missing = file === undefined ? '`control_plane.join_token_file` is not set' : `the join token \`${file}\` does not exist`;
+      const why = read.ok ? missing : read.error.map((problem) => formatProblem(problem)).join('; ');
+      this.#holder.explainAbsence(`not enrolled: there is no identity, and ${why}`);
+      if (why !== said) log.error('not_enrolled', { detail: `there is no identity, and ${why}; ${this.#tokenRemedy()}` });
+      said = why;
+    } while (await delay(clock, LOOK_FOR_TOKEN_MS, { signal }));
+    return undefined;
+  }
+
+  #tokenRemedy(): string {
+    const { agent, control_plane: controlPlane } = this.#config;
+    return `make a token with \`sallyport agents join-token --agent ${agent} --out ${controlPlane.join_token_file ?? 'FILE'}\``;
   }
 
   /** With an identity: the audit stream, the cached bundle by the same acceptance as ever, then the loops. */
@@ -392,6 +429,16 @@ class RunningSidecar implements Sidecar {
 
   #watch(): void {
     this.#evidence.watch(this.#holder.read(), this.#activator?.position.freshnessSeq ?? null);
+  }
+}
+
+/** A port that cannot be opened is named by the key that sets it. */
+async function listenAs(key: string, options: HttpListenerOptions): Promise<HttpListener> {
+  try {
+    return await startHttpListener(options);
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    throw new Fault(thrown.code, thrown.source, `${key}: ${thrown.message}`, { cause: thrown });
   }
 }
 

@@ -40,6 +40,11 @@ describe('the sidecar as a command', () => {
     expect(said.err).toContain('agnet');
     expect(said.err).toContain('sessions_max');
     said = { out: '', err: '' };
+    expect(await run(['--config', config(), '--check-config'], io)).toBe(64);
+    expect(said.err).toContain('control_plane.join_token_file: missing, and there is no identity yet');
+    mkdirSync(join(dir, 'state', 'identity'), { recursive: true });
+    writeFileSync(join(dir, 'state', 'identity', 'certificates.json'), '{}');
+    said = { out: '', err: '' };
     expect(await run(['--config', config(), '--check-config'], io)).toBe(0);
     expect(said).toEqual({ out: `${file}: ok\n`, err: '' });
   });
@@ -69,6 +74,6 @@ describe('the sidecar as a command', () => {
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
     expect(await run(['--config', config(`health: { listen: "127.0.0.1:${port}" }\ndrain_ms: 0\n`)], io)).toBe(1);
-    expect(said.err).toContain(`127.0.0.1:${port}`);
+    expect(said.err).toContain(`health.listen: cannot listen on \`127.0.0.1:${port}\`: it is in use by another process`);
   });
 });

@@ -4,7 +4,7 @@ import { Fault, formatProblem, type Problem } from '@sallyport/model';
 import { onTermination, processEnvironment, readConfig, realFileSystem, systemClock, systemRandom } from '@sallyport/runtime';
 import { createLog } from '@sallyport/telemetry';
 import { parseArgs } from 'node:util';
-import { readAnchors } from './anchors.ts';
+import { judgeEnrolment, readAnchors } from './anchors.ts';
 import { compose } from './compose.ts';
 import { judgeCombinations, SIDECAR_CONFIG } from './config.ts';
 
@@ -42,6 +42,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   const anchors = readAnchors(config.value, disk);
   if (!anchors.ok) return badConfig(anchors.error, flags.config, io);
   if (flags.checkConfig) {
+    const unready = judgeEnrolment(config.value, disk);
+    if (unready.length > 0) return badConfig(unready, flags.config, io);
     io.stdout(`${flags.config}: ok\n`);
     return 0;
   }

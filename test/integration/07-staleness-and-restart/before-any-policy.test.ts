@@ -1,7 +1,7 @@
 /** Nothing to decide by is nothing allowed: on the first day, and after everything was lost. */
 
 import { recordingUpstream, type FakeClock, type RecordingUpstream } from '@sallyport/testkit';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { versionOf } from '../../support/versions.ts';
@@ -61,5 +61,25 @@ describe('a sidecar that holds no policy', () => {
     await world.restartControlPlane();
     await eventually(async () => (await pass(clock, 500), again.ready()), 'readiness, by itself');
     expect((await again.call('orders/get_order', { order_id: 'O-000123' }, await again.session())).status).toBe(200);
+  });
+
+  it('a join token that is gone, and then a spent one, are told as such; a good one put there is taken by itself', async () => {
+    const [spent, good] = [await world.admin.joinToken('support-triage'), await world.admin.joinToken('support-triage')];
+    await world.startSidecar({ name: 'spender', token: spent, config: { drain_ms: 100 } });
+    const file = join(world.dir, 'late.join-token');
+    const late = await world.startSidecar({ name: 'late', token: spent, config: { drain_ms: 100 } });
+    const reason = async (): Promise<unknown> => (await request(late.healthPort, '/readyz', { method: 'GET' })).json()['reason'];
+    await eventually(
+      async () => (await pass(clock, 100), String(await reason()).includes('spent or expired')),
+      'a refusal that is called one',
+    );
+    expect(world.log.join('\n')).toContain('enrolment_refused');
+    rmSync(file);
+    await eventually(
+      async () => (await pass(clock, 1_000), String(await reason()).includes(`\`${file}\` does not exist`)),
+      'the missing file',
+    );
+    writeFileSync(file, good, { mode: 0o600 });
+    await eventually(async () => (await pass(clock, 1_000), late.ready()), 'readiness, by itself');
   });
 });

@@ -15,6 +15,12 @@ import type { Identity, IdentityFiles } from './identity-files.ts';
 
 const DEADLINE_MS = 10_000;
 
+/** A refusal is no outage: the same token is refused for as long as it is tried. */
+function enrolmentFault({ code, message }: { readonly code: string; readonly message: string }): Fault {
+  const isRefusal = code === 'unauthenticated' || code === 'permission_denied' || code === 'invalid_argument';
+  return new Fault(isRefusal ? 'enrolment_refused' : 'control_plane_unreachable', 'control_plane', `enrolment: ${message} (${code})`);
+}
+
 /** Spends the token. Rejects with a Fault: unreachable, refused, or certificates that are not ours. */
 export async function enrol(
   token: JoinToken,
@@ -31,8 +37,7 @@ export async function enrol(
   try {
     const request = { tokenSecret: token.secret, instance, tlsCsr: createCsr(keys.tlsPem), auditCsr: createCsr(keys.auditPem) };
     const answer = await createClient(Enrolment, channel).enrol(create(EnrolRequestSchema, request), { deadlineMs: DEADLINE_MS });
-    if (!answer.ok)
-      throw new Fault('control_plane_unreachable', 'control_plane', `enrolment: ${answer.error.code}: ${answer.error.message}`);
+    if (!answer.ok) throw enrolmentFault(answer.error);
     const certificates = certificatesOf(answer.value);
     // What is kept is trusted from now on without the token: it must end in the authority that the token names.
     if (!isOf(certificates.tlsChain, trust.digest))

@@ -2,58 +2,74 @@
 
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
+import { createScreen } from '../demo/screen.ts';
 import { createSteps, stepsJson } from '../demo/steps.ts';
-import type { Step } from '../demo/steps.ts';
-import type { Stage } from '../demo/stage.ts';
-import { errorText } from '../failure.ts';
-import type { Exit } from '../io.ts';
-import { flag } from '../option.ts';
+import type { Steps } from '../demo/steps.ts';
+import type { Story } from '../demo/telling.ts';
+import type { Exit, Io } from '../io.ts';
+import { choice, flag } from '../option.ts';
 
 export const demo: Command = command({
   name: 'demo',
   group: 'Run',
   summary: 'see it work: policy, enforcement, outage and proof, on this machine alone',
   details: [
-    'Starts a control plane, a sidecar, two MCP servers from npm and a plain HTTP service on free ports of 127.0.0.1, signs and publishes examples/demo-policy, lets an agent make calls that are allowed and calls that are not, changes a rule while it runs, kills the control plane and brings it back, and proves the record offline. Takes about half a minute.',
+    'Starts a control plane, a sidecar and five small tool servers on free ports of 127.0.0.1, signs and publishes examples/expenses, and lets an agent file an expense report: the calls that are allowed, and everything beside them that is refused, each with its rule and what reached the tool. Changes a rule while it runs, kills the control plane and brings it back, and proves the record offline. Takes about a quarter of a minute.',
+    'The story real-servers is shorter: two MCP servers from npm and the official MCP client, which have to be installed: @modelcontextprotocol/server-everything, @modelcontextprotocol/server-filesystem.',
     'Every step says what is promised and what was seen; exits with 1 where they differ, and says where the logs are.',
   ],
-  options: { keep: flag('--keep', 'keep the folder with policy, keys, logs and export') },
-  examples: [{ line: 'demo', says: 'or, in a clone: npm run demo' }],
+  options: {
+    story: choice('--story NAME', 'which story', ['expenses', 'real-servers']),
+    pause: flag('--pause', 'wait for Enter between the acts'),
+    keep: flag('--keep', 'keep the folder with policy, keys, logs and export'),
+  },
+  examples: [
+    { line: 'demo', says: 'or, in a clone: npm run demo' },
+    { line: 'demo --pause', says: 'for an audience' },
+  ],
   async run({ options, io, out }) {
-    const say = (text: string): void => {
-      if (!out.isJson) void io.write(`${text}\n`);
-    };
-    const steps = createSteps((step, isHeld) => say(stepText(step, isHeld)));
-    // The servers and the agent's MCP client are not loaded by those who only ask for help.
-    const [{ setStage }, { tell }] = await Promise.all([import('../demo/stage.ts'), import('../demo/story.ts')]);
-    let stage: Stage | undefined;
-    let failure: string | undefined;
-    try {
-      stage = await setStage(io);
-      await tell({ stage, steps, io, heading: (text) => say(`\n${text}`) });
-    } catch (error) {
-      failure = io.signal.aborted ? 'stopped' : errorText(error, options.verbose);
-      steps.take({ name: 'the demo plays to its end', expected: 'yes', seen: failure });
-    }
-    const isGood = failure === undefined && steps.failed.length === 0;
-    const isKept = options.keep || (!isGood && !io.signal.aborted);
-    await stage?.close({ isKept });
-    if (isKept && stage !== undefined) out.progress(`kept: ${stage.dir} (control-plane.log, sidecar.log, export.ndjson)`);
-    await out.answer(
-      stepsJson(steps),
-      isGood
-        ? `\nas promised: ${steps.all.length} of ${steps.all.length} steps`
-        : `\n${steps.failed.length} of ${steps.all.length} steps are not as promised`,
-    );
-    return exitOf(isGood, io.signal.aborted);
+    const story = await storyOf(options.story);
+    const screen = createScreen(io, { isSilent: out.isJson, isPausing: options.pause, acts: story.acts });
+    const begun = io.clock.boot();
+    // Owner: the listener below.
+    let firstRefusalMs: number | undefined;
+    const steps = createSteps({
+      onStep(step, shown) {
+        if (shown.shown?.mark === 'DENY') firstRefusalMs ??= io.clock.boot() - begun;
+        screen.step(step, shown);
+      },
+    });
+    screen.print(...story.opening);
+    const { play } = await import('../demo/play.ts');
+    const { isGood, keptDir } = await play(story, { io, steps, screen, isVerbose: options.verbose, isKept: options.keep });
+    if (keptDir !== undefined) out.progress(`kept: ${keptDir} (control-plane.log, sidecar.log, export.ndjson)`);
+    await out.answer(stepsJson(story.name, steps), closing(steps, { tookMs: io.clock.boot() - begun, firstRefusalMs }));
+    return exitOf(isGood, io);
   },
 });
 
-function exitOf(isGood: boolean, isStopped: boolean): Exit {
-  if (isGood) return 0;
-  return isStopped ? 130 : 1;
+/** What a story needs is not loaded by those who only ask for help. */
+async function storyOf(name: 'expenses' | 'real-servers'): Promise<Story> {
+  if (name === 'expenses') return (await import('../demo/expenses/story.ts')).expenseStory();
+  return (await import('../demo/real-servers/story.ts')).realServersStory;
 }
 
-function stepText({ name, expected, seen }: Step, isHeld: boolean): string {
-  return isHeld ? `  ok  ${name}: ${seen}` : `  NO  ${name}\n      promised: ${expected}\n      seen:     ${seen}`;
+interface Times {
+  readonly tookMs: number;
+  readonly firstRefusalMs: number | undefined;
+}
+
+function closing({ all, failed }: Steps, { tookMs, firstRefusalMs }: Times): string {
+  if (failed.length > 0) return `\n${failed.length} of ${all.length} steps are not as promised`;
+  const first = firstRefusalMs === undefined ? '' : `; the first refusal after ${seconds(firstRefusalMs)}`;
+  return `\nas promised: ${all.length} of ${all.length} steps in ${seconds(tookMs)}${first}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+function exitOf(isGood: boolean, { signal }: Io): Exit {
+  if (isGood) return 0;
+  return signal.aborted ? 130 : 1;
 }

@@ -1,127 +1,94 @@
 /**
- * A scripted agent. It knows two things: the address of its sidecar and the token of its operator. MCP it speaks with the
- * official client, unmodified; to plain tools it posts JSON. What was decided it reads off the answer, like any agent;
- * which rule decided it is never told, so that the demo asks the sidecar's administration socket.
+ * A scripted agent. It knows two things: the address of its sidecar and the token of its operator. What was decided it
+ * reads off the answer, like any agent; which rule decided it is never told, so that the demo asks the sidecar's
+ * administration socket.
  */
 
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { McpError } from '@modelcontextprotocol/sdk/types.js';
 import { Fault } from '@sallyport/model';
 import { ask } from '../local-http.ts';
+import { connectMcp } from './mcp-client.ts';
+import type { Answered, McpClient, McpTarget } from './mcp-client.ts';
 
 export interface AgentOptions {
   readonly port: number;
   readonly signal: AbortSignal;
+  /** The MCP client that it speaks with; one of the demo's own unless given. */
+  readonly connect?: (target: McpTarget) => Promise<McpClient>;
 }
 
-/** What an agent can see of an answer. */
-export interface Answered {
-  readonly isAllowed: boolean;
-  /** Of the denial; `ok` for an allowed call that worked, else what failed. */
-  readonly code: string;
-  /** Over plain HTTP; 200 over MCP. */
-  readonly status: number;
-  readonly text: string;
+export interface Session {
+  readonly id: string;
+  readonly token: string;
 }
+
+export interface CallOptions {
+  /** `undefined` for a call by somebody who has none. */
+  readonly session: Session | undefined;
+}
+
+export type Arguments = Readonly<Record<string, unknown>>;
 
 export interface Agent {
-  /** Opens a session for the operator whose token this is. */
-  open(operatorToken: string): Promise<void>;
-  listTools(server: string): Promise<readonly string[]>;
-  /** Through the official MCP client. */
-  callMcp(server: string, tool: string, args: Readonly<Record<string, unknown>>): Promise<Answered>;
-  /** `POST /tools/<server>/<tool>`; without its session where told so. */
-  callHttp(
-    server: string,
-    tool: string,
-    args: Readonly<Record<string, unknown>>,
-    options?: { readonly withSession?: boolean },
-  ): Promise<Answered>;
+  /** Opens a session for the operator whose token this is; what the answer says where there is none. */
+  open(operatorToken: string): Promise<Session | Answered>;
+  /** `POST /tools/<server>/invoke`, the tool's name beside its arguments. */
+  invoke(server: string, call: { readonly tool: string; readonly args: Arguments }, options: CallOptions): Promise<Answered>;
+  /** The MCP client for a server in a session, connected on first use. */
+  mcp(server: string, session: Session): Promise<McpClient>;
   /** Ends what MCP clients hold open. */
   close(): Promise<void>;
 }
 
-/** As much of a tool's result as the demo reads. */
-interface ToolResult {
-  readonly _meta?: { readonly 'dev.sallyport/denial'?: { readonly code: string } };
-  readonly isError?: boolean;
-  readonly content: readonly { readonly text?: string }[];
-}
-
-/** What an agent makes of an answer that the tool does not exist. */
-export const UNKNOWN_TOOL = 'unknown tool';
 const SESSION_HEADER = 'Sallyport-Session';
 
-export function createAgent({ port, signal }: AgentOptions): Agent {
-  // Owner: this agent. The session's token; MCP clients by server, opened on first use.
-  let token = '';
-  const clients = new Map<string, Client>();
-  const post = async (path: string, body: string, headers: Readonly<Record<string, string>>): Promise<Awaited<ReturnType<typeof ask>>> =>
+export function createAgent({ port, signal, connect = connectMcp }: AgentOptions): Agent {
+  // Owner: this agent. MCP clients by session and server, opened on first use.
+  const clients = new Map<string, McpClient>();
+  const post = async (path: string, body: object, headers: Readonly<Record<string, string>>): Promise<Awaited<ReturnType<typeof ask>>> =>
     ask({
       target: { host: '127.0.0.1', port },
       method: 'POST',
       path,
       headers: { 'content-type': 'application/json', ...headers },
-      body,
+      body: JSON.stringify(body),
       signal,
     });
 
-  const clientOf = async (server: string): Promise<Client> => {
-    const known = clients.get(server);
-    if (known !== undefined) return known;
-    const client = new Client({ name: 'demo-agent', version: '1.0.0' });
-    const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${port}/mcp/${server}`), {
-      requestInit: { headers: { [SESSION_HEADER]: token } },
-    });
-    await client.connect(transport);
-    clients.set(server, client);
-    return client;
-  };
-
   return {
     async open(operatorToken) {
-      const answer = await post('/session', '{}', { authorization: `Bearer ${operatorToken}` });
-      const opened = read(answer.body);
-      if (answer.status !== 201 || typeof opened['token'] !== 'string')
-        throw new Fault('upstream_protocol', 'upstream', `no session: ${answer.status} ${answer.body}`);
-      token = opened['token'];
+      const answer = await post('/session', {}, { authorization: `Bearer ${operatorToken}` });
+      const { session_id: id, token } = read(answer.body);
+      return answer.status === 201 && typeof token === 'string' && typeof id === 'string' ? { id, token } : answeredWith(answer);
     },
-    async listTools(server) {
-      const { tools } = await (await clientOf(server)).listTools();
-      return tools.map(({ name }) => name);
+    async invoke(server, { tool, args }, { session }) {
+      const headers = session === undefined ? {} : { [SESSION_HEADER]: session.token };
+      return answeredWith(await post(`/tools/${server}/invoke`, { tool, ...args }, headers));
     },
-    async callMcp(server, tool, args) {
-      const client = await clientOf(server);
-      try {
-        const result = await client.callTool({ name: tool, arguments: { ...args } }, undefined, { signal });
-        const { _meta: meta, isError, content } = result as ToolResult;
-        const text = content.map((block) => block.text ?? '').join('');
-        const denial = meta?.['dev.sallyport/denial'];
-        if (denial !== undefined) return { isAllowed: false, code: denial.code, status: 200, text };
-        return { isAllowed: true, code: isError === true ? 'tool_error' : 'ok', status: 200, text };
-      } catch (error) {
-        // A tool that is hidden from the agent is answered as one that does not exist, by a JSON-RPC error.
-        if (error instanceof McpError) return { isAllowed: false, code: UNKNOWN_TOOL, status: 200, text: error.message };
-        throw error;
-      }
-    },
-    async callHttp(server, tool, args, { withSession = true } = {}) {
-      const answer = await post(`/tools/${server}/${tool}`, JSON.stringify(args), withSession ? { [SESSION_HEADER]: token } : {});
-      const code = read(answer.body)['code'];
-      const isAllowed = answer.status < 300;
-      return {
-        isAllowed,
-        code: isAllowed ? 'ok' : typeof code === 'string' ? code : `status ${answer.status}`,
-        status: answer.status,
-        text: answer.body,
-      };
+    async mcp(server, session) {
+      const key = `${session.id} ${server}`;
+      const known = clients.get(key);
+      if (known !== undefined) return known;
+      const client = await connect({ port, path: `/mcp/${server}`, headers: { [SESSION_HEADER]: session.token }, signal });
+      clients.set(key, client);
+      return client;
     },
     async close() {
       for (const client of clients.values()) await client.close();
       clients.clear();
     },
   };
+}
+
+/** A session, or a Fault that says why there is none. */
+export function sessionOf(opened: Session | Answered): Session {
+  if ('token' in opened) return opened;
+  throw new Fault('upstream_protocol', 'upstream', `no session: ${opened.status} ${opened.text.slice(0, 200)}`);
+}
+
+function answeredWith({ status, body }: Awaited<ReturnType<typeof ask>>): Answered {
+  const { code } = read(body);
+  const isAllowed = status < 300;
+  return { isAllowed, code: isAllowed ? 'ok' : typeof code === 'string' ? code : `status ${status}`, status, text: body.trim() };
 }
 
 function read(body: string): Readonly<Record<string, unknown>> {

@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { Fault } from '@sallyport/model';
 import { processEnvironment } from '@sallyport/runtime';
 import type { RunningMcpServer, StdioServer } from './stdio-bridge.ts';
 
@@ -61,7 +62,13 @@ export async function startStdioServer(server: StdioServer): Promise<RunningMcpS
 }
 
 function entryOf(name: string): string {
-  return require.resolve(`@modelcontextprotocol/${name}/dist/index.js`);
+  const packageName = `@modelcontextprotocol/${name}`;
+  try {
+    return require.resolve(`${packageName}/dist/index.js`);
+  } catch (cause) {
+    const why = `\`${packageName}\` is not installed beside this command: npm install ${packageName}`;
+    throw new Fault('config_invalid', 'internal', why, { cause });
+  }
 }
 
 async function reportedPort(child: ChildProcess): Promise<number> {

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { Fault } from '@sallyport/model';
 import type { Clock } from '@sallyport/model';
 import { deadline } from '@sallyport/runtime';
@@ -15,20 +15,23 @@ import { installation } from '../installation.ts';
 export interface AppProcess {
   readonly name: string;
   readonly pid: number;
-  readonly logFile: string;
   readonly isRunning: boolean;
+  /** What it has said since its start, all of it. */
+  words(): string;
   /** Resolves when it has ended, whoever ended it. */
   readonly ended: Promise<void>;
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
 }
 
-/** Starts `sallyport <argv>`. That it runs does not mean that it serves: ask it. */
+/** Starts `sallyport <argv>`. That it runs does not mean that it serves: its words tell. */
 export async function startApp(
   name: string,
   argv: readonly string[],
   options: { readonly logFile: string; readonly cwd: string },
 ): Promise<AppProcess> {
   const log = openSync(options.logFile, 'a', 0o600);
+  // Another process of this name may have written before.
+  const begun = fstatSync(log).size;
   const { nodeArguments, main } = installation;
   const child = spawn(process.execPath, [...nodeArguments, main, ...argv], { cwd: options.cwd, stdio: ['ignore', log, log] });
   closeSync(log);
@@ -38,7 +41,7 @@ export async function startApp(
   return {
     name,
     pid: child.pid ?? 0,
-    logFile: options.logFile,
+    words: () => readFileSync(options.logFile).subarray(begun).toString('utf8'),
     get isRunning() {
       return child.exitCode === null && child.signalCode === null;
     },

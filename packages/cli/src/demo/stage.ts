@@ -1,10 +1,9 @@
 /**
- * Where the demo plays: a temporary folder with a root of trust and a policy in it, two MCP servers, a plain HTTP service,
- * a control plane and a sidecar, on ports of 127.0.0.1 that nobody else has. Everything started here is ended here.
+ * Where a story plays: a temporary folder with a root of trust and a policy in it, a control plane and a sidecar on ports
+ * of 127.0.0.1 that nobody else has. Everything started here is ended here.
  */
 
-import { appendFileSync, chmodSync, cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdirSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Fault } from '@sallyport/model';
@@ -14,18 +13,16 @@ import { agentsJoinToken } from '../commands/agents-join-token.ts';
 import { auditTail } from '../commands/audit-tail.ts';
 import { auditVerify } from '../commands/audit-verify.ts';
 import { fleetStatus } from '../commands/fleet-status.ts';
+import { policyCheck } from '../commands/policy-check.ts';
 import { policyPublish } from '../commands/policy-publish.ts';
+import { policyTest } from '../commands/policy-test.ts';
+import { releasePromote } from '../commands/release-promote.ts';
 import { rootInit } from '../commands/root-init.ts';
-import { installation } from '../installation.ts';
+import { reasonOf } from '../files.ts';
 import type { Io } from '../io.ts';
-import { ask } from '../local-http.ts';
-import { freePorts } from './free-port.ts';
-import { identityProvider } from './identity-provider.ts';
-import type { IdentityProvider } from './identity-provider.ts';
-import { startEverything, startFilesystem } from './mcp-servers.ts';
-import type { RunningMcpServer } from './mcp-servers.ts';
-import { startOrders } from './orders-service.ts';
-import type { OrdersService } from './orders-service.ts';
+import { passingIssuer } from '../onboard/dev-issuer.ts';
+import type { DevIssuer } from '../onboard/dev-issuer.ts';
+import { copyExample } from './example.ts';
 import { startApp, stopApp } from './processes.ts';
 import type { AppProcess } from './processes.ts';
 import { type } from './typed.ts';
@@ -35,18 +32,28 @@ import type { Typed } from './typed.ts';
 export const FRESHNESS_TTL_MS = 5_000;
 /** The most that anything here waits for anything else. */
 const CEILING_MS = 30_000;
-const POLL_MS = 100;
-const EXAMPLE = join(installation.examples, 'demo-policy');
-const COMMANDS: readonly Command[] = [rootInit, policyPublish, agentsJoinToken, fleetStatus, auditTail, auditVerify];
+const POLL_MS = 50;
+const COMMANDS: readonly Command[] = [
+  rootInit,
+  policyCheck,
+  policyTest,
+  policyPublish,
+  releasePromote,
+  agentsJoinToken,
+  fleetStatus,
+  auditTail,
+  auditVerify,
+];
+
+/** The folder of the policy as the stage's commands are told of it, and so as it stands before file names. */
+export const POLICY_DIR = 'policy';
 
 export interface Stage {
   readonly dir: string;
+  readonly agent: string;
   readonly policyDir: string;
-  /** Of the folder that the file server serves: what everybody may read, and what nobody may. */
-  readonly publicFile: string;
-  readonly privateFile: string;
-  readonly idp: IdentityProvider;
-  readonly orders: OrdersService;
+  /** Signs the tokens of operators; the policy pins its key. */
+  readonly issuer: DevIssuer;
   readonly outboundPort: number;
   readonly adminSocket: string;
   /** The process that runs now; `undefined` before its start and after its end. */
@@ -55,6 +62,7 @@ export interface Stage {
   /** Types a command as the administrator of the stage. */
   type(argv: readonly string[]): Promise<Typed>;
   startControlPlane(): Promise<void>;
+  /** Resolves once it answers; it may enforce nothing yet. */
   startSidecar(): Promise<void>;
   /** Resolves true once `isTrue` is, false when the ceiling is reached; a Fault where Ctrl-C came first. */
   until(isTrue: () => Promise<boolean>): Promise<boolean>;
@@ -62,120 +70,87 @@ export interface Stage {
   close(options: { readonly isKept: boolean }): Promise<void>;
 }
 
-export async function setStage(io: Io): Promise<Stage> {
-  const dir = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-demo-')));
-  chmodSync(dir, 0o700);
-  const [grpc = 0, enrolment = 0, outboundPort = 0, healthPort = 0] = await freePorts(4);
-  const idp = identityProvider({ issuer: 'https://idp.demo.local', audience: 'sallyport', random: io.random });
-  const served = join(dir, 'files');
-  const publicFile = writeServed(served, 'public/hours.txt', 'Open from 9 to 5.\n');
-  const privateFile = writeServed(served, 'private/salaries.txt', 'None of your business.\n');
+export interface StageOptions {
+  readonly io: Io;
+  /** Four free ports: two of the control plane, two of the sidecar. */
+  readonly ports: readonly number[];
+  /** The agent beside which the sidecar stands. */
+  readonly agent: string;
+  /** As the policy names it. */
+  readonly issuer: string;
+  /** The folder in examples/ that is copied, and the values of its environment. */
+  readonly example: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Makes the folder; starts nothing yet. */
+export async function setStage({ io, ports, agent, issuer: issuerUrl, example, environment }: StageOptions): Promise<Stage> {
+  const dir = temporaryDir();
+  const [grpc = 0, enrolment = 0, outboundPort = 0, healthPort = 0] = ports;
+  const adminSocket = join(dir, 'admin.sock');
+  const policyDir = join(dir, POLICY_DIR);
+  const issuer = passingIssuer({ issuer: issuerUrl, audience: 'sallyport' });
   // Owner: this stage. What runs, to be ended in the opposite order.
-  const running: {
-    everything?: RunningMcpServer;
-    files?: RunningMcpServer;
-    orders?: OrdersService;
-    controlPlane?: AppProcess;
-    sidecar?: AppProcess;
-  } = {};
+  const running: { controlPlane?: AppProcess; sidecar?: AppProcess } = {};
 
-  const closeAll = async ({ isKept }: { readonly isKept: boolean }): Promise<void> => {
-    const { everything, files, orders, controlPlane, sidecar } = running;
-    // The sidecar first: what it still holds of the record goes to the control plane.
-    if (sidecar !== undefined) await stopApp(sidecar, io.clock);
-    if (controlPlane !== undefined) await stopApp(controlPlane, io.clock);
-    await Promise.all([everything?.close(), files?.close(), orders?.close()]);
-    if (!isKept) rmSync(dir, { recursive: true, force: true });
-  };
-
+  const typed = async (argv: readonly string[]): Promise<Typed> => type(argv, { commands: COMMANDS, cwd: dir, io });
+  const until = (isTrue: () => Promise<boolean>): Promise<boolean> => waitUntil(isTrue, io);
+  const start = async (name: string, argv: readonly string[], log: string): Promise<AppProcess> =>
+    startApp(name, argv, { logFile: join(dir, log), cwd: dir });
   try {
-    const orders = (running.orders = await startOrders());
-    [running.everything, running.files] = await Promise.all([startEverything(), startFilesystem(served)]);
-    const policyDir = writePolicy(dir, {
-      idp,
-      publicFolder: `${join(served, 'public')}/`,
-      everything: running.everything.url,
-      files: running.files.url,
-      orders: orders.url,
-    });
-    const adminSocket = join(dir, 'admin.sock');
-    const typed = async (argv: readonly string[]): Promise<Typed> => type(argv, { commands: COMMANDS, cwd: dir, io });
-    const until = (isTrue: () => Promise<boolean>): Promise<boolean> => waitUntil(isTrue, io);
+    copyExample(example, policyDir, { keySet: issuer.keySet, environment });
     await initRoot(typed, dir, { grpc, enrolment });
-    writeFileSync(join(dir, 'sidecar.yaml'), sidecarYaml({ grpc, enrolment, outboundPort, healthPort, adminSocket }));
-
-    return {
-      dir,
-      policyDir,
-      publicFile,
-      privateFile,
-      idp,
-      orders,
-      outboundPort,
-      adminSocket,
-      get controlPlane() {
-        return running.controlPlane;
-      },
-      get sidecar() {
-        return running.sidecar;
-      },
-      type: typed,
-      until,
-      async startControlPlane() {
-        const argv = ['control-plane', '--config', '.sallyport/control-plane/config.yaml'];
-        const app = await startApp('the control plane', argv, { logFile: join(dir, 'control-plane.log'), cwd: dir });
-        running.controlPlane = app;
-        await untilServing(app, { until, isServing: async () => (await typed(['fleet', 'status', '--json'])).exit === 0 });
-      },
-      async startSidecar() {
-        const app = await startApp('the sidecar', ['sidecar', '--config', 'sidecar.yaml'], { logFile: join(dir, 'sidecar.log'), cwd: dir });
-        running.sidecar = app;
-        await untilServing(app, { until, isServing: () => isReady(healthPort, io.signal) });
-      },
-      close: closeAll,
-    };
+    writeFileSync(join(dir, 'sidecar.yaml'), sidecarYaml({ agent, grpc, enrolment, outboundPort, healthPort, adminSocket }));
   } catch (error) {
-    await closeAll({ isKept: false });
+    rmSync(dir, { recursive: true, force: true });
     throw error;
   }
+  return {
+    dir,
+    agent,
+    policyDir,
+    issuer,
+    outboundPort,
+    adminSocket,
+    get controlPlane() {
+      return running.controlPlane;
+    },
+    get sidecar() {
+      return running.sidecar;
+    },
+    type: typed,
+    until,
+    async startControlPlane() {
+      const argv = ['control-plane', '--config', '.sallyport/control-plane/config.yaml'];
+      const app = await start('the control plane', argv, 'control-plane.log');
+      running.controlPlane = app;
+      await untilServing(app, { until, event: 'control_plane.started' });
+    },
+    async startSidecar() {
+      const app = await start('the sidecar', ['sidecar', '--config', 'sidecar.yaml'], 'sidecar.log');
+      running.sidecar = app;
+      await untilServing(app, { until, event: 'started' });
+    },
+    async close({ isKept }) {
+      const { controlPlane, sidecar } = running;
+      // The sidecar first: what it still holds of the record goes to the control plane.
+      if (sidecar !== undefined) await stopApp(sidecar, io.clock);
+      if (controlPlane !== undefined) await stopApp(controlPlane, io.clock);
+      if (!isKept) rmSync(dir, { recursive: true, force: true });
+    },
+  };
 }
 
-function writeServed(served: string, name: string, content: string): string {
-  const path = join(served, name);
-  mkdirSync(join(path, '..'), { recursive: true });
-  writeFileSync(path, content);
-  return path;
-}
-
-interface PolicyValues {
-  readonly idp: IdentityProvider;
-  readonly publicFolder: string;
-  readonly everything: string;
-  readonly files: string;
-  readonly orders: string;
-}
-
-/** The example's own documents; what differs between environments, and the keys of the identity provider, are ours. */
-function writePolicy(dir: string, values: PolicyValues): string {
-  const policyDir = join(dir, 'policy');
-  cpSync(EXAMPLE, policyDir, { recursive: true });
-  writeFileSync(join(policyDir, 'idp-keys.json'), values.idp.keySet);
-  writeFileSync(
-    join(policyDir, 'environment.yaml'),
-    `apiVersion: sallyport.dev/v1
-kind: Environment
-name: demo
-values:
-  everything_url: { url: ${JSON.stringify(values.everything)} }
-  files_url: { url: ${JSON.stringify(values.files)} }
-  orders_url: { url: ${JSON.stringify(values.orders)} }
-  public_folder: { string: ${JSON.stringify(values.publicFolder)} }
-`,
-  );
-  const tests = join(policyDir, 'tests.yaml');
-  // The tests name paths; theirs are the example's.
-  writeFileSync(tests, readFileSync(tests, 'utf8').replaceAll('/srv/demo/public/', values.publicFolder));
-  return policyDir;
+/** Of this user alone: it holds every key of the stage. */
+function temporaryDir(): string {
+  try {
+    const dir = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-demo-')));
+    chmodSync(dir, 0o700);
+    return dir;
+  } catch (cause) {
+    const why = `no folder can be made in \`${tmpdir()}\`: ${reasonOf(cause)}; set TMPDIR to a folder that you may write`;
+    throw new Fault('config_invalid', 'internal', why, { cause });
+  }
 }
 
 async function initRoot(typed: Stage['type'], dir: string, ports: { readonly grpc: number; readonly enrolment: number }): Promise<void> {
@@ -186,6 +161,7 @@ async function initRoot(typed: Stage['type'], dir: string, ports: { readonly grp
 }
 
 interface SidecarValues {
+  readonly agent: string;
   readonly grpc: number;
   readonly enrolment: number;
   readonly outboundPort: number;
@@ -193,8 +169,8 @@ interface SidecarValues {
   readonly adminSocket: string;
 }
 
-function sidecarYaml({ grpc, enrolment, outboundPort, healthPort, adminSocket }: SidecarValues): string {
-  return `agent: support-triage
+function sidecarYaml({ agent, grpc, enrolment, outboundPort, healthPort, adminSocket }: SidecarValues): string {
+  return `agent: ${agent}
 instance: demo
 state_dir: sidecar
 root_pin_file: .sallyport/root-pin
@@ -213,22 +189,25 @@ audit: { checkpoint_interval_ms: 1000 }
 `;
 }
 
-async function isReady(port: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    return (await ask({ target: { host: '127.0.0.1', port }, path: '/readyz', signal })).status === 200;
-  } catch (error) {
-    if (error instanceof Fault && !signal.aborted) return false;
-    throw error;
-  }
+/**
+ * Waits until a process says that it serves. Its own word counts, not an open port: that may be somebody else's, who got
+ * there first.
+ */
+async function untilServing(app: AppProcess, { until, event }: { readonly until: Stage['until']; readonly event: string }): Promise<void> {
+  const hasSaid = async (): Promise<boolean> => app.words().includes(`"event":"${event}"`);
+  const isUp = await until(async () => !app.isRunning || (await hasSaid()));
+  if (app.isRunning && isUp) return;
+  const what = app.isRunning ? 'does not serve' : 'ended while starting';
+  throw new Fault('listen_failed', 'internal', `${app.name} ${what}: ${lastLine(app.words())}`);
 }
 
-async function untilServing(
-  app: AppProcess,
-  { until, isServing }: { readonly until: Stage['until']; readonly isServing: () => Promise<boolean> },
-): Promise<void> {
-  const isUp = await until(async () => !app.isRunning || (await isServing()));
-  if (!app.isRunning) throw new Fault('listen_failed', 'internal', `${app.name} ended while starting; its words are in ${app.logFile}`);
-  if (!isUp) throw new Fault('listen_failed', 'internal', `${app.name} does not serve; its words are in ${app.logFile}`);
+const LOG_CHARS_MAX = 400;
+
+/** The last words of a process, which are most often the reason. */
+function lastLine(words: string): string {
+  // Of a crash Node tells the place and its own version after the reason.
+  const line = words.split('\n').findLast((one) => /^[^\s]/.test(one) && !one.startsWith('Node.js v')) ?? '';
+  return line === '' ? 'it said nothing' : line.slice(0, LOG_CHARS_MAX);
 }
 
 async function waitUntil(isTrue: () => Promise<boolean>, io: Io): Promise<boolean> {

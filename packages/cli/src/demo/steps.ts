@@ -8,32 +8,56 @@ export interface Step {
   readonly seen: string;
 }
 
-export interface Steps {
-  /** Takes a step; false where it does not hold. */
-  take(step: Step): boolean;
-  readonly all: readonly Step[];
-  readonly failed: readonly Step[];
+/** A step that was taken, and the act that it was taken in. */
+export interface TakenStep extends Step {
+  readonly act: string;
 }
 
-/** `onStep` is told of each as it is taken. */
-export function createSteps(onStep: (step: Step, isHeld: boolean) => void): Steps {
-  // Owner: `take`.
-  const all: Step[] = [];
+/** How people are shown a step that holds; without it, name and what was seen. */
+export interface Shown {
+  readonly mark: 'ok' | 'ALLOW' | 'DENY';
+  readonly title: string;
+  /** Stands at the right end of the title's line. */
+  readonly right?: string;
+  readonly details: readonly string[];
+}
+
+export interface Steps {
+  /** Of the steps from here on. */
+  begin(act: string): void;
+  /** Takes a step; false where it does not hold. */
+  take(step: Step, shown?: Shown): boolean;
+  readonly all: readonly TakenStep[];
+  readonly failed: readonly TakenStep[];
+}
+
+export interface StepListener {
+  readonly onStep: (step: Step, options: { readonly isHeld: boolean; readonly shown: Shown | undefined }) => void;
+}
+
+export function createSteps({ onStep }: StepListener): Steps {
+  // Owner: `begin` and `take`.
+  let act = '';
+  const all: TakenStep[] = [];
   const holds = ({ expected, seen }: Step): boolean => expected === seen;
   return {
     all,
     get failed() {
       return all.filter((step) => !holds(step));
     },
-    take(step) {
-      all.push(step);
-      onStep(step, holds(step));
-      return holds(step);
+    begin(name) {
+      act = name;
+    },
+    take(step, shown) {
+      const isHeld = holds(step);
+      all.push({ act, ...step });
+      onStep(step, { isHeld, shown });
+      return isHeld;
     },
   };
 }
 
 /** The answer of `demo --json`. */
-export function stepsJson(steps: Steps): Json {
-  return { steps: steps.all.map(({ name, expected, seen }) => ({ name, expected, seen })) };
+export function stepsJson(story: string, steps: Steps): Json {
+  return { story, steps: steps.all.map(({ act, name, expected, seen }) => ({ act, name, expected, seen })) };
 }

@@ -16,6 +16,7 @@ const SAMPLES: readonly (readonly [what: string, path: string, bad: string, good
   ['as any', 'packages/net/src/a.ts', 'const x = y as any;', 'const x: unknown = y;'],
   ['the wall clock', 'packages/net/src/a.ts', 'const now = Date.now();', 'const now = clock.wall();'],
   ['the wall clock', 'packages/net/src/a.ts', 'const now = new Date();', 'const now = new Date(0);'],
+  ['a recursive mkdir', 'packages/net/src/a.ts', 'mkdirSync(path, { recursive: true });', 'makeFolders(path, 0o700);'],
   ['Math.random', 'packages/net/src/a.ts', 'const jitter = Math.random();', 'const jitter = random.bytes(8);'],
   ['process.env', 'packages/net/src/a.ts', "const host = process.env['HOST'];", 'const host = config.host;'],
   ['a timer of its own', 'packages/net/src/a.ts', 'setTimeout(retry, 100);', 'clock.timer(100, retry, { signal });'],

@@ -92,6 +92,14 @@ export const RULES: readonly Rule[] = [
     isCode: true,
   },
   {
+    what: 'a recursive mkdir',
+    pattern: /\bmkdir(Sync)?\(.*\brecursive: true/,
+    why: 'Node repeats it for ever where a file system answers "no such file" below a folder that is there, and hears no signal',
+    instead: '`makeFolders` of @sallyport/runtime',
+    applies: isProduct,
+    isCode: true,
+  },
+  {
     what: 'Math.random',
     pattern: /\bMath\.random\(/,
     why: 'it is neither secret nor repeatable',

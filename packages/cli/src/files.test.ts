@@ -1,4 +1,4 @@
-import { readdirSync, statSync, symlinkSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { filesBelow, readBytes, readText, writeFile } from './files.ts';
 import { terminal } from './testing/terminal.ts';
@@ -52,6 +52,10 @@ describe('reading', () => {
     at.write('folder/x', '');
     at.write('long', '1234');
     expect(readBytes(at.path(name), { bytesMax: 3, shown: name })).toMatchObject({ ok: false, error: { file: name, message } });
+  });
+
+  it.skipIf(!existsSync('/dev/zero'))('of something without an end stops at the bound', () => {
+    expect(readBytes('/dev/zero', { bytesMax: 100_000 })).toMatchObject({ ok: false, error: { message: 'longer than 100000 bytes' } });
   });
 
   it('takes text only as UTF-8', () => {

@@ -1,10 +1,24 @@
 /** Files that a person names on the command line: read whole, within a bound, and refused with their name and a remedy. */
 
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { fromUtf8 } from '@sallyport/crypto';
+import { concatBytes, fromUtf8 } from '@sallyport/crypto';
 import { fail, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
+import { makeFolders } from '@sallyport/runtime';
 
 /** The file's bytes. `shown` is what the person typed, for the problem. */
 export function readBytes(path: string, options: { readonly bytesMax: number; readonly shown?: string }): Result<Uint8Array, Problem> {
@@ -15,12 +29,28 @@ export function readBytes(path: string, options: { readonly bytesMax: number; re
     const stats = fstatSync(descriptor);
     if (stats.isDirectory()) return fail({ path: '', file, message: 'this is a folder', remedy: 'name a file' });
     if (stats.size > options.bytesMax) return fail({ path: '', file, message: `longer than ${options.bytesMax} bytes` });
-    return ok(new Uint8Array(readFileSync(descriptor)));
+    const bytes = readAtMost(descriptor, options.bytesMax + 1);
+    return bytes.byteLength > options.bytesMax ? fail({ path: '', file, message: `longer than ${options.bytesMax} bytes` }) : ok(bytes);
   } catch (error) {
     return fail({ path: '', file, message: `cannot be read: ${reasonOf(error)}` });
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+const CHUNK_BYTES = 65_536;
+
+/** Of a pipe or a device nobody knows the length before the end; `/dev/zero` has none. */
+function readAtMost(descriptor: number, bytesMax: number): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  for (let bytes = 0; bytes < bytesMax;) {
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, bytesMax - bytes));
+    const read = readSync(descriptor, chunk);
+    if (read === 0) break;
+    chunks.push(chunk.subarray(0, read));
+    bytes += read;
+  }
+  return concatBytes(...chunks);
 }
 
 /** The file's text, strict UTF-8. */
@@ -43,7 +73,7 @@ export function writeFile(path: string, content: string | Uint8Array, { mode, as
   const target = as === 'new' ? path : `${path}.tmp`;
   let descriptor: number | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolders(dirname(path), 0o700);
     descriptor = openSync(target, as === 'new' ? 'wx' : 'w', mode);
     writeFileSync(descriptor, content);
     fsyncSync(descriptor);
@@ -58,6 +88,26 @@ export function writeFile(path: string, content: string | Uint8Array, { mode, as
     });
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/**
+ * What is wrong with the place that an `--out` names, asked before anything is made or sent for it: its folder is not
+ * there (a mistyped name is refused, never made), cannot be written to, or the name is taken where nothing is replaced.
+ */
+export function outProblem(path: string, options: { readonly as: WriteOptions['as']; readonly shown?: string }): Problem | undefined {
+  const file = options.shown ?? path;
+  const folder = dirname(path);
+  const remedy = 'name a file in a folder that is there, and yours';
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+    return { path: '', file, message: `there is no folder \`${folder}\``, remedy: 'make it first, or name another place' };
+  if (options.as === 'new' && existsSync(path))
+    return { path: '', file, message: 'exists, and is not overwritten', remedy: 'name a new file' };
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return { path: '', file, message: `cannot be written: ${reasonOf(error)}`, remedy };
   }
 }
 

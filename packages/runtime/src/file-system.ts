@@ -13,7 +13,6 @@ import {
   fsync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   open,
   openSync,
   readdirSync,
@@ -25,6 +24,7 @@ import {
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { Fault } from '@sallyport/model';
+import { makeFolders } from './make-folders.ts';
 
 /** `read` wants the file there; `append` makes it if absent and keeps what it holds; `create` empties it; `create_new` wants it absent. */
 export type OpenMode = 'read' | 'append' | 'create' | 'create_new';
@@ -198,10 +198,8 @@ function list(directory: string): readonly string[] {
 
 function makeDirectory(directory: string): void {
   guarded('making', directory, () => {
-    const first = mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
-    if (first === undefined) return;
     // Each new name is an entry of the folder above it, and is synced there.
-    for (let made = directory; made.length >= first.length; made = dirname(made)) syncDirectoryNow(dirname(made));
+    for (const made of makeFolders(directory, DIRECTORY_MODE).toReversed()) syncDirectoryNow(dirname(made));
   });
 }
 

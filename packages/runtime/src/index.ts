@@ -21,6 +21,7 @@ export type { SignalSource } from './signals.ts';
 export { processEnvironment } from './environment.ts';
 export { diskErrorCode, diskFault, realFileSystem } from './file-system.ts';
 export type { DiskFile, FileSystem, OpenMode } from './file-system.ts';
+export { makeFolders } from './make-folders.ts';
 export { writeFileAtomically } from './atomic-file.ts';
 export { lockState } from './state-lock.ts';
 export {

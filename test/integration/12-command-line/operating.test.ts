@@ -106,7 +106,7 @@ describe('operating from the command line', () => {
         (await desk.admin('audit', 'tail', '--view', 'records')).out.split('create join token').length;
       const before = await acts();
       expect(await desk.admin('agents', 'join-token', '--agent', 'support-triage', '--out', 'taken')).toMatchObject({
-        exit: 1,
+        exit: 64,
         err: expect.stringContaining('is not overwritten'),
       });
       expect([desk.read('taken'), await acts()]).toEqual(['mine', before]);

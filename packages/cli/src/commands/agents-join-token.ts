@@ -1,6 +1,5 @@
 /** `sallyport agents join-token`: what one new sidecar needs to know whom to trust, and a secret that is good once. */
 
-import { existsSync } from 'node:fs';
 import { formatInstant, isAgentName } from '@sallyport/model';
 import type { AgentName } from '@sallyport/model';
 import { parseListenAddress, readConfigText } from '@sallyport/runtime';
@@ -8,10 +7,9 @@ import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
 import { LINK_OPTIONS, withLink } from '../connect.ts';
 import type { Link } from '../connect.ts';
-import { at, writeFile } from '../files.ts';
+import { at, outProblem, writeFile } from '../files.ts';
 import type { Exit } from '../io.ts';
 import { duration, required, text } from '../option.ts';
-import { refusal } from '../output.ts';
 import { areaOption, placeOf, placeProblems, ringOption } from '../places.ts';
 import { registerJoinToken } from '../publish/join-token.ts';
 
@@ -53,9 +51,8 @@ export const agentsJoinToken: Command = command({
       });
     if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
     // Before anything is registered: a token that cannot be kept is a token that nobody can spend.
-    const file = options.out === undefined ? undefined : at(call.io.cwd, options.out);
-    if (file !== undefined && existsSync(file))
-      return out.refuse(refusal(1, `\`${file}\` exists, and is not overwritten`, 'name a new file'));
+    const misplaced = options.out === undefined ? undefined : outProblem(at(call.io.cwd, options.out), { as: 'new', shown: options.out });
+    if (misplaced !== undefined) return out.refuse({ exit: 64, problems: [misplaced] });
     return withLink(options, call, (link) => makeToken(link, call));
   },
 });

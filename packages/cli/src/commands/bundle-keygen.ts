@@ -3,7 +3,7 @@
 import { generateKey, savePrivateKey, signerFromPem } from '@sallyport/crypto/keys';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
-import { at } from '../files.ts';
+import { at, outProblem } from '../files.ts';
 import { required } from '../option.ts';
 import { refusal } from '../output.ts';
 import { publicText } from '../root/make-root.ts';
@@ -19,6 +19,8 @@ export const bundleKeygen: Command = command({
   examples: [{ line: 'bundle keygen --out publisher-2.pem', says: 'a second publisher' }],
   async run({ options, io, out }) {
     const file = at(io.cwd, options.out);
+    const misplaced = outProblem(file, { as: 'new', shown: options.out });
+    if (misplaced !== undefined) return out.refuse({ exit: 64, problems: [misplaced] });
     const key = generateKey('ed25519');
     const saved = savePrivateKey(file, key.privatePem);
     if (!saved.ok) return out.refuse(refusal(64, saved.error.message, saved.error.remedy));

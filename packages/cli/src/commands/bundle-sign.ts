@@ -33,7 +33,7 @@ export const bundleSign: Command = command({
     key: many('--key FILE', 'private key of a publisher (repeatable; default: signing/publisher.pem in the folder)'),
     dir: dirOption,
   },
-  examples: [{ line: 'bundle sign build/demo --key signing/publisher.pem', says: 'as one of the publishers of its area' }],
+  examples: [{ line: 'bundle sign demo-bundle --key signing/publisher.pem', says: 'as one of the publishers of its area' }],
   async run({ arguments: [shown = ''], options, io, out }) {
     const path = at(io.cwd, shown);
     const files = readBundleFiles(path, shown);

@@ -29,7 +29,7 @@ export const bundleVerify: Command = command({
     dir: dirOption,
   },
   examples: [
-    { line: 'bundle verify build/demo --root-pin sha256:… --root 1.json --delegation default.json', says: 'with nothing but files' },
+    { line: 'bundle verify demo-bundle --root-pin sha256:… --root 1.json --delegation default.json', says: 'with nothing but files' },
   ],
   async run({ arguments: [shown = ''], options, io, out }) {
     const wrong = options.area === undefined ? [] : placeProblems({ area: options.area });

@@ -42,7 +42,10 @@ describe('bundle keygen', () => {
 
   it('never writes over a key', async () => {
     at.write('old.pem', 'old');
-    expect(await at.type('bundle', 'keygen', '--out', 'old.pem')).toMatchObject({ exit: 64, err: expect.stringContaining('EEXIST') });
+    expect(await at.type('bundle', 'keygen', '--out', 'old.pem')).toMatchObject({
+      exit: 64,
+      err: 'old.pem: exists, and is not overwritten (name a new file)\n',
+    });
     expect(at.read('old.pem')).toBe('old');
   });
 });

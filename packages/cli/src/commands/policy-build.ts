@@ -7,7 +7,7 @@ import { writeBundleFiles } from '../bundle/bundle-files.ts';
 import { unsignedBundle } from '../bundle/manifest.ts';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
-import { at } from '../files.ts';
+import { at, outProblem } from '../files.ts';
 import { positive, required, text } from '../option.ts';
 import { counted, table } from '../output.ts';
 import { areaOption, asDigest, commitProblems, digestProblems, placeProblems } from '../places.ts';
@@ -23,19 +23,22 @@ export const policyBuild: Command = command({
   ],
   arguments: [POLICY_DIR],
   options: {
-    out: required('--out PATH', 'folder for the bundle, or one file where it ends in .json'),
+    out: required('--out PATH', 'folder for the bundle, made where it is not there, or one file where it ends in .json'),
     area: areaOption,
     revision: positive('--revision N', 'revision of the bundle (default: 1)'),
     previous: text('--previous DIGEST', 'digest of the bundle before it'),
     commit: text('--commit HEX', 'commit that the policy was taken from'),
   },
   examples: [
-    { line: 'policy build examples/demo-policy --out build/demo', says: 'then: bundle sign, bundle verify' },
+    { line: 'policy build examples/demo-policy --out demo-bundle', says: 'then: bundle sign, bundle verify' },
     { line: 'policy build policy --out bundle.json --revision 7 --commit "$(git rev-parse HEAD)"', says: 'in one file, with lineage' },
   ],
   async run({ arguments: [dir = ''], options, io, out }) {
     const wrong = [...placeProblems(options), ...digestProblems('--previous', options.previous), ...commitProblems(options.commit)];
     if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
+    const path = at(io.cwd, options.out);
+    const misplaced = outProblem(path, { as: 'replacement', shown: options.out });
+    if (misplaced !== undefined) return out.refuse({ exit: 64, problems: [misplaced] });
     const tested = readTestedPolicy(dir, io);
     if (!tested.ok) return out.refuse(tested.error);
     const { built, report } = tested.value;
@@ -45,7 +48,6 @@ export const policyBuild: Command = command({
       previous: asDigest(options.previous),
       commit: options.commit ?? null,
     });
-    const path = at(io.cwd, options.out);
     const written = writeBundleFiles(path, files);
     if (!written.ok) return out.refuse({ exit: 64, problems: written.error });
     const digest = digestOfPayload(files.manifest);

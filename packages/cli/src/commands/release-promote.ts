@@ -8,7 +8,7 @@ import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
 import { LINK_OPTIONS, withLink } from '../connect.ts';
 import type { Link } from '../connect.ts';
-import { at, readBytes, writeFile } from '../files.ts';
+import { at, outProblem, readBytes, writeFile } from '../files.ts';
 import { homeOf } from '../home.ts';
 import type { Exit } from '../io.ts';
 import { flag, positive, text } from '../option.ts';
@@ -65,6 +65,9 @@ export const releasePromote: Command = command({
     if (isOffline && options.to !== undefined) return out.refuse(refusal(2, '`--to` and `--bundle` both name a bundle', 'leave one out'));
     if (options.signOnly && options.out === undefined && options.file === undefined)
       return out.refuse(refusal(2, '`--out` is missing', 'say where to write the signed release'));
+    const misplaced =
+      options.out === undefined ? undefined : outProblem(at(io.cwd, options.out), { as: 'replacement', shown: options.out });
+    if (misplaced !== undefined) return out.refuse({ exit: 64, problems: [misplaced] });
     if (options.file !== undefined) return fromFile(options.file, call);
     if (!isOffline) return withLink(options, call, (link) => fromVersions(link, call));
     const trust = readOwnTrust(homeOf(options.dir, io), {}, io);

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } fro
 import { dirname, join, relative } from 'node:path';
 import { fail, formatInstant, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
-import { parseListenAddress } from '@sallyport/runtime';
+import { makeFolders, parseListenAddress } from '@sallyport/runtime';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
 import { at, reasonOf, writeFile } from '../files.ts';
@@ -143,7 +143,7 @@ function isFolder(path: string): boolean {
 export function writeHome(dir: Home['dir'], files: readonly MadeFile[], io: Pick<Io, 'random'>): Result<undefined, Problem> {
   const scratch = `${dir}.${Buffer.from(io.random(4)).toString('hex')}.new`;
   try {
-    mkdirSync(dirname(dir), { recursive: true });
+    makeFolders(dirname(dir), 0o777);
     mkdirSync(scratch, { mode: 0o700 });
     for (const { path, content, isPrivate } of files) {
       const written = writeFile(at(scratch, path), content, { mode: isPrivate ? 0o600 : 0o644, as: 'new' });

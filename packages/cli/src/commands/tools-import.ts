@@ -5,7 +5,7 @@ import { isServerName } from '@sallyport/model';
 import type { Json, ServerName } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
-import { at, readText, writeFile } from '../files.ts';
+import { at, outProblem, readText, writeFile } from '../files.ts';
 import type { Exit, Io } from '../io.ts';
 import { flag, many, text, textOr } from '../option.ts';
 import { counted, refusal, table } from '../output.ts';
@@ -57,6 +57,11 @@ export const toolsImport: Command = command({
         ),
       );
     const file = options.out ?? join(options.policy, lockFileName(server));
+    const misplaced =
+      options.check || options.out === undefined
+        ? undefined
+        : outProblem(at(io.cwd, options.out), { as: 'replacement', shown: options.out });
+    if (misplaced !== undefined) return out.refuse({ exit: 64, problems: [misplaced] });
     const before = readText(at(io.cwd, file), { bytesMax: LOCK_BYTES_MAX, shown: file });
     const isThere = before.ok || !before.error.message.includes('there is no such file');
     if (!before.ok && isThere) return out.refuse({ exit: 64, problems: [before.error] });

@@ -4,13 +4,14 @@
  * anybody, so a policy that is meant for more than one machine names another issuer.
  */
 
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeBase64Url, utf8 } from '@sallyport/crypto';
 import { generateKey, loadSigner, savePrivateKey, signerFromPem } from '@sallyport/crypto/keys';
 import type { LocalSigner } from '@sallyport/crypto/keys';
 import { fail, ok } from '@sallyport/model';
 import type { Instant, Json, Problem, Random, Result } from '@sallyport/model';
+import { makeFolders } from '@sallyport/runtime';
 import { reasonOf, writeFile } from '../files.ts';
 import type { Home } from '../home.ts';
 
@@ -58,7 +59,7 @@ export function createDevIssuer(dir: string): Result<DevIssuer, Problem> {
   const file = join(dir, KEY_FILE);
   if (existsSync(file)) return loadDevIssuer(dir);
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeFolders(dir, 0o700);
   } catch (error) {
     return fail({ path: '', file: dir, message: `cannot be made: ${reasonOf(error)}`, remedy: 'name a folder that you own with --dir' });
   }

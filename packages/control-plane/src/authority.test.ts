@@ -45,6 +45,21 @@ describe('a start judges keys and signed files', () => {
     },
   );
 
+  test.each(['publisher-1', 'release-2', 'root-1'])(
+    'stolen control plane: with the key of %s lying beside its own, under any name and mode, it does not start',
+    (name) => {
+      writeFileSync(file('notes.txt'), harness.simulator.privatePem(name), { mode: 0o644 });
+      expect(problems()).toMatchObject([{ message: expect.stringMatching(/notes\.txt` is a (publisher|release|root) key/) as string }]);
+    },
+  );
+
+  test('a stranger’s key, a certificate or nonsense beside its own keeps nobody from starting', () => {
+    write('stranger.pem', generateKey('ed25519').privatePem);
+    write('nonsense.pem', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n');
+    write('large', 'x'.repeat(100_000));
+    expect(problems()).toEqual([]);
+  });
+
   test('one key in two roles: each private key serves one', () => {
     expect(problems({ audit_key_file: harness.config.freshness_key_file })).toMatchObject([
       { path: 'audit_key_file', message: 'this is the same key as `freshness_key_file`' },

@@ -5,6 +5,7 @@
  * docs/spec/control-plane.md section 3.
  */
 
+import { dirname, join } from 'node:path';
 import { equalBytes, fromUtf8, readCertificate } from '@sallyport/crypto';
 import { loadPrivateKey, loadSigner, signerFromPem } from '@sallyport/crypto/keys';
 import type { CertificateAuthority, LocalSigner } from '@sallyport/crypto/keys';
@@ -74,6 +75,7 @@ export function readAuthority(config: ControlPlaneConfig, options: AuthorityOpti
     judgeTtl(config, root.trusted, problems);
     judgeCa(ca, root.trusted, { now: options.now, problems });
     judgeKeys({ ...keys, ca: ca?.signer, root: root.trusted, delegations, onlineKeys: onlineKeys?.trusted }, problems);
+    judgeNeighbours(config, { disk: options.disk, root: root.trusted, delegations, problems });
   }
   const freshnessKey = onlineKeys?.trusted.keys.find((key) => isSame(key, keys.freshness));
   if (
@@ -285,6 +287,44 @@ function judgeKeys(judged: JudgedKeys, problems: Problem[]): void {
       path: 'revocation_key_file',
       message: `root ${root.number} wants ${revocation.threshold} revocation keys, and this process holds one`,
     });
+}
+
+const NEIGHBOURS_MAX = 256;
+
+/** A signer's key that was copied to where this process keeps its own is as good as configured: whoever takes the machine has it. */
+function judgeNeighbours(
+  config: ControlPlaneConfig,
+  { disk, root, delegations, problems }: Pick<JudgedKeys, 'root' | 'delegations'> & { disk: FileSystem; problems: Problem[] },
+): void {
+  const own = [config.freshness_key_file, config.revocation_key_file, config.audit_key_file, config.workload_ca.key_file];
+  for (const folder of new Set(own.map((file) => dirname(file)))) {
+    const names = listOf(disk, folder).filter((name) => !own.includes(join(folder, name)));
+    for (const name of names.slice(0, NEIGHBOURS_MAX)) {
+      const role = offlineRole(keyIn(disk, join(folder, name)), root, delegations);
+      if (role === undefined) continue;
+      const message = `\`${join(folder, name)}\` is a ${role} key, which never lives in a control plane`;
+      problems.push({ path: '', message, remedy: 'move it to its signer, and replace it' });
+    }
+  }
+}
+
+function listOf(disk: FileSystem, folder: string): readonly string[] {
+  try {
+    return disk.list(folder).toSorted();
+  } catch {
+    // The keys that are configured there are missed by their own names.
+    return [];
+  }
+}
+
+/** The private key in a file, whatever its mode; `undefined` where it holds none that could be read. */
+function keyIn(disk: FileSystem, file: string): LocalSigner | undefined {
+  try {
+    const text = fromUtf8(disk.readFile(file, PEM_BYTES_MAX) ?? new Uint8Array());
+    return text?.includes('PRIVATE KEY') === true ? signerFromPem(text) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The role that this key serves outside of a control plane, if any. */

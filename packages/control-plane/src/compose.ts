@@ -141,6 +141,8 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   disk.makeDirectory(config.state_dir);
   const unlock = lockState(disk, config.state_dir, 'control plane');
   opened.push(async () => Promise.resolve(unlock()));
+  // A state folder that should not be empty is noticed here, or when the first sidecar turns out to be ahead.
+  if (!disk.list(config.state_dir).includes(DATABASE)) log.warn('control_plane.state_is_new', { file: config.state_dir });
   const database = open(`${config.state_dir}/${DATABASE}`);
   opened.push(async () => Promise.resolve(database.close()));
   const drain = createDrain({ clock, onFailure: (name, error) => log.error('task.failed', { name }, error) });

@@ -13,8 +13,18 @@ export type Finding = Pick<Problem, 'message' | 'remedy'> & { readonly path: rea
 
 /** One finding per thing that is wrong; an issue about several unknown keys becomes several. */
 export function findings(issues: readonly Issue[], tree: SchemaNode): readonly Finding[] {
-  return issues.flatMap((issue) => findingsOf(issue, tree));
+  const said = new Set<string>();
+  return issues.flatMap((issue) => findingsOf(issue, tree)).map((finding) => toldOnce(finding, said));
 }
+
+/** A list of everything that is known is a remedy once, and noise each further time. */
+function toldOnce({ remedy: words, ...finding }: Finding, said: Set<string>): Finding {
+  const isRepeated = words?.startsWith(KNOWN_HERE) === true && said.has(words);
+  if (words !== undefined) said.add(words);
+  return words === undefined || isRepeated ? finding : { ...finding, remedy: words };
+}
+
+const KNOWN_HERE = 'known here: ';
 
 function findingsOf(issue: Issue, tree: SchemaNode): readonly Finding[] {
   const { path } = issue;
@@ -50,7 +60,7 @@ export function unknownKey(path: readonly PropertyKey[], known: readonly string[
   const near = nearest(key, known);
   const message = `unknown key \`${shortened(key)}\``;
   if (near !== undefined) return { path, message, remedy: `did you mean \`${near}\`?` };
-  return { path, message, remedy: known.length === 0 ? 'remove it' : `known here: ${known.join(', ')}` };
+  return { path, message, remedy: known.length === 0 ? 'remove it' : `${KNOWN_HERE}${known.join(', ')}` };
 }
 
 function remedy(words: string | undefined): { remedy?: string } {

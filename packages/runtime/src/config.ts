@@ -47,6 +47,8 @@ export function readConfig<T>(schema: Field<T>, sources: ConfigSources): Result<
   const keys = configKeys(tree);
   const problems: Problem[] = [];
   const file = readFile(sources.file, problems);
+  // What a file that cannot be read would have said is not missing.
+  if (problems.length > 0) return fail(problems);
   const overlays = [...fromEnvironment(keys, sources, problems), ...fromFlags(keys, sources, problems)];
   const over = new Map<string, string>();
   for (const overlay of overlays) {

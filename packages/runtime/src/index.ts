@@ -14,6 +14,7 @@ export { latest } from './latest.ts';
 export type { Latest } from './latest.ts';
 export { bytesAccount } from './bytes-account.ts';
 export type { BytesAccount, HeldBytes } from './bytes-account.ts';
+export { giveBackMemory } from './heap.ts';
 export { createDrain } from './drain.ts';
 export type { Drain, DrainReport } from './drain.ts';
 export { onTermination } from './signals.ts';

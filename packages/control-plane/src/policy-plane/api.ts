@@ -233,6 +233,8 @@ export class PolicyPlaneService {
   /** Attack, or a database restored from a backup: what is behind the sidecar must not issue anything to it. */
   async #sendAway(behind: string, { call, out }: Stream): Promise<void> {
     const { spiffeId } = call.caller;
+    const detail = `it holds ${behind}, which this control plane does not know: was its state lost, or restored from a backup?`;
+    this.#options.log.error('sidecar.ahead', { identity: spiffeId, detail });
     await this.#options.audit.alert({ code: 'BEHIND', subject: null, detail: `\`${spiffeId}\` holds ${behind}`, source: spiffeId });
     const reason = 'this replica is behind';
     out.write(reconnectMessage({ afterMs: BEHIND_AFTER_MS, jitterMs: BEHIND_JITTER_MS, reason }), { priority: true });

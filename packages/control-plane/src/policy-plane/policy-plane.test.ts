@@ -179,6 +179,7 @@ describe('a stream begins', () => {
     expect(stream.received).toHaveLength(1);
     expect((await status()).freshnessSeq).toBe(before);
     expect(harness.log.some((line) => line.includes('BEHIND'))).toBe(true);
+    expect(harness.log.some((line) => line.includes('sidecar.ahead') && line.includes('was its state lost'))).toBe(true);
   });
 
   test.each([

@@ -21,7 +21,7 @@ export interface Artefact {
 }
 
 export async function buildArtefact({ outDir, isCompiledAhead = true }: ArtefactOptions): Promise<Artefact> {
-  const bundles = await Promise.all(BUNDLE_NAMES.map(bundle));
+  const bundles = await Promise.all(BUNDLE_NAMES.map((name) => bundle(name)));
   const packageDir = join(outDir, 'artefact');
   stagePackage(packageDir, bundles);
   keepBeside(outDir, bundles);

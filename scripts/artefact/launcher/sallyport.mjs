@@ -67,7 +67,7 @@ async function runAgain(binary, argv) {
   const [{ spawn }, { constants }] = await Promise.all([import('node:child_process'), import('node:os')]);
   const child = spawn(binary, argv, { stdio: 'inherit' });
   // A terminal sends SIGINT and SIGHUP to both by itself, and a second one means "at once".
-  const isAtTerminal = process.stdin.isTTY === true;
+  const isAtTerminal = process.stdin.isTTY;
   for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM']) {
     process.on(signal, () => {
       if (signal === 'SIGTERM' || !isAtTerminal) child.kill(signal);

@@ -107,17 +107,6 @@ test('reports every problem at once, in the order of the file, each with line, c
   ]);
 });
 
-test('a file that cannot be read hides nothing behind what it would have said', () => {
-  expect(problems({ file: join(folder, 'none.yaml') })).toHaveLength(1);
-  expect(problems({ file: write('agent: [\n') })).toHaveLength(1);
-});
-
-test('the configuration of another process: each unknown key is named, and what is known here is told once', () => {
-  const found = problems({ file: write('agent: a\nqqqqqqq: 1\nwwwwwww: 2\nzzzzzzz: 3\n') });
-  expect(found).toHaveLength(3);
-  expect(found.filter((line) => line.includes('known here'))).toHaveLength(1);
-});
-
 describe('precedence: flag over environment over file over default', () => {
   const content = 'agent: support\nlimits: { idle_ms: 11 }';
   const idle = (sources: Omit<ConfigSources, 'file'>): unknown => {

@@ -53,6 +53,11 @@ function readAtMost(descriptor: number, bytesMax: number): Uint8Array {
   return concatBytes(...chunks);
 }
 
+/** Whether a problem of reading says that nothing is there. */
+export function isAbsence({ message }: Problem): boolean {
+  return message === `cannot be read: ${ABSENT}`;
+}
+
 /** The file's text, strict UTF-8. */
 export function readText(path: string, options: { readonly bytesMax: number; readonly shown?: string }): Result<string, Problem> {
   const bytes = readBytes(path, options);
@@ -148,8 +153,9 @@ export function reasonOf(error: unknown): string {
   return REASONS[code] ?? (code === '' ? String(error instanceof Error ? error.message : error) : code);
 }
 
+const ABSENT = 'there is no such file or folder';
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
+  ENOENT: ABSENT,
   ENOTDIR: 'this is not a folder',
   EISDIR: 'this is a folder',
   EACCES: 'permission denied',

@@ -44,6 +44,21 @@ describe('the administrator’s own trust', () => {
     expect(read({ rootPin: 'elsewhere' })).toMatchObject({ ok: false, error: { exit: 64, problems: [{ file: 'elsewhere' }] } });
   });
 
+  it.each(['sha256:0000', 'sha256:', `sha256:${'G'.repeat(64)}`, 'a'.repeat(64)])(
+    'takes a mistyped pin for no file: %s',
+    async (rootPin) => {
+      await writeRoots(1);
+      const message = `\`${rootPin}\` is not a pin`;
+      expect(read({ rootPin })).toMatchObject({ ok: false, error: { exit: 64, problems: [{ path: '--root-pin', message }] } });
+    },
+  );
+
+  it('says once that there is no folder, whatever would be in it', () => {
+    const problem = { file: at.path('home'), message: 'there is no such folder' };
+    expect(read()).toMatchObject({ ok: false, error: { exit: 64, problems: [problem] } });
+    expect(read({ rootPin: undefined, roots: [] })).toMatchObject({ ok: false, error: { problems: [problem] } });
+  });
+
   it('refuses a folder without roots', async () => {
     await writeRoots(1);
     at.write('empty/root/notes.txt', '');

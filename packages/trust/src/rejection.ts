@@ -46,7 +46,8 @@ const EXPLANATIONS: Readonly<Record<RejectCode, Explanation>> = {
   SIZE: { meaning: 'the object is larger than any honest one', remedy: 'split the bundle, or look at who serves it' },
   ROOT: {
     meaning: 'the chain of roots does not lead from the pin to this object, or the trusted root does not allow it',
-    remedy: 'compare the pin with `sallyport root show`, and publish a new root before the old one expires',
+    remedy:
+      'compare the pin with the one in `root-pin` of the folder in which the root was made, and publish a new root before the old one expires',
   },
   DELEGATION: {
     meaning: 'the registrar has not named these publishers for this area, or no longer does',

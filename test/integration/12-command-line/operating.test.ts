@@ -171,7 +171,7 @@ describe('operating from the command line', () => {
         'two different things',
       ],
       ['an instant that is none', ['principal', 'bob', '--before', 'yesterday', '--reason', 'x'], 2, '`yesterday` is not an instant'],
-      ['no reason', ['principal', 'bob'], 2, "required option '--reason <TEXT>' not specified"],
+      ['no reason', ['principal', 'bob'], 2, 'option `--reason TEXT` is missing'],
       ['an empty name', ['principal', '', '--reason', 'x'], 2, 'selects nothing'],
     ])('refuses %s', async (_name, argv, exit, message) => {
       desk.write('text.jwt', 'not a token');
@@ -181,18 +181,27 @@ describe('operating from the command line', () => {
 
   describe('the way to the control plane', () => {
     it('says everything that the folder lacks at once, with 64', async () => {
+      desk.write('empty/notes.txt', '');
+      const { exit, err } = await desk.type('fleet', 'status', '--dir', 'empty');
+      expect([exit, err.replaceAll(desk.dir, '<folder>')]).toEqual([
+        64,
+        '<folder>/empty/root-pin: cannot be read: there is no such file or folder (name the folder that holds it with --dir)\n' +
+          '<folder>/empty/root: cannot be read: there is no such file or folder (name the folder that holds them with --dir)\n',
+      ]);
+    });
+
+    it('says that there is no folder once', async () => {
       const { exit, err } = await desk.type('fleet', 'status', '--dir', 'nowhere');
-      expect(exit).toBe(64);
-      expect(err).toContain(
-        'nowhere/root-pin: cannot be read: there is no such file or folder (name it with --root-pin, or the folder that holds it with --dir)',
-      );
-      expect(err).toContain('nowhere/root: cannot be read');
+      expect([exit, err]).toEqual([
+        64,
+        `${desk.path('nowhere')}: there is no such folder (name yours with --dir; a new one is made by \`sallyport root init --development\`)\n`,
+      ]);
     });
 
     it('answers refusals as JSON too', async () => {
       const { exit, json, err } = await desk.type('fleet', 'status', '--dir', 'nowhere', '--json');
       expect([exit, err]).toEqual([64, '']);
-      expect(json()).toMatchObject({ exit: 64, problems: [{ file: desk.path('nowhere/root-pin') }, { file: desk.path('nowhere/root') }] });
+      expect(json()).toMatchObject({ exit: 64, problems: [{ file: desk.path('nowhere') }] });
     });
 
     it('takes the address from the folder’s own configuration, and says where that gives none', async () => {

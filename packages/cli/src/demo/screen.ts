@@ -68,7 +68,7 @@ export function createScreen(io: Io, { isSilent, isPausing, acts }: ScreenOption
     async act(title, ...says) {
       act += 1;
       if (act > 1) await pause();
-      print('', paint('bold', `${act}/${acts} ${title}`));
+      print('', ...fold(`${act}/${acts} ${title}`, { width, indent: 0 }).map((line) => paint('bold', line)));
       for (const one of says) say(one);
       print('');
     },

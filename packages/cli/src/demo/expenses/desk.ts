@@ -4,7 +4,7 @@ import { operatorToken, passingIssuer } from '../../onboard/dev-issuer.ts';
 import type { Operator } from '../../onboard/dev-issuer.ts';
 import { createAgent, sessionOf } from '../agent.ts';
 import type { Agent, Session } from '../agent.ts';
-import { decisionReader, ruleLines, ruleText } from '../decisions.ts';
+import { decisionReader, lackText, placedRule, ruleLines, ruleText } from '../decisions.ts';
 import type { SeenDecision } from '../decisions.ts';
 import type { Answered } from '../mcp-client.ts';
 import type { Shown, Step } from '../steps.ts';
@@ -55,12 +55,12 @@ export function openDesk({ stage, steps, io }: Telling, tools: ExpenseTools): De
     random: io.random,
   });
 
-  const told: Desk['told'] = async (call, { answered, reached: calls }) => {
-    const decision = await decisions.next();
+  const tellMade: Desk['told'] = async (call, { answered, reached: calls }) => {
+    const told = await decisions.next();
     const line = tools[call.server].calls.at(-1)?.line ?? '-';
-    const seen = { answered, decision, calls, line };
-    steps.take(stepOf(call, seen), shownOf(call, seen, lines));
-    const one = { id: decision.decision_id, operator: decision.operator };
+    const seen = { answered, told, calls, line };
+    steps.take(stepOf(call, seen, lines.get(call.rule)), shownOf(call, seen));
+    const one = { id: told.decision.decision_id, operator: told.decision.operator };
     decided.push(one);
     return one;
   };
@@ -70,7 +70,7 @@ export function openDesk({ stage, steps, io }: Telling, tools: ExpenseTools): De
     decided,
     tokens,
     reached,
-    told,
+    told: tellMade,
     async open(operator) {
       const token = operatorToken(stage.issuer, operator, minted());
       const session = sessionOf(await agent.open(token));
@@ -86,7 +86,7 @@ export function openDesk({ stage, steps, io }: Telling, tools: ExpenseTools): De
     async tell(call, session) {
       const before = reached();
       const answered = await agent.invoke(call.server, call, { session });
-      return told(call, { answered, reached: reached() - before });
+      return tellMade(call, { answered, reached: reached() - before });
     },
     async call(call, session) {
       const answered = await agent.invoke(call.server, call, { session });
@@ -101,7 +101,7 @@ export function openDesk({ stage, steps, io }: Telling, tools: ExpenseTools): De
 
 interface Seen {
   readonly answered: Answered;
-  readonly decision: SeenDecision;
+  readonly told: SeenDecision;
   /** How many calls reached the tools. */
   readonly calls: number;
   /** The last one that reached the tool that was asked for. */
@@ -109,13 +109,18 @@ interface Seen {
 }
 
 /** What the agent was told, what was decided by which rule, what the tool got, and what it answered. */
-function stepOf(call: ToldCall, { answered, decision, calls, line }: Seen): Step {
+function stepOf(call: ToldCall, { answered, told, calls, line }: Seen, place: string | undefined): Step {
+  const { decision } = told;
   const isAllowed = call.toTool !== undefined;
   const decisionText = (word: string, code: string, rule: string): string => `${word}${code === '-' ? '' : ` ${code}`} by ${rule}`;
-  const promised = [call.told, decisionText(isAllowed ? 'allow' : 'deny', codeOf(call), call.rule), atTools(isAllowed ? 1 : 0)];
+  const promised = [
+    call.told,
+    decisionText(isAllowed ? 'allow' : 'deny', codeOf(call), placedRule(call.rule, place)),
+    atTools(isAllowed ? 1 : 0),
+  ];
   const seen = [
     `${answered.status} ${answered.code}`,
-    decisionText(decision.decision, decision.code, decision.rule_id),
+    decisionText(decision.decision, decision.code, ruleText(told)),
     atTools(calls),
     ...(calls === 0 ? [] : [line, `answered ${answered.text}`]),
   ];
@@ -126,14 +131,16 @@ function stepOf(call: ToldCall, { answered, decision, calls, line }: Seen): Step
   };
 }
 
-function shownOf(call: ToldCall, { answered, decision, calls, line }: Seen, lines: ReadonlyMap<string, string>): Shown {
+function shownOf(call: ToldCall, { answered, told, calls, line }: Seen): Shown {
+  const lack = lackText(told);
   return {
-    mark: decision.decision === 'allow' ? 'ALLOW' : 'DENY',
+    mark: told.decision.decision === 'allow' ? 'ALLOW' : 'DENY',
     title: call.title,
     right: atTools(calls),
     details: [
       callText(call),
-      `${answered.status} ${answered.code} by ${ruleText(decision.rule_id, lines)}`,
+      `${answered.status} ${answered.code} by ${ruleText(told)}`,
+      ...(lack === undefined ? [] : [lack]),
       ...(calls === 0 ? [] : [`tool got ${line}`]),
       ...(call.note === undefined ? [] : [call.note]),
     ],

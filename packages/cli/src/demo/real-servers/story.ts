@@ -12,7 +12,8 @@ import type { Operator } from '../../onboard/dev-issuer.ts';
 import { createAgent, sessionOf } from '../agent.ts';
 import type { Agent, Session } from '../agent.ts';
 import { begin } from '../begin.ts';
-import { decisionReader, ruleLines, ruleText } from '../decisions.ts';
+import { decisionReader, lackText, ruleText } from '../decisions.ts';
+import type { SeenDecision } from '../decisions.ts';
 import { editFile } from '../example.ts';
 import type { Answered } from '../mcp-client.ts';
 import { startEverything, startFilesystem } from '../mcp-servers.ts';
@@ -165,7 +166,6 @@ async function makeCalls(telling: Telling, { agent, session, tools }: Caller): P
     expected: 'echo, get-sum',
     seen: listed.toSorted().join(', '),
   });
-  const lines = ruleLines(stage, io);
   const decisions = decisionReader(stage, io);
   const decided: Decided[] = [];
   for (const call of callsOf(tools)) {
@@ -173,15 +173,17 @@ async function makeCalls(telling: Telling, { agent, session, tools }: Caller): P
       call.server === 'orders'
         ? await agent.invoke(call.server, call, { session })
         : await (await agent.mcp(call.server, session)).callTool(call.tool, call.args);
-    const decision = await decisions.next();
+    const told = await decisions.next();
+    const { decision } = told;
+    const lack = lackText(told);
     decided.push({ id: decision.decision_id, operator: decision.operator });
     const title = `${call.server}/${call.tool} ${JSON.stringify(call.args).replaceAll(tools.served, '')}`;
     steps.take(
-      { name: title, expected: call.expected, seen: seenOf(answered, decision) },
+      { name: title, expected: call.expected, seen: seenOf(answered, told) },
       {
         mark: decision.decision === 'allow' ? 'ALLOW' : 'DENY',
         title,
-        details: [`${decision.code === '-' ? '' : `${decision.code}, `}${ruleText(decision.rule_id, lines)}`],
+        details: [`${decision.code === '-' ? '' : `${decision.code} `}by ${ruleText(told)}`, ...(lack === undefined ? [] : [lack])],
       },
     );
   }
@@ -193,14 +195,9 @@ async function makeCalls(telling: Telling, { agent, session, tools }: Caller): P
   return decided;
 }
 
-interface SeenDecision {
-  readonly decision: 'allow' | 'deny';
-  readonly code: string;
-  readonly rule_id: string;
-}
-
 /** What was decided and by which rule; and what the agent was told, where that is something else. */
-function seenOf({ isAllowed, code: told }: Answered, { decision, code, rule_id: rule }: SeenDecision): string {
+function seenOf({ isAllowed, code: told }: Answered, seen: SeenDecision): string {
+  const { decision, code, rule_id: rule } = seen.decision;
   const decided = decision === 'allow' ? `allow by ${rule}` : `deny ${code} by ${rule}`;
   const isTold = isAllowed === (decision === 'allow') && told === (isAllowed ? 'ok' : code);
   return isTold ? decided : `${decided}, told as ${told}`;

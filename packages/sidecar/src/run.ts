@@ -1,7 +1,16 @@
 /** The sidecar as a command: configuration, anchors, start, and a drain on the first signal. */
 
 import { Fault, formatProblem, type Problem } from '@sallyport/model';
-import { onTermination, processEnvironment, readConfig, realFileSystem, systemClock, systemRandom } from '@sallyport/runtime';
+import {
+  delay,
+  giveBackMemory,
+  onTermination,
+  processEnvironment,
+  readConfig,
+  realFileSystem,
+  systemClock,
+  systemRandom,
+} from '@sallyport/runtime';
 import { createLog } from '@sallyport/telemetry';
 import { parseArgs } from 'node:util';
 import { judgeEnrolment, readAnchors } from './anchors.ts';
@@ -16,6 +25,9 @@ export interface Io {
 
 /** Names this build in records and handshakes. */
 export const BUILD = 'sallyport/0.1.0';
+
+/** Reading configuration and policy leaves a third of the heap behind; by then what the first calls need is loaded too. */
+const GIVE_BACK_AFTER_MS = 5_000;
 
 const HELP = `Usage: sallyport sidecar --config FILE [--check-config]
 
@@ -61,8 +73,11 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     await sidecar.drain();
     return 0;
   });
+  const over = new AbortController();
+  void delay(clock, GIVE_BACK_AFTER_MS, { signal: over.signal }).then((isDue) => isDue && giveBackMemory());
   // A drain may also be asked for over the admin socket.
   await sidecar.ended;
+  over.abort();
   return 0;
 }
 

@@ -24,7 +24,9 @@ const APP_ARGUMENTS = /^--(?:config|config=.+|check-config)$/;
 const typed = process.argv.slice(2);
 const [command = '', ...rest] = typed;
 const flags = JSON.parse(readFileSync(join(PACKAGE, 'launch-flags.json'), 'utf8'));
-const missing = (Object.hasOwn(flags, command) ? flags[command] : []).filter((flag) => !process.execArgv.includes(flag));
+const given = process.execArgv.map(nameOf);
+// One that was given by hand stands, whatever its value.
+const missing = (Object.hasOwn(flags, command) ? flags[command] : []).filter((flag) => !given.includes(nameOf(flag)));
 const node = isOld() ? pinned() : process.execPath;
 
 if (node === undefined) {
@@ -40,6 +42,11 @@ if (node === undefined) {
   useCompileCache();
   if (APPS.includes(command) && isPlain(rest)) await runApp(command, rest);
   else await bundle('sallyport');
+}
+
+/** V8 takes `_` for `-`. */
+function nameOf(flag) {
+  return flag.split('=')[0].replaceAll('_', '-');
 }
 
 function isOld() {

@@ -11,6 +11,8 @@ import { bundleVerify } from './commands/bundle-verify.ts';
 import { demo } from './commands/demo.ts';
 import { explain } from './commands/explain.ts';
 import { fleetStatus } from './commands/fleet-status.ts';
+import { init } from './commands/init.ts';
+import { operatorToken } from './commands/operator-token.ts';
 import { policyBuild } from './commands/policy-build.ts';
 import { policyCheck } from './commands/policy-check.ts';
 import { policyExplain } from './commands/policy-explain.ts';
@@ -25,6 +27,7 @@ import { toolsImport } from './commands/tools-import.ts';
 
 export const COMMANDS: readonly Command[] = [
   demo,
+  init,
   sidecar,
   controlPlane,
   policyCheck,
@@ -37,6 +40,7 @@ export const COMMANDS: readonly Command[] = [
   toolsImport,
   fleetStatus,
   agentsJoinToken,
+  operatorToken,
   revokeToken,
   revokePrincipal,
   explain,
@@ -54,6 +58,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   policy: 'check, test, explain, publish and roll back policy',
   tools: 'know what tools a server has',
   agents: 'let new sidecars in',
+  operator: 'stand in for an identity provider while trying things out',
   fleet: 'see every sidecar: what it enforces and how fresh it is',
   revoke: 'take trust away within a second, ahead of any release',
   audit: 'read the record of every decision, and prove it',

@@ -35,6 +35,16 @@ describe('root init', () => {
     expect(chain.map((der) => readCertificate(der)?.spiffeId)).toEqual(['spiffe://demo.local/admin/alice', 'spiffe://demo.local']);
   });
 
+  it('moves in beside what `init` and `dev` keep there, and beside nothing else', async () => {
+    at.write('.sallyport/dev-issuer/key.pem', 'mine');
+    at.write('.sallyport/dev/log', 'mine');
+    expect(await at.type('root', 'init', '--development')).toMatchObject({ exit: 0 });
+    expect([at.read('.sallyport/dev-issuer/key.pem'), at.read('.sallyport/dev/log')]).toEqual(['mine', 'mine']);
+    expect(at.read('.sallyport/root-pin')).toMatch(/^sha256:/);
+    at.write('other/note', 'mine');
+    expect(await at.type('root', 'init', '--development', '--dir', 'other')).toMatchObject({ exit: 1 });
+  });
+
   it('writes a configuration that the control plane takes, with no key in reach that it must not have', async () => {
     await at.type('root', 'init', '--development');
     const config = readConfig(CONTROL_PLANE_CONFIG, { file: at.path('.sallyport/control-plane/config.yaml') });

@@ -126,7 +126,11 @@ function judgeNames(options: {
 }
 
 function isTaken(dir: string): boolean {
-  return existsSync(dir) && (!isFolder(dir) || readdirSync(dir).length > 0);
+  return existsSync(dir) && (!isFolder(dir) || readdirSync(dir).some((name) => !NEIGHBOURS.has(name)));
+}
+
+function pinLast(a: string, b: string): number {
+  return Number(a === PIN) - Number(b === PIN);
 }
 
 function isFolder(path: string): boolean {
@@ -139,7 +143,12 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** Written beside its place and moved there whole: half a root must never be mistaken for one. */
+/** What other commands keep in the folder, and a root leaves alone. */
+const NEIGHBOURS: ReadonlySet<string> = new Set(['dev', 'dev-issuer']);
+/** Without it nothing in the folder is a root: moved there last. */
+const PIN = 'root-pin';
+
+/** Written beside its place and moved there whole, or with the pin last: half a root must never be mistaken for one. */
 export function writeHome(dir: Home['dir'], files: readonly MadeFile[], io: Pick<Io, 'random'>): Result<undefined, Problem> {
   const scratch = `${dir}.${Buffer.from(io.random(4)).toString('hex')}.new`;
   try {
@@ -151,7 +160,9 @@ export function writeHome(dir: Home['dir'], files: readonly MadeFile[], io: Pick
     }
     // The umask may have taken bits away that others need to read what is public; what is private stays as it was made.
     for (const { path, isPrivate } of files) if (!isPrivate) chmodSync(join(scratch, path), 0o644);
-    renameSync(scratch, dir);
+    const isShared = existsSync(dir) && readdirSync(dir).length > 0;
+    if (isShared) for (const name of readdirSync(scratch).toSorted(pinLast)) renameSync(join(scratch, name), join(dir, name));
+    else renameSync(scratch, dir);
     return ok(undefined);
   } catch (error) {
     return fail({ path: '', file: dir, message: `cannot be made: ${reasonOf(error)}` });

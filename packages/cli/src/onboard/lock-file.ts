@@ -73,7 +73,7 @@ export function writeLock(
   for (const tool of locked) {
     const own = notes.filter((note) => `${server}/${note.tool}` === tool.name);
     const document = documentOf(tool, proposals.get(tool.name), own);
-    const wrong = misread(server, [tool], document);
+    const wrong = misread(server, [tool], bodyOf([document]));
     if (wrong === undefined) {
       kept.push(tool);
       documents.push(document);
@@ -85,10 +85,10 @@ export function writeLock(
         says: `our own documents cannot hold it: ${wrong}`,
       });
   }
-  const body = `apiVersion: sallyport.dev/v1\n${documents.join('---\n')}`;
+  const body = bodyOf(documents);
   const digest = digestOf(utf8(body));
   const text = `${headOf(server, digest)}${HEAD_END}${body}`;
-  const wrong = misread(server, kept, text.slice(text.indexOf(HEAD_END) + HEAD_END.length + 'apiVersion: sallyport.dev/v1\n'.length));
+  const wrong = misread(server, kept, text);
   if (wrong === undefined) return ok({ text, digest, tools: kept, notes: found });
   return fail({ path: '', message: `the lock file would not be readable: ${wrong}`, remedy: 'import fewer tools with --only' });
 }
@@ -145,9 +145,14 @@ function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, ' ');
 }
 
-/** Why the document does not read back as these tools; `undefined` where it does. */
-function misread(server: ServerName, tools: readonly LockedTool[], documents: string): string | undefined {
-  const read = toolsOf(server, `apiVersion: sallyport.dev/v1\n${documents}`);
+/** A file without documents has no version either: it would be a document by itself. */
+function bodyOf(documents: readonly string[]): string {
+  return documents.length === 0 ? '' : `apiVersion: sallyport.dev/v1\n${documents.join('---\n')}`;
+}
+
+/** Why the text does not read back as these tools; `undefined` where it does. */
+function misread(server: ServerName, tools: readonly LockedTool[], text: string): string | undefined {
+  const read = toolsOf(server, text);
   if (!read.ok)
     return read.error[0] === undefined ? 'unknown' : formatProblem({ path: read.error[0].path, message: read.error[0].message });
   // A text that became a field, or a field that became another text, would show here.

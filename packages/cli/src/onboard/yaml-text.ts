@@ -40,6 +40,14 @@ function inlineOf(value: Json): string | undefined {
   return JSON.stringify(value);
 }
 
+/** A value on one line, as people write it by hand: `{ path: "x", depth: 1 }`. */
+export function yamlFlow(value: Json): string {
+  if (isList(value)) return `[${value.map(yamlFlow).join(', ')}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  const members = Object.entries(value).map(([key, one]) => `${yamlKey(key)}: ${yamlFlow(one)}`);
+  return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`;
+}
+
 /** A key, quoted wherever it could be anything but this text. */
 export function yamlKey(key: string): string {
   return PLAIN_KEY.test(key) && !AMBIGUOUS.test(key) ? key : JSON.stringify(key);

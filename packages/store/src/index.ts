@@ -25,7 +25,18 @@ export type {
   UnshippedRecord,
 } from './journal.ts';
 export { openJournal } from './journal.ts';
-export type { CountLimit, Refused, ReservationStore, Reserved, ReserveRequest, SettleOutcome } from './reservations.ts';
+export type {
+  CountLimit,
+  Limit,
+  Refused,
+  ReservationStore,
+  Reserved,
+  ReserveRequest,
+  RunLimit,
+  SettleOutcome,
+  Span,
+  SumLimit,
+} from './reservations.ts';
 export { RESERVATION_KEY_CHARS_MAX } from './reservations.ts';
 export type { MemoryReservations, MemoryReservationsOptions } from './memory-reservations.ts';
 export { memoryReservations } from './memory-reservations.ts';

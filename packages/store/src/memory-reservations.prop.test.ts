@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Decimal } from '@sallyport/model';
 import type { Instant, SessionId } from '@sallyport/model';
 import type { StateFrame } from './journal.ts';
 import { memoryReservations } from './memory-reservations.ts';
@@ -102,6 +103,46 @@ describe('reservations', () => {
 
           const all = [...callers.map(call), ...disturbances.map(disturb)];
           await s.waitFor(Promise.all(all));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('sums', () => {
+  const step = fc.record({
+    key: fc.constantFrom('a', 'b'),
+    cents: fc.integer({ min: 0, max: 300 }),
+    wait: fc.integer({ min: 0, max: 500 }),
+    end: fc.constantFrom('settle', 'cancel', 'open'),
+  });
+  const of = (cents: number): Decimal => Decimal.parse((cents / 100).toFixed(2)) ?? Decimal.fromBigInt(0n);
+
+  it('never come to more than the limit in any window, against a plain sum, whatever is given back and however often it restarts', () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 60 }),
+        fc.integer({ min: 0, max: 600 }),
+        fc.integer({ min: 0, max: 59 }),
+        (steps, max, restartAt) => {
+          let store = memoryReservations({ entriesMax: 1000 });
+          let now = 1_000_000;
+          const made: { key: string; cents: number; at: number }[] = [];
+          for (const [index, { key, cents, wait, end }] of steps.entries()) {
+            if (index === restartAt)
+              store = memoryReservations({ entriesMax: 1000, recovered: { snapshot: store.snapshot(), mutations: [] } });
+            now += wait;
+            const used = made.filter((one) => one.key === key && one.at > now - WINDOW_MS).reduce((sum, one) => sum + one.cents, 0);
+            const limit = { kind: 'sum', key, amount: of(cents), max: of(max), window_ms: WINDOW_MS, session: null } as const;
+            const result = store.reserve({ id: `call-${index}`, limits: [limit] }, now as Instant);
+            expect(result.ok).toBe(used + cents <= max);
+            if (!result.ok) continue;
+            expect(result.value.sums.map(({ sum }) => sum.toString())).toEqual([of(used + cents).toString()]);
+            if (end === 'cancel') store.cancel(`call-${index}`);
+            else made.push({ key, cents, at: now });
+            if (end === 'settle') store.settle(`call-${index}`, 'succeeded');
+          }
         },
       ),
       { numRuns: 300 },

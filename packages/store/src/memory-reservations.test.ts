@@ -4,7 +4,7 @@ import { simulatedDisk } from '@sallyport/testkit';
 import { openJournal } from './journal.ts';
 import type { StateFrame } from './journal.ts';
 import { memoryReservations } from './memory-reservations.ts';
-import { limit, reservationsSuite, sessionLimit } from './testing/reservations.suite.ts';
+import { budget, limit, reservationsSuite, sessionLimit } from './testing/reservations.suite.ts';
 
 reservationsSuite('memory', memoryReservations);
 
@@ -26,6 +26,26 @@ describe('after a restart', () => {
     expect(again.reserve({ id: 'b', limits: [limit('windowed', 1)] }, (NOW + 59_999) as Instant).ok).toBe(false);
     expect(again.reserve({ id: 'c', limits: limits.slice(1) }, NOW).ok).toBe(true);
     expect(again.reserve({ id: 'd', limits: [limit('windowed', 1)] }, (NOW + 60_000) as Instant).ok).toBe(true);
+  });
+
+  it('what a budget has come to stands, to the last cent, from frames and from a snapshot', () => {
+    const { store, mutations } = journaled();
+    for (const [id, amount] of [
+      ['a', '0.10'],
+      ['b', '0.20'],
+    ] as const) {
+      const reserved = store.reserve({ id, limits: [budget('k', [amount, '0.5'])] }, NOW);
+      if (reserved.ok) mutations.push(...reserved.value.frames);
+      mutations.push(...store.settle(id, 'unknown'));
+    }
+    for (const recovered of [
+      { snapshot: null, mutations },
+      { snapshot: store.snapshot(), mutations: [] },
+    ]) {
+      const again = memoryReservations({ entriesMax: 100, recovered });
+      expect(again.reserve({ id: 'c', limits: [budget('k', ['0.21', '0.5'])] }, NOW)).toMatchObject({ ok: false });
+      expect(again.reserve({ id: 'd', limits: [budget('k', ['0.2', '0.5'])] }, NOW)).toMatchObject({ ok: true });
+    }
   });
 
   it('what was under way stays counted: it may have had its effect', () => {
@@ -100,7 +120,7 @@ describe('memory', () => {
   it('frames are written only for what must survive', () => {
     const store = memoryReservations({ entriesMax: 10 });
     const reserved = store.reserve({ id: 'a', limits: [sessionLimit('k', 1, 's')] }, NOW);
-    expect(reserved).toEqual({ ok: true, value: { id: 'a', frames: [] } });
+    expect(reserved).toEqual({ ok: true, value: { id: 'a', frames: [], sums: [] } });
     expect(store.settle('a', 'succeeded')).toEqual([]);
   });
 });

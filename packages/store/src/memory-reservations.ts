@@ -4,11 +4,21 @@
  */
 
 import { fromUtf8, utf8 } from '@sallyport/crypto';
-import { fail, invariant, ok } from '@sallyport/model';
+import { Decimal, fail, invariant, ok } from '@sallyport/model';
 import type { Instant, Result, SessionId } from '@sallyport/model';
 import type { StateFrame } from './journal.ts';
 import { RESERVATION_KEY_CHARS_MAX } from './reservations.ts';
-import type { CountLimit, Refused, ReservationStore, Reserved, ReserveRequest, SettleOutcome } from './reservations.ts';
+import type {
+  CountLimit,
+  Limit,
+  Refused,
+  ReservationStore,
+  Reserved,
+  ReserveRequest,
+  RunLimit,
+  SettleOutcome,
+  SumLimit,
+} from './reservations.ts';
 
 export interface MemoryReservations extends ReservationStore {
   reserve(request: ReserveRequest, now: Instant): Result<Reserved, Refused>;
@@ -39,17 +49,29 @@ interface Attempt {
   readonly at: number;
   /** Null: until its session ends. */
   readonly expiresAt: number | null;
+  /** Nothing, where attempts are counted and not summed. */
+  readonly amount: Decimal;
 }
 
 interface Counter {
+  readonly kind: 'count' | 'sum';
   readonly key: string;
   readonly session: SessionId | null;
   /** Oldest first. */
   readonly attempts: Attempt[];
+  /** Of all attempts that are here. */
+  sum: Decimal;
+}
+
+/** A call under way: the counters it is in, and the session whose rows it is a step of. */
+interface Open {
+  readonly names: readonly string[];
+  readonly session: SessionId | undefined;
 }
 
 /** What a frame or snapshot says of an attempt that survives a restart. */
 interface DurableAttempt extends Attempt {
+  readonly kind: 'count' | 'sum';
   readonly key: string;
   readonly expiresAt: number;
 }
@@ -59,8 +81,9 @@ class Memory implements MemoryReservations {
   // All fields below: written and read by this store alone, within one turn at a time.
   readonly #counters: Map<string, Counter> = new Map();
   readonly #sessions: Map<SessionId, Set<string>> = new Map();
-  /** Calls under way, and the counters that each of them is in. */
-  readonly #open: Map<string, readonly string[]> = new Map();
+  readonly #open: Map<string, Open> = new Map();
+  /** The rows of each session: by key, the attempts that are in a row now. */
+  readonly #runs: Map<SessionId, Map<string, string[]>> = new Map();
   #entries = 0;
   /** No attempt expires before this: looking for expired ones earlier is in vain. */
   #sweepAt = -Infinity;
@@ -91,12 +114,14 @@ class Memory implements MemoryReservations {
     const wanted = wantedAttempts(request, now);
     if (!this.#hasRoom(wanted.length, now)) return fail({ code: 'exhausted' });
     for (const { counter, attempt } of wanted) this.#add(counter, attempt);
-    this.#open.set(
-      request.id,
-      wanted.map(({ counter }) => nameOf(counter)),
-    );
+    this.#step(request);
+    this.#open.set(request.id, { names: wanted.map(({ counter }) => nameOf(counter)), session: request.session });
     const durable = wanted.flatMap(({ counter, attempt }) => durableAttempts(counter, [attempt]));
-    return ok({ id: request.id, frames: durable.length === 0 ? [] : [{ kind: 'reservation', bytes: writeAttempts(durable) }] });
+    return ok({
+      id: request.id,
+      frames: durable.length === 0 ? [] : [{ kind: 'reservation', bytes: writeAttempts(durable) }],
+      sums: request.limits.flatMap((limit) => (limit.kind === 'sum' ? [{ key: limit.key, sum: this.#sumWithin(limit, now) }] : [])),
+    });
   }
 
   settle(id: string, outcome: SettleOutcome): readonly StateFrame[] {
@@ -104,9 +129,13 @@ class Memory implements MemoryReservations {
   }
 
   cancel(id: string): readonly StateFrame[] {
-    const names = this.#open.get(id);
+    const open = this.#open.get(id);
     const frames = this.#end(id, 'cancelled');
-    for (const name of names ?? []) this.#remove(name, id);
+    for (const name of open?.names ?? []) this.#remove(name, id);
+    for (const row of (open?.session === undefined ? undefined : this.#runs.get(open.session))?.values() ?? []) {
+      const index = row.indexOf(id);
+      if (index !== -1) row.splice(index, 1);
+    }
     return frames;
   }
 
@@ -116,23 +145,80 @@ class Memory implements MemoryReservations {
       this.#counters.delete(name);
     }
     this.#sessions.delete(session);
+    this.#runs.delete(session);
   }
 
   snapshot(): Uint8Array {
     return writeAttempts([...this.#counters.values()].flatMap((counter) => durableAttempts(counter, counter.attempts)));
   }
 
-  #firstReached(limits: readonly CountLimit[], now: Instant): Refused | undefined {
+  #firstReached(limits: readonly Limit[], now: Instant): Refused | undefined {
     for (const [index, limit] of limits.entries()) {
-      const attempts = this.#counters.get(nameOf(limit))?.attempts ?? [];
-      const from = limit.window_ms === null ? 0 : firstWithin(attempts, now - limit.window_ms);
-      if (attempts.length - from < limit.max) continue;
-      // The attempt whose leaving makes room: the oldest, or a later one where a new policy lowered the limit.
-      const leaving = limit.max === 0 ? undefined : attempts[attempts.length - limit.max];
-      const retryAfterMs = limit.window_ms === null || leaving === undefined ? null : leaving.at + limit.window_ms - now;
-      return { code: 'limit', index, key: limit.key, retryAfterMs };
+      const reached =
+        limit.kind === 'run'
+          ? this.#runReached(limit)
+          : limit.kind === 'sum'
+            ? this.#sumReached(limit, now)
+            : this.#countReached(limit, now);
+      if (reached !== undefined) return { code: 'limit', index, key: limit.key, ...reached };
     }
     return undefined;
+  }
+
+  #countReached(limit: CountLimit, now: Instant): { retryAfterMs: number | null } | undefined {
+    const attempts = this.#counters.get(nameOf(limit))?.attempts ?? [];
+    const from = limit.window_ms === null ? 0 : firstWithin(attempts, now - limit.window_ms);
+    if (attempts.length - from < limit.max) return undefined;
+    // The attempt whose leaving makes room: the oldest, or a later one where a new policy lowered the limit.
+    const leaving = limit.max === 0 ? undefined : attempts[attempts.length - limit.max];
+    return { retryAfterMs: limit.window_ms === null || leaving === undefined ? null : leaving.at + limit.window_ms - now };
+  }
+
+  #sumReached(limit: SumLimit, now: Instant): { retryAfterMs: number | null; sum: Decimal } | undefined {
+    const sum = this.#sumWithin(limit, now);
+    if (sum.add(limit.amount).compare(limit.max) <= 0) return undefined;
+    // An amount that is too much by itself never fits; another waits for those before it to leave.
+    if (limit.window_ms === null || limit.amount.compare(limit.max) > 0) return { retryAfterMs: null, sum };
+    const attempts = this.#counters.get(nameOf(limit))?.attempts ?? [];
+    let left = sum;
+    for (const { at, amount } of attempts.slice(firstWithin(attempts, now - limit.window_ms))) {
+      left = left.subtract(amount);
+      if (left.add(limit.amount).compare(limit.max) <= 0) return { retryAfterMs: at + limit.window_ms - now, sum };
+    }
+    return { retryAfterMs: null, sum };
+  }
+
+  /** Most windows of one key are of one length, so that what has left them is forgotten and the rest is summed already. */
+  #sumWithin(limit: SumLimit, now: Instant): Decimal {
+    const counter = this.#counters.get(nameOf(limit));
+    if (counter === undefined) return NOTHING;
+    if (limit.window_ms === null) return counter.sum;
+    this.#forgetFirst(counter, now);
+    const before = firstWithin(counter.attempts, now - limit.window_ms);
+    return counter.attempts.slice(0, before).reduce((sum, { amount }) => sum.subtract(amount), counter.sum);
+  }
+
+  #forgetFirst(counter: Counter, now: Instant): void {
+    const live = counter.attempts.findIndex(({ expiresAt }) => expiresAt === null || expiresAt > now);
+    const gone = counter.attempts.splice(0, live === -1 ? counter.attempts.length : live);
+    this.#entries -= gone.length;
+    for (const { amount } of gone) counter.sum = counter.sum.subtract(amount);
+    if (counter.attempts.length === 0) this.#drop(nameOf(counter), counter);
+  }
+
+  #runReached({ key, max, session }: RunLimit): { retryAfterMs: null } | undefined {
+    return (this.#runs.get(session)?.get(key)?.length ?? 0) < max ? undefined : { retryAfterMs: null };
+  }
+
+  /** Every attempt of a session is a step of its rows: it lengthens those that it is under, and ends the others. */
+  #step({ id, session, limits }: ReserveRequest): void {
+    if (session === undefined) return;
+    const under = new Set(limits.flatMap((limit) => (limit.kind === 'run' ? [limit.key] : [])));
+    const rows = this.#runs.get(session) ?? new Map<string, string[]>();
+    for (const key of rows.keys()) if (!under.has(key)) rows.delete(key);
+    for (const key of under) rows.set(key, [...(rows.get(key) ?? []), id]);
+    if (rows.size > 0) this.#runs.set(session, rows);
+    else this.#runs.delete(session);
   }
 
   #hasRoom(wanted: number, now: Instant): boolean {
@@ -149,13 +235,15 @@ class Memory implements MemoryReservations {
       for (const { expiresAt } of live) this.#sweepAt = Math.min(this.#sweepAt, expiresAt ?? Infinity);
       this.#entries -= counter.attempts.length - live.length;
       counter.attempts.splice(0, counter.attempts.length, ...live);
+      counter.sum = sumOf(live);
       if (live.length === 0) this.#drop(name, counter);
     }
   }
 
-  #add({ key, session }: CounterName, attempt: Attempt): void {
-    const name = nameOf({ key, session });
-    const counter = this.#counters.get(name) ?? { key, session, attempts: [] };
+  #add({ kind, key, session }: CounterName, attempt: Attempt): void {
+    const name = nameOf({ kind, key, session });
+    const counter = this.#counters.get(name) ?? { kind, key, session, attempts: [], sum: NOTHING };
+    counter.sum = counter.sum.add(attempt.amount);
     this.#counters.set(name, counter);
     if (session !== null) this.#sessions.set(session, (this.#sessions.get(session) ?? new Set()).add(name));
     // Wall time may step back, so the place of the newest attempt is not always the last.
@@ -168,7 +256,8 @@ class Memory implements MemoryReservations {
     const counter = this.#counters.get(name);
     const index = counter?.attempts.findIndex((attempt) => attempt.id === id) ?? -1;
     if (counter === undefined || index === -1) return;
-    counter.attempts.splice(index, 1);
+    const [removed] = counter.attempts.splice(index, 1);
+    counter.sum = counter.sum.subtract(removed?.amount ?? NOTHING);
     this.#entries -= 1;
     if (counter.attempts.length === 0) this.#drop(name, counter);
   }
@@ -182,52 +271,64 @@ class Memory implements MemoryReservations {
   }
 
   #end(id: string, outcome: SettleOutcome | 'cancelled'): readonly StateFrame[] {
-    const names = this.#open.get(id);
-    invariant(names !== undefined, 'a reservation is settled or cancelled once');
+    const open = this.#open.get(id);
+    invariant(open !== undefined, 'a reservation is settled or cancelled once');
     this.#open.delete(id);
-    const isDurable = names.some((name) => this.#counters.get(name)?.session === null);
+    const isDurable = open.names.some((name) => this.#counters.get(name)?.session === null);
     return isDurable ? [{ kind: 'settlement', bytes: utf8(JSON.stringify({ v: 1, id, outcome })) }] : [];
   }
 
   /** Replaying is idempotent: a snapshot may already hold what a frame after it says. */
   #restore(bytes: Uint8Array, known: Set<string>): void {
-    for (const { key, id, at, expiresAt } of readAttempts(bytes)) {
-      const name = nameOf({ key, session: null });
+    for (const { kind, key, ...attempt } of readAttempts(bytes)) {
+      const { id } = attempt;
+      const name = nameOf({ kind, key, session: null });
       if (known.has(`${id} ${name}`)) continue;
       known.add(`${id} ${name}`);
-      this.#open.set(id, [...(this.#open.get(id) ?? []), name]);
-      this.#add({ key, session: null }, { id, at, expiresAt });
+      this.#open.set(id, { names: [...(this.#open.get(id)?.names ?? []), name], session: undefined });
+      this.#add({ kind, key, session: null }, attempt);
     }
   }
 
   #replaySettlement(bytes: Uint8Array): void {
     const { id, outcome } = readJson(bytes) as { readonly id: string; readonly outcome: string };
-    if (outcome === 'cancelled') for (const name of this.#open.get(id) ?? []) this.#remove(name, id);
+    if (outcome === 'cancelled') for (const name of this.#open.get(id)?.names ?? []) this.#remove(name, id);
     this.#open.delete(id);
   }
 }
 
-type CounterName = Pick<Counter, 'key' | 'session'>;
+type CounterName = Pick<Counter, 'kind' | 'key' | 'session'>;
 
-/** Policy names keys and sessions; a JSON pair keeps one from reading as another. */
-function nameOf({ key, session }: CounterName): string {
-  return session === null ? JSON.stringify([key]) : JSON.stringify([key, session]);
+const NOTHING: Decimal = Decimal.fromBigInt(0n);
+
+function sumOf(attempts: readonly Attempt[]): Decimal {
+  return attempts.reduce((sum, { amount }) => sum.add(amount), NOTHING);
 }
 
-function assertLimit({ key, max, window_ms: windowMs, session }: CountLimit): void {
-  invariant(key !== '' && key.length <= RESERVATION_KEY_CHARS_MAX, 'a limit has a key of bounded length');
-  invariant(Number.isSafeInteger(max) && max >= 0, 'a limit is a count');
-  invariant(windowMs === null ? session !== null : windowMs > 0, 'a limit ends with its window or with its session');
+/** Policy names keys and sessions; a JSON list keeps one from reading as another. */
+function nameOf({ kind, key, session }: CounterName): string {
+  return session === null ? JSON.stringify([kind, key]) : JSON.stringify([kind, key, session]);
+}
+
+function assertLimit(limit: Limit): void {
+  invariant(limit.key !== '' && limit.key.length <= RESERVATION_KEY_CHARS_MAX, 'a limit has a key of bounded length');
+  if (limit.kind === 'sum') invariant(limit.amount.compare(NOTHING) >= 0 && limit.max.compare(NOTHING) >= 0, 'no amount is negative');
+  else invariant(Number.isSafeInteger(limit.max) && limit.max >= 0, 'a limit is a count');
+  if (limit.kind === 'run') return;
+  invariant(limit.window_ms === null ? limit.session !== null : limit.window_ms > 0, 'a limit ends with its window or with its session');
 }
 
 /** One attempt a counter, however many limits look at it; it lives as long as the longest of their windows. */
 function wantedAttempts({ id, limits }: ReserveRequest, now: Instant): readonly { counter: CounterName; attempt: Attempt }[] {
   const wanted = new Map<string, { counter: CounterName; attempt: Attempt }>();
   for (const limit of limits) {
+    if (limit.kind === 'run') continue;
+    const { kind, key, session } = limit;
     const name = nameOf(limit);
     const before = wanted.get(name)?.attempt.expiresAt;
     const expiresAt = limit.window_ms === null || before === null ? null : Math.max(before ?? 0, now + limit.window_ms);
-    wanted.set(name, { counter: { key: limit.key, session: limit.session }, attempt: { id, at: now, expiresAt } });
+    const amount = limit.kind === 'sum' ? limit.amount : NOTHING;
+    wanted.set(name, { counter: { kind, key, session }, attempt: { id, at: now, expiresAt, amount } });
   }
   return [...wanted.values()];
 }
@@ -243,19 +344,38 @@ function firstWithin(attempts: readonly Attempt[], instant: number): number {
   return low;
 }
 
-function durableAttempts({ key, session }: CounterName, attempts: readonly Attempt[]): readonly DurableAttempt[] {
+function durableAttempts({ kind, key, session }: CounterName, attempts: readonly Attempt[]): readonly DurableAttempt[] {
   if (session !== null) return [];
-  return attempts.flatMap(({ id, at, expiresAt }) => (expiresAt === null ? [] : [{ key, id, at, expiresAt }]));
+  return attempts.flatMap((attempt) => (attempt.expiresAt === null ? [] : [{ ...attempt, expiresAt: attempt.expiresAt, kind, key }]));
+}
+
+/** `amount` stands where attempts are summed, and only there. */
+interface WrittenAttempt {
+  readonly key: string;
+  readonly id: string;
+  readonly at_ms: number;
+  readonly expires_at_ms: number;
+  readonly amount?: string;
 }
 
 function writeAttempts(attempts: readonly DurableAttempt[]): Uint8Array {
-  const written = attempts.map(({ key, id, at, expiresAt }) => ({ key, id, at_ms: at, expires_at_ms: expiresAt }));
+  const written = attempts.map(({ kind, key, id, at, expiresAt, amount }): WrittenAttempt => ({
+    key,
+    id,
+    at_ms: at,
+    expires_at_ms: expiresAt,
+    ...(kind === 'sum' ? { amount: amount.toString() } : {}),
+  }));
   return utf8(JSON.stringify({ v: 1, attempts: written }));
 }
 
 function readAttempts(bytes: Uint8Array): readonly DurableAttempt[] {
-  const { attempts } = readJson(bytes) as { attempts: readonly { key: string; id: string; at_ms: number; expires_at_ms: number }[] };
-  return attempts.map(({ key, id, at_ms: at, expires_at_ms: expiresAt }) => ({ key, id, at, expiresAt }));
+  const { attempts } = readJson(bytes) as { attempts: readonly WrittenAttempt[] };
+  return attempts.map(({ key, id, at_ms: at, expires_at_ms: expiresAt, amount }) => {
+    const read = amount === undefined ? NOTHING : Decimal.parse(amount);
+    invariant(read !== undefined, 'an amount is a decimal');
+    return { kind: amount === undefined ? 'count' : 'sum', key, id, at, expiresAt, amount: read };
+  });
 }
 
 function readJson(bytes: Uint8Array): unknown {

@@ -1,8 +1,9 @@
 /** What every reservation store must do, whatever engine is behind it. Run by tests only. */
 
 import { describe, expect, it } from 'vitest';
+import { Decimal } from '@sallyport/model';
 import type { Instant, SessionId } from '@sallyport/model';
-import type { CountLimit, Refused, ReservationStore } from '../reservations.ts';
+import type { CountLimit, Limit, Refused, ReservationStore, RunLimit, SumLimit } from '../reservations.ts';
 
 const NOW = 1_800_000_000_000 as Instant;
 const later = (ms: number): Instant => (NOW + ms) as Instant;
@@ -27,17 +28,114 @@ export const sessionLimit = (key: string, max: number, name: string): CountLimit
   session: session(name),
 });
 
+const decimal = (text: string): Decimal => {
+  const value = Decimal.parse(text);
+  if (value === undefined) throw new Error(`no decimal: ${text}`);
+  return value;
+};
+
+/** `amount` under at most `max` within a minute, or in a session's life. */
+export function budget(key: string, [amount, max]: readonly [string, string], name?: string): SumLimit {
+  const common = { kind: 'sum', key, amount: decimal(amount), max: decimal(max) } as const;
+  return name === undefined ? { ...common, window_ms: 60_000, session: null } : { ...common, window_ms: null, session: session(name) };
+}
+
+const row = (key: string, max: number, name: string): RunLimit => ({ kind: 'run', key, max, session: session(name) });
+
 type MakeStore = (options: { readonly entriesMax: number }) => ReservationStore | Promise<ReservationStore>;
 
 /** Reserves and tells `ok`, or what refused. */
-async function tried(store: ReservationStore, id: string, limits: readonly CountLimit[], now: Instant = NOW): Promise<'ok' | Refused> {
-  const result = await store.reserve({ id, limits }, now);
+async function tried(
+  store: ReservationStore,
+  id: string,
+  limits: readonly Limit[],
+  now: Instant = NOW,
+  of?: string,
+): Promise<'ok' | Refused> {
+  const result = await store.reserve({ id, limits, ...(of === undefined ? {} : { session: session(of) }) }, now);
   return result.ok ? 'ok' : result.error;
 }
 
 export function reservationsSuite(name: string, make: MakeStore): void {
   countingSuite(name, make);
+  summingSuite(name, make);
+  rowsSuite(name, make);
   lifeSuite(name, make);
+}
+
+function summingSuite(name: string, make: MakeStore): void {
+  describe(`${name}: summing`, () => {
+    it('refuses the amount that would go beyond, to the last cent, and says what was used and when to try again', async () => {
+      const store = await make({ entriesMax: 100 });
+      expect(await tried(store, 'a', [budget('k', ['600', '1000'])])).toBe('ok');
+      const refused = await tried(store, 'b', [budget('k', ['400.01', '1000'])], later(10_000));
+      expect(refused).toMatchObject({ code: 'limit', key: 'k', retryAfterMs: 50_000 });
+      expect(String((refused as { sum: Decimal }).sum)).toBe('600');
+      expect(await tried(store, 'c', [budget('k', ['400.00', '1000'])], later(20_000))).toBe('ok');
+      expect(await tried(store, 'd', [budget('k', ['0.01', '1000'])], later(59_999))).not.toBe('ok');
+      expect(await tried(store, 'e', [budget('k', ['600', '1000'])], later(60_000))).toBe('ok');
+      expect(await tried(store, 'f', [budget('k', ['1000.01', '1000'])], later(999_999))).toMatchObject({ retryAfterMs: null });
+    });
+
+    it('is exact where doubles are not: ten times a tenth is one', async () => {
+      const store = await make({ entriesMax: 100 });
+      for (let n = 0; n < 10; n++) expect(await tried(store, `a${n}`, [budget('k', ['0.1', '1'], 's')])).toBe('ok');
+      expect(await tried(store, 'b', [budget('k', ['0.000000000000000000000000000000000001', '1'], 's')])).not.toBe('ok');
+    });
+
+    it('lets 20 callers at once spend no more than there is, and gives back what certainly had no effect', async () => {
+      const store = await make({ entriesMax: 100 });
+      const ids = Array.from({ length: 20 }, (_, index) => `caller-${index}`);
+      const results = await Promise.all(ids.map((id) => tried(store, id, [budget('k', ['30', '100'])])));
+      const winners = ids.filter((_, index) => results[index] === 'ok');
+      expect(winners).toHaveLength(3);
+      await store.cancel(winners[0] ?? '');
+      expect(await tried(store, 'x', [budget('k', ['40', '100'])])).toBe('ok');
+      expect(await tried(store, 'y', [budget('k', ['0.01', '100'])])).not.toBe('ok');
+    });
+
+    it('is another counter than a count of the same key', async () => {
+      const store = await make({ entriesMax: 100 });
+      expect(await tried(store, 'a', [limit('k', 1), budget('k', ['5', '5'])])).toBe('ok');
+      expect(await tried(store, 'b', [limit('k', 1)])).not.toBe('ok');
+      expect(await tried(store, 'c', [budget('k', ['0', '5'])])).toBe('ok');
+    });
+
+    it('a negative amount would make room: it is a bug of whoever asks', async () => {
+      const store = await make({ entriesMax: 100 });
+      await expect((async () => tried(store, 'a', [budget('k', ['-1', '5'])]))()).rejects.toThrow(/negative/);
+    });
+  });
+}
+
+function rowsSuite(name: string, make: MakeStore): void {
+  describe(`${name}: rows`, () => {
+    it('the third in a row is refused, and another step begins the row anew', async () => {
+      const store = await make({ entriesMax: 100 });
+      const look = [row('look', 2, 's')];
+      expect(await tried(store, 'a', look, NOW, 's')).toBe('ok');
+      expect(await tried(store, 'b', look, NOW, 's')).toBe('ok');
+      expect(await tried(store, 'c', look, NOW, 's')).toMatchObject({ code: 'limit', key: 'look' });
+      expect(await tried(store, 'other session', [row('look', 2, 't')], NOW, 't')).toBe('ok');
+      expect(await tried(store, 'd', look, NOW, 's')).not.toBe('ok');
+      expect(await tried(store, 'e', [], NOW, 's')).toBe('ok');
+      expect(await tried(store, 'f', look, NOW, 's')).toBe('ok');
+    });
+
+    it('holds for 20 callers at once; a cancelled one was no step of it, and a session’s end ends its rows', async () => {
+      const store = await make({ entriesMax: 100 });
+      const look = [row('look', 3, 's')];
+      const ids = Array.from({ length: 20 }, (_, index) => `caller-${index}`);
+      const results = await Promise.all(ids.map((id) => tried(store, id, look, NOW, 's')));
+      const winners = ids.filter((_, index) => results[index] === 'ok');
+      expect(winners).toHaveLength(3);
+      await store.cancel(winners[0] ?? '');
+      expect(await tried(store, 'x', look, NOW, 's')).toBe('ok');
+      expect(await tried(store, 'y', look, NOW, 's')).not.toBe('ok');
+      await store.forgetSession(session('s'));
+      expect(await tried(store, 'z', look, NOW, 's')).toBe('ok');
+    });
+  });
 }
 
 function countingSuite(name: string, make: MakeStore): void {

@@ -3,9 +3,13 @@
  * step is one synchronous turn. Counts of a session live in memory alone, since sessions end with the process.
  */
 
-import { fromUtf8, utf8 } from '@sallyport/crypto';
-import { Decimal, fail, invariant, ok } from '@sallyport/model';
-import type { Instant, Result, SessionId } from '@sallyport/model';
+import { utf8 } from '@sallyport/crypto';
+import { fail, invariant, ok } from '@sallyport/model';
+import type { Decimal, Instant, Result, SessionId } from '@sallyport/model';
+import { attemptRows } from './attempt-rows.ts';
+import type { AttemptRows } from './attempt-rows.ts';
+import { NOTHING, durableAttempts, readAttempts, readJson, writeAttempts } from './attempts.ts';
+import type { Attempt, Counter } from './attempts.ts';
 import type { StateFrame } from './journal.ts';
 import { RESERVATION_KEY_CHARS_MAX } from './reservations.ts';
 import type {
@@ -43,37 +47,10 @@ export function memoryReservations(options: MemoryReservationsOptions): MemoryRe
   return new Memory(options);
 }
 
-/** One attempt under one counter. */
-interface Attempt {
-  readonly id: string;
-  readonly at: number;
-  /** Null: until its session ends. */
-  readonly expiresAt: number | null;
-  /** Nothing, where attempts are counted and not summed. */
-  readonly amount: Decimal;
-}
-
-interface Counter {
-  readonly kind: 'count' | 'sum';
-  readonly key: string;
-  readonly session: SessionId | null;
-  /** Oldest first. */
-  readonly attempts: Attempt[];
-  /** Of all attempts that are here. */
-  sum: Decimal;
-}
-
 /** A call under way: the counters it is in, and the session whose rows it is a step of. */
 interface Open {
   readonly names: readonly string[];
   readonly session: SessionId | undefined;
-}
-
-/** What a frame or snapshot says of an attempt that survives a restart. */
-interface DurableAttempt extends Attempt {
-  readonly kind: 'count' | 'sum';
-  readonly key: string;
-  readonly expiresAt: number;
 }
 
 class Memory implements MemoryReservations {
@@ -82,8 +59,7 @@ class Memory implements MemoryReservations {
   readonly #counters: Map<string, Counter> = new Map();
   readonly #sessions: Map<SessionId, Set<string>> = new Map();
   readonly #open: Map<string, Open> = new Map();
-  /** The rows of each session: by key, the attempts that are in a row now. */
-  readonly #runs: Map<SessionId, Map<string, string[]>> = new Map();
+  readonly #rows: AttemptRows = attemptRows();
   #entries = 0;
   /** No attempt expires before this: looking for expired ones earlier is in vain. */
   #sweepAt = -Infinity;
@@ -114,7 +90,7 @@ class Memory implements MemoryReservations {
     const wanted = wantedAttempts(request, now);
     if (!this.#hasRoom(wanted.length, now)) return fail({ code: 'exhausted' });
     for (const { counter, attempt } of wanted) this.#add(counter, attempt);
-    this.#step(request);
+    this.#rows.step(request);
     this.#open.set(request.id, { names: wanted.map(({ counter }) => nameOf(counter)), session: request.session });
     const durable = wanted.flatMap(({ counter, attempt }) => durableAttempts(counter, [attempt]));
     return ok({
@@ -132,10 +108,7 @@ class Memory implements MemoryReservations {
     const open = this.#open.get(id);
     const frames = this.#end(id, 'cancelled');
     for (const name of open?.names ?? []) this.#remove(name, id);
-    for (const row of (open?.session === undefined ? undefined : this.#runs.get(open.session))?.values() ?? []) {
-      const index = row.indexOf(id);
-      if (index !== -1) row.splice(index, 1);
-    }
+    if (open?.session !== undefined) this.#rows.takeBack(id, open.session);
     return frames;
   }
 
@@ -145,7 +118,7 @@ class Memory implements MemoryReservations {
       this.#counters.delete(name);
     }
     this.#sessions.delete(session);
-    this.#runs.delete(session);
+    this.#rows.forgetSession(session);
   }
 
   snapshot(): Uint8Array {
@@ -206,19 +179,8 @@ class Memory implements MemoryReservations {
     if (counter.attempts.length === 0) this.#drop(nameOf(counter), counter);
   }
 
-  #runReached({ key, max, session }: RunLimit): { retryAfterMs: null } | undefined {
-    return (this.#runs.get(session)?.get(key)?.length ?? 0) < max ? undefined : { retryAfterMs: null };
-  }
-
-  /** Every attempt of a session is a step of its rows: it lengthens those that it is under, and ends the others. */
-  #step({ id, session, limits }: ReserveRequest): void {
-    if (session === undefined) return;
-    const under = new Set(limits.flatMap((limit) => (limit.kind === 'run' ? [limit.key] : [])));
-    const rows = this.#runs.get(session) ?? new Map<string, string[]>();
-    for (const key of rows.keys()) if (!under.has(key)) rows.delete(key);
-    for (const key of under) rows.set(key, [...(rows.get(key) ?? []), id]);
-    if (rows.size > 0) this.#runs.set(session, rows);
-    else this.#runs.delete(session);
+  #runReached(limit: RunLimit): { retryAfterMs: null } | undefined {
+    return this.#rows.isReached(limit) ? { retryAfterMs: null } : undefined;
   }
 
   #hasRoom(wanted: number, now: Instant): boolean {
@@ -299,8 +261,6 @@ class Memory implements MemoryReservations {
 
 type CounterName = Pick<Counter, 'kind' | 'key' | 'session'>;
 
-const NOTHING: Decimal = Decimal.fromBigInt(0n);
-
 function sumOf(attempts: readonly Attempt[]): Decimal {
   return attempts.reduce((sum, { amount }) => sum.add(amount), NOTHING);
 }
@@ -342,44 +302,4 @@ function firstWithin(attempts: readonly Attempt[], instant: number): number {
     else low = middle + 1;
   }
   return low;
-}
-
-function durableAttempts({ kind, key, session }: CounterName, attempts: readonly Attempt[]): readonly DurableAttempt[] {
-  if (session !== null) return [];
-  return attempts.flatMap((attempt) => (attempt.expiresAt === null ? [] : [{ ...attempt, expiresAt: attempt.expiresAt, kind, key }]));
-}
-
-/** `amount` stands where attempts are summed, and only there. */
-interface WrittenAttempt {
-  readonly key: string;
-  readonly id: string;
-  readonly at_ms: number;
-  readonly expires_at_ms: number;
-  readonly amount?: string;
-}
-
-function writeAttempts(attempts: readonly DurableAttempt[]): Uint8Array {
-  const written = attempts.map(({ kind, key, id, at, expiresAt, amount }): WrittenAttempt => ({
-    key,
-    id,
-    at_ms: at,
-    expires_at_ms: expiresAt,
-    ...(kind === 'sum' ? { amount: amount.toString() } : {}),
-  }));
-  return utf8(JSON.stringify({ v: 1, attempts: written }));
-}
-
-function readAttempts(bytes: Uint8Array): readonly DurableAttempt[] {
-  const { attempts } = readJson(bytes) as { attempts: readonly WrittenAttempt[] };
-  return attempts.map(({ key, id, at_ms: at, expires_at_ms: expiresAt, amount }) => {
-    const read = amount === undefined ? NOTHING : Decimal.parse(amount);
-    invariant(read !== undefined, 'an amount is a decimal');
-    return { kind: amount === undefined ? 'count' : 'sum', key, id, at, expiresAt, amount: read };
-  });
-}
-
-function readJson(bytes: Uint8Array): unknown {
-  const json: unknown = JSON.parse(fromUtf8(bytes) ?? 'null');
-  invariant(typeof json === 'object' && json !== null && 'v' in json && json.v === 1, 'a state frame is of version 1');
-  return json;
 }

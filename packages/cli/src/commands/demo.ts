@@ -1,5 +1,6 @@
 /** `sallyport demo`: the whole product in one sitting, on this machine alone. */
 
+import { join } from 'node:path';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
 import { createScreen } from '../demo/screen.ts';
@@ -7,7 +8,10 @@ import { createSteps, stepsJson } from '../demo/steps.ts';
 import type { Steps } from '../demo/steps.ts';
 import type { Story } from '../demo/telling.ts';
 import type { Exit, Io } from '../io.ts';
+import { installation } from '../installation.ts';
 import { choice, flag } from '../option.ts';
+import { table } from '../output.ts';
+import { shownPath } from './root-init.ts';
 
 export const demo: Command = command({
   name: 'demo',
@@ -44,6 +48,7 @@ export const demo: Command = command({
     const { isGood, keptDir } = await play(story, { io, steps, screen, isVerbose: options.verbose, isKept: options.keep });
     if (keptDir !== undefined) out.progress(`kept: ${keptDir} (control-plane.log, sidecar.log, export.ndjson)`);
     await out.answer(stepsJson(story.name, steps), closing(steps, { tookMs: io.clock.boot() - begun, firstRefusalMs }));
+    if (isGood) await out.say(whatNext(story, io));
     return exitOf(isGood, io);
   },
 });
@@ -63,6 +68,19 @@ function closing({ all, failed }: Steps, { tookMs, firstRefusalMs }: Times): str
   if (failed.length > 0) return `\n${failed.length} of ${all.length} steps are not as promised`;
   const first = firstRefusalMs === undefined ? '' : `; the first refusal after ${seconds(firstRefusalMs)}`;
   return `\nas promised: ${all.length} of ${all.length} steps in ${seconds(tookMs)}${first}`;
+}
+
+/** Where to go from here. */
+function whatNext({ example }: Story, io: Io): string {
+  return [
+    '',
+    'Look closer, or begin with your own:',
+    table([
+      [`   ${shownPath(join(installation.examples, example, 'rules.yaml'), io)}`, 'the rules that decided all of it'],
+      ['   sallyport demo --keep', 'keep policy, logs and record to look at'],
+      ['   sallyport init', 'a policy in front of your own MCP server'],
+    ]),
+  ].join('\n');
 }
 
 function seconds(ms: number): string {

@@ -51,7 +51,7 @@ export async function loseControlPlane(telling: Telling, call: () => Promise<Ans
   );
   const restarted = io.clock.boot();
   await stage.startControlPlane();
-  const isBack = await stage.until(async () => (await call()).isAllowed);
+  const isBack = await stage.until(async () => (await call()).isAllowed, { everyMs: ASK_EVERY_MS });
   const isSame = stage.sidecar?.pid === sidecar.pid && sidecar.isRunning;
   steps.take(
     {

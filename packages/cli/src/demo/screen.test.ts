@@ -37,7 +37,10 @@ const ESCAPE = '\u{1b}[';
 describe('the screen of the demo', () => {
   it.each([32, 40, 60, 80, 200])('keeps within a terminal of %i columns, and within 80', async (columns) => {
     const { screen, lines } = screenOn({ columns, isTerminal: false });
-    await screen.act('A policy: checked, tested, signed, in force', 'Sidecars decide by themselves, for as long as they can know that their policy is current.');
+    await screen.act(
+      'A policy: checked, tested, signed, in force',
+      'Sidecars decide by themselves, for as long as they can know that their policy is current.',
+    );
     screen.step(STEP, { isHeld: true, shown: SHOWN });
     screen.step({ ...STEP, seen: `a-word-${'that-has-no-end-'.repeat(20)}` }, { isHeld: false, shown: undefined });
     expect(lines().filter((line) => line.length > Math.min(columns, 80))).toEqual([]);

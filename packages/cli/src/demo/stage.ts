@@ -65,7 +65,7 @@ export interface Stage {
   /** Resolves once it answers; it may enforce nothing yet. */
   startSidecar(): Promise<void>;
   /** Resolves true once `isTrue` is, false when the ceiling is reached; a Fault where Ctrl-C came first. */
-  until(isTrue: () => Promise<boolean>): Promise<boolean>;
+  until(isTrue: () => Promise<boolean>, options?: { readonly everyMs: number }): Promise<boolean>;
   /** Ends every process, and removes the folder unless it is to be kept. */
   close(options: { readonly isKept: boolean }): Promise<void>;
 }
@@ -94,7 +94,7 @@ export async function setStage({ io, ports, agent, issuer: issuerUrl, example, e
   const running: { controlPlane?: AppProcess; sidecar?: AppProcess } = {};
 
   const typed = async (argv: readonly string[]): Promise<Typed> => type(argv, { commands: COMMANDS, cwd: dir, io });
-  const until = (isTrue: () => Promise<boolean>): Promise<boolean> => waitUntil(isTrue, io);
+  const until: Stage['until'] = (isTrue, { everyMs } = { everyMs: POLL_MS }) => waitUntil(isTrue, everyMs, io);
   const start = async (name: string, argv: readonly string[], log: string): Promise<AppProcess> =>
     startApp(name, argv, { logFile: join(dir, log), cwd: dir });
   try {
@@ -210,12 +210,12 @@ function lastLine(words: string): string {
   return line === '' ? 'it said nothing' : line.slice(0, LOG_CHARS_MAX);
 }
 
-async function waitUntil(isTrue: () => Promise<boolean>, io: Io): Promise<boolean> {
+async function waitUntil(isTrue: () => Promise<boolean>, everyMs: number, io: Io): Promise<boolean> {
   const over = deadline(io.clock, CEILING_MS, { signal: io.signal, fault: () => new Fault('aborted', 'internal', 'the wait is over') });
   try {
     while (!over.signal.aborted) {
       if (await isTrue()) return true;
-      await delay(io.clock, POLL_MS, { signal: over.signal });
+      await delay(io.clock, everyMs, { signal: over.signal });
     }
     if (io.signal.aborted) throw new Fault('aborted', 'internal', 'stopped');
     return false;

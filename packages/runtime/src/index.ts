@@ -24,7 +24,7 @@ export { diskErrorCode, diskFault, realFileSystem } from './file-system.ts';
 export type { DiskFile, FileSystem, OpenMode } from './file-system.ts';
 export { makeFolders } from './make-folders.ts';
 export { writeFileAtomically } from './atomic-file.ts';
-export { lockState } from './state-lock.ts';
+export { lockState, stateHolder } from './state-lock.ts';
 export {
   bytes,
   choice,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { realFileSystem } from './file-system.ts';
-import { lockState } from './state-lock.ts';
+import { lockState, stateHolder } from './state-lock.ts';
 
 describe('the lock of a state folder', () => {
   let dir: string;
@@ -37,5 +37,16 @@ describe('the lock of a state folder', () => {
       lock()();
       expect(() => readFileSync(join(dir, 'lock'))).toThrow('ENOENT');
     }
+  });
+
+  it('says who holds it to those who only ask', () => {
+    const holder = (): number | undefined => stateHolder(realFileSystem(), dir);
+    expect(holder()).toBeUndefined();
+    const giveBack = lock();
+    expect([holder(), readFileSync(join(dir, 'lock'), 'utf8').split(' ')[0]]).toEqual([process.pid, String(process.pid)]);
+    giveBack();
+    expect(holder()).toBeUndefined();
+    writeFileSync(join(dir, 'lock'), 'x');
+    expect(holder()).toBeUndefined();
   });
 });

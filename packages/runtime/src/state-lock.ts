@@ -37,6 +37,12 @@ export function lockState(
   return () => void disk.unlink(path);
 }
 
+/** The living process that holds the folder, by its number; `undefined` where none does. Takes nothing. */
+export function stateHolder(disk: FileSystem, directory: string): number | undefined {
+  const holder = holderOf(disk, `${directory}/lock`);
+  return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
+}
+
 function tryCreate(disk: FileSystem, path: string): boolean {
   try {
     const file = disk.open(path, 'create_new');

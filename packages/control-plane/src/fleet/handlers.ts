@@ -68,6 +68,7 @@ function statusOf(agent: string, options: FleetHandlersOptions): StatusResponse 
     releaseSeq: BigInt(newest),
     freshnessSeq: BigInt(freshness.lastSeq()),
     revocationSeq: BigInt(revocation.head().seq),
+    nowMs: BigInt(options.clock.wall()),
   });
 }
 

@@ -34,14 +34,15 @@ export const MAPPED_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 export type MappedMethod = (typeof MAPPED_METHODS)[number];
 
 /**
- * Every route but a mapped one takes POST alone and no query. Refusals:
+ * Every route but a mapped one takes POST alone, an MCP endpoint GET and DELETE too, and none a query. Refusals:
  * `egress_denied`, `method_not_allowed`, `malformed_request`.
  */
 export function routeOutbound(method: string, target: CanonicalTarget): Result<OutboundRoute, Denial> {
   if (target.segments[0] === 'http') return routeMapped(method, target);
   const route = routeOf(target.segments);
   if (route === undefined) return fail(deny('egress_denied', `no route for \`${target.path.slice(0, 128)}\``));
-  if (method !== 'POST') return fail(deny('method_not_allowed', `\`${method.slice(0, 16)}\` on ${route.kind}`));
+  const isSessionMethod = route.kind === 'mcp' && (method === 'GET' || method === 'DELETE');
+  if (method !== 'POST' && !isSessionMethod) return fail(deny('method_not_allowed', `\`${method.slice(0, 16)}\` on ${route.kind}`));
   // A parameter in the query would be an argument that no schema judged.
   if (target.query !== undefined) return fail(deny('malformed_request', 'a query is part of no route'));
   return ok(route);

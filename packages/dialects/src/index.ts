@@ -5,26 +5,47 @@ export { noArguments } from './ask.ts';
 export { accepts, mediaTypeOf } from './accept.ts';
 export type { RpcId, RpcMessage } from './jsonrpc.ts';
 export { RPC_CODES, readRpc, peekId, rpcResult, rpcError, rpcRequest, rpcNotification } from './jsonrpc.ts';
-export type { McpAsk, McpReplyTo, McpVersion } from './mcp.ts';
-export { MCP_JUDGE_OPTIONS, MCP_VERSIONS, eraOf, mcpReplyTo, negotiateVersion, readMcp } from './mcp.ts';
+export type { McpAsk, McpEra, McpReplyTo, McpVersion } from './mcp-ask.ts';
+export { MCP_VERSIONS, MODERN_CODES, MODERN_VERSION } from './mcp-ask.ts';
+export { negotiateVersion } from './mcp-2025.ts';
+export { MCP_JUDGE_OPTIONS, eraOf, mcpReplyTo, readMcp, readMcpHead } from './mcp.ts';
+export type { HeaderMirror } from './mcp-mirrors.ts';
+export { decodeMirror, encodeMirror, headerMirrors, mirrorHeaders, mirrorsProblem } from './mcp-mirrors.ts';
 export type { CallMeta } from './mcp-meta.ts';
 export { SESSION_META_KEY } from './mcp-meta.ts';
-export { acceptedAnswer, initializeAnswer, listToolsAnswer, mcpMessage, pingAnswer } from './mcp-answers.ts';
-export type { McpDenialForm } from './mcp-denial.ts';
-export { DENIAL_META_KEY, denialText, mcpDenial, mcpDenialForm, rpcCodeOf } from './mcp-denial.ts';
-export type { ToolOutcome, UpstreamBody, UpstreamMessage, UpstreamProblem, UpstreamSession } from './mcp-upstream.ts';
+export type { ServerInfo } from './mcp-answers.ts';
 export {
+  acceptedAnswer,
+  discoverAnswer,
+  endedAnswer,
+  initializeAnswer,
+  listChanged,
+  listToolsAnswer,
+  listingText,
+  mcpMessage,
+  pingAnswer,
+} from './mcp-answers.ts';
+export type { McpDenialForm, McpDenialOptions } from './mcp-denial.ts';
+export { DENIAL_META_KEY, denialText, mcpDenial, mcpDenialForm, rpcCodeOf } from './mcp-denial.ts';
+export type { ToolOutcome } from './mcp-results.ts';
+export { answerFor, toolOutcome } from './mcp-results.ts';
+export type { ClientInfo, UpstreamBody, UpstreamMessage, UpstreamProblem, UpstreamSession } from './mcp-upstream.ts';
+export {
+  DISCOVER_HEADERS,
+  REFUSAL_BYTES_MAX,
   notificationFor,
+  readUpstreamDiscover,
   readUpstreamInitialize,
   readUpstreamMessage,
-  resultFor,
-  toolOutcome,
+  readUpstreamRefusal,
   upstreamBody,
   upstreamCall,
   upstreamCancel,
+  upstreamDiscover,
   upstreamHeaders,
   upstreamInitialize,
   upstreamInitialized,
+  upstreamMirrors,
 } from './mcp-upstream.ts';
 export type { SseComment, SseEvent, SseItem, SseProblem, SseReaderOptions } from './sse.ts';
 export { SseReader, writeSseComment, writeSseEvent } from './sse.ts';

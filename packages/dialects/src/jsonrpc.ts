@@ -54,6 +54,11 @@ export function rpcError(id: RpcId | null, error: { code: number; message: strin
   return jsonBytes({ jsonrpc: '2.0', id, error });
 }
 
+/** A failure: the error's bytes stand in the message as they are. */
+export function rpcErrorBytes(id: RpcId, error: Uint8Array): Uint8Array {
+  return envelope(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"error":`, error, '}');
+}
+
 /** A request; `params` is a whole JSON object. */
 export function rpcRequest(id: RpcId, method: string, params: Uint8Array): Uint8Array {
   return envelope(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)},"params":`, params, '}');

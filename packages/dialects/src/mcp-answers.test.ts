@@ -1,6 +1,6 @@
 import { EFFECTS, type Tool, type ToolName } from '@sallyport/model';
 import { describe, expect, it } from 'vitest';
-import { acceptedAnswer, initializeAnswer, listToolsAnswer, pingAnswer } from './mcp-answers.ts';
+import { acceptedAnswer, discoverAnswer, initializeAnswer, listToolsAnswer, pingAnswer } from './mcp-answers.ts';
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const tool = (name: string, more: Partial<Tool> = {}): Tool => ({
@@ -18,13 +18,19 @@ interface Listing {
   readonly result: { readonly tools: readonly { readonly inputSchema: object; readonly annotations: object }[] };
 }
 const listing = (...tools: readonly Tool[]): Listing['result']['tools'] =>
-  (JSON.parse(text(listToolsAnswer(1, tools).body)) as Listing).result.tools;
+  (JSON.parse(text(listToolsAnswer(1, tools, 'legacy').body)) as Listing).result.tools;
 
 describe('an answer that is made here', () => {
   it('offers tools and nothing else', () => {
-    expect(text(initializeAnswer(0, '2025-06-18', { name: 'sallyport', version: '1' }).body)).toBe(
-      '{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"sallyport","version":"1"}}}',
+    const serverInfo = { name: 'orders', version: '1' };
+    const opened = initializeAnswer(0, { version: '2025-06-18', serverInfo, mcpSession: 'm-1' });
+    expect(opened.headers['mcp-session-id']).toBe('m-1');
+    expect(text(opened.body)).toBe(
+      '{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"orders","version":"1"}}}',
     );
+    expect(JSON.parse(text(discoverAnswer(0, serverInfo).body))).toMatchObject({
+      result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, cacheScope: 'private' },
+    });
     expect(text(pingAnswer('a').body)).toBe('{"jsonrpc":"2.0","id":"a","result":{}}');
     expect([acceptedAnswer().status, acceptedAnswer().body.byteLength]).toEqual([202, 0]);
   });
@@ -38,6 +44,13 @@ describe('an answer that is made here', () => {
         annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true },
       },
     ]);
+  });
+
+  it('says of a listing in the modern era that it is one caller’s alone', () => {
+    expect(JSON.parse(text(listToolsAnswer(1, [tool('files/read')], 'modern').body))).toMatchObject({
+      result: { resultType: 'complete', tools: [{ name: 'read' }], ttlMs: expect.any(Number) as number, cacheScope: 'private' },
+    });
+    expect(text(listToolsAnswer(1, [], 'legacy').body)).toBe('{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}');
   });
 
   it('leaves the pinned schema’s own words alone', () => {

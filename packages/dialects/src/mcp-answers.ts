@@ -1,18 +1,47 @@
-/** What MCP clients are answered from here, without their server: the handshake, the ping, the listing, the acceptance of notifications. */
+/** What MCP clients are answered from here, without their server: handshake, discovery, ping, listing, and what they hear of a change of it. */
 
 import { type Effect, type JsonObject, type Tool, localNameOf } from '@sallyport/model';
 import { type WireAnswer, jsonBytes } from './ask.ts';
-import { type RpcId, rpcResult } from './jsonrpc.ts';
-import type { McpVersion } from './mcp.ts';
+import { type RpcId, rpcNotification, rpcResult } from './jsonrpc.ts';
+import { MODERN_VERSION, type McpEra, type McpVersion } from './mcp-ask.ts';
 
 /** One JSON message with status 200. */
 export function mcpMessage(body: Uint8Array): WireAnswer {
   return { status: 200, headers: { 'content-type': 'application/json', 'cache-control': 'no-store' }, body };
 }
 
-/** The answer to `initialize`. Tools are all that is offered, and their list does not change within a session's sight. */
-export function initializeAnswer(id: RpcId, version: McpVersion, serverInfo: { name: string; version: string }): WireAnswer {
-  return mcpMessage(rpcResult(id, jsonBytes({ protocolVersion: version, capabilities: { tools: {} }, serverInfo })));
+/** Who answers; towards an agent always the sidecar, under the server's logical name. */
+export interface ServerInfo {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** How long a client of the modern era may go by a listing; calls are judged by what is in force, whatever it has seen. */
+const LISTING_TTL_MS = 5_000;
+/** What one caller may see is nobody else's, and no cache's (2026-07-28, caching). */
+const CACHING = { ttlMs: LISTING_TTL_MS, cacheScope: 'private' } as const;
+
+/** The answer to `initialize`, which opens a session of its own. Tools are all that is offered. */
+export function initializeAnswer(
+  id: RpcId,
+  opened: { readonly version: McpVersion; readonly serverInfo: ServerInfo; readonly mcpSession: string },
+): WireAnswer {
+  const { version, serverInfo, mcpSession } = opened;
+  const result = { protocolVersion: version, capabilities: { tools: { listChanged: true } }, serverInfo };
+  const answer = mcpMessage(rpcResult(id, jsonBytes(result)));
+  return { ...answer, headers: { ...answer.headers, 'mcp-session-id': mcpSession } };
+}
+
+/** The answer to `server/discover`. */
+export function discoverAnswer(id: RpcId, serverInfo: ServerInfo): WireAnswer {
+  const result = {
+    resultType: 'complete',
+    supportedVersions: [MODERN_VERSION],
+    capabilities: { tools: {} },
+    ...CACHING,
+    _meta: { 'io.modelcontextprotocol/serverInfo': serverInfo },
+  };
+  return mcpMessage(rpcResult(id, jsonBytes(result)));
 }
 
 /** The answer to `ping`. */
@@ -21,8 +50,25 @@ export function pingAnswer(id: RpcId): WireAnswer {
 }
 
 /** The answer to `tools/list`: the tools given, in their order, as the bundle pins them and not as their vendor words them. */
-export function listToolsAnswer(id: RpcId, tools: readonly Tool[]): WireAnswer {
-  return mcpMessage(rpcResult(id, jsonBytes({ tools: tools.map(listed) })));
+export function listToolsAnswer(id: RpcId, tools: readonly Tool[], era: McpEra): WireAnswer {
+  const shown = tools.map(listed);
+  const result = era === 'modern' ? { resultType: 'complete', tools: shown, ...CACHING } : { tools: shown };
+  return mcpMessage(rpcResult(id, jsonBytes(result)));
+}
+
+/** The whole of a listing as one text: two that differ show a caller something else. */
+export function listingText(tools: readonly Tool[]): string {
+  return JSON.stringify(tools.map(listed));
+}
+
+/** To whoever listens: the listing is another one now. */
+export function listChanged(): Uint8Array {
+  return rpcNotification('notifications/tools/list_changed');
+}
+
+/** A session was ended by its client. */
+export function endedAnswer(): WireAnswer {
+  return { status: 204, headers: { 'cache-control': 'no-store' }, body: new Uint8Array() };
 }
 
 /** A notification was accepted; it has no answer (2025-11-25, transports: 202 without a body). */

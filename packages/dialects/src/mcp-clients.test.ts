@@ -7,13 +7,14 @@ import { type DenialCode, type Tool, deny, publicDenial } from '@sallyport/model
 import { type HeaderLookup, judge } from '@sallyport/strict';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { WireAnswer } from './ask.ts';
-import { rpcNotification } from './jsonrpc.ts';
-import { acceptedAnswer, initializeAnswer, listToolsAnswer, mcpMessage, pingAnswer } from './mcp-answers.ts';
+import { type RpcId, rpcNotification, rpcResult } from './jsonrpc.ts';
+import { acceptedAnswer, discoverAnswer, initializeAnswer, listToolsAnswer, mcpMessage, pingAnswer } from './mcp-answers.ts';
 import { mcpDenial } from './mcp-denial.ts';
-import { resultFor } from './mcp-upstream.ts';
 import { MCP_JUDGE_OPTIONS, mcpReplyTo, readMcp } from './mcp.ts';
 import { problemAnswer } from './problem.ts';
 import { writeSseComment, writeSseEvent } from './sse.ts';
+
+const SERVER = { name: 'sallyport', version: '0.1.0' };
 
 /** The unmodified official clients against nothing but this package's own answers: no gate, no upstream. */
 const TOOLS: readonly Tool[] = [
@@ -34,42 +35,50 @@ async function respond(request: IncomingMessage, response: ServerResponse): Prom
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const answer = answerTo(request, Buffer.concat(chunks));
-  if (answer === 'progress') {
+  if ('slow' in answer) {
+    const result = { resultType: 'complete', content: [{ type: 'text', text: 'slow' }] };
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write(writeSseComment());
-    response.write(writeSseEvent({ data: rpcNotification('notifications/progress', jsonBytes({ progressToken: 2, progress: 1 })) }));
-    response.end(writeSseEvent({ data: resultFor(2, jsonBytes({ content: [{ type: 'text', text: 'slow' }] })) }));
+    response.write(
+      writeSseEvent({ data: rpcNotification('notifications/progress', jsonBytes({ progressToken: answer.token, progress: 1 })) }),
+    );
+    response.end(writeSseEvent({ data: rpcResult(answer.slow, jsonBytes(result)) }));
     return;
   }
   response.writeHead(answer.status, { ...answer.headers });
   response.end(answer.body);
 }
 
-function answerTo(request: IncomingMessage, body: Buffer): WireAnswer | 'progress' {
+function answerTo(request: IncomingMessage, body: Buffer): WireAnswer | { slow: RpcId; token: unknown } {
   if (request.method !== 'POST') return problemAnswer(denied('method_not_allowed'));
   const judged = judge(body, MCP_JUDGE_OPTIONS);
   if (!judged.ok) return problemAnswer(denied('malformed_request'));
   const headers = new Map(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
   const lookup: HeaderLookup = { get: (name) => headers.get(name), has: (name) => headers.has(name), entries: () => headers.entries() };
-  const [ask, to] = [readMcp(lookup, judged.value), mcpReplyTo(judged.value)];
-  if (!ask.ok) return mcpDenial(denied(ask.error.code), to);
+  const [ask, to] = [readMcp(lookup, judged.value), mcpReplyTo(lookup, judged.value)];
+  if (!ask.ok) return mcpDenial(denied(ask.error.code), to, { rpc: ask.error.rpc });
   switch (ask.value.kind) {
     case 'initialize':
-      return initializeAnswer(ask.value.id, ask.value.version, { name: 'sallyport', version: '0.1.0' });
+      return initializeAnswer(ask.value.id, { version: ask.value.version, serverInfo: SERVER, mcpSession: 'm-1' });
+    case 'discover':
+      return discoverAnswer(ask.value.id, SERVER);
     case 'ping':
       return pingAnswer(ask.value.id);
     case 'list_tools':
-      return listToolsAnswer(ask.value.id, TOOLS);
+      return listToolsAnswer(ask.value.id, TOOLS, ask.value.era);
     case 'notification':
       return acceptedAnswer();
+    case 'open_stream':
+    case 'end_session':
+      throw new Error('a POST asks for neither');
     case 'call_tool': {
       const { tool, id } = ask.value;
-      if (tool === 'slow') return 'progress';
+      if (tool === 'slow') return { slow: id, token: ask.value.meta.progressToken };
       if (tool === 'no_matching_policy' || tool === 'session_expired') return mcpDenial(denied(tool), to);
-      if (tool === 'budget_exceeded') return mcpDenial(denied(tool), to, 'error');
+      if (tool === 'budget_exceeded') return mcpDenial(denied(tool), to, { denyAs: 'error' });
       if (tool !== 'echo') return mcpDenial(denied('tool_not_allowed'), to);
       const { message } = ask.value.arguments.tree as { message: string };
-      return mcpMessage(resultFor(id, jsonBytes({ content: [{ type: 'text', text: message }] })));
+      return mcpMessage(rpcResult(id, jsonBytes({ resultType: 'complete', content: [{ type: 'text', text: message }] })));
     }
   }
 }
@@ -104,7 +113,8 @@ async function connectV2(url: URL, options: ConstructorParameters<typeof ClientV
   return {
     listTools: async () => client.listTools(),
     callTool: async (name, args, onprogress) => client.callTool({ name, arguments: args }, onprogress && { onprogress }),
-    ping: async () => client.ping(),
+    // The modern era has no ping.
+    ping: async () => (options?.versionNegotiation === undefined ? client.ping() : undefined),
     close: async () => client.close(),
   };
 }

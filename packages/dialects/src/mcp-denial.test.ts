@@ -17,7 +17,7 @@ describe('the page of denials', () => {
     const page = readFileSync(new URL('../../../docs/spec/denials.md', import.meta.url), 'utf8');
     const rows = DENIAL_CODES.map((code) => {
       const { status, title, nextAction, isTransient, userMessage } = ANSWERS[code];
-      const form = mcpDenialForm(code, { id: 1, tool: 'x' }, 'tool_result');
+      const form = mcpDenialForm(code, { id: 1, tool: 'x', era: 'legacy' }, 'tool_result');
       return `| \`${code}\` | ${status} | ${title} | ${nextAction} | ${isTransient ? 'yes' : 'no'} | ${userMessage} | ${form} | ${rpcCodeOf({ code, status })} |`;
     });
     const [, table = ''] = /<!-- codes -->\n(?:.*\n){2}([\s\S]*?)\n<!-- \/codes -->/.exec(page) ?? [];
@@ -62,7 +62,7 @@ describe('a denial over HTTP', () => {
 });
 
 describe('a denial over MCP', () => {
-  const TO = { id: 7, tool: 'create_refund' };
+  const TO = { id: 7, tool: 'create_refund', era: 'legacy' } as const;
 
   it('of a call is by default a result that the model can act on', () => {
     const answer = mcpDenial(denial('schema_violation', { fields: ['amount'] }), TO);
@@ -95,7 +95,7 @@ describe('a denial over MCP', () => {
   });
 
   it('of a call is an error where the tool’s entry says so, its code outside every reserved range', () => {
-    const answer = mcpDenial(denial('no_matching_policy'), TO, 'error');
+    const answer = mcpDenial(denial('no_matching_policy'), TO, { denyAs: 'error' });
     expect(answer.status).toBe(200);
     expect(parsed(answer)).toEqual({
       jsonrpc: '2.0',
@@ -109,13 +109,13 @@ describe('a denial over MCP', () => {
   });
 
   it.each(['tool_result', 'error'] as const)('of a hidden tool is that of a missing one, also under deny_as: %s', (denyAs) => {
-    expect(parsed(mcpDenial(denial('tool_not_allowed'), TO, denyAs))).toMatchObject({
+    expect(parsed(mcpDenial(denial('tool_not_allowed'), TO, { denyAs }))).toMatchObject({
       error: { code: -32_602, message: 'Unknown tool: create_refund', data: { code: 'tool_not_allowed' } },
     });
   });
 
   it('of a method that is not served is JSON-RPC’s own', () => {
-    const answer = mcpDenial(denial('method_not_allowed'), { id: 'a', tool: undefined });
+    const answer = mcpDenial(denial('method_not_allowed'), { id: 'a', tool: undefined, era: 'legacy' });
     expect([answer.status, Object.hasOwn(answer.headers, 'allow')]).toEqual([200, false]);
     expect(parsed(answer)).toMatchObject({ id: 'a', error: { code: -32_601 } });
   });
@@ -126,16 +126,38 @@ describe('a denial over MCP', () => {
     expect(parsed(answer)).toMatchObject({ id: 7, error: { code: 401, data: { code: 'session_expired' } } });
   });
 
+  it('in the modern era says what kind of result it is, and that a method is not there by 404', () => {
+    const modern = { ...TO, era: 'modern' } as const;
+    expect(parsed(mcpDenial(denial('no_matching_policy'), modern))).toMatchObject({ result: { resultType: 'complete', isError: true } });
+    const method = mcpDenial(denial('method_not_allowed'), { ...modern, tool: undefined });
+    expect([method.status, parsed(method)]).toMatchObject([404, { id: 7, error: { code: -32_601 } }]);
+  });
+
+  it('has the revision’s own name where there is one, beside the code', () => {
+    const rpc = { status: 400, code: -32_022, message: 'Unsupported protocol version', data: { supported: ['2026-07-28'] } };
+    const answer = mcpDenial(denial('malformed_request'), { ...TO, era: 'modern' }, { rpc });
+    expect([answer.status, parsed(answer)]).toMatchObject([
+      400,
+      { id: 7, error: { code: -32_022, message: rpc.message, data: { supported: ['2026-07-28'], code: 'malformed_request' } } },
+    ]);
+    const gone = mcpDenial(
+      denial('session_expired'),
+      { ...TO, id: undefined },
+      { rpc: { status: 404, code: 404, message: 'Session not found' } },
+    );
+    expect([gone.status, Object.hasOwn(gone.headers, 'www-authenticate')]).toEqual([404, false]);
+  });
+
   it('without anybody to answer is plain HTTP', () => {
-    const answer = mcpDenial(denial('malformed_request'), { id: undefined, tool: undefined });
+    const answer = mcpDenial(denial('malformed_request'), { id: undefined, tool: undefined, era: 'legacy' });
     expect(answer).toMatchObject({ status: 400, headers: { 'content-type': 'application/problem+json' } });
   });
 
   it('never says what the record alone may know, in any form', () => {
     for (const code of DENIAL_CODES)
-      for (const to of [TO, { id: 1, tool: undefined }, { id: undefined, tool: undefined }])
+      for (const to of [TO, { ...TO, tool: undefined }, { ...TO, id: undefined }, { ...TO, era: 'modern' as const }])
         for (const denyAs of ['tool_result', 'error'] as const) {
-          const body = new TextDecoder().decode(mcpDenial(denial(code), to, denyAs).body);
+          const body = new TextDecoder().decode(mcpDenial(denial(code), to, { denyAs }).body);
           expect(body).not.toMatch(/secret-rule|4111/);
           expect(body).toContain(code);
         }

@@ -3,10 +3,10 @@
  * where there is nobody to answer. docs/spec/denials.md, section 3.
  */
 
-import type { DenialCode, NextAction, PublicDenial } from '@sallyport/model';
+import type { Denial, DenialCode, NextAction, PublicDenial } from '@sallyport/model';
 import { type WireAnswer, jsonBytes } from './ask.ts';
 import { RPC_CODES, rpcError, rpcResult } from './jsonrpc.ts';
-import type { McpReplyTo } from './mcp.ts';
+import type { McpEra, McpReplyTo } from './mcp-ask.ts';
 import { denialHeaders, problemAnswer } from './problem.ts';
 
 /** Where a denied tool result carries the machine's half; never in `structuredContent`, whose schema is the tool's. */
@@ -18,13 +18,23 @@ export const DENIAL_META_KEY = 'dev.sallyport/denial';
  */
 export type McpDenialForm = 'problem' | 'http_error' | 'unknown_tool' | 'tool_result' | 'error';
 
-/**
- * The whole answer to a denied message. `denyAs` is the tool's own wish where the tool is known, else the default.
- * Every message with a readable id gets a JSON-RPC message.
- */
-export function mcpDenial(denial: PublicDenial, to: McpReplyTo, denyAs: 'tool_result' | 'error' = 'tool_result'): WireAnswer {
+/** What beside the public denial shapes an answer. */
+export interface McpDenialOptions {
+  /** The tool's own wish where the tool is known, else a result. */
+  readonly denyAs?: 'tool_result' | 'error' | undefined;
+  /** The revision's own name for exactly this, which then stands in place of the table's. */
+  readonly rpc?: Denial['rpc'];
+}
+
+/** The whole answer to a denied message. Every message with a readable id gets a JSON-RPC message. */
+export function mcpDenial(told: PublicDenial, to: McpReplyTo, { denyAs = 'tool_result', rpc }: McpDenialOptions = {}): WireAnswer {
+  const denial = { ...told, status: statusOf(told, to, rpc) };
   if (to.id === undefined) return problemAnswer(denial);
   const headers = { 'content-type': 'application/json', ...denialHeaders(denial) };
+  if (rpc !== undefined) {
+    const { code, message, data } = rpc;
+    return { status: denial.status, headers, body: rpcError(to.id, { code, message, data: { ...data, ...denial } }) };
+  }
   switch (mcpDenialForm(denial.code, to, denyAs)) {
     case 'http_error':
       return { status: denial.status, headers, body: rpcError(to.id, asError(denial)) };
@@ -35,7 +45,7 @@ export function mcpDenial(denial: PublicDenial, to: McpReplyTo, denyAs: 'tool_re
         body: rpcError(to.id, { ...asError(denial), message: `Unknown tool: ${to.tool ?? ''}` }),
       };
     case 'tool_result':
-      return { status: 200, headers: plain(headers), body: rpcResult(to.id, jsonBytes(asToolResult(denial))) };
+      return { status: 200, headers: plain(headers), body: rpcResult(to.id, jsonBytes(asToolResult(denial, to.era))) };
     case 'error':
       return { status: 200, headers: plain(headers), body: rpcError(to.id, asError(denial)) };
     case 'problem':
@@ -43,10 +53,16 @@ export function mcpDenial(denial: PublicDenial, to: McpReplyTo, denyAs: 'tool_re
   }
 }
 
+/** A method that is not there is 404 in the modern era, and an error in the answer in the other. */
+function statusOf(told: PublicDenial, to: McpReplyTo, rpc: Denial['rpc']): number {
+  if (rpc !== undefined) return rpc.status;
+  return to.era === 'modern' && to.id !== undefined && told.code === 'method_not_allowed' ? 404 : told.status;
+}
+
 /** Which form a code takes for a message. */
 export function mcpDenialForm(code: DenialCode, to: McpReplyTo, denyAs: 'tool_result' | 'error'): McpDenialForm {
   if (to.id === undefined) return 'problem';
-  if (HTTP_ERRORS.has(code)) return 'http_error';
+  if (HTTP_ERRORS.has(code) || (to.era === 'modern' && code === 'method_not_allowed')) return 'http_error';
   if (to.tool === undefined) return 'error';
   // A forbidden tool answers as a missing one does, whatever its own wish: that wish is known only of tools that exist.
   if (code === 'tool_not_allowed') return 'unknown_tool';
@@ -117,8 +133,9 @@ const NEXT_TEXT: Readonly<Record<NextAction, string>> = {
   stop: 'Do not try this again.',
 };
 
-function asToolResult(denial: PublicDenial): object {
-  return { content: [{ type: 'text', text: denialText(denial) }], isError: true, _meta: { [DENIAL_META_KEY]: denial } };
+function asToolResult(denial: PublicDenial, era: McpEra): object {
+  const result = { content: [{ type: 'text', text: denialText(denial) }], isError: true, _meta: { [DENIAL_META_KEY]: denial } };
+  return era === 'modern' ? { resultType: 'complete', ...result } : result;
 }
 
 function asError(denial: PublicDenial): { code: number; message: string; data: PublicDenial } {

@@ -5,14 +5,13 @@ import { type TypedArguments, compileSchema, judge } from '@sallyport/strict';
 import { type RunningMcpServer, startEverything, startFilesystem } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CallMeta } from './mcp-meta.ts';
+import { answerFor, toolOutcome } from './mcp-results.ts';
 import {
   type UpstreamMessage,
   type UpstreamSession,
   notificationFor,
   readUpstreamInitialize,
   readUpstreamMessage,
-  resultFor,
-  toolOutcome,
   upstreamBody,
   upstreamCall,
   upstreamHeaders,
@@ -79,13 +78,13 @@ describe('the real servers', () => {
     { args, meta = { progressToken: undefined, forwarded: {} } }: { args: TypedArguments; meta?: CallMeta },
   ): Promise<UpstreamMessage[]> => {
     const session = await handshake(server.url);
-    return messagesOf(await post(server.url, upstreamCall(2, { tool, arguments: args, meta }), session), 2, session);
+    return messagesOf(await post(server.url, upstreamCall(2, { tool, arguments: args, meta }, undefined), session), 2, session);
   };
 
   it('understand a call, and their answer reaches the agent byte for byte', async () => {
     const path = join(directory, 'a.txt');
     const answer = await call(filesystem, 'read_text_file', { args: typed({ path: { type: 'string' } }, { path }) });
-    expect(answer.map((message) => message.kind === 'result' && decode(resultFor('a', message.result)))).toEqual([
+    expect(answer.map((message) => message.kind === 'result' && decode(answerFor({ id: 'a', era: 'legacy' }, message)))).toEqual([
       String.raw`{"jsonrpc":"2.0","id":"a","result":{"content":[{"type":"text","text":"hello \"é\""}],"structuredContent":{"content":"hello \"é\""}}}`,
     ]);
     const numbers = { a: { type: 'integer' }, b: { type: 'number', format: 'decimal' } };
@@ -111,7 +110,7 @@ describe('the real servers', () => {
   });
 
   it('say so when they forgot a session', async () => {
-    const session: UpstreamSession = { version: '2025-11-25', sessionId: 'f0f0f0f0-0000-4000-8000-000000000000' };
+    const session: UpstreamSession = { era: 'legacy', version: '2025-11-25', sessionId: 'f0f0f0f0-0000-4000-8000-000000000000' };
     const response = await post(filesystem.url, upstreamInitialized(), session);
     expect(upstreamBody(response.status, undefined, session)).toBe('session_over');
   });

@@ -2,18 +2,21 @@ import { Decimal } from '@sallyport/model';
 import type { TypedArguments } from '@sallyport/strict';
 import { describe, expect, it } from 'vitest';
 import type { CallMeta } from './mcp-meta.ts';
+import { answerFor, toolOutcome } from './mcp-results.ts';
 import {
   type UpstreamMessage,
   notificationFor,
+  readUpstreamDiscover,
   readUpstreamInitialize,
   readUpstreamMessage,
-  resultFor,
-  toolOutcome,
+  readUpstreamRefusal,
   upstreamBody,
   upstreamCall,
   upstreamCancel,
+  upstreamDiscover,
   upstreamHeaders,
   upstreamInitialize,
+  upstreamMirrors,
 } from './mcp-upstream.ts';
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -30,7 +33,11 @@ const result = (value: unknown): object => ({ jsonrpc: '2.0', id: 7, result: val
 describe('what a tool’s server is sent', () => {
   it('is the judged arguments, the agent’s _meta, and our own id and progress token', () => {
     const args = { amount: Decimal.parse('500.10'), count: 9007199254740993n, text: 'é"' } as unknown as TypedArguments;
-    const call = upstreamCall(7, { tool: 'refund', arguments: args, meta: { progressToken: 'agent’s', forwarded: { traceparent: '00' } } });
+    const call = upstreamCall(
+      7,
+      { tool: 'refund', arguments: args, meta: { progressToken: 'agent’s', forwarded: { traceparent: '00' } } },
+      undefined,
+    );
     expect(decode(call)).toBe(
       '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"refund",' +
         '"arguments":{"amount":500.1,"count":9007199254740993,"text":"é\\""},"_meta":{"traceparent":"00","progressToken":7}}}',
@@ -38,7 +45,7 @@ describe('what a tool’s server is sent', () => {
   });
 
   it('has no _meta where there is nothing to say', () => {
-    const call = upstreamCall('a', { tool: 't', arguments: {} as TypedArguments, meta: META });
+    const call = upstreamCall('a', { tool: 't', arguments: {} as TypedArguments, meta: META }, undefined);
     expect(decode(call)).toBe('{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"t","arguments":{}}}');
   });
 
@@ -53,12 +60,12 @@ describe('what a tool’s server is sent', () => {
   it('names the session that the handshake gave, and none before', () => {
     const both = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' };
     expect(upstreamHeaders(undefined)).toEqual(both);
-    expect(upstreamHeaders({ version: '2025-06-18', sessionId: 's' })).toEqual({
+    expect(upstreamHeaders({ era: 'legacy', version: '2025-06-18', sessionId: 's' })).toEqual({
       ...both,
       'mcp-protocol-version': '2025-06-18',
       'mcp-session-id': 's',
     });
-    expect(upstreamHeaders({ version: '2025-11-25', sessionId: undefined })).not.toHaveProperty('mcp-session-id');
+    expect(upstreamHeaders({ era: 'legacy', version: '2025-11-25', sessionId: undefined })).not.toHaveProperty('mcp-session-id');
   });
 });
 
@@ -79,7 +86,7 @@ describe('the handshake’s answer', () => {
 });
 
 describe('the head of a response', () => {
-  const session = { version: '2025-11-25', sessionId: 's' } as const;
+  const session = { era: 'legacy', version: '2025-11-25', sessionId: 's' } as const;
   it.each([
     [200, 'application/json; charset=utf-8', 'json'],
     [200, 'text/event-stream', 'events'],
@@ -96,7 +103,7 @@ describe('the head of a response', () => {
   });
 
   it('without a session of ours, 404 is an error like any other', () => {
-    expect(upstreamBody(404, undefined, { version: '2025-11-25', sessionId: undefined })).toBe('error');
+    expect(upstreamBody(404, undefined, { era: 'legacy', version: '2025-11-25', sessionId: undefined })).toBe('error');
     expect(upstreamBody(404, undefined, undefined)).toBe('error');
   });
 });
@@ -105,7 +112,7 @@ describe('a message of a tool’s server', () => {
   it('that is our result keeps its bytes, under the agent’s id', () => {
     const source = '{"id":7, "result" : {"content":[],"n":1.50,"big":9007199254740993 } ,"jsonrpc":"2.0"}';
     const read = message(source) as Extract<UpstreamMessage, { kind: 'result' }>;
-    expect(decode(resultFor('agent-1', read.result))).toBe(
+    expect(decode(answerFor({ id: 'agent-1', era: 'legacy' }, read))).toBe(
       '{"jsonrpc":"2.0","id":"agent-1","result":{"content":[],"n":1.50,"big":9007199254740993 }}',
     );
   });
@@ -181,5 +188,119 @@ describe('a notification for the agent', () => {
     ['a result', message(result({ content: [] })), meta],
   ])('is not %s', (_, from, asked) => {
     expect(notificationFor(from, 7, asked)).toBeUndefined();
+  });
+});
+
+describe('a server of the modern era', () => {
+  const info = { name: 'sallyport', version: '1' };
+  const envelope = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientInfo': info,
+    'io.modelcontextprotocol/clientCapabilities': {},
+  };
+
+  it('is told with each message who asks, and that nothing is offered', () => {
+    const call = upstreamCall(7, { tool: 't', arguments: {} as TypedArguments, meta: { ...META, progressToken: 'p' } }, info);
+    expect(JSON.parse(decode(call))).toMatchObject({ params: { _meta: { progressToken: 7, ...envelope } } });
+    expect(upstreamHeaders({ era: 'modern' })).toMatchObject({ 'mcp-protocol-version': '2026-07-28' });
+    expect(upstreamMirrors('größe', { 'mcp-param-x': '1' })).toEqual({
+      'mcp-method': 'tools/call',
+      'mcp-name': '=?base64?Z3LDtsOfZQ==?=',
+      'mcp-param-x': '1',
+    });
+    expect(JSON.parse(decode(upstreamDiscover('d', info)))).toMatchObject({ method: 'server/discover', params: { _meta: envelope } });
+  });
+
+  it.each<[string, object, string]>([
+    ['one that serves the revision', result({ supportedVersions: ['2027-01-01', '2026-07-28'] }), 'modern'],
+    ['one that serves others alone', result({ supportedVersions: ['2027-01-01'] }), 'legacy'],
+    ['one that answers something else', result({ supportedVersions: '2026-07-28' }), 'legacy'],
+    ['one that does not know the question', { jsonrpc: '2.0', id: 7, error: { code: -32_601, message: 'x' } }, 'legacy'],
+  ])('is known by its answer: %s', (_, source, era) => {
+    expect(readUpstreamDiscover(message(source))).toBe(era);
+  });
+
+  it.each<[string, string, number | undefined]>([
+    ['an unsupported version', '{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"x"}}', -32_022],
+    ['a mismatch', '{"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"x"}}', -32_020],
+    ['any other error', '{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"x"}}', undefined],
+    ['a page', '<p>', undefined],
+    ['nothing', '', undefined],
+  ])('refuses by a code of its own before it runs anything: %s', (_, body, code) => {
+    expect(readUpstreamRefusal(encode(body))).toBe(code);
+  });
+});
+
+describe('an answer in the agent’s era', () => {
+  const answered = (era: 'legacy' | 'modern', source: object | string): string =>
+    decode(answerFor({ id: 1, era }, message(source) as Extract<UpstreamMessage, { kind: 'result' | 'error' }>));
+  const ofResult = (value: string): string => `{"jsonrpc":"2.0","id":7,"result":${value}}`;
+
+  it.each<[string, 'legacy' | 'modern', string, string]>([
+    ['legacy to legacy: every byte', 'legacy', '{ "content": [ ] , "n":1.50}', '{ "content": [ ] , "n":1.50}'],
+    ['legacy to modern: says what it is', 'modern', '{ "content":[]}', '{"resultType":"complete", "content":[]}'],
+    ['modern to modern: every byte', 'modern', '{"content":[], "resultType" : "complete"}', '{"content":[], "resultType" : "complete"}'],
+    ['modern to legacy: the kind is left out, first', 'legacy', '{ "resultType":"complete" ,"content":[]}', '{ "content":[]}'],
+    ['modern to legacy: the kind is left out, last', 'legacy', '{"content":[] , "resultType":"complete" }', '{"content":[]  }'],
+    [
+      'modern to legacy: the server’s own name is left out',
+      'legacy',
+      '{"content":[],"_meta":{"a":1,"io.modelcontextprotocol/serverInfo":{"name":"x"}}}',
+      '{"content":[],"_meta":{"a":1}}',
+    ],
+    [
+      'modern to legacy: with all that `_meta` was',
+      'legacy',
+      '{"_meta":{"io.modelcontextprotocol/serverInfo":{}},"content":[]}',
+      '{"content":[]}',
+    ],
+    [
+      'structured content that is an object: every byte',
+      'legacy',
+      '{"content":[],"structuredContent":{ "a" : 1.0 }}',
+      '{"content":[],"structuredContent":{ "a" : 1.0 }}',
+    ],
+    [
+      'structured content that is a list, to modern: every byte',
+      'modern',
+      '{"resultType":"complete","content":[],"structuredContent":[ 1 ]}',
+      '{"resultType":"complete","content":[],"structuredContent":[ 1 ]}',
+    ],
+    [
+      'structured content that is a list, to legacy: wrapped',
+      'legacy',
+      '{"content":[],"structuredContent":[ 1.0 ]}',
+      '{"content":[],"structuredContent":{"result":[ 1.0 ]}}',
+    ],
+    [
+      'what would pass for a denial of ours is left out',
+      'modern',
+      '{"resultType":"complete","content":[],"_meta":{"Dev.Sallyport/denial":{"code":"x"},"b":2}}',
+      '{"resultType":"complete","content":[],"_meta":{"b":2}}',
+    ],
+  ])('%s', (_, era, from, to) => {
+    expect(answered(era, ofResult(from))).toBe(`{"jsonrpc":"2.0","id":1,"result":${to}}`);
+  });
+
+  it('an error has the server’s words, and no data that would pass for ours', () => {
+    const error = (text: string): string => `{"jsonrpc":"2.0","id":7,"error":${text}}`;
+    expect(answered('legacy', error('{"code":-32602,"message":"no","data":{"a": 1}}'))).toBe(
+      '{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no","data":{"a": 1}}}',
+    );
+    expect(answered('modern', error('{"code":1,"message":"no","data":{"decision_id":"x","retryable":true}}'))).toBe(
+      '{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}',
+    );
+  });
+
+  it.each<[string, object]>([
+    ['asks for input', result({ resultType: 'input_required', inputRequests: {} })],
+    ['makes a task of it', result({ resultType: 'task', task: { taskId: 'x' } })],
+    ['makes a task of it, in the older era', result({ task: { taskId: 'x' } })],
+  ])('there is none for a server that %s', (_, source) => {
+    expect(toolOutcome(message(source))).toMatchObject({ error: { code: 'not_offered' } });
+  });
+
+  it.each([-32_020, -32_021, -32_022, -32_042])('there is none for the error %s, which no agent could mend', (code) => {
+    expect(toolOutcome(message({ jsonrpc: '2.0', id: 7, error: { code, message: 'x' } }))).toMatchObject({ error: { code: 'refused' } });
   });
 });

@@ -1,6 +1,8 @@
 import { type HeaderLookup, judge } from '@sallyport/strict';
 import { describe, expect, it } from 'vitest';
-import { MCP_JUDGE_OPTIONS, type McpAsk, mcpReplyTo, negotiateVersion, readMcp } from './mcp.ts';
+import { negotiateVersion } from './mcp-2025.ts';
+import type { McpAsk } from './mcp-ask.ts';
+import { MCP_JUDGE_OPTIONS, mcpReplyTo, readMcp, readMcpHead } from './mcp.ts';
 
 const BOTH = 'application/json, text/event-stream';
 
@@ -38,8 +40,10 @@ describe('an MCP message', () => {
       kind: 'call_tool',
       id: 1,
       tool: 'echo',
+      era: 'legacy',
       meta: { progressToken: 4, forwarded: { traceparent: '00-x' } },
       session: 'token',
+      mcpSession: undefined,
     });
     expect(args.tree).toEqual({ a: 1 });
   });
@@ -178,15 +182,36 @@ it('the version of a session is the one asked for, or our newest', () => {
 });
 
 it.each<[unknown, object]>([
-  [call({}), { id: 1, tool: 'echo' }],
-  [request('tools/call', { name: 7 }), { id: 1, tool: '' }],
-  [request('ping', { name: 'echo' }), { id: 1, tool: undefined }],
+  [call({}), { id: 1, tool: 'echo', era: 'legacy' }],
+  [call({ _meta: { 'io.modelcontextprotocol/protocolVersion': 7 } }), { id: 1, tool: 'echo', era: 'modern' }],
+  [request('tools/call', { name: 7 }), { id: 1, tool: '', era: 'legacy' }],
+  [request('ping', { name: 'echo' }), { id: 1, tool: undefined, era: 'legacy' }],
   [
     { nonsense: true, id: 'a' },
-    { id: 'a', tool: undefined },
+    { id: 'a', tool: undefined, era: 'legacy' },
   ],
-  [[call({})], { id: undefined, tool: undefined }],
+  [[call({})], { id: undefined, tool: undefined, era: 'legacy' }],
 ])('whom to answer is read from whatever came: %j', (message, expected) => {
   const judged = judge(new TextEncoder().encode(JSON.stringify(message)));
-  expect(judged.ok && mcpReplyTo(judged.value)).toEqual(expected);
+  expect(judged.ok && mcpReplyTo(lookup({}), judged.value)).toEqual(expected);
+});
+
+describe('what a client asks of its session by the method alone', () => {
+  const head = (method: string, headers: Readonly<Record<string, string>>): unknown => readMcpHead(method, lookup(headers));
+  it('is a stream, or an end', () => {
+    const named = { 'mcp-session-id': 's', accept: 'text/event-stream' };
+    expect(head('GET', named)).toMatchObject({ value: { kind: 'open_stream', mcpSession: 's' } });
+    expect(head('DELETE', named)).toMatchObject({ value: { kind: 'end_session', mcpSession: 's' } });
+  });
+
+  it.each<[string, string, Readonly<Record<string, string>>, string]>([
+    ['without a session', 'GET', { accept: 'text/event-stream' }, 'malformed_request'],
+    ['without a session to end', 'DELETE', {}, 'malformed_request'],
+    ['a stream that it could not read', 'GET', { 'mcp-session-id': 's', accept: 'application/json' }, 'malformed_request'],
+    ['under a revision that is not served', 'GET', { 'mcp-session-id': 's', 'mcp-protocol-version': '2024-11-05' }, 'malformed_request'],
+    ['in the era without either', 'GET', { 'mcp-session-id': 's', 'mcp-protocol-version': '2026-07-28' }, 'method_not_allowed'],
+    ['an end in that era', 'DELETE', { 'mcp-session-id': 's', 'mcp-protocol-version': '2026-07-28' }, 'method_not_allowed'],
+  ])('%s is refused', (_, method, headers, code) => {
+    expect(head(method, headers)).toMatchObject({ error: { code } });
+  });
 });

@@ -21,6 +21,9 @@ import type { Answer } from '../../packages/sidecar/src/pipeline/gate.ts';
 import { createLeases } from '../../packages/sidecar/src/pipeline/leases.ts';
 import { answerRequest, judgeLease } from '../../packages/sidecar/src/pipeline/pipeline.ts';
 import type { Held, Ports, Revocations, Snapshot } from '../../packages/sidecar/src/pipeline/ports.ts';
+import { judgeStream } from '../../packages/sidecar/src/pipeline/mcp-answers.ts';
+import { mcpSessions } from '../../packages/sidecar/src/sessions/mcp-sessions.ts';
+import { mcpStreams } from '../../packages/sidecar/src/sessions/mcp-streams.ts';
 import { sessionRegistry } from '../../packages/sidecar/src/sessions/registry.ts';
 import type { ForwardLimits } from '../../packages/sidecar/src/upstream/forward-options.ts';
 import { forwardUpstream } from '../../packages/sidecar/src/upstream/forward.ts';
@@ -109,6 +112,8 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
       random: randomBytes,
     }),
     sessions: sessionRegistry({ clock, random: randomBytes, epoch: EPOCH, sessionsMax: options.sessionsMax ?? 100, onOver: () => {} }),
+    mcpSessions: mcpSessions({ random: randomBytes, perSessionMax: 4, onLast: (binding) => upstream.release(binding) }),
+    mcpStreams: mcpStreams({ clock, streamsMax: 4, judge: (stream) => judgeStream(stream, ports), isDraining: () => false }),
     reservations: memoryReservations({ entriesMax: 1_000 }),
     recorder: {
       decision: async (body) => {

@@ -9,8 +9,11 @@ import type { MemoryReservations } from '@sallyport/store';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
 import { createLeases } from './pipeline/leases.ts';
+import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
 import type { BundleHolder, Ports, Recorder } from './pipeline/ports.ts';
+import { mcpSessions } from './sessions/mcp-sessions.ts';
+import { mcpStreams } from './sessions/mcp-streams.ts';
 import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
 
@@ -43,12 +46,18 @@ export function pipelinePorts(from: PortsFrom): {
 } {
   const { config, clock, random, build, account } = from;
   const upstream = upstreamOf(from);
+  const mcp = mcpSessions({
+    random,
+    perSessionMax: config.limits.mcp_client_sessions_max,
+    onLast: (binding) => upstream.release(binding),
+  });
   const sessions = sessionRegistry({
     clock,
     random,
     epoch: from.epoch,
     sessionsMax: config.limits.sessions_max,
     onOver: (id) => {
+      mcp.forgetSession(id);
       upstream.forgetSession(id);
       from.reservations.forgetSession(id);
     },
@@ -73,6 +82,13 @@ export function pipelinePorts(from: PortsFrom): {
       verify: (token, now) => present(from.tokens(), 'a session token').verify(token, now),
     },
     sessions,
+    mcpSessions: mcp,
+    mcpStreams: mcpStreams({
+      clock,
+      streamsMax: config.limits.mcp_streams_max,
+      judge: (stream) => judgeStream(stream, ports),
+      isDraining: from.isLeaving,
+    }),
     reservations: from.reservations,
     recorder: {
       decision: async (body, how) => present(from.recorder(), 'a record').decision(body, how),

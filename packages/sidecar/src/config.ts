@@ -56,6 +56,8 @@ export interface SidecarConfig {
     readonly connections_max: number;
     readonly sessions_max: number;
     readonly reservations_max: number;
+    readonly mcp_client_sessions_max: number;
+    readonly mcp_streams_max: number;
     readonly mcp_sessions_max: number;
   };
   readonly upstream: {
@@ -141,6 +143,20 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
     connections_max: count({ says: 'Connections of the agent at once', unit: 'connections', min: 1, max: 65_536, default: 512 }),
     sessions_max: count({ says: 'Open sessions', unit: 'sessions', min: 1, max: 1_000_000, default: 10_000 }),
     reservations_max: count({ says: 'Live limits counted at once', unit: 'entries', min: 1, max: 10_000_000, default: 200_000 }),
+    mcp_client_sessions_max: count({
+      says: 'MCP sessions that the agent may have open within one session; for one more, the one used longest ago is ended',
+      unit: 'sessions',
+      min: 1,
+      max: 1_000,
+      default: 32,
+    }),
+    mcp_streams_max: count({
+      says: 'Streams of MCP sessions that the agent holds open at once',
+      unit: 'streams',
+      min: 0,
+      max: 65_536,
+      default: 128,
+    }),
     mcp_sessions_max: count({ says: 'Sessions with MCP servers kept at once', unit: 'sessions', min: 1, max: 100_000, default: 1_000 }),
   }),
   upstream: section('Calls to tools', {

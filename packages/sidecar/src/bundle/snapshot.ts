@@ -1,5 +1,6 @@
 /** From the verified parts of a release to what calls are judged by: everything looked up by name, nothing computed later. */
 
+import { headerMirrors } from '@sallyport/dialects';
 import type { Digest, ReleaseSeq, Tool } from '@sallyport/model';
 import { invariant, serverOf } from '@sallyport/model';
 import type { CompiledPolicy, Parts } from '@sallyport/policy';
@@ -21,7 +22,7 @@ export function snapshotOf({ parts, ...rest }: SnapshotOf): Snapshot {
   const tools = parts.tools.map((tool): readonly [typeof tool.name, PinnedTool] => {
     const schema = rest.policy.argumentSchema(tool.name);
     invariant(schema !== undefined, `the schema of ${tool.name} is compiled`);
-    return [tool.name, { tool, schema }];
+    return [tool.name, { tool, schema, mirrors: headerMirrors(tool.arguments) }];
   });
   return {
     ...rest,

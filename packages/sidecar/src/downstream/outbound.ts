@@ -93,10 +93,11 @@ async function write(exchange: HttpExchange, answer: Answer, clock: Clock): Prom
     return;
   }
   const events = (async function* events() {
-    for await (const unit of answer.units) yield writeSseEvent({ data: unit.bytes });
+    // An event without data is nobody's message: the end of a call that was cancelled.
+    for await (const unit of answer.units) if (unit.bytes.byteLength > 0) yield writeSseEvent({ data: unit.bytes });
   })();
   // What the answer calls its content is inside each event; the stream of them is another type.
-  const headers = Object.entries({ ...answer.headers, 'content-type': 'text/event-stream' });
+  const headers = Object.entries({ ...answer.headers, 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
   await exchange.respond({ ...head, headers }, keptAlive(events, { comment: writeSseComment(), clock, signal: exchange.signal }));
 }
 

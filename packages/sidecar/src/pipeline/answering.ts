@@ -31,6 +31,7 @@ export async function deliverLocal(head: HeadFacts, ran: Extract<Ran<unknown>, {
   }
   ports.counters.decision('allow', '-', ran.gate);
   const made = await produced(ran.answer);
+  if ('units' in made && ran.answer.what === 'open_stream') return recordedAtItsEnd(made, facts, ports);
   const outcome: Outcome = 'units' in made ? made.outcome() : { result: 'denied', code: made.code };
   try {
     await ports.recorder.outcome(outcomeBody(facts, outcome, { bytes: null, ports }), { frames: [] });
@@ -39,6 +40,22 @@ export async function deliverLocal(head: HeadFacts, ran: Extract<Ran<unknown>, {
     return refused(lostOf(thrown));
   }
   return 'units' in made ? made : refused(made);
+}
+
+/** A stream has its OUTCOME when it is over, however it ended. */
+function recordedAtItsEnd(stream: Answer, facts: KnownFacts, ports: Ports): Answer {
+  return {
+    ...stream,
+    async close() {
+      await stream.close();
+      try {
+        await ports.recorder.outcome(outcomeBody(facts, stream.outcome(), { bytes: null, ports }), { frames: [] });
+      } catch {
+        // The stream is over; its DECISION is kept.
+        ports.counters.unrecorded();
+      }
+    },
+  };
 }
 
 async function produced(answer: Extract<Ran<unknown>, { end: 'local' }>['answer']): Promise<Answer | Denial> {
@@ -179,13 +196,19 @@ class Withheld extends Error {
   }
 }
 
-/** A failure on the way back. `isSettled`: settlement itself failed, and must not be tried again. */
-type Failure = UpstreamFailure & { readonly isSettled?: boolean };
+/**
+ * A failure on the way back. `isSettled`: settlement itself failed, and must not be tried again. `isCancelled`: nothing
+ * failed, the caller has cancelled its call.
+ */
+type Failure = UpstreamFailure & { readonly isSettled?: boolean; readonly isCancelled?: boolean };
+
+const CANCELLED: Denial = deny('upstream_error', 'cancelled by its caller');
 
 function failureOf(thrown: unknown, lease: Lease): Failure {
   if (thrown instanceof Unsettled) return { failure: lostOf(thrown.cause), result: 'denied', wasSent: true, isSettled: true };
   if (thrown instanceof Withheld) return { failure: thrown.denial, result: 'denied', wasSent: true };
   const wasSent = !(thrown instanceof UpstreamFault) || thrown.wasSent;
+  if (lease.isCancelled) return { failure: CANCELLED, result: 'cut', wasSent, isCancelled: true };
   if (lease.ended !== undefined) return { failure: lease.ended, result: LEASE_RESULTS[lease.ended.code] ?? 'cut', wasSent };
   if (thrown instanceof Fault && thrown.source === 'upstream') {
     const { code, result } = UPSTREAM_CODES[thrown.code] ?? { code: 'upstream_error', result: 'upstream_error' };
@@ -210,7 +233,7 @@ async function failed(failure: Failure, { call, lease, ports, answer }: Delivery
   if (code === 'internal') ports.counters.bug();
   const outcome: Outcome = {
     result: failure.result,
-    code,
+    ...(failure.isCancelled === true ? {} : { code }),
     isDefiniteFailure: !failure.wasSent,
     ...(failure.upstreamStatus === undefined ? {} : { upstreamStatus: failure.upstreamStatus }),
   };
@@ -221,7 +244,20 @@ async function failed(failure: Failure, { call, lease, ports, answer }: Delivery
     // The OUTCOME is lost with the journal; the DECISION is kept, the refusal stands, and no further call is permitted.
     ports.counters.unrecorded();
   }
+  if (failure.isCancelled === true) return silence(outcome);
   return denialAnswer(call, failure.failure, { effect: effectOf(call, failure, answer), outcome, ports });
+}
+
+/** A cancelled call is not answered (2025-11-25, cancellation): an event stream that ends without an event. */
+function silence(outcome: Outcome): Answer {
+  return {
+    status: 200,
+    headers: { 'cache-control': 'no-store' },
+    delivery: 'messages',
+    units: (async function* nothing() {})(),
+    outcome: () => outcome,
+    close: async () => {},
+  };
 }
 
 function effectOf(call: CallFacts, failure: Failure, answer: Answer | undefined): DenialEffect {

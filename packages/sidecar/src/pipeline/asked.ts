@@ -35,6 +35,12 @@ export function actionOf(ask: Ask): string {
       return 'tools/list';
     case 'notification':
       return ask.message.method;
+    case 'discover':
+      return 'server/discover';
+    case 'open_stream':
+      return 'stream/open';
+    case 'end_session':
+      return 'session/end';
     case 'initialize':
     case 'ping':
       return ask.message.kind;

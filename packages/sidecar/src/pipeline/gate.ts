@@ -5,6 +5,7 @@
  */
 
 import type { OutcomeResult } from '@sallyport/audit';
+import type { McpAsk } from '@sallyport/dialects';
 import type { BootMs, DecisionId, Denial, DenialCode, RequestId, RuleId } from '@sallyport/model';
 
 export type Leg = 'inbound' | 'outbound';
@@ -48,7 +49,7 @@ export interface Deny {
 /** An answer made here. It is recorded and passes ANSWER like any other; `produce` runs only after the record is kept. */
 export interface LocalAnswer {
   readonly verdict: 'local';
-  readonly what: 'session' | 'initialize' | 'ping' | 'list_tools' | 'notification';
+  readonly what: 'session' | Exclude<McpAsk['kind'], 'call_tool'>;
   readonly ruleId: RuleId;
   /** A denial where it cannot be made after all. */
   produce(): Answer | Denial | Promise<Answer | Denial>;
@@ -93,6 +94,8 @@ export interface Outcome {
   readonly result: OutcomeResult;
   readonly code?: DenialCode;
   readonly upstreamStatus?: number;
+  /** For the record: why, in words of ours; never the upstream's. */
+  readonly detail?: string;
   /** True only when the effect certainly did not happen; a reservation may then be cancelled. */
   readonly isDefiniteFailure?: boolean;
 }

@@ -1,4 +1,4 @@
-import { deny, type Denial, type Effect } from '@sallyport/model';
+import { deny, type Denial, type Effect, type ServerName, type SessionId } from '@sallyport/model';
 import { fakeClock, type FakeClock } from '@sallyport/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CallFacts } from './facts.ts';
@@ -11,8 +11,19 @@ const CALL_MS_MAX = 60_000;
 const heldAs = (state: 'fresh' | 'stale', generation: number): Held => ({ state, snapshot: { generation } }) as unknown as Held;
 
 /** A call judged by release 1. */
-const call = (effect: Effect, { signal = new AbortController().signal, dialect = 'mcp' as Dialect } = {}): CallFacts =>
-  ({ tool: { tool: { effect } }, held: heldAs('fresh', 1), dialect, signal }) as unknown as CallFacts;
+const call = (
+  effect: Effect,
+  { signal = new AbortController().signal, dialect = 'mcp' as Dialect, message = {} as object, session = 's-1', server = 'files' } = {},
+): CallFacts =>
+  ({
+    tool: { tool: { effect } },
+    held: heldAs('fresh', 1),
+    dialect,
+    signal,
+    session: { id: session },
+    server: { name: server },
+    ask: { dialect, message: { kind: 'call_tool', era: 'legacy', id: 1, mcpSession: 'm-1', ...message } },
+  }) as unknown as CallFacts;
 
 describe('the lease of a call that is out', () => {
   let clock: FakeClock;
@@ -116,6 +127,46 @@ describe('the lease of a call that is out', () => {
     all.cutAll();
     const late = all.open(call('read'));
     expect([early.ended?.code, late.ended?.code, late.signal.aborted]).toEqual(['overloaded', 'overloaded', true]);
+  });
+
+  describe('a call that its client cancels', () => {
+    const NAMED = { session: 's-1' as SessionId, server: 'files' as ServerName, mcpSession: 'm-1', id: 1 };
+
+    it('ends, whatever its effect, and nothing is said to have gone wrong', () => {
+      const all = leases();
+      const lease = all.open(call('write'));
+      all.cancel(NAMED);
+      expect([lease.signal.aborted, lease.isCancelled, lease.ended]).toEqual([true, true, undefined]);
+    });
+
+    it.each<[string, object]>([
+      ['another session’s', { session: 's-2' }],
+      ['another server’s', { server: 'orders' }],
+      ['another MCP session’s', { mcpSession: 'm-2' }],
+      ['one without an MCP session', { mcpSession: undefined }],
+      ['another id', { id: 2 }],
+      ['an id that only looks the same', { id: '1' }],
+    ])('is not %s', (_, other) => {
+      const all = leases();
+      const lease = all.open(call('read'));
+      all.cancel({ ...NAMED, ...other });
+      expect(lease.signal.aborted).toBe(false);
+    });
+
+    it('leaving cancels it in the modern era, also a write, and never in the legacy one', () => {
+      const leaving = new AbortController();
+      const { signal } = leaving;
+      const [modern, legacy] = [{ era: 'modern' }, {}].map((message) => leases().open(call('write', { signal, message })));
+      leaving.abort();
+      expect([modern?.isCancelled, legacy?.signal.aborted]).toEqual([true, false]);
+    });
+
+    it('in the modern era nobody can name it', () => {
+      const all = leases();
+      const lease = all.open(call('read', { message: { era: 'modern', mcpSession: undefined } }));
+      all.cancel({ ...NAMED, mcpSession: undefined });
+      expect(lease.signal.aborted).toBe(false);
+    });
   });
 
   it('what is closed is forgotten, and nothing ticks when nothing is out', async () => {

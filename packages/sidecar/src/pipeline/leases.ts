@@ -4,9 +4,10 @@
  * outlives `call_ms_max`. One timer for all of them, none per call.
  */
 
+import type { RpcId } from '@sallyport/dialects';
 import { deny, type BootMs, type Clock, type Denial } from '@sallyport/model';
 import type { CallFacts, Fresh } from './facts.ts';
-import type { Held } from './ports.ts';
+import type { Held, McpBinding } from './ports.ts';
 
 /** How late the end of a lease may be noticed. */
 export const LEASE_RECHECK_MS = 1_000;
@@ -17,6 +18,8 @@ export interface Lease {
   readonly signal: AbortSignal;
   /** Why it was ended, where it was not the caller who did. */
   readonly ended: Denial | undefined;
+  /** The caller has cancelled it, in its protocol's own way; nobody waits for an answer. */
+  readonly isCancelled: boolean;
   /** The call has come back; always called. */
   close(): void;
 }
@@ -24,9 +27,17 @@ export interface Lease {
 export interface Leases {
   /** A lease for a call that has its permit. */
   open(call: CallFacts): Lease;
+  /** Ends the calls that an MCP client names as no longer wanted: those of its own session and server alone. */
+  cancel(named: Cancelled): void;
   /** Ends every call that is out, writes too: the process is leaving. Later ones end at once. */
   cutAll(): void;
   readonly size: number;
+}
+
+/** A call as its own client names it. Every member must be equal, so that nobody can cancel another's. */
+export interface Cancelled extends McpBinding {
+  readonly mcpSession: string | undefined;
+  readonly id: RpcId;
 }
 
 export interface LeasesOptions {
@@ -46,6 +57,8 @@ interface Entry {
   generation: number;
   /** Owner: `end`. */
   ended: Denial | undefined;
+  /** Owner: `cancel`. */
+  isCancelled: boolean;
 }
 
 /** The leases of one process. */
@@ -82,7 +95,7 @@ export function createLeases({ clock, callMsMax, bundle, judge }: LeasesOptions)
   return {
     open(call) {
       const { generation } = call.held.snapshot;
-      const entry: Entry = { call, openedAt: clock.boot(), over: new AbortController(), generation, ended: undefined };
+      const entry: Entry = { call, openedAt: clock.boot(), over: new AbortController(), generation, ended: undefined, isCancelled: false };
       out.add(entry);
       if (leaving.signal.aborted) end(entry, LEAVING);
       if (!isSweeping) {
@@ -95,11 +108,17 @@ export function createLeases({ clock, callMsMax, bundle, judge }: LeasesOptions)
         get ended() {
           return entry.ended;
         },
+        get isCancelled() {
+          return entry.isCancelled;
+        },
         close() {
           out.delete(entry);
           unfollow();
         },
       };
+    },
+    cancel(named) {
+      for (const entry of out) if (isNamed(entry.call, named)) cancel(entry);
     },
     cutAll() {
       leaving.abort();
@@ -119,14 +138,30 @@ function end(entry: Entry, why: Denial): void {
   entry.over.abort();
 }
 
+function cancel(entry: Entry): void {
+  if (entry.over.signal.aborted) return;
+  entry.isCancelled = true;
+  entry.over.abort();
+}
+
+function isNamed({ ask, session, server }: CallFacts, named: Cancelled): boolean {
+  if (ask.dialect !== 'mcp' || ask.message.kind !== 'call_tool' || ask.message.era !== 'legacy') return false;
+  const { id, mcpSession } = ask.message;
+  return id === named.id && mcpSession === named.mcpSession && session.id === named.session && server.name === named.server;
+}
+
 /**
- * A read over plain HTTP ends when nobody waits for it. A write goes on, so that what became of it is known; and over MCP
- * a caller's leaving is no cancellation (2025-11-25, transports).
+ * A read over plain HTTP ends when nobody waits for it. A write goes on, so that what became of it is known. Over MCP a
+ * caller's leaving is the cancellation itself in the modern era (2026-07-28, cancellation), and none in the legacy one
+ * (2025-11-25, transports).
  */
-function followCaller({ call, over }: Entry): () => void {
-  if (call.dialect !== 'http-tool' || call.tool.tool.effect !== 'read') return () => {};
+function followCaller(entry: Entry): () => void {
+  const { call } = entry;
+  const isModern = call.ask.dialect === 'mcp' && call.ask.message.kind === 'call_tool' && call.ask.message.era === 'modern';
+  const endsRead = call.dialect === 'http-tool' && call.tool.tool.effect === 'read';
+  if (!isModern && !endsRead) return () => {};
   const { signal } = call;
-  const onGone = (): void => over.abort();
+  const onGone = (): void => (isModern ? cancel(entry) : entry.over.abort());
   if (signal.aborted) onGone();
   else signal.addEventListener('abort', onGone, { once: true });
   return () => signal.removeEventListener('abort', onGone);

@@ -1,10 +1,10 @@
-/** What is answered from here without forwarding: MCP's handshake, ping and listing, and the opening of a session. */
+/** An answer of one unit, and the opening of a session; what MCP clients are answered from here is in `mcp-answers.ts`. */
 
 import type { VerifiedOperator } from '@sallyport/credentials';
-import { acceptedAnswer, initializeAnswer, listToolsAnswer, pingAnswer, type McpAsk, type WireAnswer } from '@sallyport/dialects';
+import type { WireAnswer } from '@sallyport/dialects';
 import { SESSION_TOKEN_MS } from '@sallyport/identity';
-import { deny, type Agent, type Denial, type RuleId, type ServerName, type Tool } from '@sallyport/model';
-import type { Answer, LocalAnswer } from './gate.ts';
+import { deny, type Agent, type Denial } from '@sallyport/model';
+import type { Answer } from './gate.ts';
 import type { Ports } from './ports.ts';
 
 /** A whole answer of one unit. */
@@ -18,31 +18,6 @@ export function wholeAnswer(wire: WireAnswer, outcome: ReturnType<Answer['outcom
     })(),
     outcome: () => outcome,
     close: async () => {},
-  };
-}
-
-/** The answer to an MCP message that names no tool. */
-export function mcpLocalAnswer(
-  message: Exclude<McpAsk, { kind: 'call_tool' }>,
-  shown: { tools: readonly Tool[]; server: ServerName; build: string },
-): LocalAnswer {
-  const wire = (): WireAnswer => {
-    switch (message.kind) {
-      case 'initialize':
-        return initializeAnswer(message.id, message.version, { name: shown.server, version: shown.build });
-      case 'ping':
-        return pingAnswer(message.id);
-      case 'list_tools':
-        return listToolsAnswer(message.id, shown.tools);
-      case 'notification':
-        return acceptedAnswer();
-    }
-  };
-  return {
-    verdict: 'local',
-    what: message.kind,
-    ruleId: `local:${message.kind}` as RuleId,
-    produce: () => wholeAnswer(wire(), { result: 'local' }),
   };
 }
 

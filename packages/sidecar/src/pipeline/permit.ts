@@ -3,6 +3,7 @@
  * so that one decision forwards one call. Only `pipeline.ts` may import `mintPermit` (the tidy test reads the imports).
  */
 
+import type { HeaderMirror } from '@sallyport/dialects';
 import {
   invariant,
   type AgentName,
@@ -23,6 +24,8 @@ export interface Permitted {
   /** Where the server may be dialled, and nowhere else. */
   readonly destination: Destination;
   readonly tool: Tool;
+  /** The arguments that headers repeat towards an MCP server. */
+  readonly mirrors: readonly HeaderMirror[];
   readonly arguments: TypedArguments;
   readonly argumentDigest: Digest;
   readonly lease: LeaseTerms;

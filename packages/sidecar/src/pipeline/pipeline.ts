@@ -129,6 +129,7 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
     server: facts.server,
     destination: facts.destination,
     tool: pinned.tool,
+    mirrors: pinned.mirrors,
     arguments: facts.args,
     argumentDigest: argumentDigest(facts.args),
     lease: { releaseSeq: facts.held.snapshot.releaseSeq, freshForMs: held.freshForMs },

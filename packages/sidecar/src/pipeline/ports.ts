@@ -27,6 +27,7 @@ import type {
 } from '@sallyport/model';
 import type { CompiledPolicy, SessionFacts, Source } from '@sallyport/policy';
 import type { BytesAccount } from '@sallyport/runtime';
+import type { HeaderMirror } from '@sallyport/dialects';
 import type { Durability, ReservationStore, StateFrame } from '@sallyport/store';
 import type { ArgumentSchema } from '@sallyport/strict';
 import type { Ask } from './asked.ts';
@@ -57,6 +58,8 @@ export interface Snapshot {
 export interface PinnedTool {
   readonly tool: Tool;
   readonly schema: ArgumentSchema;
+  /** The arguments that headers repeat, by MCP's 2026-07-28. */
+  readonly mirrors: readonly HeaderMirror[];
 }
 
 /** What of a call a revocation may name. */
@@ -99,6 +102,44 @@ export interface SessionRegistry {
   /** Opens a session for an operator, if there is room. */
   open(opening: SessionOpening): OpenSession | undefined;
   find(id: SessionId): OpenSession | 'unknown' | 'expired';
+  /** As `find`, without being a use of it: what only looks must not keep a session from idling out. */
+  peek(id: SessionId): OpenSession | undefined;
+}
+
+/** What an MCP session belongs to: a Sallyport session, so a person and an agent, and one server. */
+export interface McpBinding {
+  readonly session: SessionId;
+  readonly server: ServerName;
+}
+
+/** The MCP sessions of legacy clients. An id names nothing outside the binding it was opened for. */
+export interface McpSessions {
+  open(binding: McpBinding): string;
+  has(id: string, binding: McpBinding): boolean;
+  end(id: string, binding: McpBinding): void;
+}
+
+/** A stream that a client holds open, as far as its judgement needs it. */
+export interface McpStreamOf extends McpBinding {
+  readonly mcpSession: string;
+  /** When the credential that opened it ends. */
+  readonly expiresAt: Instant;
+  /** The caller is gone, or the exchange must end. */
+  readonly signal: AbortSignal;
+}
+
+/** What a stream's caller may see, by the facts of this generation. */
+export interface McpStreamView {
+  readonly generation: number;
+  /** The listing as one text. */
+  listing(): string;
+}
+
+export interface McpStreams {
+  /** A denial where it may not be opened, `undefined` where no more can be. */
+  open(of: McpStreamOf): Answer | Denial | undefined;
+  /** Its MCP session is over. */
+  end(mcpSession: string): void;
 }
 
 export interface SessionOpening {
@@ -213,6 +254,8 @@ export interface Ports {
   readonly operatorTokens: OperatorTokens;
   readonly sessionTokens: SessionTokens;
   readonly sessions: SessionRegistry;
+  readonly mcpSessions: McpSessions;
+  readonly mcpStreams: McpStreams;
   readonly reservations: ReservationStore;
   readonly recorder: Recorder;
   readonly upstream: Upstream;

@@ -5,7 +5,7 @@
 
 import { MCP_JUDGE_OPTIONS, allowedMethods, mcpDenial, mcpReplyTo, problemAnswer, type McpReplyTo } from '@sallyport/dialects';
 import { Bug, deny, Fault, publicDenial, type DecisionId, type Denial, type DenialEffect } from '@sallyport/model';
-import { judge } from '@sallyport/strict';
+import { judge, type HeaderLookup } from '@sallyport/strict';
 import type { Arrival, CallFacts, Validated } from './facts.ts';
 import type { Ran } from './gate-list.ts';
 import type { Answer, Outcome } from './gate.ts';
@@ -74,17 +74,17 @@ export async function denialAnswer(
   const context = { decisionId: facts.decisionId, effect: more.effect, ...(pinned === undefined ? {} : { toolEffect: pinned.effect }) };
   const told = publicDenial(denial, context);
   const isMcp = facts.caller !== undefined && facts.head?.target.segments[0] === 'mcp';
-  const wire = isMcp
-    ? mcpDenial(told, await replyTo(facts, more.ports), pinned?.denyAs)
-    : problemAnswer(told, allowedMethods(facts.target));
+  const wire = isMcp ? mcpDenial(told, await replyTo(facts, more.ports), { denyAs: pinned?.denyAs, rpc: denial.rpc }) : problemAnswer(told, allowedMethods(facts.target));
   return wholeAnswer(wire, more.outcome);
 }
 
-async function replyTo({ body }: Arrival, { limits }: Ports): Promise<McpReplyTo> {
+async function replyTo({ body, head }: KnownFacts, { limits }: Ports): Promise<McpReplyTo> {
   const read = await body.read({ bytesMax: limits.requestBodyBytesMax, coding: 'identity' }).catch(() => undefined);
   const judged = read?.ok === true ? judge(read.value, MCP_JUDGE_OPTIONS) : undefined;
-  return judged?.ok === true ? mcpReplyTo(judged.value) : { id: undefined, tool: undefined };
+  return mcpReplyTo(head?.headers ?? NO_HEADERS, judged?.ok === true ? judged.value : undefined);
 }
+
+const NO_HEADERS: HeaderLookup = new Map<string, string>();
 
 /**
  * A refusal that cannot be recorded is still a refusal, whatever the journal's trouble is; a full one shows in readiness

@@ -76,6 +76,10 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
       entry.usedAtBoot = clock.boot();
       return entry.open;
     },
+    peek(id) {
+      const entry = entries.get(id);
+      return entry === undefined || isOver(entry) ? undefined : entry.open;
+    },
   };
 }
 

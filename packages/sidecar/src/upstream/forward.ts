@@ -4,12 +4,14 @@
  */
 
 import { deny, type SessionId } from '@sallyport/model';
-import type { Upstream } from '../pipeline/ports.ts';
+import type { McpBinding, Upstream } from '../pipeline/ports.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { forwardHttpTool } from './http-tool.ts';
 import { mcpUpstream } from './mcp-upstream.ts';
 
 export interface ForwardUpstream extends Upstream {
+  /** Ends the upstream session of this pair, once no call uses it. */
+  release(binding: McpBinding): void;
   /** Ends the upstream sessions that a session opened. */
   forgetSession(session: SessionId): void;
   /** Ends all of them; for the drain. */
@@ -27,6 +29,7 @@ export function forwardUpstream(options: ForwardOptions): ForwardUpstream {
       if (ask.dialect === 'http-tool') return forwardHttpTool(permitted, context, options);
       return { failure: deny('internal', `a permit for ${ask.dialect} that forwards nothing`), result: 'denied', wasSent: false };
     },
+    release: (binding) => mcp.release(binding),
     forgetSession: (session) => mcp.forgetSession(session),
     close: () => mcp.close(),
   };

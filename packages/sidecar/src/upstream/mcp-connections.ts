@@ -1,6 +1,7 @@
 /**
- * The sidecar's own sessions with MCP servers: one for each pair of session and server, so that no two people ever share
- * one, opened on first use and kept until either is over. docs/spec/mcp.md, section 5.
+ * How the sidecar speaks to MCP servers, for each pair of session and server: with a server of the legacy era in a
+ * session of its own, so that no two people ever share one, opened on first use and kept until either is over; with one
+ * of the modern era without any. docs/spec/mcp.md, section 6.
  */
 
 import {
@@ -14,9 +15,11 @@ import {
 import type { Destination, Fault, ServerName, SessionId, ToolServer } from '@sallyport/model';
 import { UpstreamFault } from '@sallyport/net';
 import { deadline } from '@sallyport/runtime';
+import type { McpBinding } from '../pipeline/ports.ts';
 import { singleHeader } from './answer-body.ts';
 import type { ForwardOptions } from './forward-options.ts';
-import { messagesOf, postMessage, type McpPeer } from './mcp-exchange.ts';
+import { mcpEras, probeEra, type McpEras } from './mcp-era.ts';
+import { clientInfoOf, messagesOf, postMessage, type McpPeer } from './mcp-exchange.ts';
 
 /** An open session with a server. */
 export interface McpConnection extends McpPeer {
@@ -31,8 +34,12 @@ export interface McpConnections {
     session: SessionId,
     place: { readonly server: ToolServer; readonly destination: Destination; readonly signal: AbortSignal },
   ): Promise<McpConnection>;
-  /** Uses this one no more; another that has taken its place stays. */
+  /** Notes that a call uses it; to be told when the call is over. */
+  use(connection: McpConnection): () => void;
+  /** Uses this one no more, and asks its server anew which era it speaks; another that has taken its place stays. */
   drop(connection: McpConnection): void;
+  /** Lets go of the one for this pair, once no call uses it. */
+  release(binding: McpBinding): void;
   /** Ends those that a session opened. */
   forgetSession(session: SessionId): void;
   /** Ends all of them. */
@@ -47,6 +54,10 @@ interface Entry {
   readonly opening: Promise<McpConnection>;
   /** Ends the handshake, if it is still under way. */
   readonly abandoned: AbortController;
+  /** Owner: `use`. Calls under way. */
+  uses: number;
+  /** Owner: `release`. To be ended after the last of them. */
+  isReleased: boolean;
 }
 
 export function mcpConnections(options: ForwardOptions): McpConnections {
@@ -55,6 +66,7 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
   const entries = new Map<string, Entry>();
   // Owner: this object. Which entry a connection came from, for as long as anybody holds the connection.
   const entryOf = new WeakMap<McpConnection, Entry>();
+  const eras = mcpEras();
 
   const forget = (entry: Entry): void => {
     const key = keyOf(entry.session, entry.server);
@@ -80,8 +92,9 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
       }
       // One that the policy has moved is left without a word: nothing is sent to where no destination is any more.
       const abandoned = new AbortController();
-      const opening = openConnection({ server, destination, session: undefined }, options, abandoned.signal);
-      const entry: Entry = { session, server: server.name, place, opening, abandoned };
+      const peer = { server, destination, session: undefined };
+      const opening = openConnection(peer, { options, eras, place, abandoned: abandoned.signal });
+      const entry: Entry = { session, server: server.name, place, opening, abandoned, uses: 0, isReleased: false };
       entries.set(key, entry);
       opening.then(
         (connection) => entryOf.set(connection, entry),
@@ -89,9 +102,26 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
       );
       return untilAborted(opening, signal);
     },
+    use(connection) {
+      const entry = entryOf.get(connection);
+      if (entry === undefined) return () => {};
+      entry.uses += 1;
+      return () => {
+        entry.uses -= 1;
+        if (entry.isReleased && entry.uses === 0) void end(entry);
+      };
+    },
     drop(connection) {
+      eras.forget(connection.server.name);
       const entry = entryOf.get(connection);
       if (entry !== undefined) forget(entry);
+    },
+    release({ session, server }) {
+      const entry = entries.get(keyOf(session, server));
+      if (entry === undefined) return;
+      forget(entry);
+      entry.isReleased = true;
+      if (entry.uses === 0) void end(entry);
     },
     forgetSession(session) {
       for (const entry of entries.values()) {
@@ -126,13 +156,25 @@ function untilAborted(opening: Promise<McpConnection>, signal: AbortSignal): Pro
   });
 }
 
+interface Opening {
+  readonly options: ForwardOptions;
+  readonly eras: McpEras;
+  readonly place: string;
+  readonly abandoned: AbortSignal;
+}
+
 /** The handshake, in its own time: all calls of the session wait for it, and it belongs to none of them. */
-async function openConnection(peer: McpPeer, options: ForwardOptions, abandoned: AbortSignal): Promise<McpConnection> {
+async function openConnection(peer: McpPeer, { options, eras, place, abandoned }: Opening): Promise<McpConnection> {
   const { clock, limits } = options;
   const fault = (): Fault => new UpstreamFault('upstream_timeout', 'the handshake took too long', { wasSent: false });
   const limit = deadline(clock, limits.handshakeMsMax, { fault, signal: abandoned });
   try {
-    return await shakeHands(peer, options, limit.signal);
+    const { name } = peer.server;
+    const era = eras.known(name, place) ?? (await probeEra(peer, options, limit.signal));
+    const connection = era === 'modern' ? withoutSession(peer) : await shakeHands(peer, options, limit.signal);
+    // A handshake that worked is what proves the legacy era.
+    eras.learn(name, { place, era });
+    return connection;
   } catch (thrown) {
     if (!(thrown instanceof UpstreamFault)) throw thrown;
     // Whatever a handshake failed of, the call itself was not sent.
@@ -143,13 +185,20 @@ async function openConnection(peer: McpPeer, options: ForwardOptions, abandoned:
   }
 }
 
+/** Nothing to open: each message says everything. Ids count as in a session. */
+function withoutSession(peer: McpPeer): McpConnection {
+  // Owner: `nextId`.
+  let lastId = 0;
+  return { ...peer, session: { era: 'modern' }, nextId: () => ++lastId };
+}
+
 /** `initialize`, its answer, and the notification that ends it. */
 async function shakeHands(peer: McpPeer, options: ForwardOptions, signal: AbortSignal): Promise<McpConnection> {
   // Owner: `nextId`.
   let lastId = 0;
   const nextId = (): RpcId => ++lastId;
   const id = nextId();
-  const answer = await postMessage(peer, upstreamInitialize(id, { name: 'sallyport', version: options.build }), { options, signal });
+  const answer = await postMessage(peer, upstreamInitialize(id, clientInfoOf(options)), { options, signal });
   if (answer.status !== 200) {
     answer.discard();
     throw new UpstreamFault('upstream_protocol', `\`initialize\` was answered ${answer.status}`, { wasSent: false });
@@ -170,7 +219,7 @@ async function shakeHands(peer: McpPeer, options: ForwardOptions, signal: AbortS
 const GOODBYE_MS_MAX = 2_000;
 
 async function endConnection({ server, destination, session }: McpConnection, { upstreams, clock }: ForwardOptions): Promise<void> {
-  if (session.sessionId === undefined) return;
+  if (session.era === 'modern' || session.sessionId === undefined) return;
   const headers = Object.entries(upstreamHeaders(session)).filter(([name]) => name !== 'content-type');
   const fault = (): Fault => new UpstreamFault('upstream_timeout', 'no answer to DELETE', { wasSent: true });
   const limit = deadline(clock, GOODBYE_MS_MAX, { fault });

@@ -8,6 +8,7 @@ import {
   readUpstreamMessage,
   SseReader,
   upstreamHeaders,
+  type ClientInfo,
   type RpcId,
   type UpstreamMessage,
   type UpstreamSession,
@@ -26,16 +27,29 @@ export interface McpPeer {
   readonly session: UpstreamSession | undefined;
 }
 
+export interface PostOptions {
+  readonly options: ForwardOptions;
+  readonly traceparent?: string | undefined;
+  readonly signal: AbortSignal;
+  /** What a message of the modern era repeats in its head. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Who we say we are. */
+export function clientInfoOf({ build }: ForwardOptions): ClientInfo {
+  return { name: 'sallyport', version: build };
+}
+
 /** One POST, to be ended by its signal alone. */
 export async function postMessage(
   { server, destination, session }: McpPeer,
   body: Uint8Array,
-  { options, traceparent, signal }: { options: ForwardOptions; traceparent?: string | undefined; signal: AbortSignal },
+  { options, traceparent, signal, headers = {} }: PostOptions,
 ): Promise<UpstreamAnswer> {
   return options.upstreams.request(destination, {
     method: 'POST',
     path: new URL(server.url).pathname,
-    headers: [...Object.entries(upstreamHeaders(session)), ...traceHeaders(traceparent)],
+    headers: [...Object.entries(upstreamHeaders(session)), ...Object.entries(headers), ...traceHeaders(traceparent)],
     body,
     signal,
     bodyBytesMax: options.limits.answerBytesMax,

@@ -1,23 +1,39 @@
 /**
- * MCP towards a tool's server: a permitted call in the sidecar's own session with it, so that no agent's session id,
- * request id or capability ever reaches a server, and the answer message by message. docs/spec/mcp.md, section 5.
+ * MCP towards a tool's server, in the era that the server speaks: a permitted call, so that no agent's session id,
+ * request id or capability ever reaches a server, and the answer message by message. docs/spec/mcp.md, section 6.
  */
 
-import { notificationFor, resultFor, toolOutcome, upstreamBody, upstreamCall, type McpAsk, type RpcId } from '@sallyport/dialects';
+import {
+  answerFor,
+  mirrorHeaders,
+  MODERN_CODES,
+  notificationFor,
+  readUpstreamRefusal,
+  REFUSAL_BYTES_MAX,
+  toolOutcome,
+  upstreamBody,
+  upstreamCall,
+  upstreamMirrors,
+  type McpAsk,
+  type RpcId,
+  type UpstreamMessage,
+} from '@sallyport/dialects';
 import { deny, localNameOf, type SessionId } from '@sallyport/model';
 import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { Permitted } from '../pipeline/permit.ts';
-import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
-import { singleHeader } from './answer-body.ts';
+import type { ForwardContext, McpBinding, UpstreamFailure } from '../pipeline/ports.ts';
+import { readAnswer, singleHeader } from './answer-body.ts';
 import type { ForwardOptions } from './forward-options.ts';
-import { mcpConnections, type McpConnection } from './mcp-connections.ts';
-import { messagesOf, postMessage } from './mcp-exchange.ts';
+import { tellCancelled } from './mcp-cancel.ts';
+import { mcpConnections, type McpConnection, type McpConnections } from './mcp-connections.ts';
+import { clientInfoOf, messagesOf, postMessage } from './mcp-exchange.ts';
 
 type CallTool = Extract<McpAsk, { kind: 'call_tool' }>;
 
 export interface McpUpstream {
   forward(permitted: Permitted, context: ForwardContext, message: CallTool): Promise<Answer | UpstreamFailure>;
+  release(binding: McpBinding): void;
   forgetSession(session: SessionId): void;
   close(): Promise<void>;
 }
@@ -26,68 +42,163 @@ export interface McpUpstream {
 export function mcpUpstream(options: ForwardOptions): McpUpstream {
   const connections = mcpConnections(options);
   return {
-    async forward(permitted, { session, signal, traceparent }, message) {
-      const { server, destination, tool } = permitted;
-      // Once more for a server that forgot our session: it says so before it looks at the call (2025-11-25, sessions).
+    async forward(permitted, context, message) {
+      const { server, destination } = permitted;
+      const { session, signal, traceparent } = context;
+      // Once more where the server certainly saw nothing of the call: it forgot our session, or speaks another era now.
       for (const isLastTry of [false, true]) {
         const connection = await connections.of(session.id, { server, destination, signal });
-        const id = connection.nextId();
-        const body = upstreamCall(id, { tool: localNameOf(tool.name), arguments: permitted.arguments, meta: message.meta });
-        const answer = await postMessage(connection, body, { options, traceparent, signal });
-        const kind = upstreamBody(answer.status, singleHeader(answer.rawHeaders, 'content-type'), connection.session);
-        if (kind === 'json' || kind === 'events') return toolAnswer(answer, { id, message, connection, signal }, options);
-        answer.discard();
-        if (kind === 'session_over' || mayHaveForgotten(answer, connection)) connections.drop(connection);
-        if (kind === 'session_over' && !isLastTry) continue;
-        const failure = deny('upstream_error', `${tool.name} answered ${answer.status} (${kind})`);
-        return { failure, result: 'upstream_error', upstreamStatus: answer.status, wasSent: true };
+        const sent = sending(connection, { message, signal, connections, options });
+        try {
+          const answer = await send(permitted, sent, { options, traceparent });
+          if (!('failure' in answer)) return answer;
+          sent.done();
+          if (isLastTry || !answer.isUnseen) return answer;
+        } catch (thrown) {
+          sent.done();
+          throw thrown;
+        }
       }
-      throw protocolFault('the server forgot two sessions in a row');
+      throw protocolFault('two tries are all there are');
     },
+    release: (binding) => connections.release(binding),
     forgetSession: (session) => connections.forgetSession(session),
     close: () => connections.close(),
   };
 }
 
-/**
- * Some servers answer 400 where 404 is meant (the MCP SDK's own examples). It may mean anything else as well, the call
- * may have been seen, so it is not sent again; but the next call opens a session of its own instead of failing for ever.
- */
-function mayHaveForgotten({ status }: UpstreamAnswer, { session }: McpConnection): boolean {
-  return status === 400 && session.sessionId !== undefined;
-}
-
-/** We offer no capability, so a server has next to nothing to ask; each request costs us one of our own. */
-const REQUESTS_MAX = 64;
-
-/** A call that went out, as its answer sees it. */
+/** A call on its way, as its answer sees it. */
 interface Sent {
   readonly id: RpcId;
   readonly message: CallTool;
   readonly connection: McpConnection;
   readonly signal: AbortSignal;
+  /** The server is not what it was: what is known of it is forgotten. */
+  readonly contradicted: () => void;
+  /** The call is over; always called, once or more. */
+  readonly done: () => void;
 }
 
-function toolAnswer(answer: UpstreamAnswer, call: Sent, options: ForwardOptions): Answer {
+function sending(
+  connection: McpConnection,
+  call: { message: CallTool; signal: AbortSignal; connections: McpConnections; options: ForwardOptions },
+): Sent {
+  const { message, signal, connections, options } = call;
+  const id = connection.nextId();
+  const unuse = connections.use(connection);
+  const onEnded = (): void => tellCancelled(connection, id, options);
+  signal.addEventListener('abort', onEnded, { once: true });
+  // Owner: `done`.
+  let isDone = false;
+  return {
+    id,
+    message,
+    connection,
+    signal,
+    contradicted: () => connections.drop(connection),
+    done() {
+      if (isDone) return;
+      isDone = true;
+      signal.removeEventListener('abort', onEnded);
+      unuse();
+    },
+  };
+}
+
+/** A refusal by the head of an answer. `isUnseen`: the server certainly looked at no call, so that it may go out again. */
+type Refused = UpstreamFailure & { readonly isUnseen: boolean };
+
+async function send(
+  permitted: Permitted,
+  sent: Sent,
+  { options, traceparent }: { options: ForwardOptions; traceparent: string | undefined },
+): Promise<Answer | Refused> {
+  const { connection, id, message, signal } = sent;
+  const isModern = connection.session.era === 'modern';
+  const tool = localNameOf(permitted.tool.name);
+  const call = { tool, arguments: permitted.arguments, meta: message.meta };
+  const body = upstreamCall(id, call, isModern ? clientInfoOf(options) : undefined);
+  const headers = isModern ? upstreamMirrors(tool, mirrorHeaders(permitted.mirrors, permitted.arguments)) : undefined;
+  const answer = await postMessage(connection, body, { options, traceparent, signal, headers });
+  const kind = upstreamBody(answer.status, singleHeader(answer.rawHeaders, 'content-type'), connection.session);
+  if (kind === 'json' || kind === 'events') return toolAnswer(answer, sent, options);
+  const code = await refusalCode(answer, options);
+  const why = `${permitted.tool.name} answered ${answer.status} (${kind}${code === undefined ? '' : `, ${EXPLAINED[code] ?? code}`})`;
+  const refused = deny('upstream_error', why);
+  return {
+    failure: refused,
+    result: 'upstream_error',
+    upstreamStatus: answer.status,
+    wasSent: true,
+    isUnseen: isUnseen(permitted, sent, { kind, status: answer.status, code }),
+  };
+}
+
+/**
+ * Whether a refused call may go out again; on the way, what is known of the server is forgotten where it no longer fits.
+ * 404 under a session id means a forgotten session, and a code of the modern era's that nothing was run. Some servers
+ * say 400 where they mean 404 (the MCP SDK's own examples): it may mean anything else as well, so that only a read is
+ * repeated, and only where it was sent in the other era.
+ */
+function isUnseen(
+  { tool }: Permitted,
+  { connection: { session }, contradicted }: Sent,
+  { kind, status, code }: { kind: string; status: number; code: number | undefined },
+): boolean {
+  if (session.era === 'modern' && code !== undefined && code !== MODERN_CODES.unsupportedVersion) return false;
+  if (!WRONG_ERA.has(status)) return false;
+  contradicted();
+  return kind === 'session_over' || code !== undefined || (session.era === 'modern' && tool.effect === 'read');
+}
+
+/** With which a server answers what it does not know how to read. */
+const WRONG_ERA: ReadonlySet<number> = new Set([400, 404, 405]);
+
+const EXPLAINED: Readonly<Record<number, string>> = {
+  [MODERN_CODES.headerMismatch]: 'it wants other headers than the pinned schema names',
+  [MODERN_CODES.missingCapability]: 'it wants a capability that was not offered to it',
+  [MODERN_CODES.unsupportedVersion]: 'it speaks another revision',
+};
+
+/** What a refusal says of itself, as far as it is read: one JSON-RPC code. Lets go of the answer. */
+async function refusalCode(answer: UpstreamAnswer, { account }: ForwardOptions): Promise<number | undefined> {
+  if (!WRONG_ERA.has(answer.status)) {
+    answer.discard();
+    return undefined;
+  }
+  try {
+    const held = await readAnswer(answer, { account, bytesMax: REFUSAL_BYTES_MAX });
+    const code = readUpstreamRefusal(held.bytes);
+    held.release();
+    return code;
+  } catch (thrown) {
+    if (!(thrown instanceof UpstreamFault)) throw thrown;
+    answer.discard();
+    return undefined;
+  }
+}
+
+/** We offer no capability, so a server has next to nothing to ask; each request costs us one of our own. */
+const REQUESTS_MAX = 64;
+
+function toolAnswer(answer: UpstreamAnswer, sent: Sent, options: ForwardOptions): Answer {
+  const { id, message: asked, connection, signal } = sent;
   // Owner: the units below; read when they are at their end.
   let outcome: Outcome = { result: 'cut', upstreamStatus: answer.status };
   const units = (async function* read(): AsyncGenerator<AnswerUnit, void, void> {
     let requests = 0;
-    for await (const message of messagesOf(answer, call.id, options)) {
+    for await (const message of messagesOf(answer, id, options)) {
       if (message.kind === 'notification') {
-        const passed = notificationFor(message, call.id, call.message.meta);
+        const passed = notificationFor(message, id, asked.meta);
         if (passed !== undefined) yield { bytes: passed, isLast: false };
       } else if (message.kind === 'request') {
+        if (connection.session.era === 'modern') throw protocolFault('a request of its own, which its revision does not have');
         if (++requests > REQUESTS_MAX) throw protocolFault(`more than ${REQUESTS_MAX} requests of the server's own`);
-        const accepted = await postMessage(call.connection, message.answer, { options, signal: call.signal });
+        const accepted = await postMessage(connection, message.answer, { options, signal });
         accepted.discard();
       } else {
-        // Of the server's own words only the code is kept: what a tool says of its arguments belongs in no record.
-        if (message.kind === 'error') throw protocolFault(`JSON-RPC error ${message.code}`);
-        const result = toolOutcome(message);
-        if (!result.ok) throw protocolFault(result.error.message);
-        outcome = { result: result.value, upstreamStatus: answer.status };
-        yield { bytes: resultFor(call.message.id, message.result), isLast: true };
+        outcome = { ...outcomeOf(message, sent), upstreamStatus: answer.status };
+        yield { bytes: answerFor(asked, message), isLast: true };
         return;
       }
     }
@@ -99,10 +210,25 @@ function toolAnswer(answer: UpstreamAnswer, call: Sent, options: ForwardOptions)
     units,
     outcome: () => outcome,
     async close() {
+      sent.done();
       await units.return();
       answer.discard();
     },
   };
+}
+
+/** What the answer came to. Throws a fault where it is none that was asked for. */
+function outcomeOf(message: Extract<UpstreamMessage, { kind: 'result' | 'error' }>, { connection, contradicted }: Sent): Outcome {
+  const result = toolOutcome(message);
+  if (!result.ok) {
+    if (message.kind === 'error') contradicted();
+    throw protocolFault(result.error.message);
+  }
+  // Of a server of the modern era every result says what it is; one that does not is of another era by now.
+  if (message.kind === 'result' && connection.session.era === 'modern' && message.judged.at('resultType') === undefined) contradicted();
+  if (message.kind === 'result') return { result: result.value };
+  // Of the server's own words the agent hears all, and the record keeps the code.
+  return { result: result.value, code: 'upstream_error', detail: `JSON-RPC error ${message.code}` };
 }
 
 function protocolFault(why: string): UpstreamFault {

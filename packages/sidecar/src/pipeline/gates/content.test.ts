@@ -15,7 +15,7 @@ const judged = async (
   const headers = readHeaders(['Host', 'localhost', ...raw]);
   if (!headers.ok) throw new Error(headers.error.detail);
   const bytes = typeof body === 'string' ? ok(new TextEncoder().encode(body)) : body;
-  const facts = { route, head: { headers: headers.value }, body: { read: async () => bytes } } as unknown as HeadFacts;
+  const facts = { route, head: { method: 'POST', headers: headers.value }, body: { read: async () => bytes } } as unknown as HeadFacts;
   return decideContent(await content.gather(facts, ports));
 };
 

@@ -3,7 +3,7 @@
  * strict parse, one message of its dialect. A call that is judged anew finds the same bytes again.
  */
 
-import { hasQueryAlone, MCP_JUDGE_OPTIONS, noArguments, readMcp, readSessionRequest, readToolCall } from '@sallyport/dialects';
+import { hasQueryAlone, MCP_JUDGE_OPTIONS, noArguments, readMcp, readMcpHead, readSessionRequest, readToolCall } from '@sallyport/dialects';
 import { deny, fail, ok, type Denial, type Result } from '@sallyport/model';
 import { denyJson, judge, type HeaderLookup, type Judged } from '@sallyport/strict';
 import type { Ask } from '../asked.ts';
@@ -16,6 +16,7 @@ export const content: Gate<HeadFacts, Result<Ask, Denial>, Asked, Ports> = {
   name: 'content',
   dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
   gather: async (facts, { limits }) => {
+    if (facts.route.kind === 'mcp' && facts.head.method !== 'POST') return readHead(facts);
     const coding = codingOf(facts.head.headers);
     if (!coding.ok) return coding;
     const body = await facts.body.read({ bytesMax: limits.requestBodyBytesMax, coding: coding.value });
@@ -28,6 +29,12 @@ export const content: Gate<HeadFacts, Result<Ask, Denial>, Asked, Ports> = {
 /** Passes a body that asks for one thing. */
 export function decideContent(ask: Result<Ask, Denial>): Judgement<Asked> {
   return ask.ok ? pass({ ask: ask.value }) : refuse(ask.error);
+}
+
+/** What an MCP client asks by the method alone; a body beside it is never read. */
+function readHead({ head }: HeadFacts): Result<Ask, Denial> {
+  const message = readMcpHead(head.method, head.headers);
+  return message.ok ? ok({ dialect: 'mcp', message: message.value }) : message;
 }
 
 /** No body is no arguments; for MCP it is no message. */

@@ -18,11 +18,16 @@ describe('route', () => {
     ['POST', '/mcp/orders/extra', 'egress_denied'],
     ['POST', '/mcp/10.0.0.5', 'egress_denied'],
     ['GET', '/session', 'method_not_allowed'],
-    ['GET', '/mcp/orders', 'method_not_allowed'],
+    ['PUT', '/mcp/orders', 'method_not_allowed'],
+    ['GET', '/mcp/orders?after=1', 'malformed_request'],
     ['DELETE', '/tools/orders/get', 'method_not_allowed'],
     ['POST', '/tools/orders/get?admin=true', 'malformed_request'],
   ])('%s %s leads nowhere: %s', (method, target, code) => {
     expect(judged(method, target)).toMatchObject({ verdict: 'deny', denial: { code } });
+  });
+
+  it.each(['GET', 'DELETE'])('%s of an MCP endpoint is for the message’s era to judge', (method) => {
+    expect(judged(method, '/mcp/orders')).toMatchObject({ verdict: 'pass', facts: { dialect: 'mcp' } });
   });
 
   it.each([

@@ -26,7 +26,7 @@ export const session: Gate<HeadFacts & Asked, Gathered, InSession, Ports> = {
       ? proven(facts, ports).then((operator) => ({
           opening: operator.ok ? openingOf(operator.value, facts.held.snapshot, ports) : operator,
         }))
-      : (tied(facts) ?? found(facts.caller, facts.held.snapshot, ports)),
+      : (tied(facts) ?? bound(facts, found(facts.caller, facts.held.snapshot, ports), ports)),
   decide: decideSession,
 };
 
@@ -55,6 +55,19 @@ function found(caller: Extract<Caller, { kind: 'session' }>, snapshot: Snapshot,
     return fail(deny('token_revoked', 'session, token, principal or agent revoked'));
   return ok(open);
 }
+
+/**
+ * An MCP session id must name a session of exactly this caller with exactly this server. Another's, one of an earlier
+ * start and one that never was are told apart by nobody; the client begins anew (2025-11-25, session management: 404).
+ */
+function bound({ ask, route }: HeadFacts & Asked, open: Result<OpenSession, Denial>, { mcpSessions }: Ports): Result<OpenSession, Denial> {
+  const id = ask.dialect === 'mcp' ? ask.message.mcpSession : undefined;
+  if (id === undefined || !open.ok || route.kind !== 'mcp') return open;
+  if (mcpSessions.has(id, { session: open.value.id, server: route.server })) return open;
+  return fail(deny('session_expired', 'mcp: no session of this id for this caller and server', { rpc: MCP_SESSION_NOT_FOUND }));
+}
+
+const MCP_SESSION_NOT_FOUND: NonNullable<Denial['rpc']> = { status: 404, code: 404, message: 'Session not found' };
 
 const OPENING_RULE = 'local:session' as RuleId;
 

@@ -46,7 +46,11 @@ export async function settle(call: CallFacts, outcome: Outcome, measured: { byte
   const frames = outcome.isDefiniteFailure === true ? [] : await call.reserved.settle(what);
   if (outcome.isDefiniteFailure === true) await call.reserved.cancel();
   call.session.record(what === 'succeeded' ? 'completed' : 'failed', call.tool.tool.name);
-  await measured.ports.recorder.outcome(outcomeBody(call, outcome, measured), { frames });
+  await measured.ports.recorder.outcome(outcomeBody(call, outcome, { ...detailOf(outcome), ...measured }), { frames });
+}
+
+function detailOf({ detail }: Outcome): { readonly detail?: string } {
+  return detail === undefined ? {} : { detail };
 }
 
 const SETTLED_AS: Readonly<Record<Outcome['result'], SettleOutcome>> = {

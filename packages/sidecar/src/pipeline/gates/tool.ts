@@ -3,13 +3,14 @@
  * exactly as an unknown one, through the same function that filters listings: what is forbidden does not exist.
  */
 
-import { DEFAULT_DENY, visible, visibleTools } from '@sallyport/policy';
-import { deny, serverOf, toolName } from '@sallyport/model';
+import { DEFAULT_DENY, visible } from '@sallyport/policy';
+import { deny, toolName } from '@sallyport/model';
 import type { Asked, HeadFacts, InSession, Named } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
 import { askedTool } from '../asked.ts';
-import { mcpLocalAnswer } from '../local-answers.ts';
+import { mcpLocalAnswer } from '../mcp-answers.ts';
 import type { Ports } from '../ports.ts';
+import { shownTools } from '../shown.ts';
 
 type Gathered =
   | { readonly found: Named }
@@ -29,10 +30,10 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
     const { policy, servers, tools, destinations } = held.snapshot;
     const server = servers.get(route.server);
     if (ask.dialect === 'mcp' && ask.message.kind !== 'call_tool') {
-      const shown = server?.kind === 'mcp' ? visibleTools(policy, who).filter(({ name }) => serverOf(name) === route.server) : [];
-      return {
-        local: shown.length === 0 ? undefined : mcpLocalAnswer(ask.message, { tools: shown, server: route.server, build: ports.build }),
-      };
+      const tools = shownTools(held.snapshot, route.server, who);
+      // Whoever may not use a server any more may still take leave of it.
+      if (tools.length === 0 && ask.message.kind !== 'end_session') return { local: undefined };
+      return { local: mcpLocalAnswer(ask.message, { tools, server: route.server, facts, ports }) };
     }
     const asked = askedTool(ask);
     const name = asked === undefined ? undefined : toolName(route.server, asked);

@@ -1,21 +1,36 @@
 /** Turns raw arguments into typed ones by the pinned schema; from here on nothing reads the raw tree (arguments-v1). */
 
+import { mirrorsProblem } from '@sallyport/dialects';
 import { deny, type Result } from '@sallyport/model';
 import type { TypedArguments, Violation } from '@sallyport/strict';
 import type { Asked, HeadFacts, InSession, Named, Validated } from '../facts.ts';
-import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
+import { pass, refuse, type Deny, type Gate, type Judgement } from '../gate.ts';
 import { typedArguments } from '../mapped-call.ts';
 import type { Ports } from '../ports.ts';
 
-export const validation: Gate<HeadFacts & Asked & InSession & Named, Result<TypedArguments, readonly Violation[]>, Validated, Ports> = {
+type Gathered = Result<TypedArguments, readonly Violation[]> | Deny;
+
+export const validation: Gate<HeadFacts & Asked & InSession & Named, Gathered, Validated, Ports> = {
   name: 'validation',
   dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'has no arguments' } },
-  gather: typedArguments,
+  gather: (facts) => {
+    const typed = typedArguments(facts);
+    return typed.ok ? (mirrored(facts, typed.value) ?? typed) : typed;
+  },
   decide: decideValidation,
 };
 
+/** What a header repeats must be what the body says: something before us may have routed by it (MCP 2026-07-28). */
+function mirrored({ ask, tool, head }: HeadFacts & Asked & Named, args: TypedArguments): Deny | undefined {
+  if (tool.mirrors.length === 0 || ask.dialect !== 'mcp' || ask.message.kind !== 'call_tool' || ask.message.era !== 'modern')
+    return undefined;
+  const problem = mirrorsProblem(tool.mirrors, head.headers, args);
+  return problem === undefined ? undefined : refuse(problem.error);
+}
+
 /** `field_not_allowed` when unknown arguments are all that is wrong, else `schema_violation`; names every field at fault. */
-export function decideValidation(typed: Result<TypedArguments, readonly Violation[]>): Judgement<Validated> {
+export function decideValidation(typed: Gathered): Judgement<Validated> {
+  if ('verdict' in typed) return typed;
   if (typed.ok) return pass({ args: typed.value });
   const code = typed.error.every((violation) => violation.code === 'field_not_allowed') ? 'field_not_allowed' : 'schema_violation';
   const fields = [...new Set(typed.error.map(({ path }) => path))];

@@ -1,0 +1,66 @@
+import { randomBytes } from '@sallyport/crypto/keys';
+import type { ServerName, SessionId } from '@sallyport/model';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { McpBinding } from '../pipeline/ports.ts';
+import { mcpSessions, type SweptMcpSessions } from './mcp-sessions.ts';
+
+const of = (session: string, server = 'files'): McpBinding => ({ session: session as SessionId, server: server as ServerName });
+const ALICE = of('alice');
+
+describe('an MCP session', () => {
+  let last: McpBinding[];
+  let sessions: SweptMcpSessions;
+  beforeEach(() => {
+    last = [];
+    sessions = mcpSessions({ random: randomBytes, perSessionMax: 3, onLast: (binding) => last.push(binding) });
+  });
+
+  it('is a name of 128 random bits, in visible ASCII', () => {
+    const [one, two] = [sessions.open(ALICE), sessions.open(ALICE)];
+    expect([/^[0-9a-f]{32}$/.test(one), one === two]).toEqual([true, false]);
+  });
+
+  it.each<[string, McpBinding]>([
+    ['another person’s session', of('bob')],
+    ['another server', of('alice', 'orders')],
+  ])('means nothing in %s', (_, other) => {
+    const id = sessions.open(ALICE);
+    expect([sessions.has(id, ALICE), sessions.has(id, other)]).toEqual([true, false]);
+    sessions.end(id, other);
+    expect([sessions.has(id, ALICE), last]).toEqual([true, []]);
+  });
+
+  it.each(['', 'constructor', '__proto__', '0'.repeat(32)])('%j, which was never given out, means nothing', (id) => {
+    sessions.open(ALICE);
+    expect(sessions.has(id, ALICE)).toBe(false);
+  });
+
+  it('of an earlier start means nothing in the next one', () => {
+    const id = sessions.open(ALICE);
+    expect(mcpSessions({ random: randomBytes, perSessionMax: 3, onLast: () => {} }).has(id, ALICE)).toBe(false);
+  });
+
+  it('that is ended is over, and what stands behind it is let go with the last of its kind', () => {
+    const [one, two, other] = [sessions.open(ALICE), sessions.open(ALICE), sessions.open(of('alice', 'orders'))];
+    sessions.end(one, ALICE);
+    expect([sessions.has(one, ALICE), last]).toEqual([false, []]);
+    sessions.end(two, ALICE);
+    sessions.end(two, ALICE);
+    expect([last, sessions.has(other, of('alice', 'orders'))]).toEqual([[ALICE], true]);
+  });
+
+  it('beyond the bound ends the one used longest ago, of the same session alone', () => {
+    const bobs = sessions.open(of('bob'));
+    const [one, two, three] = [sessions.open(ALICE), sessions.open(ALICE), sessions.open(ALICE)];
+    sessions.has(one, ALICE);
+    const four = sessions.open(ALICE);
+    expect([one, two, three, four].map((id) => sessions.has(id, ALICE))).toEqual([true, false, true, true]);
+    expect([sessions.has(bobs, of('bob')), sessions.size]).toEqual([true, 4]);
+  });
+
+  it('is over with the session that it stands in', () => {
+    const id = sessions.open(ALICE);
+    sessions.forgetSession(ALICE.session);
+    expect([sessions.has(id, ALICE), sessions.size]).toEqual([false, 0]);
+  });
+});

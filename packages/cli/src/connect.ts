@@ -15,7 +15,7 @@ import { parseListenAddress, readConfigText } from '@sallyport/runtime';
 import { authoritiesFor, explainRejection, judgeRootExpiry } from '@sallyport/trust';
 import type { TrustedRoot } from '@sallyport/trust';
 import { readText, reasonOf } from './files.ts';
-import { dirOption, homeOf } from './home.ts';
+import { dirOption, homeOf, shownPath } from './home.ts';
 import type { Home } from './home.ts';
 import type { Exit, Io } from './io.ts';
 import { text } from './option.ts';
@@ -45,6 +45,8 @@ export interface Link {
   readonly trust: OwnTrust;
   /** `host:port`, for messages. */
   readonly address: string;
+  /** The line that starts the control plane that the folder configures; `undefined` where another one was named. */
+  readonly startLine: string | undefined;
   readonly publish: Client<typeof Publish>;
   readonly fleet: Client<typeof Fleet>;
   readonly audit: Client<typeof Audit>;
@@ -97,6 +99,8 @@ export async function openLink(options: LinkOptions, io: Io): Promise<Result<Lin
     home,
     trust: trust.value,
     address: `${host}:${port}`,
+    startLine:
+      options.controlPlane === undefined ? `sallyport control-plane --config ${shownPath(home.controlPlaneConfig, io)}` : undefined,
     publish: createClient(Publish, channel),
     fleet: createClient(Fleet, channel),
     audit: createClient(Audit, channel),
@@ -105,16 +109,27 @@ export async function openLink(options: LinkOptions, io: Io): Promise<Result<Lin
 }
 
 /** A status that is no answer, as a refusal with what to do about it. */
-export function refusedBy(what: string, status: GrpcStatus, link: Pick<Link, 'address'>): Refusal {
-  const message = `while ${what}: ${status.message === '' ? status.code.replaceAll('_', ' ') : status.message}`;
-  if (status.code === 'cancelled') return refusal(130, message);
-  const isAway = status.code === 'unavailable' || status.code === 'deadline_exceeded';
-  const remedy = isAway
-    ? `is the control plane running at ${link.address}?`
-    : status.code === 'unauthenticated'
-      ? 'the certificate in admin/ is not accepted there'
-      : undefined;
-  return refusal(1, message, remedy);
+export function refusedBy(what: string, status: GrpcStatus, link: Refused): Refusal {
+  const message = `while ${what}: ${status.message === '' ? status.code.replaceAll('_', ' ') : messageOf(status, link)}`;
+  return status.code === 'cancelled' ? refusal(130, message) : refusal(1, message, remedyOf(status, link));
+}
+
+/** What of a link a refusal speaks of. */
+export type Refused = Pick<Link, 'address' | 'startLine'> & { readonly home: Pick<Home, 'dir'> };
+
+function messageOf({ code, message, failure }: GrpcStatus, { address, home }: Refused): string {
+  if (failure === 'no_tls') return `${address} does not speak TLS`;
+  if (failure === 'another_root') return `the control plane at ${address} belongs to another root than \`${home.dir}\``;
+  return code === 'unimplemented' ? `${address} is a control plane's, but not its port for administrators` : message;
+}
+
+function remedyOf({ code, failure }: GrpcStatus, { address, startLine }: Refused): string | undefined {
+  if (failure === 'another_root') return 'name the folder of its root with --dir, or the right address with --control-plane';
+  if (failure === 'no_tls' || code === 'unimplemented')
+    return 'name its gRPC port, `listen.grpc` of its configuration, with --control-plane';
+  if (failure === 'nobody_listens' && startLine !== undefined) return `start it: ${startLine}`;
+  if (code === 'unavailable' || code === 'deadline_exceeded') return `is the control plane running, and ${address} its address?`;
+  return code === 'unauthenticated' || failure === 'not_admitted' ? 'the certificate in admin/ is not accepted there' : undefined;
 }
 
 interface MaterialOptions {

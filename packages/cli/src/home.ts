@@ -3,7 +3,7 @@
  * people, the control plane's own files, and client certificates. Only its names; nothing here reads a key.
  */
 
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { at } from './files.ts';
 import type { Io } from './io.ts';
 import { text } from './option.ts';
@@ -54,4 +54,10 @@ export type SigningKey = (typeof SIGNING_KEYS)[number];
 
 export function signingKeyFile(home: Home, key: SigningKey): string {
   return join(home.signing, `${key}.pem`);
+}
+
+/** The path as a person at this folder would type it. */
+export function shownPath(path: string, io: Io): string {
+  const short = relative(io.cwd, path);
+  return short === '' || short.startsWith('..') ? path : short;
 }

@@ -5,6 +5,7 @@ import { fail, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import type { DescMethod } from '@sallyport/contract';
 import type { CallOptions, IncomingStream, OpenChannel, StreamOptions } from './grpc-client.ts';
+import { connectFailure } from './connect-failure.ts';
 import { toWire } from './grpc-encoded.ts';
 import { methodDefinition } from './grpc-method.ts';
 import { grpcCode, type GrpcStatus, grpcStatus } from './grpc-status.ts';
@@ -106,5 +107,6 @@ function incoming(call: ClientReadableStream<unknown>, { signal }: StreamOptions
 }
 
 function statusOf(status: Pick<StatusObject, 'code' | 'details'>): GrpcStatus {
-  return grpcStatus(grpcCode(status.code), status.details);
+  const code = grpcCode(status.code);
+  return code === 'unavailable' ? { code, ...connectFailure(status.details) } : grpcStatus(code, status.details);
 }

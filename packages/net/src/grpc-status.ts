@@ -2,6 +2,7 @@
 
 import { status as wire } from '@grpc/grpc-js';
 import { Fault, unreachable } from '@sallyport/model';
+import type { ConnectFailure } from './connect-failure.ts';
 
 export type GrpcCode =
   | 'ok'
@@ -26,6 +27,8 @@ export type GrpcCode =
 export interface GrpcStatus {
   readonly code: GrpcCode;
   readonly message: string;
+  /** Why nobody was reached; never from the wire. */
+  readonly failure?: ConnectFailure;
 }
 
 const NUMBERS: Readonly<Record<GrpcCode, number>> = {

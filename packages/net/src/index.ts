@@ -4,6 +4,7 @@ export { encode } from './grpc-encoded.ts';
 export type { Encoded, Sendable } from './grpc-encoded.ts';
 export { grpcFault, grpcStatus } from './grpc-status.ts';
 export type { GrpcCode, GrpcStatus } from './grpc-status.ts';
+export type { ConnectFailure } from './connect-failure.ts';
 export { WRITER_LIMITS } from './grpc-writer.ts';
 export type { StreamWriter, WriterLimits } from './grpc-writer.ts';
 export { GRPC_SERVER_LIMITS, serve, startGrpcServer } from './grpc-server.ts';

@@ -220,14 +220,35 @@ describe('operating from the command line', () => {
       expect(await desk.type('fleet', 'status', '--dir', 'idle')).toMatchObject({
         exit: 1,
         out: '',
-        err: expect.stringContaining('is the control plane running at 127.0.0.1:9?'),
+        err: 'sallyport fleet status: while asking for the fleet: nothing listens at 127.0.0.1:9 (start it: sallyport control-plane --config idle/control-plane/config.yaml)\n',
       });
     });
 
     it('believes no control plane of another root, and is believed by none', async () => {
       await desk.type('root', 'init', '--development', '--dir', 'other');
       const { exit, err } = await desk.type('fleet', 'status', '--dir', 'other', ...desk.link.slice(2));
-      expect([exit, err]).toEqual([1, expect.stringContaining('while asking for the fleet')]);
+      const address = desk.link.at(-1) ?? '';
+      expect([exit, err.replaceAll(desk.dir, '<folder>')]).toEqual([
+        1,
+        `sallyport fleet status: while asking for the fleet: the control plane at ${address} belongs to another root than \`<folder>/other\` (name the folder of its root with --dir, or the right address with --control-plane)\n`,
+      ]);
+    });
+
+    it('says of another port what it is not', async () => {
+      const plain = up.url.replace(/^.*\/\//, '').replace(/\/.*$/, '');
+      const { host, port } = world.controlPlane.addresses().enrolment;
+      const asking = (address: string): ReturnType<Desk['type']> =>
+        desk.type('fleet', 'status', '--dir', world.dir, '--control-plane', address);
+      expect(await asking(plain)).toMatchObject({
+        exit: 1,
+        out: '',
+        err: expect.stringContaining(`${plain} does not speak TLS (name its gRPC port`),
+      });
+      expect(await asking(`${host}:${port}`)).toMatchObject({
+        exit: 1,
+        out: '',
+        err: expect.stringContaining(`${host}:${port} is a control plane's, but not its port for administrators (name its gRPC port`),
+      });
     });
 
     it('says of what has expired that it has, before anything is sent', async () => {

@@ -7,11 +7,11 @@ import { createScreen } from '../demo/screen.ts';
 import { createSteps, stepsJson } from '../demo/steps.ts';
 import type { Steps } from '../demo/steps.ts';
 import type { Story } from '../demo/telling.ts';
+import { shownPath } from '../home.ts';
 import type { Exit, Io } from '../io.ts';
 import { installation } from '../installation.ts';
 import { choice, flag } from '../option.ts';
 import { table } from '../output.ts';
-import { shownPath } from './root-init.ts';
 
 export const demo: Command = command({
   name: 'demo',

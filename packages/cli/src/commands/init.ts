@@ -6,7 +6,7 @@ import type { AgentName, Problem, ServerName } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
 import { at } from '../files.ts';
-import { dirOption, homeOf } from '../home.ts';
+import { dirOption, homeOf, shownPath } from '../home.ts';
 import type { Exit, Io } from '../io.ts';
 import { createDevIssuer, devIssuerDir } from '../onboard/dev-issuer.ts';
 import { importTools } from '../onboard/import-tools.ts';
@@ -20,7 +20,6 @@ import { isFree, writeFolder } from '../onboard/write-folder.ts';
 import { required, text, textOr } from '../option.ts';
 import { counted, refusal, table } from '../output.ts';
 import type { Output } from '../output.ts';
-import { shownPath } from './root-init.ts';
 
 const ROLE = /^[A-Za-z][A-Za-z0-9_.:-]{0,62}$/;
 

@@ -1,14 +1,14 @@
 /** `sallyport root init`: a folder with a new development root in it. */
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fail, formatInstant, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
 import { makeFolders, parseListenAddress } from '@sallyport/runtime';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
 import { at, reasonOf, writeFile } from '../files.ts';
-import { dirOption, homeOf } from '../home.ts';
+import { dirOption, homeOf, shownPath } from '../home.ts';
 import type { Home } from '../home.ts';
 import type { Io } from '../io.ts';
 import { duration, flag, textOr } from '../option.ts';
@@ -93,12 +93,6 @@ export const rootInit: Command = command({
     return 0;
   },
 });
-
-/** The path as a person at this folder would type it. */
-export function shownPath(path: string, io: Io): string {
-  const short = relative(io.cwd, path);
-  return short === '' || short.startsWith('..') ? path : short;
-}
 
 function judgeNames(options: {
   readonly trustDomain: string;

@@ -3,7 +3,7 @@
 import { systemClock, systemRandom } from '@sallyport/runtime';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { freePorts } from '../../packages/cli/src/demo/free-port.ts';
@@ -32,6 +32,10 @@ export interface Processes {
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const CEILING_MS = 40_000;
+/** As shipped; among others, no code is made from strings. */
+const LAUNCH_FLAGS = JSON.parse(readFileSync(join(ROOT, 'scripts', 'artefact', 'launch-flags.json'), 'utf8')) as Readonly<
+  Record<App, readonly string[]>
+>;
 
 /** Starts nothing yet. Ports are the system's choice, and the same at each start of an app. */
 export async function processes({ freshnessTtlMs = 60_000 }: { readonly freshnessTtlMs?: number } = {}): Promise<Processes> {
@@ -82,9 +86,7 @@ hold_while_syncing_ms: 0
     start(app) {
       const config = app === 'sidecar' ? 'sidecar.yaml' : join('control-plane', 'config.yaml');
       const main = join(ROOT, 'packages', app, 'src', 'main.ts');
-      // As shipped, the sidecar makes no code from strings.
-      const flags = app === 'sidecar' ? ['--disallow-code-generation-from-strings'] : [];
-      const argv = [...flags, '--conditions=sallyport-src', main, '--config', join(dir, config)];
+      const argv = [...LAUNCH_FLAGS[app], '--conditions=sallyport-src', main, '--config', join(dir, config)];
       const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
       const said: string[] = [];
       for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => said.push(chunk.toString()));

@@ -9,6 +9,7 @@ import { bundleKeygen } from './commands/bundle-keygen.ts';
 import { bundleSign } from './commands/bundle-sign.ts';
 import { bundleVerify } from './commands/bundle-verify.ts';
 import { demo } from './commands/demo.ts';
+import { dev } from './commands/dev.ts';
 import { explain } from './commands/explain.ts';
 import { fleetStatus } from './commands/fleet-status.ts';
 import { init } from './commands/init.ts';
@@ -27,6 +28,7 @@ import { toolsImport } from './commands/tools-import.ts';
 
 export const COMMANDS: readonly Command[] = [
   demo,
+  dev,
   init,
   sidecar,
   controlPlane,

@@ -1,7 +1,7 @@
 /** Where a sidecar's administration socket is: said, configured, or that of the `sallyport dev` of this folder. */
 
 import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fail, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import { readConfigText } from '@sallyport/runtime';
@@ -37,7 +37,7 @@ export function findSocket({ socket, config }: SocketOptions, io: Io): Result<Fo
   if (socket !== undefined) return ok({ path: at(io.cwd, socket) });
   if (config !== undefined) return socketOf(at(io.cwd, config), config);
   const running = readConnection(at(io.cwd, DEV_STATE));
-  if (running !== undefined) return ok({ path: running.adminSocket, policyDir: running.policyDir });
+  if (running !== undefined) return ok({ path: running.adminSocket, policyDir: relative(io.cwd, running.policyDir) || '.' });
   const here = at(io.cwd, CONFIG_HERE);
   if (existsSync(here)) return socketOf(here, CONFIG_HERE);
   return fail(

@@ -45,8 +45,9 @@ export function unmetLines({ decision, why }: SeenDecision, policyDir: string | 
 export function outcomeText({ decision, outcome }: SeenDecision): string {
   if (outcome === undefined) return decision.decision === 'allow' ? 'no outcome yet' : 'refused; nothing was forwarded';
   const status = outcome.upstream_status === null ? '' : ` (${outcome.upstream_status})`;
-  const code = outcome.code === '-' ? '' : `, ${plain(outcome.code)}`;
-  return `${outcome.result}${status}${code} in ${outcome.latency_ms} ms`;
+  const code = outcome.code === '-' || outcome.code === outcome.result ? '' : `, ${plain(outcome.code)}`;
+  const detail = outcome.detail === undefined || outcome.detail === null ? '' : `: ${plain(outcome.detail)}`;
+  return `${outcome.result}${status}${code} in ${outcome.latency_ms} ms${detail}`;
 }
 
 /** The whole of it, for one who asks. No trailing newline. */

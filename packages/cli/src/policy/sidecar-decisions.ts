@@ -23,8 +23,8 @@ export interface SidecarDecisions {
   /** 1 where it is not remembered. */
   find(id: string): Promise<Result<SeenDecision, Refusal>>;
   list(of: { readonly limit: number; readonly session?: string | undefined }): Promise<Result<Listed, Refusal>>;
-  /** What changed since a place; waits for it, and answers nothing where nothing came for half a minute. */
-  since(place: number): Promise<Result<Since, Refusal>>;
+  /** What changed since a place; unless told otherwise waits for it, and answers nothing where nothing came for half a minute. */
+  since(place: number, options?: { readonly isPatient: boolean }): Promise<Result<Since, Refusal>>;
 }
 
 const WAIT_MS = 25_000;
@@ -64,8 +64,8 @@ export function sidecarDecisions(socketPath: string, io: Pick<Io, 'signal'>): Si
       const { status, tree } = answer.value;
       return status === 200 && hasDecisions(tree) ? ok(tree) : odd(status);
     },
-    async since(place) {
-      const answer = await get(`/decisions?after=${place}&wait_ms=${WAIT_MS}`);
+    async since(place, { isPatient } = { isPatient: true }) {
+      const answer = await get(`/decisions?after=${place}&wait_ms=${isPatient ? WAIT_MS : 0}`);
       if (!answer.ok) return answer;
       const { status, tree } = answer.value;
       return status === 200 && hasDecisions(tree) ? ok({ ...tree, gap: tree.gap === true }) : odd(status);

@@ -30,7 +30,14 @@ export interface Terminal {
   close(): void;
 }
 
-export function terminal(options: { readonly env?: Readonly<Record<string, string>>; readonly clock?: Clock } = {}): Terminal {
+interface TerminalOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly clock?: Clock;
+  /** Where it stands; in a folder of its own unless given. */
+  readonly cwd?: string;
+}
+
+export function terminal(options: TerminalOptions = {}): Terminal {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
   const clock = options.clock ?? systemClock();
   const path = (name: string): string => join(dir, name);
@@ -46,7 +53,7 @@ export function terminal(options: { readonly env?: Readonly<Record<string, strin
         err += text;
       },
       env: options.env ?? {},
-      cwd: dir,
+      cwd: options.cwd ?? dir,
       signal,
       clock,
       random: systemRandom,

@@ -59,6 +59,8 @@ async function listed(exchange: HttpExchange, query: URLSearchParams, { decision
     const over = deadline(clock, waitMs, { signal: exchange.signal, fault: () => new Fault('aborted', 'internal', 'the wait is over') });
     await decisions.changed(over.signal);
     over.clear();
+    // Whoever waited has gone: there is nobody to answer.
+    if (exchange.signal.aborted) return exchange.cut();
   }
   return json(exchange, 200, decisions.since(after, SINCE_MAX));
 }

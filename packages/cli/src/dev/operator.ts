@@ -1,0 +1,137 @@
+/**
+ * For whom the agent acts under `dev`. A key that lives as long as this process is added to each issuer of the policy, in
+ * memory: the documents stay as they are, the rules are the ones that production has, and who calls is whoever one wants
+ * to be. Nothing signed here is worth anything to any other sidecar.
+ */
+
+import { fail, nearest, ok } from '@sallyport/model';
+import type { AgentName, AttributeType, Instant, Issuer, Json, PinnedJwk, Problem, Random, Result } from '@sallyport/model';
+import type { BuiltParts, Rule } from '@sallyport/policy';
+import { operatorToken, passingIssuer } from '../onboard/dev-issuer.ts';
+import type { DevIssuer } from '../onboard/dev-issuer.ts';
+import { many, text, textOr } from '../option.ts';
+import type { Option } from '../option.ts';
+import { scalarOf } from '../policy/caller.ts';
+import type { Amend } from '../policy/read-policy.ts';
+
+export const OPERATOR_OPTIONS: {
+  readonly as: Option<string>;
+  readonly role: Option<readonly string[]>;
+  readonly scope: Option<readonly string[]>;
+  readonly tenant: Option<string>;
+  readonly case: Option<string | undefined>;
+  readonly attribute: Option<readonly string[]>;
+} = {
+  as: textOr('--as SUBJECT', 'for whom the agent acts', 'developer'),
+  role: many('--role ROLE', 'a role of theirs (repeatable; default: every role that an allow rule is for)'),
+  scope: many('--scope SCOPE', 'a scope of theirs (repeatable; default: every scope that an allow rule asks for)'),
+  tenant: textOr('--tenant TENANT', 'their tenant', 'dev'),
+  case: text('--case CASE', 'the case that the session is about'),
+  attribute: many('--attribute NAME=VALUE', 'an attribute of theirs, of those that the policy maps; a list with commas (repeatable)'),
+};
+
+export interface OperatorWish {
+  readonly as: string;
+  readonly role: readonly string[];
+  readonly scope: readonly string[];
+  readonly tenant: string;
+  readonly case: string | undefined;
+  readonly attribute: readonly string[];
+}
+
+/** Somebody with a place in one policy. */
+export interface DevOperator {
+  readonly subject: string;
+  readonly roles: readonly string[];
+  readonly scopes: readonly string[];
+  /** A fresh token of theirs. */
+  token(now: Instant): string;
+}
+
+export interface DevKey {
+  readonly issuer: DevIssuer;
+  /** Lets tokens of this key be accepted beside those of the policy's own issuers. */
+  readonly amend: Amend;
+}
+
+/** Shorter than any issuer's longest, and only spent once. */
+const TOKEN_MS_MAX = 300_000;
+
+export function makeDevKey(): DevKey {
+  const issuer = passingIssuer({ issuer: 'https://dev.localhost', audience: 'dev' });
+  const { keys } = JSON.parse(issuer.keySet) as { readonly keys: readonly PinnedJwk[] };
+  const own = keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y }));
+  return {
+    issuer,
+    amend: (source) => ({ ...source, issuers: source.issuers.map((one) => ({ ...one, keys: [...one.keys, ...own] })) }),
+  };
+}
+
+/** Who the words mean in this policy; every problem at once. */
+export function operatorOf(
+  { policy }: BuiltParts,
+  wish: OperatorWish & { readonly agent: AgentName },
+  { key, random }: { readonly key: DevKey; readonly random: Random },
+): Result<DevOperator, readonly Problem[]> {
+  const [issuer] = policy.parts.issuers;
+  if (issuer === undefined)
+    return fail([
+      {
+        path: 'Issuer',
+        message: 'the policy knows no issuer, so that nobody can open a session',
+        remedy: 'add a document of kind Issuer; `sallyport init` writes one',
+      },
+    ]);
+  const attributes = readAttributes(wish.attribute, issuer);
+  if (!attributes.ok) return attributes;
+  const rules = policy.parts.rules.filter(({ agent, verb }) => agent === wish.agent && verb === 'allow');
+  const roles = wish.role.length > 0 ? wish.role : named(rules, (rule) => rule.for?.roles ?? []);
+  const scopes = wish.scope.length > 0 ? wish.scope : named(rules, (rule) => rule.scopes ?? []);
+  const { claims } = issuer;
+  const facts: Readonly<Record<string, Json>> = {
+    ...attributes.value,
+    [claims.subject]: wish.as,
+    [claims.tenant]: wish.tenant,
+    [claims.roles]: roles,
+    [claims.scopes]: scopes,
+    ...(wish.case === undefined ? {} : { [claims.case]: wish.case }),
+  };
+  const signed = { ...key.issuer, issuer: issuer.issuer, audience: issuer.audience };
+  const ttlMs = Math.min(TOKEN_MS_MAX, issuer.tokenLifetimeMsMax);
+  return ok({
+    subject: wish.as,
+    roles,
+    scopes,
+    token: (now) => operatorToken(signed, { subject: wish.as, roles, scopes, attributes: facts, ttlMs }, { now, random }),
+  });
+}
+
+function named(rules: readonly Rule[], namesOf: (rule: Rule) => readonly string[]): readonly string[] {
+  return [...new Set(rules.flatMap(namesOf))].toSorted();
+}
+
+function readAttributes(texts: readonly string[], { claims }: Issuer): Result<Readonly<Record<string, Json>>, readonly Problem[]> {
+  const facts: Record<string, Json> = {};
+  const problems: Problem[] = [];
+  for (const one of texts) {
+    const [, name = '', value = ''] = /^([^=]+)=(.*)$/su.exec(one) ?? [];
+    const mapped = Object.hasOwn(claims.attributes, name) ? claims.attributes[name] : undefined;
+    if (mapped !== undefined) facts[mapped.claim] = valueOf(value, mapped.type);
+    else problems.push({ path: '--attribute', ...unknownAttribute(one, name, Object.keys(claims.attributes)) });
+  }
+  return problems.length === 0 ? ok(facts) : fail(problems);
+}
+
+function unknownAttribute(typed: string, name: string, known: readonly string[]): Pick<Problem, 'message' | 'remedy'> {
+  if (name === '') return { message: `\`${typed}\` is not NAME=VALUE`, remedy: 'such as --attribute cost_center=4711' };
+  const near = nearest(name, known);
+  const all = known.length === 0 ? 'the issuer maps none' : `it maps ${known.join(', ')}`;
+  return { message: `the policy’s issuer maps no attribute \`${name}\``, remedy: near === undefined ? all : `did you mean ${near}?` };
+}
+
+/** As the attribute is declared; what looks like a number is one only where nothing is declared, or a number is. */
+function valueOf(value: string, type: AttributeType | undefined): Json {
+  if (type === 'string') return value;
+  if (type === 'strings') return value.split(',');
+  return scalarOf(value);
+}

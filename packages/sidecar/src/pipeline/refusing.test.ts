@@ -132,7 +132,7 @@ describe('a refusal at the last moment', () => {
     const { call, ports, noted } = pipelineSide();
     const answer = await notForwarded(call, deny('policy_stale', 'turned stale'), ports);
     expect([answer.status, JSON.parse(await heard(answer))]).toMatchObject([503, { code: 'policy_stale', effect: 'none' }]);
-    expect(noted.events).toEqual(['cancelled', 'fact failed', 'outcome not_forwarded']);
+    expect(noted.events).toEqual(['fact attempted', 'cancelled', 'fact failed', 'outcome not_forwarded']);
   });
 
   it('stands, also when the journal has ended', async () => {

@@ -56,6 +56,7 @@ export function failSafe({ decisionId }: Arrival, thrown: unknown, { counters }:
 /** The permit was refused at the last moment: the DECISION stands, and an OUTCOME says that nothing went out. */
 export async function notForwarded(call: CallFacts, denial: Denial, ports: Ports): Promise<Answer> {
   const outcome: Outcome = { result: 'not_forwarded', code: denial.code, isDefiniteFailure: true };
+  call.session.record('attempted', call.tool.tool.name);
   try {
     await settle(call, outcome, { bytes: 0, ports, detail: denial.detail });
   } catch (thrown) {

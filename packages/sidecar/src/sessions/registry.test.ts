@@ -52,6 +52,12 @@ describe('session registry', () => {
     expect(found.facts().hasCompleted(TOOL)).toBe(true);
   });
 
+  it('a denial is an attempt, and nothing else', () => {
+    const open = openIn(registry());
+    open.record('denied', TOOL);
+    expect(open.facts()).toMatchObject({ attempted: [TOOL], denied: [TOOL], completed: [], failed: [] });
+  });
+
   it('gives views that do not change under a decision', () => {
     const open = openIn(registry());
     const before = open.facts();

@@ -8,15 +8,18 @@ import type { SessionFacts } from '@sallyport/policy';
 
 export interface SessionMemory {
   facts(): SessionFacts;
-  record(what: 'attempted' | 'completed' | 'failed' | 'denied', tool: ToolName): void;
+  /** A denial is an attempt as well; what was forwarded is `attempted` first and `completed` or `failed` later. */
+  record(what: Fact, tool: ToolName): void;
 }
+
+type Fact = 'attempted' | 'completed' | 'failed' | 'denied';
 
 /** Entries kept of each list; beyond it the oldest leave the lists, while `hasCompleted` still knows them. */
 const LIST_MAX = 1_000;
 
 export function sessionMemory(id: SessionId, caseName: string | null): SessionMemory {
   // Owner: this memory. Lists are replaced, not edited, so that a view given out stays as it was.
-  const lists: Record<'attempted' | 'completed' | 'failed' | 'denied', readonly ToolName[]> = {
+  const lists: Record<Fact, readonly ToolName[]> = {
     attempted: [],
     completed: [],
     failed: [],
@@ -33,8 +36,10 @@ export function sessionMemory(id: SessionId, caseName: string | null): SessionMe
         hasCompleted: (tool) => completed.has(tool),
       }),
     record(what, tool) {
-      const list = lists[what];
-      lists[what] = [...(list.length < LIST_MAX ? list : list.slice(1)), tool];
+      for (const name of what === 'denied' ? (['attempted', 'denied'] as const) : [what]) {
+        const list = lists[name];
+        lists[name] = [...(list.length < LIST_MAX ? list : list.slice(1)), tool];
+      }
       if (what === 'completed') completed.add(tool);
       view = undefined;
     },

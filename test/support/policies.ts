@@ -2,8 +2,8 @@
 
 import type { TokenIssuer } from '@sallyport/testkit';
 
-/** The test identity provider as a document; `limit` of a principal is the token's claim `refund_limit`. */
-export function issuerDocument(idp: TokenIssuer): string {
+/** The test identity provider as a document; `limit` of a principal is the token's claim `refund_limit`, unless told otherwise. */
+export function issuerDocument(idp: TokenIssuer, attributes = 'limit: refund_limit'): string {
   const { kid, x, y } = idp.jwk;
   return `---
 kind: Issuer
@@ -11,12 +11,12 @@ issuer: ${idp.issuer}
 audience: ${idp.audience}
 keys: [{ kid: ${kid}, kty: EC, crv: P-256, x: ${x}, y: ${y} }]
 max_lifetime: 1h
-claims: { subject: sub, tenant: tenant_id, roles: roles, scopes: scope, case: ticket_id, attributes: { limit: refund_limit } }
+claims: { subject: sub, tenant: tenant_id, roles: roles, scopes: scope, case: ticket_id, attributes: { ${attributes} } }
 `;
 }
 
-/** One agent, one HTTP server `orders` at `url`, and the documents given. */
-export function ordersPolicy(url: string, documents: string, idp: TokenIssuer): string {
+/** One agent, one HTTP server `orders` at `url`, and the documents given; `attributes` as in an Issuer. */
+export function ordersPolicy(url: string, documents: string, idp: TokenIssuer, attributes?: string): string {
   return `apiVersion: sallyport.dev/v1
 kind: Agent
 name: support-triage
@@ -30,7 +30,7 @@ http: { url: "${url}" }
 network: loopback
 ---
 ${documents.trim()}
-${issuerDocument(idp)}`;
+${issuerDocument(idp, attributes)}`;
 }
 
 export const READ_ORDERS = `

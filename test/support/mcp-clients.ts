@@ -29,6 +29,8 @@ export interface McpClient {
   call(name: string, args?: Record<string, unknown>, onprogress?: (progress: Progress) => void): Promise<ToolResult>;
   ping(): Promise<unknown>;
   serverName(): string | undefined;
+  /** Which era it came to speak. */
+  era(): 'legacy' | 'modern';
   close(): Promise<void>;
 }
 
@@ -45,6 +47,7 @@ export const MCP_CLIENTS: Readonly<Record<'v1' | 'v2' | 'v2 told to negotiate', 
         (await client.callTool({ name, arguments: args }, undefined, optionsOf(onprogress))) as ToolResult,
       ping: async () => client.ping(),
       serverName: () => client.getServerVersion()?.name,
+      era: () => 'legacy',
       close: async () => client.close(),
     };
   },
@@ -60,6 +63,7 @@ async function connectV2(url: string, session: string, options: ConstructorParam
     call: async (name, args = {}, onprogress) => (await client.callTool({ name, arguments: args }, optionsOf(onprogress))) as ToolResult,
     ping: async () => client.ping(),
     serverName: () => client.getServerVersion()?.name,
+    era: () => (client.getNegotiatedProtocolVersion() === '2026-07-28' ? 'modern' : 'legacy'),
     close: async () => client.close(),
   };
 }
@@ -88,6 +92,20 @@ export function mcpPost(
   );
   const body = typeof message === 'string' ? message : JSON.stringify(message);
   return sidecar.request(`/mcp/${server}`, { body, headers: Object.fromEntries(all) });
+}
+
+/** Opens an MCP session by hand, as a legacy client does; gives its id. */
+export async function mcpSession(sidecar: Pick<RunningSidecar, 'request'>, server: string, session: string): Promise<string> {
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'agent', version: '1' } };
+  const opened = await mcpPost(
+    sidecar,
+    server,
+    { jsonrpc: '2.0', id: 0, method: 'initialize', params },
+    { 'sallyport-session': session, 'mcp-protocol-version': undefined },
+  );
+  const id = opened.headers['mcp-session-id'];
+  if (typeof id !== 'string') throw new Error(`no MCP session: ${opened.status} ${opened.text}`);
+  return id;
 }
 
 /** A denial's public members. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { callsOfSession } from '../../support/audit.ts';
-import { denialIn, MCP_CLIENTS, mcpPost, toolCall, type McpClient } from '../../support/mcp-clients.ts';
+import { denialIn, MCP_CLIENTS, mcpPost, mcpSession, toolCall, type McpClient } from '../../support/mcp-clients.ts';
 import { issuerDocument } from '../../support/policies.ts';
 import { watched, type WatchedServer } from '../../support/watched-server.ts';
 import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
@@ -114,7 +114,7 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-describe.each(Object.entries(MCP_CLIENTS))('the official client %s, unmodified, through the sidecar', (_, connect) => {
+describe.each(Object.entries(MCP_CLIENTS))('the official client %s, unmodified, through the sidecar', (name, connect) => {
   const open: McpClient[] = [];
   let seen: { everything: number; files: number };
   const client = async (server: 'everything' | 'files', session: string): Promise<McpClient> => {
@@ -135,10 +135,11 @@ describe.each(Object.entries(MCP_CLIENTS))('the official client %s, unmodified, 
     await Promise.all(open.splice(0).map((one) => one.close()));
   });
 
-  it('shakes hands with the sidecar and pings it, and no server hears of it', async () => {
+  it('meets the sidecar in its own era, and no server hears of it', async () => {
     const before = everything.seen.length;
     const agent = await client('everything', await sidecar.session());
-    await agent.ping();
+    if (agent.era() === 'legacy') await agent.ping();
+    expect(agent.era()).toBe(name === 'v2 told to negotiate' ? 'modern' : 'legacy');
     expect(agent.serverName()).toBe('everything');
     expect(everything.seen).toHaveLength(before);
   });
@@ -196,8 +197,9 @@ describe.each(Object.entries(MCP_CLIENTS))('the official client %s, unmodified, 
       _meta: { 'dev.sallyport/denial': { code: 'parameter_not_allowed', effect: 'none', next_action: 'fix_arguments' } },
     });
     expect(reached('everything')).toEqual([]);
-    const last = (await callsOfSession(world, session, 3)).at(-1);
-    expect(last).toMatchObject({
+    // Each era opens with messages of its own, which are recorded too.
+    const records = await callsOfSession(world, session, agent.era() === 'modern' ? 2 : 4);
+    expect(records.find(({ action }) => action === 'tools/call')).toMatchObject({
       decision: 'deny',
       code: 'parameter_not_allowed',
       rule_id: 'small-sums',
@@ -300,11 +302,12 @@ describe('what a server is given and what it gives', () => {
 
   it('none of the agent’s headers, ids and secrets reach a server', async () => {
     const session = await sidecar.session();
+    const own = await mcpSession(sidecar, 'everything', session);
     await mcpPost(sidecar, 'everything', toolCall('echo', { message: 'quiet' }, { 'dev.sallyport/session': session, shared: 'yes' }), {
       'sallyport-session': session,
       authorization: 'Bearer agent-secret',
       cookie: 'a=agent-secret',
-      'mcp-session-id': 'chosen-by-the-agent',
+      'mcp-session-id': own,
       'x-forwarded-for': '10.0.0.1',
     });
     const call = everything.calls().at(-1);
@@ -320,7 +323,8 @@ describe('what a server is given and what it gives', () => {
         'mcp-session-id',
       ].toSorted(),
     );
-    expect(JSON.stringify(call)).not.toMatch(/agent-secret|chosen-by-the-agent|dev\.sallyport/);
+    expect(JSON.stringify(call)).not.toMatch(/agent-secret|dev\.sallyport/);
+    expect(JSON.stringify(call)).not.toContain(own);
     expect(call?.body).toContain('"_meta":{"shared":"yes"}');
     expect(call?.body).not.toContain(session);
   });

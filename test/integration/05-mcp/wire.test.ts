@@ -100,7 +100,11 @@ describe('a message that has no one meaning', () => {
       () => send(call, { accept: 'application/json;q=0, text/event-stream' }),
       { ...malformed, rpc: -32_600 },
     ],
-    'a revision that is not served': [() => send(call, { 'mcp-protocol-version': '2026-07-28' }), { ...malformed, rpc: -32_600 }],
+    'a revision that is not served': [() => send(call, { 'mcp-protocol-version': '2024-11-05' }), { ...malformed, rpc: -32_600 }],
+    'a revision of the new era, and nothing of it in the body': [
+      () => send(call, { 'mcp-protocol-version': '2026-07-28' }),
+      { ...malformed, rpc: -32_602 },
+    ],
     'a batch': [() => send([call, call]), malformed],
     'an empty batch': [() => send([]), malformed],
     'a response': [() => send({ jsonrpc: '2.0', id: 1, result: {} }), { ...malformed, rpc: -32_600 }],
@@ -158,7 +162,7 @@ describe('a message that has no one meaning', () => {
 });
 
 describe('a message that is not served', () => {
-  it.each(['GET', 'DELETE', 'PUT', 'HEAD'])('%s: there is no stream and no session to end', async (method) => {
+  it.each(['PUT', 'HEAD', 'PATCH'])('%s means nothing here', async (method) => {
     const answer = await sidecar.request('/mcp/bench', { method, headers: { accept: 'text/event-stream', 'sallyport-session': session } });
     expect([answer.status, answer.headers['allow']]).toEqual([405, 'POST']);
     if (method !== 'HEAD') await expectRefused(answer, { code: 'method_not_allowed', status: 405 });
@@ -211,7 +215,8 @@ describe('what is answered here', () => {
     }
   });
 
-  it('initialize: the revision asked for if it is served, and no session id', async () => {
+  it('initialize: the revision asked for if it is served, and a session of its own', async () => {
+    const ids = new Set<unknown>();
     for (const [asked, given] of [
       ['2025-06-18', '2025-06-18'],
       ['2024-11-05', '2025-11-25'],
@@ -220,10 +225,11 @@ describe('what is answered here', () => {
         'mcp-protocol-version': undefined,
       });
       expect(answer.json()).toMatchObject({
-        result: { protocolVersion: given, capabilities: { tools: {} }, serverInfo: { name: 'bench' } },
+        result: { protocolVersion: given, capabilities: { tools: { listChanged: true } }, serverInfo: { name: 'bench' } },
       });
-      expect(answer.headers['mcp-session-id']).toBeUndefined();
+      ids.add(answer.headers['mcp-session-id']);
     }
+    expect([...ids]).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), expect.stringMatching(/^[0-9a-f]{32}$/)]);
   });
 
   it('the notifications of a client: 202 and nothing else', async () => {

@@ -196,6 +196,11 @@ class Verification implements ExportVerifier {
   }
 
   #verifyManifest(): VerifiedManifest | undefined {
+    if (this.#lines === 0) {
+      // Of nothing, nothing is proven, whatever may be missing from it.
+      this.#find('truncated', 'the export is empty');
+      return undefined;
+    }
     if (this.#manifest === undefined) {
       if (this.#options.manifest !== 'optional') this.#find('truncated', 'the manifest is missing: nothing says where the streams end');
       return undefined;

@@ -54,6 +54,22 @@ describe('evidence from the command line', () => {
       expect(events.filter(({ tool }) => tool === 'orders/get_order')).toHaveLength(4);
     });
 
+    it('ends with the cursor from which to go on, also where nothing came', async () => {
+      const { err } = await desk.admin('audit', 'tail');
+      const cursor = /^cursor (p\d+)\n$/.exec(err)?.[1] ?? '';
+      const next = await desk.admin('audit', 'tail', '--agent', 'support-triage', '--cursor', cursor);
+      expect([next.exit, next.out, next.err.split('\n')[0]]).toEqual([0, '', `no record of agent support-triage after ${cursor}`]);
+    });
+
+    it.each([
+      ['calls of an agent', ['--agent', 'nope'], 'no record of agent nope\n'],
+      ['calls of a session', ['--agent', 'support-triage', '--session', 'nope'], 'no record of agent support-triage, session nope\n'],
+      ['records of a stream', ['--view', 'records', '--stream', '0'.repeat(32)], `no record of stream ${'0'.repeat(32)}\n`],
+    ])('says that there are no %s', async (_name, more, message) => {
+      const { exit, err } = await desk.admin('audit', 'tail', ...more);
+      expect([exit, err]).toEqual([0, expect.stringContaining(message)]);
+    });
+
     it('goes on after a cursor, until Ctrl-C', async () => {
       const stop = new AbortController();
       const first = await desk.typeUntil(stop.signal, ['audit', 'tail', '--follow', '--json', ...desk.link], (out) => {
@@ -65,7 +81,7 @@ describe('evidence from the command line', () => {
       expect(await desk.admin('audit', 'tail', '--json', '--cursor', cursor)).toMatchObject({ exit: 0, out: '' });
       expect(await desk.admin('audit', 'tail', '--cursor', 'yesterday')).toMatchObject({
         exit: 1,
-        err: expect.stringContaining('the cursor is not one of this log'),
+        err: 'sallyport audit tail: while reading the record: the cursor is not one of this log\n',
       });
     });
 
@@ -102,6 +118,26 @@ describe('evidence from the command line', () => {
       expect((await verify('export.ndjson', '--root-pin', `${world.dir}/root-pin`, ...own)).exit).toBe(0);
       const { exit, err } = await desk.type('audit', 'verify', 'export.ndjson', '--root-pin', String(pin), ...own);
       expect([exit, err]).toEqual([1, expect.stringContaining('and the pin is')]);
+    });
+
+    it.each([
+      ['lines for people', []],
+      ['events for programs', ['--json']],
+    ])('knows %s by their looks, and says what to export instead', async (_name, more) => {
+      desk.write('calls', (await desk.admin('audit', 'tail', ...more)).out);
+      const { exit, answer } = await verify('calls');
+      expect([exit, answer['summary']]).toEqual([
+        1,
+        expect.stringContaining('(this is view calls; what can be proven is written by `sallyport audit tail --view records`)'),
+      ]);
+    });
+
+    it.each([[[]], [['--partial']]])('proves nothing of an empty file, %j', async (more) => {
+      desk.write('empty', '');
+      expect(await verify('empty', ...more)).toMatchObject({
+        exit: 1,
+        answer: { verified: false, summary: 'not proven: truncated: the export is empty' },
+      });
     });
 
     it('finds an edited record, by line, place and decision', async () => {

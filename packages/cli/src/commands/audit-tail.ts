@@ -2,6 +2,7 @@
 
 import type { CallEvent } from '@sallyport/audit';
 import { TailRequestSchema, TailRequest_View, create } from '@sallyport/contract';
+import type { TailRequest } from '@sallyport/contract';
 import { concatBytes, fromUtf8, utf8 } from '@sallyport/crypto';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
@@ -46,20 +47,40 @@ export const auditTail: Command = command({
     });
     return withLink(options, call, async (link) => {
       const tail = link.audit.tail(request, { signal: io.signal });
-      let cursor = options.cursor ?? '';
+      let cursor = '';
+      let count = 0;
       for await (const batch of tail) {
         // Exact bytes for proof and for programs; words for people.
         if (isRecords || options.json) await io.write(concatBytes(...batch.lines.flatMap((line) => [line, LINE_FEED])));
         else for (const line of batch.lines) await io.write(`${lineOf(line)}\n`);
         ({ cursor } = batch);
+        count += batch.lines.length;
       }
       const status = await tail.status;
       const isEnded = status.code === 'ok' || io.signal.aborted;
-      if (cursor !== '' && (options.follow || !isEnded)) out.progress(`cursor ${cursor}`);
+      if (isEnded && !options.follow && count <= (isVouched(request) ? 1 : 0)) out.progress(emptyText(options));
+      if (cursor !== '') out.progress(`cursor ${cursor}`);
       return isEnded ? 0 : out.refuse(refusedBy('reading the record', status, link));
     });
   },
 });
+
+/** Whether the last line is no record, but says where each stream ends. */
+function isVouched({ view, cursor, follow, session }: TailRequest): boolean {
+  return view === TailRequest_View.RECORDS && cursor === '' && !follow && session === '';
+}
+
+/** Nothing at all would read as if nothing had happened. */
+function emptyText({
+  agent,
+  session,
+  stream,
+  cursor,
+}: Readonly<Record<'agent' | 'session' | 'stream' | 'cursor', string | undefined>>): string {
+  const asked = Object.entries({ agent, session, stream }).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]));
+  const after = cursor === undefined ? '' : ` after ${cursor}`;
+  return `no record${asked.length === 0 ? '' : ` of ${asked.join(', ')}`}${after}`;
+}
 
 /** `2026-11-20T07:31:23.000Z  deny   alice@company.com  orders/refund  insufficient_scope  refund (release 4)  -` */
 function lineOf(line: Uint8Array): string {

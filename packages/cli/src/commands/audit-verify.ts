@@ -42,9 +42,14 @@ export const auditVerify: Command = command({
       trustDomain: root.trustDomain,
       manifest: options.partial ? 'optional' : 'required',
     });
-    const read = eachLine(at(io.cwd, shown), { add: (line, isTerminated) => verifier.add(line, isTerminated), shown });
+    let first: Uint8Array | undefined;
+    const add: Lines['add'] = (line, isTerminated) => {
+      first ??= line.slice(0, HINT_BYTES_MAX);
+      verifier.add(line, isTerminated);
+    };
+    const read = eachLine(at(io.cwd, shown), { add, shown });
     if (!read.ok) return out.refuse({ exit: 64, problems: [read.error] });
-    const report = verifier.end();
+    const report = withHint(verifier.end(), first);
     await out.answer(reportJson(report), reportText(report));
     return report.isSound ? 0 : 1;
   },
@@ -54,6 +59,20 @@ const CHUNK_BYTES = 262_144;
 /** Longer than any line of an export; one that is longer is handed on as it stands, and judged. */
 const LINE_BYTES_MAX = 4_194_304;
 const LINE_FEED = 0x0a;
+
+/** Enough of a line to see what it was meant as. */
+const HINT_BYTES_MAX = 65_536;
+
+/** What is easily taken for an export is named, where it does not verify from its first line on. */
+function withHint(report: Report, first: Uint8Array | undefined): Report {
+  const text = new TextDecoder().decode(first);
+  const isCall = /^\d{4}-\d\d-\d\dT[0-9:.]+Z {2}(allow|deny) /.test(text) || /^\{(?!.*"prev":).*"kind":"CALL"/.test(text);
+  if (report.firstBad?.line !== 1 || !isCall) return report;
+  return {
+    ...report,
+    summary: `${report.summary} (this is view calls; what can be proven is written by \`sallyport audit tail --view records\`)`,
+  };
+}
 
 interface Lines {
   readonly add: (line: Uint8Array, isTerminated: boolean) => void;

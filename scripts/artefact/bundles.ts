@@ -1,7 +1,7 @@
 /**
  * The shipped bundles: one ECMAScript module for each process, straight from the sources, with every package inside.
  * Nothing is written here; the caller gets bytes and the metafile, so that a test can judge a bundle without a disk.
- * docs/adr/0020-the-shipped-artefact.md says why it is made so.
+ * docs/adr/0019-the-shipped-artefact.md says why it is made so.
  */
 
 import { build } from 'esbuild';
@@ -56,7 +56,7 @@ function builtinModule(path: string): string {
   const exported = names.map(
     (name) => `const _${name} = /* @__PURE__ */ (() => all[${JSON.stringify(name)}])(); export { _${name} as ${name} };`,
   );
-  return [`const all = require(${JSON.stringify(path)});`, 'export default all;', ...exported].join('\n');
+  return [`const all = require(${JSON.stringify(path)});`, 'export { all as default };', ...exported].join('\n');
 }
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 

@@ -1,6 +1,6 @@
 /**
  * The fence around what ships in every pod: which packages the sidecar's bundle holds and how large each may be. A package
- * that is not in the table is refused, whatever brought it; the best known ones with the reason. docs/adr/0020.
+ * that is not in the table is refused, whatever brought it; the best known ones with the reason. docs/adr/0019-the-shipped-artefact.md.
  */
 
 import type { Metafile } from 'esbuild';

@@ -3,6 +3,7 @@
 import { systemClock } from '@sallyport/runtime';
 import { tokenIssuer } from '@sallyport/testkit';
 import type { Instant } from '@sallyport/model';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -61,13 +62,11 @@ describe.each(MACHINES)('on a machine whose `node` is %s', (_, node) => {
   });
 });
 
-test.skipIf(OLD !== undefined)('not run: needs a Node older than 24 on the PATH, to be the one that does not serve', () => undefined);
-
-test.runIf(OLD !== undefined)('an old Node with none beside it is refused in words', async () => {
+const REFUSED = 'an old Node with none beside it is refused in words';
+test.skipIf(OLD === undefined)(OLD === undefined ? `${REFUSED} (not run: needs a Node older than 24)` : REFUSED, () => {
   const alone = mkdtempSync(join(tmpdir(), 'sallyport-alone-'));
   try {
     cpSync(installed.packageDir, alone, { recursive: true });
-    const { spawnSync } = await import('node:child_process');
     const ran = spawnSync(OLD ?? '', [join(alone, 'bin', 'sallyport.mjs'), '--version'], { encoding: 'utf8' });
     expect(ran).toMatchObject({ status: 1, stdout: '' });
     expect(ran.stderr).toMatch(/^sallyport needs Node 24 or later, and this is v\d+/);

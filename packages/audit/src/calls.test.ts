@@ -44,6 +44,7 @@ describe('one event per call', () => {
       upstream_status: 500,
       latency_ms: 12.5,
       bytes: 411,
+      late: false,
     });
     expect(join.waiting).toBe(0);
   });

@@ -29,6 +29,8 @@ export interface CallEvent extends Omit<DecisionBody, 'kind'> {
   /** Entry to end; of a denial, entry to decision; null where no OUTCOME was seen. */
   readonly latency_ms: number | null;
   readonly bytes: number | null;
+  /** The outcome came after the stream had been given up: this event takes the place of one that said `unknown`. */
+  readonly late: boolean;
 }
 
 /** Joins records as they come, in any order. */
@@ -131,6 +133,7 @@ function eventOf(decision: Decision, outcome: Outcome | undefined): CallEvent {
     upstream_status: outcome?.upstream_status ?? null,
     latency_ms: outcome === undefined ? (decision.decision === 'deny' ? decision.latency_ms : null) : outcome.latency_ms,
     bytes: outcome?.bytes ?? null,
+    late: false,
     detail: outcome?.detail ?? decision.detail,
   };
 }

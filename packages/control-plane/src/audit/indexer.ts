@@ -139,6 +139,7 @@ function addFrame(frame: LoggedFrame, { tables, streams }: Pick<IndexerOptions, 
     tool: named(fields, 'tool'),
     decision: named(fields, 'decision'),
     code: named(fields, 'code'),
+    subject: head.kind === 'ALERT' ? streamOf(fields['subject']) : null,
   };
   if (head.kind === 'START') {
     const held = streams.of(head.stream);
@@ -156,6 +157,11 @@ function fieldsOf(line: Uint8Array): Readonly<Record<string, unknown>> {
     // Evidence that cannot be read is still found by its place.
     return {};
   }
+}
+
+function streamOf(subject: unknown): string | null {
+  const { stream } = (subject ?? {}) as { readonly stream?: unknown };
+  return typeof stream === 'string' ? stream : null;
 }
 
 function named(fields: Readonly<Record<string, unknown>>, name: string): string | null {

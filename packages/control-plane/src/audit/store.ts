@@ -66,6 +66,16 @@ export const AUDIT_MIGRATIONS: readonly Migration[] = [
         body TEXT NOT NULL
       ) STRICT;`,
   },
+  {
+    name: 'which stream an alert gives up',
+    // The index is built anew from the segments, so that alerts of before have their subject too.
+    sql: `
+      ALTER TABLE audit_record ADD COLUMN subject TEXT;
+      CREATE INDEX audit_record_subject ON audit_record (subject) WHERE subject IS NOT NULL;
+      DELETE FROM audit_record;
+      DELETE FROM audit_stream;
+      DELETE FROM audit_progress;`,
+  },
 ];
 
 /** What the index knows of one record. */
@@ -83,6 +93,8 @@ export interface IndexedRecord {
   readonly tool: string | null;
   readonly decision: string | null;
   readonly code: string | null;
+  /** Of an alert: the stream that it is about. */
+  readonly subject: string | null;
 }
 
 /** Which records a reader wants; an absent member wants all. */
@@ -116,8 +128,17 @@ export interface AuditTables {
   decisionPlace(decisionId: string, stream: string): number | undefined;
   /** What a decision was about, for the outcome that follows it. */
   decisionOf(decisionId: string, stream: string): Pick<IndexedRecord, 'agent' | 'session' | 'operator' | 'caseId' | 'tool'> | undefined;
-  /** Places of a stream's decisions before `upTo` that allowed and have no outcome before there. */
-  openDecisions(stream: string, filter: RecordFilter, options: { readonly upTo: number; readonly limit: number }): readonly number[];
+  /**
+   * Places of a stream's decisions before `upTo` that allowed, have no outcome up to `answeredUpTo`, and were not given up
+   * by an alert before.
+   */
+  openDecisions(
+    stream: string,
+    filter: RecordFilter,
+    options: { readonly upTo: number; readonly answeredUpTo: number; readonly limit: number },
+  ): readonly number[];
+  /** Whether an alert between two places says that the stream ended without a close. */
+  isGivenUp(stream: string, between: { readonly after: number; readonly before: number }): boolean;
   addFork(fork: { stream: StreamId; seq: number; digest: Digest; source: string; at: Instant; line: Uint8Array }): void;
   forkedStreams(): readonly StreamId[];
   forkCount(stream: StreamId): number;
@@ -133,7 +154,7 @@ export interface AuditTables {
 
 export function auditTables(database: ServiceDatabase): AuditTables {
   const sql = (text: string): ReturnType<ServiceDatabase['prepare']> => database.prepare(text);
-  const insertRecord = sql('INSERT OR REPLACE INTO audit_record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const insertRecord = sql('INSERT OR REPLACE INTO audit_record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   const insertStream = sql('INSERT OR REPLACE INTO audit_stream (stream, writer, agent) VALUES (?, ?, ?)');
   const readProgress = sql('SELECT indexed_place AS place FROM audit_progress WHERE only = 1');
   const writeProgress = sql('INSERT OR REPLACE INTO audit_progress (only, indexed_place) VALUES (1, ?)');
@@ -147,6 +168,9 @@ export function auditTables(database: ServiceDatabase): AuditTables {
   const writeReported = sql('INSERT OR REPLACE INTO audit_reported (writer, stream, seq, head) VALUES (?, ?, ?, ?)');
   const insertAct = sql('INSERT INTO audit_act (number, name, body) VALUES (?, ?, ?)');
   const deleteAct = sql('DELETE FROM audit_act WHERE number = ?');
+  const findGivenUp = sql(
+    `SELECT EXISTS (SELECT 1 FROM audit_record WHERE subject = ? AND kind = 'ALERT' AND code = 'UNCLOSED' AND place > ? AND place < ?) AS found`,
+  );
   const countForks = sql('SELECT COUNT(*) AS forks FROM audit_fork WHERE stream = ?');
   const allForked = sql('SELECT DISTINCT stream FROM audit_fork');
   const allUnclosed = sql('SELECT stream FROM audit_unclosed');
@@ -169,6 +193,7 @@ export function auditTables(database: ServiceDatabase): AuditTables {
         record.tool,
         record.decision,
         record.code,
+        record.subject,
       ),
     addStream: (stream, writer, agent) => void insertStream.run(stream, writer, agent),
     indexedPlace: () => numberOf(readProgress.get(), 'place') ?? 0,
@@ -195,15 +220,18 @@ export function auditTables(database: ServiceDatabase): AuditTables {
       const text = (column: string): string | null => row[column] as string | null;
       return { agent: text('agent'), session: text('session'), operator: text('operator'), caseId: text('case_id'), tool: text('tool') };
     },
-    openDecisions: (stream, filter, { upTo, limit }) => {
+    openDecisions: (stream, filter, { upTo, answeredUpTo, limit }) => {
       const { where, values } = conditions(filter, 'd.');
       const rows = sql(
         `SELECT d.place AS place FROM audit_record d WHERE d.stream = ? AND d.kind = 'DECISION' AND d.decision = 'allow' AND d.place < ?${where}
-         AND NOT EXISTS (SELECT 1 FROM audit_record o WHERE o.decision_id = d.decision_id AND o.kind = 'OUTCOME' AND o.place < ?)
+         AND NOT EXISTS (SELECT 1 FROM audit_record o WHERE o.decision_id = d.decision_id AND o.kind = 'OUTCOME' AND o.place <= ?)
+         AND NOT EXISTS (SELECT 1 FROM audit_record a WHERE a.subject = d.stream AND a.kind = 'ALERT' AND a.code = 'UNCLOSED'
+                         AND a.place > d.place AND a.place < ?)
          ORDER BY d.place LIMIT ?`,
-      ).all(stream, upTo, ...values, upTo, limit);
+      ).all(stream, upTo, ...values, answeredUpTo, upTo, limit);
       return rows.map((row) => row['place'] as number);
     },
+    isGivenUp: (stream, { after, before }) => findGivenUp.get(stream, after, before)?.['found'] === 1,
     addFork: ({ stream, seq, digest, source, at, line }) => void insertFork.run(stream, seq, digest, source, at, line),
     forkedStreams: () => allForked.all().map((row) => row['stream'] as StreamId),
     forkCount: (stream) => numberOf(countForks.get(stream), 'forks') ?? 0,

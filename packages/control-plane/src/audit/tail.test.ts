@@ -246,6 +246,49 @@ describe('view calls', () => {
     expect(await calls({ session: 'session-y' })).toMatchObject([{ session_id: 'session-y' }]);
   });
 
+  describe('an outcome that comes after its stream was given up', () => {
+    /** A stream that is given up because its writer begins another, with a call that is out; its outcome, to be shipped later. */
+    async function givenUp(): Promise<{ readonly id: string; readonly finish: () => Promise<void>; readonly close: () => Promise<void> }> {
+      const first = writerOf();
+      const id = first.call({ session_id: 'session-z' }, null);
+      await ship(first);
+      await ship(writerOf(sidecar, first));
+      return {
+        id,
+        finish: async () => {
+          first.write({ kind: 'OUTCOME', decision_id: id, result: 'ok', upstream_status: 200, code: '-', latency_ms: 3, bytes: 2 });
+          await ship(first);
+        },
+        close: async () => {
+          await first.close();
+          await ship(first);
+        },
+      };
+    }
+
+    test('is shown once to who reads later, and not as unknown', async () => {
+      const { id, finish, close } = await givenUp();
+      await finish();
+      await close();
+      expect(await calls()).toMatchObject([{ decision_id: id, result: 'ok', late: true }]);
+      expect(await calls({ session: 'session-z' })).toHaveLength(1);
+    });
+
+    test('takes the place of the unknown that a reader was shown before, and says so', async () => {
+      const { id, finish } = await givenUp();
+      const before = await tail({ view: TailRequest_View.CALLS });
+      expect(parsed(before.lines)).toMatchObject([{ decision_id: id, result: 'unknown', late: false }]);
+      await finish();
+      expect(await calls({ cursor: before.cursor })).toMatchObject([{ decision_id: id, result: 'ok', late: true }]);
+    });
+
+    test('that never comes is not told again by the close', async () => {
+      const { id, close } = await givenUp();
+      await close();
+      expect(await calls()).toMatchObject([{ decision_id: id, result: 'unknown' }]);
+    });
+  });
+
   test('an outcome without a decision, or of another stream’s, is no call', async () => {
     const [one, two] = [writerOf(), writerOf()];
     const id = one.call({}, null);

@@ -95,19 +95,19 @@ function createReader(options: TailOptions, { request, out, signal, isFromStart 
   const lineAt = lineReader(log);
   const calls: Calls = { lineAt, decisionAt: lineReader(log), tables, filter };
   const linesAt = isRecords
-    ? (place: number): readonly Uint8Array[] => {
+    ? (place: number, _upTo: number): readonly Uint8Array[] => {
         const line = lineAt(place);
         if (line !== undefined && !canVouch(writer, line)) writer = undefined;
         return line === undefined ? [] : [line];
       }
-    : (place: number): readonly Uint8Array[] => callsAt(place, calls);
+    : (place: number, upTo: number): readonly Uint8Array[] => callsAt(place, upTo, calls);
   return {
     async show(after, upTo) {
       let place = after;
       while (!signal.aborted) {
         const rows = tables.places(isRecords ? { filter } : { filter, calls: true }, { after: place, upTo, limit: BATCH_RECORDS_MAX });
         for (const row of rows) {
-          const lines = linesAt(row);
+          const lines = linesAt(row, upTo);
           place = row;
           for (const line of lines) if (!(await sender.add(line, place))) return place;
         }
@@ -201,33 +201,42 @@ interface Calls {
   readonly filter: RecordFilter;
 }
 
-/** The events that the record at this place completes. */
-function callsAt(place: number, calls: Calls): readonly Uint8Array[] {
+/**
+ * The events that the record at this place completes, for a reader who is shown everything up to `upTo`. A call is shown
+ * once: one whose outcome came after its stream was given up is shown as unknown only to a reader who was there before
+ * the outcome, and then once more, marked as late.
+ */
+function callsAt(place: number, upTo: number, calls: Calls): readonly Uint8Array[] {
   const record = parsed(calls.lineAt(place));
   if (record?.kind === 'DECISION') return record.decision === 'deny' ? joined([record]) : [];
   if (record?.kind === 'OUTCOME') {
     const decided = calls.tables.decisionPlace(record.decision_id, record.stream);
     const decision = decided === undefined ? undefined : parsed(calls.decisionAt(decided));
-    return decision === undefined ? [] : joined([decision, record]);
+    if (decided === undefined || decision === undefined) return [];
+    return joined([decision, record], calls.tables.isGivenUp(record.stream, { after: decided, before: place }));
   }
   // Whoever stopped, cleanly or not, will not write the outcomes that are missing.
-  if (record?.kind === 'CLOSE') return unanswered(record.stream, place, calls);
-  if (record?.kind === 'ALERT' && record.subject !== null) return unanswered(record.subject.stream, place, calls);
+  if (record?.kind === 'CLOSE') return unanswered(record.stream, { place, upTo }, calls);
+  if (record?.kind === 'ALERT' && record.subject !== null) return unanswered(record.subject.stream, { place, upTo }, calls);
   return [];
 }
 
-function unanswered(stream: string, upTo: number, { decisionAt, tables, filter }: Calls): readonly Uint8Array[] {
-  const places = tables.openDecisions(stream, filter, { upTo, limit: OPEN_DECISIONS_MAX });
+function unanswered(
+  stream: string,
+  { place: end, upTo }: { readonly place: number; readonly upTo: number },
+  { decisionAt, tables, filter }: Calls,
+): readonly Uint8Array[] {
+  const places = tables.openDecisions(stream, filter, { upTo: end, answeredUpTo: upTo, limit: OPEN_DECISIONS_MAX });
   return places.flatMap((place) => {
     const decision = parsed(decisionAt(place));
     return decision === undefined ? [] : joined([decision]);
   });
 }
 
-function joined(records: readonly AuditRecord[]): readonly Uint8Array[] {
+function joined(records: readonly AuditRecord[], isLate = false): readonly Uint8Array[] {
   const joiner = joinCalls({ waitingMax: 2 });
   const events = [...records.flatMap((record) => joiner.add(record)), ...joiner.end()];
-  return events.map((event) => utf8(JSON.stringify(event)));
+  return events.map((event) => utf8(JSON.stringify(isLate ? { ...event, late: true } : event)));
 }
 
 function parsed(line: Uint8Array | undefined): AuditRecord | undefined {

@@ -42,6 +42,8 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
 ]);
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 const INTERIM_ANSWERS_MAX = 8;
+/** When there may be something to read, or nothing more. */
+const READING = ['readable', 'end', 'close'] as const;
 
 /** Sends and waits for the answer's head. */
 export async function exchange(lane: Lane, request: UpstreamRequest, bounds: Bounds): Promise<UpstreamAnswer> {
@@ -171,22 +173,31 @@ class Attempt {
 
   async *#body(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
     const idleMs = this.#request.idleMsMax ?? this.#limits.idleMsMax;
-    const chunks = incoming[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    // Owner: this reading. By hand: the stream's own iterator costs as much as everything else here.
+    let wake: (() => void) | undefined;
+    const ring = (): void => wake?.();
+    for (const event of READING) incoming.on(event, ring);
     let bytes = 0;
     try {
       for (;;) {
-        // Only the upstream's silence counts, not the time that our reader takes.
-        this.#watched.within(idleMs);
-        const next = await chunks.next();
-        this.#watched.pause();
-        if (next.done === true) break;
-        bytes += next.value.length;
+        const chunk = incoming.read() as Buffer | null;
+        if (chunk === null) {
+          if (incoming.readableEnded) break;
+          if (incoming.destroyed) throw incoming.errored ?? new Error('the connection was closed');
+          // Only the upstream's silence counts, not the time that our reader takes.
+          this.#watched.within(idleMs);
+          await new Promise<void>((resolve) => (wake = resolve));
+          this.#watched.pause();
+          continue;
+        }
+        bytes += chunk.length;
         if (bytes > this.#request.bodyBytesMax) throw this.#fault('upstream_too_large', `more than ${this.#request.bodyBytesMax} bytes`);
-        yield next.value;
+        yield chunk;
       }
     } catch (error) {
       throw this.#failure ?? upstreamFault(this.#name, this.#stage, error);
     } finally {
+      for (const event of READING) incoming.off(event, ring);
       if (!incoming.complete || !incoming.readableEnded) incoming.destroy();
       this.#end();
     }

@@ -66,7 +66,7 @@ export const UPSTREAM_LIMITS: UpstreamLimits = {
   headBytesMax: 32_768,
   headersMax: 200,
   inFlightMax: 256,
-  idleConnectionsMax: 32,
+  idleConnectionsMax: 256,
   idleConnectionMsMax: 4_000,
 };
 

@@ -83,8 +83,23 @@ export class Call {
 }
 
 function factsOf({ principal, args, session }: PolicyInput, entry: Entry, policy: CompiledPolicy): Facts {
-  const { id, attempted, completed, failed, denied } = session;
-  const seen = { id, attempted, completed, failed, denied };
+  // Read when a condition asks: few do, and a long session's lists are long.
+  const seen: { id: string; attempted: unknown; completed: unknown; failed: unknown; denied: unknown; case?: string } = {
+    id: session.id,
+    get attempted() {
+      return session.attempted;
+    },
+    get completed() {
+      return session.completed;
+    },
+    get failed() {
+      return session.failed;
+    },
+    get denied() {
+      return session.denied;
+    },
+  };
+  if (session.case !== undefined) seen.case = session.case;
   return {
     args,
     principal: {
@@ -96,7 +111,7 @@ function factsOf({ principal, args, session }: PolicyInput, entry: Entry, policy
       scopes: principal.scopes,
       attributes: exactAttributes(principal.attributes, attributeTypesOf(policy)),
     },
-    session: session.case === undefined ? seen : { ...seen, case: session.case },
+    session: seen,
     env: environmentOf(policy),
     tool: entry.toolFacts,
     agent: entry.agentFacts,

@@ -18,30 +18,54 @@ type Fact = 'attempted' | 'completed' | 'failed' | 'denied';
 const LIST_MAX = 1_000;
 
 export function sessionMemory(id: SessionId, caseName: string | null): SessionMemory {
-  // Owner: this memory. Lists are replaced, not edited, so that a view given out stays as it was.
-  const lists: Record<Fact, readonly ToolName[]> = {
-    attempted: [],
-    completed: [],
-    failed: [],
-    denied: [],
-  };
+  // Owner: this memory.
+  const lists = { attempted: history(), completed: history(), failed: history(), denied: history() };
   const completed = new Set<ToolName>();
-  let view: SessionFacts | undefined;
+  const named = caseName === null ? { id } : { id, case: caseName };
   return {
-    facts: () =>
-      (view ??= {
-        id,
-        ...(caseName === null ? {} : { case: caseName }),
-        ...lists,
+    facts: () => {
+      const [attempted, done, failed, denied] = [lists.attempted.view(), lists.completed.view(), lists.failed.view(), lists.denied.view()];
+      return {
+        ...named,
+        get attempted() {
+          return attempted();
+        },
+        get completed() {
+          return done();
+        },
+        get failed() {
+          return failed();
+        },
+        get denied() {
+          return denied();
+        },
         hasCompleted: (tool) => completed.has(tool),
-      }),
+      };
+    },
     record(what, tool) {
-      for (const name of what === 'denied' ? (['attempted', 'denied'] as const) : [what]) {
-        const list = lists[name];
-        lists[name] = [...(list.length < LIST_MAX ? list : list.slice(1)), tool];
-      }
+      lists[what].add(tool);
+      if (what === 'denied') lists.attempted.add(tool);
       if (what === 'completed') completed.add(tool);
-      view = undefined;
+    },
+  };
+}
+
+/**
+ * The last `LIST_MAX` entries. Every call adds some and few policies read them, so a view is only a place in the list until
+ * somebody asks; the list grows at its end, and is begun anew rather than shortened, so that a view stays as it was.
+ */
+function history(): { add(tool: ToolName): void; view(): () => readonly ToolName[] } {
+  // Owner: `add`.
+  let entries: ToolName[] = [];
+  return {
+    add(tool) {
+      if (entries.length >= 2 * LIST_MAX) entries = entries.slice(-LIST_MAX);
+      entries.push(tool);
+    },
+    view() {
+      const [held, end] = [entries, entries.length];
+      let seen: readonly ToolName[] | undefined;
+      return () => (seen ??= held.slice(Math.max(0, end - LIST_MAX), end));
     },
   };
 }

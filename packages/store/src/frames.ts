@@ -14,6 +14,11 @@ export interface Frame {
   readonly bytes: Uint8Array;
 }
 
+/** A frame as far as a question about room goes. */
+export interface FrameSize {
+  readonly bytes: { readonly length: number };
+}
+
 /** The longest `bytes` of a frame that a reader accepts. */
 export const FRAME_BYTES_MAX: number = 16 * 1_048_576;
 /** What a frame costs beside its bytes. */

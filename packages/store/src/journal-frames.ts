@@ -3,7 +3,7 @@
 import { decodeBase64, encodeBase64, fromUtf8, utf8 } from '@sallyport/crypto';
 import { invariant } from '@sallyport/model';
 import type { StreamId } from '@sallyport/model';
-import type { Frame } from './frames.ts';
+import type { Frame, FrameSize } from './frames.ts';
 import type { JournalEntry, JournalRecord } from './journal.ts';
 
 const STREAM_BYTES = 32;
@@ -19,6 +19,11 @@ export function entryFrame(entry: JournalEntry): Frame {
   new DataView(bytes.buffer).setBigUint64(STREAM_BYTES, BigInt(seq));
   bytes.set(line, LINE_AT);
   return { kind: 'record', bytes };
+}
+
+/** What `entryFrame` would make, as far as a question about room goes: nothing is copied. */
+export function entrySize(entry: JournalEntry): FrameSize {
+  return entry.kind === 'record' ? { bytes: { length: LINE_AT + entry.line.length } } : entry;
 }
 
 /** The record in a record frame; `undefined` where its bytes are none, which only a writer's bug can cause. */

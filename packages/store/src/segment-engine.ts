@@ -8,7 +8,7 @@ import { Fault, fail, invariant, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import type { DiskFile, FileSystem } from '@sallyport/runtime';
 import { encodeFrame, FRAME_OVERHEAD_BYTES, markFrame } from './frames.ts';
-import type { Frame } from './frames.ts';
+import type { Frame, FrameSize } from './frames.ts';
 import { segmentPath } from './segment-files.ts';
 import type { Recovery, Segment } from './segment-files.ts';
 import type {
@@ -124,7 +124,7 @@ export class SegmentEngine implements SegmentLog {
   }
 
   refuses(
-    frames: readonly Frame[],
+    frames: readonly FrameSize[],
     { usesHeadroom = false, mayExceed = false }: Omit<AppendOptions, 'durability'>,
   ): AppendRefusal | undefined {
     const ending = this.#ending();
@@ -372,7 +372,7 @@ export class SegmentEngine implements SegmentLog {
   }
 }
 
-function encodedBytes(frames: readonly Frame[]): number {
+function encodedBytes(frames: readonly FrameSize[]): number {
   return frames.reduce((sum, { bytes }) => sum + bytes.length + FRAME_OVERHEAD_BYTES, 0);
 }
 

@@ -3,7 +3,7 @@
 import { Fault, invariant, ok } from '@sallyport/model';
 import type { Result, StreamId } from '@sallyport/model';
 import type { Journal, JournalEntry, JournalRecord, JournalStatus, UnshippedRecord } from './journal.ts';
-import { entryFrame, readRecordFrame, snapshotFrame } from './journal-frames.ts';
+import { entryFrame, entrySize, readRecordFrame, snapshotFrame } from './journal-frames.ts';
 import type { AppendOptions, AppendRefusal, LoggedFrame, SegmentLog } from './segment-log.ts';
 import type { Unacknowledged } from './unacknowledged.ts';
 
@@ -42,7 +42,7 @@ export class SegmentJournal implements Journal {
   }
 
   refuses(entries: readonly JournalEntry[], options: Omit<AppendOptions, 'durability'> = {}): AppendRefusal | undefined {
-    return this.#log.refuses(entries.map(entryFrame), options);
+    return this.#log.refuses(entries.map(entrySize), options);
   }
 
   async append(entries: readonly JournalEntry[], options: AppendOptions): Promise<Result<undefined, AppendRefusal>> {

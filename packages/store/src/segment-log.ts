@@ -7,7 +7,7 @@
 import { Fault, fail, invariant, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
-import type { Frame } from './frames.ts';
+import type { Frame, FrameSize } from './frames.ts';
 import { SegmentEngine } from './segment-engine.ts';
 import { recoverSegments } from './segment-files.ts';
 
@@ -81,7 +81,7 @@ export interface SegmentLog {
    */
   append(frames: readonly Frame[], options: AppendOptions): Promise<Result<Appended, AppendRefusal>>;
   /** Why such an append would be refused now; asked and answered in one turn, it is what `append` then does. */
-  refuses(frames: readonly Frame[], options: Omit<AppendOptions, 'durability'>): AppendRefusal | undefined;
+  refuses(frames: readonly FrameSize[], options: Omit<AppendOptions, 'durability'>): AppendRefusal | undefined;
   /** Durable frames from place `from` on, at most about `bytesMax` (at least one, if there is one). Throws a Fault. */
   read(options: { readonly from: number; readonly bytesMax: number }): readonly LoggedFrame[];
   /** The last place of the ended segment that holds this one; `undefined` for a place of the segment that is being written. */

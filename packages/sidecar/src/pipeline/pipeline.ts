@@ -131,7 +131,10 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
     tool: pinned.tool,
     mirrors: pinned.mirrors,
     arguments: facts.args,
-    argumentDigest: argumentDigest(facts.args),
+    // On demand: it takes longer than most gates, and a call that nobody has to approve is sent without it.
+    get argumentDigest() {
+      return argumentDigest(facts.args);
+    },
     lease: { releaseSeq: facts.held.snapshot.releaseSeq, freshForMs: held.freshForMs },
   });
   return { verdict: 'permit', permit };

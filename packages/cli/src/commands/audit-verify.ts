@@ -1,14 +1,13 @@
 /** `sallyport audit verify`: an export proven offline, from the pin to the last record, or the first one that is bad. */
 
-import { closeSync, openSync, readSync } from 'node:fs';
 import { exportVerifier } from '@sallyport/audit';
 import type { Finding, Report } from '@sallyport/audit';
-import { concatBytes } from '@sallyport/crypto';
-import { fail, ok } from '@sallyport/model';
-import type { Json, Problem, Result } from '@sallyport/model';
+import type { Json } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
-import { at, reasonOf } from '../files.ts';
+import { eachLine } from '../evidence/lines.ts';
+import type { Lines } from '../evidence/lines.ts';
+import { at } from '../files.ts';
 import { dirOption, homeOf } from '../home.ts';
 import { flag } from '../option.ts';
 import { counted, table } from '../output.ts';
@@ -55,11 +54,6 @@ export const auditVerify: Command = command({
   },
 });
 
-const CHUNK_BYTES = 262_144;
-/** Longer than any line of an export; one that is longer is handed on as it stands, and judged. */
-const LINE_BYTES_MAX = 4_194_304;
-const LINE_FEED = 0x0a;
-
 /** Enough of a line to see what it was meant as. */
 const HINT_BYTES_MAX = 65_536;
 
@@ -72,36 +66,6 @@ function withHint(report: Report, first: Uint8Array | undefined): Report {
     ...report,
     summary: `${report.summary} (this is view calls; what can be proven is written by \`sallyport audit tail --view records\`)`,
   };
-}
-
-interface Lines {
-  readonly add: (line: Uint8Array, isTerminated: boolean) => void;
-  readonly shown: string;
-}
-
-/** Line by line, so that an export may be larger than memory. */
-function eachLine(path: string, { add, shown }: Lines): Result<undefined, Problem> {
-  let descriptor: number | undefined;
-  try {
-    descriptor = openSync(path, 'r');
-    let rest: Uint8Array = new Uint8Array();
-    const chunk = new Uint8Array(CHUNK_BYTES);
-    for (let read = readSync(descriptor, chunk); read > 0; read = readSync(descriptor, chunk)) {
-      let bytes = concatBytes(rest, chunk.subarray(0, read));
-      for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED)) {
-        add(bytes.subarray(0, end), true);
-        bytes = bytes.subarray(end + 1);
-      }
-      rest = bytes;
-      if (rest.byteLength > LINE_BYTES_MAX) break;
-    }
-    if (rest.byteLength > 0) add(rest, false);
-    return ok(undefined);
-  } catch (error) {
-    return fail({ path: '', file: shown, message: `cannot be read: ${reasonOf(error)}` });
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
-  }
 }
 
 function reportJson({ isSound, summary, firstBad, streams, records, exporter, uninterpreted }: Report): Json {

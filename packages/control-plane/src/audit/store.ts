@@ -152,6 +152,24 @@ export interface AuditTables {
   dropAct(number: number): void;
 }
 
+/** In the order of the table's columns. */
+const MEMBERS: readonly (keyof IndexedRecord)[] = [
+  'place',
+  'stream',
+  'seq',
+  'at',
+  'kind',
+  'decisionId',
+  'agent',
+  'session',
+  'operator',
+  'caseId',
+  'tool',
+  'decision',
+  'code',
+  'subject',
+];
+
 export function auditTables(database: ServiceDatabase): AuditTables {
   const sql = (text: string): ReturnType<ServiceDatabase['prepare']> => database.prepare(text);
   const insertRecord = sql('INSERT OR REPLACE INTO audit_record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
@@ -178,23 +196,7 @@ export function auditTables(database: ServiceDatabase): AuditTables {
   const allActs = sql('SELECT number, name, body FROM audit_act ORDER BY number');
   const wipe = [sql('DELETE FROM audit_record'), sql('DELETE FROM audit_stream'), sql('DELETE FROM audit_progress')];
   return {
-    addRecord: (record) =>
-      void insertRecord.run(
-        record.place,
-        record.stream,
-        record.seq,
-        record.at,
-        record.kind,
-        record.decisionId,
-        record.agent,
-        record.session,
-        record.operator,
-        record.caseId,
-        record.tool,
-        record.decision,
-        record.code,
-        record.subject,
-      ),
+    addRecord: (record) => void insertRecord.run(...MEMBERS.map((name) => record[name])),
     addStream: (stream, writer, agent) => void insertStream.run(stream, writer, agent),
     indexedPlace: () => numberOf(readProgress.get(), 'place') ?? 0,
     setIndexedPlace: (place) => void writeProgress.run(place),

@@ -11,12 +11,15 @@ export interface BenchLine {
   /** What was measured beside it in the same run, in the same unit. */
   readonly baseline?: number;
   readonly ratio?: number;
+  /** A regression bound: a figure beyond it fails. */
   readonly bound?: Bound;
+  /** What was promised, for the reader; judged by nobody. */
+  readonly promise?: Bound;
   /** Rows of docs/requirements.json that this figure shows; only together with a bound. */
   readonly requirements: readonly string[];
 }
 
-const MEMBERS: readonly string[] = ['bench', 'figure', 'value', 'unit', 'baseline', 'ratio', 'bound', 'requirements'];
+const MEMBERS: readonly string[] = ['bench', 'figure', 'value', 'unit', 'baseline', 'ratio', 'bound', 'promise', 'requirements'];
 
 /** Whether the figure keeps its promise. The ratio is judged where there is one, the value otherwise. */
 export function isWithinBound({ value, ratio, bound }: BenchLine): boolean {
@@ -34,13 +37,36 @@ export function readBenchLine(source: string, text: string): BenchLine {
   return { ...rest, requirements: requirements ?? [] };
 }
 
-/** Parses all lines of a report; empty lines are passed over. */
+/** What a bench says of itself beside its figures: under which circumstances, or what it did not run and why. */
+export interface BenchNote {
+  readonly bench: string;
+  readonly note: string;
+}
+
+/** Parses the figures of a report; empty lines and notes are passed over. */
 export function readBenchReport(source: string, text: string): readonly BenchLine[] {
+  return linesOf(source, text).flatMap(({ line, where }) => (noteIn(where, line) === undefined ? [readBenchLine(where, line)] : []));
+}
+
+/** Parses the notes of a report. */
+export function readBenchNotes(source: string, text: string): readonly BenchNote[] {
+  return linesOf(source, text).flatMap(({ line, where }) => noteIn(where, line) ?? []);
+}
+
+function linesOf(source: string, text: string): readonly { line: string; where: string }[] {
   return text
     .split('\n')
     .map((line, index) => ({ line, where: `${source}:${index + 1}` }))
-    .filter(({ line }) => line.trim() !== '')
-    .map(({ line, where }) => readBenchLine(where, line));
+    .filter(({ line }) => line.trim() !== '');
+}
+
+/** A line with `note` is a note, and has nothing else than that and `bench`; `undefined` for a figure. */
+function noteIn(where: string, text: string): BenchNote | undefined {
+  const line = parse(where, text);
+  if (!Object.hasOwn(line, 'note')) return undefined;
+  const { bench, note, ...rest } = line;
+  if (typeof bench === 'string' && typeof note === 'string' && Object.keys(rest).length === 0) return { bench, note };
+  throw new Error(`${where}: a note has \`bench\` and \`note\`, both text, and nothing else`);
 }
 
 function problemsOf(line: Record<string, unknown>): readonly string[] {
@@ -53,7 +79,9 @@ function problemsOf(line: Record<string, unknown>): readonly string[] {
     ...['baseline', 'ratio']
       .filter((member) => line[member] !== undefined && !isFiniteNumber(line[member]))
       .map((member) => `\`${member}\` must be a number`),
-    ...(line['bound'] === undefined || isBound(line['bound']) ? [] : ['`bound` must be `{"max":n}` or `{"min":n}`']),
+    ...['bound', 'promise']
+      .filter((member) => line[member] !== undefined && !isBound(line[member]))
+      .map((member) => `\`${member}\` must be \`{"max":n}\` or \`{"min":n}\``),
     ...requirementProblems(line),
   ];
 }

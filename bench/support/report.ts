@@ -1,0 +1,62 @@
+/** What a bench says: figures and notes as lines of docs/spec/bench-report.md, progress to standard error. */
+
+import { readFileSync } from 'node:fs';
+import type { Bound } from '../../scripts/bench-line.ts';
+import { canPin } from './cores.ts';
+
+export interface Figure {
+  readonly figure: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly baseline?: number;
+  readonly ratio?: number;
+  readonly bound?: Bound;
+  readonly promise?: Bound;
+  readonly requirements?: readonly string[];
+}
+
+export interface Report {
+  figure(line: Figure): void;
+  note(text: string): void;
+}
+
+/** Writes the lines of one bench. */
+export function reportOf(bench: string): Report {
+  const write = (line: object): void => void process.stdout.write(`${JSON.stringify({ bench, ...line })}\n`);
+  return {
+    figure: ({ value, baseline, ratio, ...line }) =>
+      write({
+        ...line,
+        value: rounded(value),
+        ...(baseline === undefined ? {} : { baseline: rounded(baseline) }),
+        ...(ratio === undefined ? {} : { ratio: rounded(ratio) }),
+      }),
+    note: (note) => write({ note }),
+  };
+}
+
+export function progress(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** What else the machine was doing, and whether the proxy had a core to itself. */
+export function circumstances(): string {
+  const load = readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).join(' ');
+  return `load average ${load}; ${canPin ? 'the proxy alone on its core' : 'nothing pinned'}`;
+}
+
+/** Of sorted figures. */
+export function percentile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+export function median(values: readonly number[]): number {
+  return percentile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}

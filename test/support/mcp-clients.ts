@@ -26,7 +26,7 @@ export interface Progress {
 
 export interface McpClient {
   listTools(): Promise<readonly ListedTool[]>;
-  call(name: string, args?: Record<string, unknown>, onprogress?: (progress: Progress) => void): Promise<ToolResult>;
+  call(name: string, args?: Record<string, unknown>, onprogress?: (progress: Progress) => void, signal?: AbortSignal): Promise<ToolResult>;
   ping(): Promise<unknown>;
   serverName(): string | undefined;
   /** Which era it came to speak. */
@@ -43,8 +43,8 @@ export const MCP_CLIENTS: Readonly<Record<'v1' | 'v2' | 'v2 told to negotiate', 
     await client.connect(new TransportV1(new URL(url), { requestInit: { headers: { 'sallyport-session': session } } }));
     return {
       listTools: async () => (await client.listTools()).tools,
-      call: async (name, args = {}, onprogress) =>
-        (await client.callTool({ name, arguments: args }, undefined, optionsOf(onprogress))) as ToolResult,
+      call: async (name, args = {}, onprogress, signal) =>
+        (await client.callTool({ name, arguments: args }, undefined, optionsOf(onprogress, signal))) as ToolResult,
       ping: async () => client.ping(),
       serverName: () => client.getServerVersion()?.name,
       era: () => 'legacy',
@@ -60,7 +60,8 @@ async function connectV2(url: string, session: string, options: ConstructorParam
   await client.connect(new TransportV2(new URL(url), { requestInit: { headers: { 'sallyport-session': session } } }));
   return {
     listTools: async () => (await client.listTools()).tools,
-    call: async (name, args = {}, onprogress) => (await client.callTool({ name, arguments: args }, optionsOf(onprogress))) as ToolResult,
+    call: async (name, args = {}, onprogress, signal) =>
+      (await client.callTool({ name, arguments: args }, optionsOf(onprogress, signal))) as ToolResult,
     ping: async () => client.ping(),
     serverName: () => client.getServerVersion()?.name,
     era: () => (client.getNegotiatedProtocolVersion() === '2026-07-28' ? 'modern' : 'legacy'),
@@ -69,8 +70,11 @@ async function connectV2(url: string, session: string, options: ConstructorParam
 }
 
 /** Listening for progress is what makes a client ask for it. */
-function optionsOf(onprogress: ((progress: Progress) => void) | undefined): { onprogress?: (progress: Progress) => void } {
-  return onprogress === undefined ? {} : { onprogress };
+function optionsOf(
+  onprogress: ((progress: Progress) => void) | undefined,
+  signal: AbortSignal | undefined,
+): { onprogress?: (progress: Progress) => void; signal?: AbortSignal } {
+  return { ...(onprogress === undefined ? {} : { onprogress }), ...(signal === undefined ? {} : { signal }) };
 }
 
 /** Everything a well-behaved client sends with a message, and nothing else. */

@@ -3,9 +3,17 @@
  * docs/spec/http-tools.md.
  */
 
-import { Decimal, deny, fail, localNameOf, ok } from '@sallyport/model';
+import { deny, fail, localNameOf, ok } from '@sallyport/model';
 import type { Denial, HttpRoute, Json, Result, Tool, ToolServer } from '@sallyport/model';
-import { type Judged, type TypedArguments, type TypedValue, routeTemplate, serializeArguments } from '@sallyport/strict';
+import {
+  type Judged,
+  type TypedArguments,
+  type TypedValue,
+  fillTemplate,
+  routeTemplate,
+  scalarText,
+  serializeArguments,
+} from '@sallyport/strict';
 import { type ToolAsk, membersOf } from './ask.ts';
 import type { OutboundRoute } from './http-routes.ts';
 
@@ -62,13 +70,8 @@ export interface PlacedArguments {
  */
 export function placeArguments(tool: Tool, args: TypedArguments): PlacedArguments {
   const route: HttpRoute = tool.route ?? { method: 'POST', path: `/${localNameOf(tool.name)}` };
-  const unfit: string[] = [];
-  const segments = (routeTemplate(route.path) ?? []).map((segment) => {
-    if ('literal' in segment) return segment.literal;
-    const text = Object.hasOwn(args, segment.argument) ? segmentText(args[segment.argument]) : undefined;
-    if (text === undefined) unfit.push(segment.argument);
-    return text ?? '';
-  });
+  const filled = fillTemplate(routeTemplate(route.path) ?? [], args);
+  const unfit = [...filled.unfit];
   const inPath = new Set(pathArguments(route));
   const isAlone = hasQueryAlone(route);
   const queried: [string, TypedValue][] = [];
@@ -78,7 +81,7 @@ export function placeArguments(tool: Tool, args: TypedArguments): PlacedArgument
     (isAlone || route.query?.includes(name) === true ? queried : bodied).push([name, value]);
   }
   const query = queryOf(queried, unfit);
-  return { method: route.method, segments, query, body: isAlone ? undefined : Object.fromEntries(bodied), unfit };
+  return { method: route.method, segments: filled.segments, query, body: isAlone ? undefined : Object.fromEntries(bodied), unfit };
 }
 
 /** The arguments that a route's path names, in order. */
@@ -110,14 +113,6 @@ export function isSuccessStatus(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-/** What would make two segments of one, or another one of it, for a server that decodes before it splits or cuts off parameters. */
-const UNFIT_FOR_PATH = /[/\\;\p{Cc}]/u;
-
-function segmentText(value: TypedValue | undefined): string | undefined {
-  const text = scalarText(value);
-  return text === undefined || text === '' || text === '.' || text === '..' || UNFIT_FOR_PATH.test(text) ? undefined : text;
-}
-
 function queryOf(args: readonly (readonly [string, TypedValue])[], unfit: string[]): string {
   const pairs: string[] = [];
   for (const [name, value] of args) {
@@ -128,13 +123,6 @@ function queryOf(args: readonly (readonly [string, TypedValue])[], unfit: string
     }
   }
   return pairs.join('&');
-}
-
-/** `undefined` for what has no one spelling outside of JSON: null, lists, records. */
-function scalarText(value: TypedValue | undefined): string | undefined {
-  if (typeof value === 'string') return value;
-  if (typeof value === 'boolean' || typeof value === 'number' || typeof value === 'bigint') return String(value);
-  return value instanceof Decimal ? value.toString() : undefined;
 }
 
 /** The path of an absolute URL that has neither query nor fragment, without its last slash. */

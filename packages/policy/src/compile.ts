@@ -1,8 +1,8 @@
 /** Parts to a policy that can decide: types checked, costs bounded, rules indexed by agent and tool. Spec: policy-v1 section 6. */
 
 import { fail, invariant, ok, serverOf } from '@sallyport/model';
-import type { Agent, AgentName, AttributeType, Issuer, Problem, Result, Tool, ToolName } from '@sallyport/model';
-import type { ArgumentSchema } from '@sallyport/strict';
+import type { Agent, AgentName, AttributeType, Issuer, Problem, Result, ServerName, Tool, ToolName } from '@sallyport/model';
+import type { ArgumentSchema, RouteMatch, TypedArguments } from '@sallyport/strict';
 import { analyse } from './analyse.ts';
 import type { Places, Plan, RulePlan } from './analyse.ts';
 import type { Step } from './declared.ts';
@@ -12,6 +12,8 @@ import { Problems, childPath, compareText } from './node.ts';
 import type { Parts } from './parts.ts';
 import { Programs } from './programs.ts';
 import type { Condition } from './programs.ts';
+import { misspelledArguments, routesOf } from './routes.ts';
+import type { Routes } from './routes.ts';
 import type { EnvironmentValues, Rule, Source } from './rule.ts';
 import { ToolIndex } from './selectors.ts';
 
@@ -46,6 +48,7 @@ interface Inside {
   /** Of the attributes that have a declared type. */
   readonly attributeTypes: ReadonlyMap<string, AttributeType>;
   readonly programs: Programs;
+  readonly routes: Routes;
 }
 
 let make: (parts: Parts, inside: Inside) => CompiledPolicy;
@@ -86,6 +89,16 @@ export class CompiledPolicy {
   /** The compiled schema that the validation gate reads a call's arguments with. */
   argumentSchema(name: ToolName): ArgumentSchema | undefined {
     return this.#inside.schemas.get(name);
+  }
+
+  /** The tool of an HTTP server that a request is, by method and canonical path; `undefined` where no route fits. */
+  toolAt(server: ServerName, method: string, segments: readonly string[]): RouteMatch<ToolName> | undefined {
+    return this.#inside.routes.get(server)?.match(method, segments);
+  }
+
+  /** Arguments of a route's path that would make the call a request of another tool, or of none; for the validation gate. */
+  misspelled(tool: Tool, args: TypedArguments): readonly string[] {
+    return misspelledArguments(this.#inside.routes, tool, args);
   }
 }
 
@@ -128,6 +141,7 @@ export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]
       environment: environmentFacts(environment),
       attributeTypes: typesOf(issuers),
       programs,
+      routes: routesOf(tools),
     }),
   );
 }

@@ -171,7 +171,7 @@ describe('parseDocuments', () => {
     [
       'a schema that widens',
       '  - { id: a, allow: [orders/get], arguments: { id: { type: integer } } }\n',
-      'p.yaml:5:52: rules[0].arguments.id: `type` does not narrow (use enum, const, minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, items, properties, required)',
+      'p.yaml:5:52: rules[0].arguments.id: `type` does not narrow (use enum, const, minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, format, hosts, domains, under, items, properties, required)',
     ],
     [
       'a bound that a double bends',

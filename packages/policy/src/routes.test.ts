@@ -4,6 +4,7 @@ import { buildParts } from './build.ts';
 import { parseDocuments } from './documents.ts';
 import { FEATURES } from './features.ts';
 import { readParts } from './parts.ts';
+import { runTests } from './run-tests.ts';
 
 const HEAD = `apiVersion: sallyport.dev/v1
 kind: Agent
@@ -107,6 +108,29 @@ describe('routes of one server', () => {
     const parsed = parseDocuments([{ path: 'p.yaml', text: HEAD + tools }]);
     expect(parsed.ok ? 0 : parsed.error.length).toBeLessThanOrEqual(201);
   });
+});
+
+test('arguments that spell the path of another tool are refused in tests as they are by a sidecar', () => {
+  const declared = [
+    { ...at('GET', '/named/{id}'), args: 'id: { type: string }' },
+    { ...at('GET', '/named/secrets'), args: '' },
+  ]
+    .map(tool)
+    .join('');
+  const rules = 'kind: Policy\nagent: triage\nrules: [{ id: a, allow: ["api/*"] }]\n---\n';
+  const cases = `kind: Test
+cases:
+  - { call: api/ta, args: { id: mine }, expect: allow }
+  - { call: api/ta, args: { id: secrets }, expect: schema_violation }
+  - { call: api/ta, args: { id: SECRETS }, expect: schema_violation }
+  - { call: api/ta, args: { id: a/b }, expect: schema_violation }
+  - { call: api/ta, args: { id: .. }, expect: schema_violation }
+  - { call: api/tb, expect: allow }
+`;
+  const parsed = parseDocuments([{ path: 'p.yaml', text: HEAD + declared + rules + cases }]);
+  const built = parsed.ok ? buildParts(parsed.value) : parsed;
+  if (!built.ok) throw new Error(built.error.map(formatProblem).join());
+  expect(runTests(built.value.policy)).toMatchObject({ passed: 6, failed: 0, problems: [] });
 });
 
 describe('the places of arguments', () => {

@@ -4,7 +4,7 @@
  */
 
 import { utf8 } from '@sallyport/crypto';
-import type { DenialCode, Instant, Principal, PrincipalId, Problem, SessionId, TenantId, ToolName } from '@sallyport/model';
+import type { DenialCode, Instant, Principal, PrincipalId, Problem, SessionId, TenantId, Tool, ToolName } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import type { TypedArguments } from '@sallyport/strict';
 import type { CompiledPolicy } from './compile.ts';
@@ -85,7 +85,7 @@ function runCase(policy: CompiledPolicy, suite: TestSuite, one: TestCase, sessio
   const principal = principalOf(suite.given);
   const tool = policy.tool(one.call);
   if (tool === undefined || !visible(policy, { principal, agent: suite.agent }, one.call)) return outcome('tool_not_allowed');
-  const args = argumentsOf(policy, one);
+  const args = argumentsOf(policy, tool, one);
   if (typeof args === 'string') return outcome(args);
   const input: PolicyInput = { principal, agent: suite.agent, tool, args, session: factsOf(session), now: 0 as Instant };
   const decision = decide(policy, input);
@@ -109,12 +109,13 @@ function principalOf({ principal, tenant, roles, scopes, attributes }: TestGiven
   };
 }
 
-function argumentsOf(policy: CompiledPolicy, one: TestCase): TypedArguments | DenialCode {
+function argumentsOf(policy: CompiledPolicy, tool: Tool, one: TestCase): TypedArguments | DenialCode {
   const judged = judge(utf8(one.argsJson));
   if (!judged.ok) return 'malformed_request';
   const validated = policy.argumentSchema(one.call)?.validate(judged.value);
   if (validated === undefined) return 'tool_not_allowed';
-  return validated.ok ? validated.value : (validated.error[0]?.code ?? 'schema_violation');
+  if (!validated.ok) return validated.error[0]?.code ?? 'schema_violation';
+  return policy.misspelled(tool, validated.value).length === 0 ? validated.value : 'schema_violation';
 }
 
 function factsOf({ attempted, completed, denied, case: name }: StepSession): SessionFacts {

@@ -6,6 +6,7 @@ import type { Command, Invocation } from '../command.ts';
 import type { Exit } from '../io.ts';
 import { many, text, textOr } from '../option.ts';
 import { refusal } from '../output.ts';
+import { attributeProblems } from '../policy/caller-attributes.ts';
 import { readCaller } from '../policy/caller.ts';
 import { agentOf, answerJson, explainCall } from '../policy/explain-call.ts';
 import { readPolicy } from '../policy/read-policy.ts';
@@ -45,8 +46,9 @@ async function explainAsked({ arguments: [dir = ''], options, io, out }: Invocat
   if (!built.ok) return out.refuse(built.error);
   const caller = readCaller(options.as, io);
   const agent = agentOf(built.value, options.agent);
-  if (!caller.ok || !agent.ok) {
-    const problems = [...(caller.ok ? [] : caller.error), ...(agent.ok ? [] : [agent.error])];
+  const attributes = caller.ok ? attributeProblems(built.value, caller.value) : [];
+  if (!caller.ok || !agent.ok || attributes.length > 0) {
+    const problems = [...(caller.ok ? [] : caller.error), ...(agent.ok ? [] : [agent.error]), ...attributes];
     return out.refuse({ exit: 2, problems });
   }
   const answer = explainCall(built.value, {

@@ -212,6 +212,7 @@ describe('policy explain', () => {
     ['an unknown word', ['--as', 'rols=rep'], '`rols` says nothing of a caller (did you mean roles?)'],
     ['an unknown member', ['--as', 'who.json'], 'who.json: rols: says nothing of a caller'],
     ['a file that is not there', ['--as', 'nobody.json'], 'nobody.json: cannot be read'],
+    ['an attribute that no issuer maps', ['--as', 'attributes.level=3'], 'no issuer maps a claim to `level`'],
     ['a tool that is no name', ['--as', 'session.completed=add'], '`add` is not a tool'],
     ['an agent that is not there', ['--agent', 'support-triag'], 'no agent `support-triag` (did you mean support-triage?)'],
   ])('refuses %s, with 2', async (_name, more, message) => {

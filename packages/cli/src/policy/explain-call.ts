@@ -82,11 +82,19 @@ function argumentsOf(
   if (!judged.ok) return fail({ code: 'malformed_request', lines: judged.error.map(({ path, message }) => lineOf(path, message)) });
   const validated = policy.argumentSchema(tool)?.validate(judged.value);
   if (validated === undefined) return fail({ code: 'tool_not_allowed', lines: ['the tool has no schema'] });
-  if (validated.ok) return validated;
+  if (validated.ok) return spelled(policy, tool, validated.value);
   return fail({
     code: validated.error[0]?.code ?? 'schema_violation',
     lines: validated.error.map(({ path, message }) => lineOf(path, message)),
   });
+}
+
+/** As the validation gate has it: arguments that would make the call a request of another tool are refused. */
+function spelled(policy: CompiledPolicy, name: ToolName, args: TypedArguments): ReturnType<typeof argumentsOf> {
+  const tool = policy.tool(name);
+  const misspelled = tool === undefined ? [] : policy.misspelled(tool, args);
+  if (misspelled.length === 0) return ok(args);
+  return fail({ code: 'schema_violation', lines: misspelled.map((one) => `${one}: spells no path of ${name}, or that of another tool`) });
 }
 
 function lineOf(path: string, message: string): string {

@@ -1,11 +1,9 @@
 /** From the verified parts of a release to what calls are judged by: everything looked up by name, nothing computed later. */
 
 import { headerMirrors } from '@sallyport/dialects';
-import type { Digest, ReleaseSeq, Tool } from '@sallyport/model';
-import { invariant, serverOf } from '@sallyport/model';
+import type { Digest, ReleaseSeq } from '@sallyport/model';
+import { invariant } from '@sallyport/model';
 import type { CompiledPolicy, Parts } from '@sallyport/policy';
-import { routeTable, routeTemplate } from '@sallyport/strict';
-import type { Routes } from '../pipeline/mapped-call.ts';
 import type { PinnedTool, Revocations, Snapshot } from '../pipeline/ports.ts';
 
 export interface SnapshotOf {
@@ -31,22 +29,7 @@ export function snapshotOf({ parts, ...rest }: SnapshotOf): Snapshot {
     servers: byName(parts.servers),
     tools: new Map(tools),
     destinations: new Map(parts.destinations.map((destination) => [destination.server, destination])),
-    routes: routesOf(parts.tools),
   };
-}
-
-/** The reader of parts has refused routes that one request could fit and neither of which is the more exact. */
-function routesOf(tools: readonly Tool[]): Routes {
-  const byServer = Map.groupBy(tools, ({ name }) => serverOf(name));
-  return new Map(
-    [...byServer].map(([server, own]) => {
-      const routes = own.flatMap(({ name, route }) => {
-        const template = route === undefined ? undefined : routeTemplate(route.path);
-        return route === undefined || template === undefined ? [] : [{ method: route.method, template, value: name }];
-      });
-      return [server, routeTable(routes)];
-    }),
-  );
 }
 
 function byName<N, T extends { readonly name: N }>(items: readonly T[]): ReadonlyMap<N, T> {

@@ -33,7 +33,6 @@ import type { ArgumentSchema } from '@sallyport/strict';
 import type { Ask } from './asked.ts';
 import type { Answer } from './gate.ts';
 import type { Leases } from './leases.ts';
-import type { Routes } from './mapped-call.ts';
 import type { Permit } from './permit.ts';
 
 /** One active release and one revocation state, immutable; a switch replaces the pointer to it. */
@@ -49,8 +48,6 @@ export interface Snapshot {
   readonly servers: ReadonlyMap<ServerName, ToolServer>;
   readonly tools: ReadonlyMap<ToolName, PinnedTool>;
   readonly destinations: ReadonlyMap<ServerName, Destination>;
-  /** Which tool of an HTTP server a method and path are. */
-  readonly routes: Routes;
   readonly revocations: Revocations;
 }
 

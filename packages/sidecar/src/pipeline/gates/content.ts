@@ -39,7 +39,7 @@ function readHead({ head }: HeadFacts): Result<Ask, Denial> {
 
 /** No body is no arguments; for MCP it is no message. */
 function readEmpty(facts: HeadFacts): Result<Ask, Denial> {
-  if (facts.route.kind === 'http') return ok(mappedAsk(facts.route, undefined, facts.held.snapshot.routes));
+  if (facts.route.kind === 'http') return ok(mappedAsk(facts.route, undefined, facts.held.snapshot.policy));
   if (facts.route.kind === 'mcp') return fail(deny('malformed_request', 'mcp: no message'));
   return facts.route.kind === 'session' ? ok({ dialect: 'session' }) : readAsk(facts, noArguments());
 }
@@ -66,7 +66,7 @@ function readAsk({ route, head, held }: HeadFacts, judged: Judged): Result<Ask, 
     case 'http':
       // Some servers read the body of a GET and some do not: it would be judged for one of them.
       if (hasQueryAlone(route)) return fail(deny('malformed_request', `a ${route.method} with a body`));
-      return ok(mappedAsk(route, judged, held.snapshot.routes));
+      return ok(mappedAsk(route, judged, held.snapshot.policy));
     case 'tool':
     case 'invoke': {
       const call = readToolCall(route, judged);

@@ -5,7 +5,8 @@
  */
 
 import { Bug, fail, ok, type HttpRoute, type Json, type Result, type ServerName } from '@sallyport/model';
-import { formatPlace, judge, type Judged, type ObjectType, type QueryPair, type SchemaType, type Violation } from '@sallyport/strict';
+import { formatPlace, judge, textKindOf } from '@sallyport/strict';
+import type { Judged, ObjectType, QueryPair, SchemaType, Violation } from '@sallyport/strict';
 import { membersOf } from './ask.ts';
 import { hasQueryAlone, pathArguments } from './http-tools.ts';
 
@@ -76,7 +77,7 @@ function jsonOf(texts: readonly string[], type: SchemaType): Result<string, stri
 
 /** One spelling for each value: what another reader of the same text could take for another value is refused. */
 function scalarJson(text: string, type: SchemaType): Result<string, string> {
-  switch (type.kind) {
+  switch (textKindOf(type)) {
     case 'string':
       return ok(JSON.stringify(text));
     case 'boolean':
@@ -86,16 +87,7 @@ function scalarJson(text: string, type: SchemaType): Result<string, string> {
     case 'decimal':
     case 'double':
       return DECIMAL.test(text) && !MINUS_ZERO.test(text) ? ok(text) : fail('is not a number in digits and at most one point');
-    case 'union': {
-      const [first, ...others] = type.members.filter(({ kind }) => kind !== 'null');
-      // Of several kinds a text does not say which one it is: `5` could be a number or text.
-      const isOneKind = first !== undefined && others.every(({ kind }) => kind === first.kind);
-      return isOneKind ? scalarJson(text, first) : fail('cannot be told by text');
-    }
-    case 'null':
-    case 'list':
-    case 'object':
-    case 'any':
+    case undefined:
       return fail('cannot be told by text');
   }
 }

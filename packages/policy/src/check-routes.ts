@@ -6,8 +6,8 @@
 
 import { serverOf } from '@sallyport/model';
 import type { HttpRoute, Tool } from '@sallyport/model';
-import { overlapOf, routeTemplate } from '@sallyport/strict';
-import type { RouteTemplate, SchemaType } from '@sallyport/strict';
+import { overlapOf, routeTemplate, textKindOf } from '@sallyport/strict';
+import type { PropertyType, RouteTemplate, SchemaType } from '@sallyport/strict';
 import { placeAt } from './declared.ts';
 import type { Located } from './declared.ts';
 import { routeArguments } from './grammar-catalog.ts';
@@ -88,6 +88,16 @@ function reportOverlap(one: Routed, other: Routed, problems: Problems): void {
     ? 'some servers do not see case: keep one of them'
     : 'let one have a literal wherever the other has one, and more';
   problems.add(placeAt(one.item.node, 'route', 'path'), message, { remedy });
+}
+
+/** Arguments in the path or query that a caller by path has no words for: a text does not say which value is meant. */
+export function untoldArguments(route: HttpRoute, properties: ReadonlyMap<string, PropertyType>): readonly string[] {
+  const inPath = routeArguments(route.path);
+  const isText = (name: string): boolean => inPath.includes(name) || hasQueryAlone(route) || route.query?.includes(name) === true;
+  return [...properties].flatMap(([name, { type }]) => {
+    const scalar = type.kind === 'list' ? type.element : type;
+    return isText(name) && textKindOf(scalar) === undefined ? [name] : [];
+  });
 }
 
 /** Arguments of the path that no path can hold: a list, an object or null is no segment. */

@@ -157,6 +157,20 @@ describe('the places of arguments', () => {
     expect(problemsOf(declared).join('\n')).toContain(problem);
   });
 
+  test('an argument that no text tells is pointed out where the route puts it into path or query', () => {
+    const args =
+      'where: { type: object }, either: { anyOf: [{ type: string }, { type: integer }] }, q: { type: string }, tags: { type: array, items: { type: string } }';
+    const warnings = (route: string): readonly string[] => {
+      const text = `${HEAD}${tool({ route, args }, 0)}kind: Policy\nagent: triage\nrules: [{ id: a, allow: [api/ta] }]\n`;
+      const parsed = parseDocuments([{ path: 'p.yaml', text }]);
+      if (!parsed.ok) throw new Error(parsed.error.map(formatProblem).join());
+      return parsed.value.warnings.map(({ message }) => /tells `(\w+)`/.exec(message)?.[1] ?? '').filter((name) => name !== '');
+    };
+    expect(warnings('{ method: GET, path: /a }')).toEqual(['either', 'where']);
+    expect(warnings('{ method: POST, path: /a }')).toEqual([]);
+    expect(warnings('{ method: POST, path: /a, query: [either, tags] }')).toEqual(['either']);
+  });
+
   test('a query travels in the catalog, sorted, under a feature of its own', () => {
     const rules = 'kind: Policy\nagent: triage\nrules: [{ id: a, allow: [api/ta] }]\n';
     const text = HEAD + tool({ route: '{ method: POST, path: /a, query: [y, x] }' }, 0) + rules;

@@ -19,5 +19,5 @@ export type { QueryPair } from './query.ts';
 export { readQuery } from './query.ts';
 export type { TemplateSegment, RouteTemplate, RouteOverlap, RouteMatch, RouteTable } from './route-table.ts';
 export { routeTemplate, overlapOf, routeTable } from './route-table.ts';
-export type { FilledTemplate } from './typed-text.ts';
-export { fillTemplate, scalarText } from './typed-text.ts';
+export type { FilledTemplate, TextKind } from './typed-text.ts';
+export { fillTemplate, scalarText, textKindOf } from './typed-text.ts';

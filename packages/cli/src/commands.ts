@@ -3,6 +3,7 @@
 import type { Command } from './command.ts';
 import { agentsJoinToken } from './commands/agents-join-token.ts';
 import { controlPlane, sidecar } from './commands/apps.ts';
+import { auditSession } from './commands/audit-session.ts';
 import { auditTail } from './commands/audit-tail.ts';
 import { auditVerify } from './commands/audit-verify.ts';
 import { bundleKeygen } from './commands/bundle-keygen.ts';
@@ -10,6 +11,7 @@ import { bundleSign } from './commands/bundle-sign.ts';
 import { bundleVerify } from './commands/bundle-verify.ts';
 import { demo } from './commands/demo.ts';
 import { dev } from './commands/dev.ts';
+import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
 import { fleetStatus } from './commands/fleet-status.ts';
 import { init } from './commands/init.ts';
@@ -40,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   policyLog,
   policyBuild,
   toolsImport,
+  doctor,
   fleetStatus,
   agentsJoinToken,
   operatorToken,
@@ -47,6 +50,7 @@ export const COMMANDS: readonly Command[] = [
   revokePrincipal,
   explain,
   auditTail,
+  auditSession,
   auditVerify,
   rootInit,
   bundleKeygen,

@@ -69,7 +69,7 @@ describe('operating from the command line', () => {
         const last = JSON.parse(lines.at(-1) ?? '{}') as { release_seq: number };
         if (last.release_seq === 2) stop.abort();
       });
-      await desk.admin('policy', 'publish', 'p');
+      await desk.admin('policy', 'publish', 'p', '--force');
       expect((await watching).exit).toBe(0);
     });
   });

@@ -57,6 +57,7 @@ describe('publishing from the command line', () => {
     expect(exit).toBe(0);
     expect(json()).toEqual({
       bundle: { area: 'default', revision: 2, digest: expect.stringMatching(/^sha256:/), parts_uploaded: 1 },
+      changed: true,
       release: { area: 'default', ring: 'default', release_seq: 2, digest: expect.stringMatching(/^sha256:/), left_behind: [] },
       fleet: { active: 1, p50_ms: expect.any(Number), p99_ms: expect.any(Number), max_ms: expect.any(Number), missing: [] },
     });
@@ -68,9 +69,34 @@ describe('publishing from the command line', () => {
     });
   });
 
-  it('makes a new version of the same content, since whoever publishes twice means it', async () => {
-    await desk.admin('policy', 'publish', 'p');
-    expect(await heads()).toBe('revision 3, release 3');
+  describe('of what is in force already', () => {
+    it('publishes and releases nothing, and is no failure, whatever the commit', async () => {
+      const { exit, out } = await desk.admin('policy', 'publish', 'p', '--commit', 'fedcba9');
+      expect([exit, out]).toEqual([
+        0,
+        'nothing changed since revision 2 of default: not published (--force publishes it all the same)\nrelease 2 has it in force in ring default\n',
+      ]);
+      expect((await desk.admin('policy', 'publish', 'p', '--no-promote')).out).toContain('nothing changed since revision 2');
+      expect(await heads()).toBe('revision 2, release 2');
+    });
+
+    it('still waits for the fleet where it is asked to, and answers in the same form', async () => {
+      const inForceNow = (await log()).find((version) => version.release_seq === 2);
+      expect((await desk.admin('policy', 'publish', 'p', '--wait', '--json')).json()).toMatchObject({
+        bundle: { revision: 2, parts_uploaded: 0 },
+        changed: false,
+        release: { release_seq: 2, digest: inForceNow?.digest, left_behind: [] },
+        fleet: { active: 1, missing: [] },
+      });
+    });
+
+    it('makes a new version where that is meant', async () => {
+      expect(await desk.admin('policy', 'publish', 'p', '--force')).toMatchObject({
+        exit: 0,
+        out: expect.stringContaining('published revision 3'),
+      });
+      expect(await heads()).toBe('revision 3, release 3');
+    });
   });
 
   describe('refuses, and leaves everything as it was:', () => {
@@ -93,9 +119,12 @@ describe('publishing from the command line', () => {
       await refused(['broken'], 1, 'broken/p.yaml:');
     });
 
-    it('a key that publishes nothing', async () => {
-      await desk.type('bundle', 'keygen', '--out', 'stranger.pem');
-      await refused(['p', '--key', 'stranger.pem'], 1, 'REJECTED(SIGNATURE)');
+    it.each([
+      ['publishes nothing', '--key', 'is no publisher of default'],
+      ['releases nothing', '--release-key', 'is no release key'],
+    ])('a key that %s, before anything is published, with the keys that would', async (_name, option, message) => {
+      const { keyid } = (await desk.type('bundle', 'keygen', '--out', `stranger${option}.pem`, '--json')).json();
+      await refused(['p', '--force', option, `stranger${option}.pem`], 1, `key ${String(keyid)} ${message} (`);
     });
 
     it('a key that others can read, before anything is sent', async () => {
@@ -106,6 +135,10 @@ describe('publishing from the command line', () => {
 
     it('a key that is not there', async () => {
       await refused(['p', '--key', 'nowhere.pem'], 64, 'cannot read the private key');
+    });
+
+    it('a key that is not there, before the policy is even read', async () => {
+      await refused(['nowhere', '--key', 'nowhere.pem'], 64, 'nowhere.pem');
     });
 
     it('an area and a ring that are no names', async () => {
@@ -121,8 +154,8 @@ describe('publishing from the command line', () => {
   it('lets one of two win who publish at once, and tells the other', async () => {
     const before = await heads();
     const [first, second] = await Promise.all([
-      desk.admin('policy', 'publish', 'p', '--no-promote'),
-      desk.admin('policy', 'publish', 'p', '--no-promote', '--commit', 'abcdef1'),
+      desk.admin('policy', 'publish', 'p', '--force', '--no-promote'),
+      desk.admin('policy', 'publish', 'p', '--force', '--no-promote', '--commit', 'abcdef1'),
     ]);
     expect([first.exit, second.exit].toSorted((a, b) => a - b)).toEqual([0, 1]);
     expect(first.err + second.err).toContain('does not come after');
@@ -142,7 +175,7 @@ describe('publishing from the command line', () => {
     });
 
     it('signs without a network, and is submitted by another', async () => {
-      await desk.admin('policy', 'publish', 'p', '--no-promote');
+      await desk.admin('policy', 'publish', 'p', '--force', '--no-promote');
       const bundle = (await log()).find(({ revision }) => revision === 5);
       const signed = await desk.type(
         'release',
@@ -166,6 +199,7 @@ describe('publishing from the command line', () => {
 
     it('is told that its number is taken', async () => {
       expect(await desk.admin('release', 'promote', '--file', 'r.json')).toMatchObject({ exit: 0 });
+      desk.writePolicy('p', { maxLength: 22 });
       await desk.admin('policy', 'publish', 'p');
       expect(await desk.admin('release', 'promote', '--file', 'r.json')).toMatchObject({
         exit: 1,
@@ -183,7 +217,10 @@ describe('publishing from the command line', () => {
 
     it('refuses a file that is no release', async () => {
       desk.write('no.json', '{}');
-      expect((await desk.admin('release', 'promote', '--file', 'no.json')).exit).toBe(1);
+      expect(await desk.admin('release', 'promote', '--file', 'no.json')).toMatchObject({
+        exit: 1,
+        err: 'no.json: is no signed release (write one with --sign-only and --out)\n',
+      });
       expect((await desk.admin('release', 'promote', '--file', 'absent.json')).exit).toBe(64);
     });
   });
@@ -205,9 +242,32 @@ describe('publishing from the command line', () => {
       expect((await log()).find((version) => version.release_seq === 7)).toMatchObject({ rollback: true, reason: 'refunds refused' });
     });
 
+    it('releases what was only published, when it is published again', async () => {
+      const back = await desk.admin('policy', 'publish', 'p', '--json');
+      expect(back.json()).toMatchObject({ bundle: { revision: 6, parts_uploaded: 0 }, changed: false, release: { release_seq: 8 } });
+      expect(back.err).toContain('warning: release 7 went back from what is released again now: refunds refused');
+    });
+
+    it('refuses to go back to the same policy, and names the version that differs; warns where it was asked for', async () => {
+      await desk.admin('policy', 'publish', 'p', '--force');
+      expect(await desk.admin('policy', 'rollback', '--reason', 'x')).toMatchObject({
+        exit: 1,
+        out: '',
+        err: 'sallyport policy rollback: going back would change nothing: revision 6 is the same policy as revision 7, which is in force (revision 5 differs: --to 5)\n',
+      });
+      expect(await desk.admin('policy', 'rollback', '--to', '6', '--reason', 'x')).toMatchObject({
+        exit: 0,
+        err: expect.stringContaining(
+          'warning: revision 6 is the same policy as revision 7, which is in force (revision 5 differs: --to 5)\n',
+        ),
+        out: expect.stringContaining('back to revision 6'),
+      });
+    });
+
     it('finds what was in force before by itself, a release by its number, and a digest by its beginning', async () => {
       const versions = await log();
       const digestOf = (revision: number): string => versions.find((version) => version.revision === revision)?.digest ?? '';
+      await desk.admin('policy', 'rollback', '--to', '2', '--reason', 'x');
       expect((await desk.admin('policy', 'rollback', '--reason', 'x', '--json')).json()).toMatchObject({ bundle: { revision: 6 } });
       expect((await desk.admin('policy', 'rollback', '--to', 'release:1', '--reason', 'x', '--json')).json()).toMatchObject({
         bundle: { revision: 1 },
@@ -252,9 +312,27 @@ describe('publishing from the command line', () => {
     it('is signed by two people at two machines', async () => {
       const two = join(world.dir, 'signing', 'release-2.pem');
       await desk.admin('release', 'promote', '--to', '1', '--rollback', 'agreed by both', '--sign-only', '--out', 'back.json');
+      const alone = await desk.admin('release', 'promote', '--file', 'back.json');
+      expect([alone.exit, alone.err]).toEqual([1, expect.stringContaining('`sallyport release promote --file FILE --release-key FILE`')]);
       await desk.type('release', 'promote', '--file', 'back.json', '--release-key', two, '--sign-only', '--dir', world.dir);
       expect((await desk.admin('release', 'promote', '--file', 'back.json')).exit).toBe(0);
       expect((await log()).find(({ kind }) => kind === 'release')).toMatchObject({ rollback: true, reason: 'agreed by both' });
+    });
+
+    it('is warned of a signature that will not count', async () => {
+      const stranger = (await desk.type('bundle', 'keygen', '--out', 'anybody.pem', '--json')).json()['keyid'];
+      const { exit, err } = await desk.admin(
+        'release',
+        'promote',
+        '--file',
+        'back.json',
+        '--release-key',
+        'anybody.pem',
+        '--sign-only',
+        '--out',
+        'more.json',
+      );
+      expect([exit, err]).toEqual([0, expect.stringContaining(`warning: key ${String(stranger)} is no release key (`)]);
     });
 
     it('wants a reason', async () => {

@@ -1,7 +1,8 @@
 /** `sallyport policy publish`: from an author's folder to every sidecar, by way of tests, two signatures and staging. */
 
-import { ok } from '@sallyport/model';
-import type { Result } from '@sallyport/model';
+import type { LocalSigner } from '@sallyport/crypto/keys';
+import { fail, ok } from '@sallyport/model';
+import type { Digest, Problem, Result } from '@sallyport/model';
 import { digestOfPayload, signEnvelope } from '@sallyport/trust';
 import { unsignedBundle } from '../bundle/manifest.ts';
 import { command } from '../command.ts';
@@ -19,11 +20,15 @@ import { areaOption, commitProblems, placeOf, placeProblems, ringOption } from '
 import { readTestedPolicy } from '../policy/tested-policy.ts';
 import type { TestedPolicy } from '../policy/tested-policy.ts';
 import { readHeads } from '../publish/heads.ts';
+import { strangePublishers, strangeReleasers } from '../publish/own-keys.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
 import { submitBundle } from '../publish/submit-bundle.ts';
 import { signRelease, submitRelease } from '../publish/submit-release.ts';
 import type { AcceptedRelease } from '../publish/submit-release.ts';
 import { tellReleased } from '../publish/tell-released.ts';
+import { findUnchanged } from '../publish/unchanged.ts';
+import type { Unchanged } from '../publish/unchanged.ts';
+import { readVersions } from '../publish/versions.ts';
 import { POLICY_DIR } from './policy-check.ts';
 
 const OPTIONS = {
@@ -33,6 +38,7 @@ const OPTIONS = {
   key: many('--key FILE', 'private key of a publisher (repeatable; default: signing/publisher.pem in the folder)'),
   commit: text('--commit HEX', 'commit that the policy was taken from, for the log'),
   noPromote: flag('--no-promote', 'publish the bundle, and leave releasing it to others'),
+  force: flag('--force', 'publish and release it although nothing has changed'),
   ...RELEASE_OPTIONS,
 } as const;
 
@@ -44,6 +50,7 @@ export const policyPublish: Command = command({
   summary: 'build, test, sign and publish a policy, and release it',
   details: [
     'Keys stay here: the control plane gets signatures, checks them as a sidecar would, and refuses what does not compile or fails its tests. Only parts that it does not hold travel. Nothing is in force before every connected sidecar of the ring has staged it.',
+    'What is in force already is not published again, and nothing new is released; what is only published is released.',
     'Of two who publish at once one is refused: look at policy log before trying again, since what the other has published would be replaced.',
   ],
   arguments: [POLICY_DIR],
@@ -61,49 +68,108 @@ export const policyPublish: Command = command({
     } = call;
     const wrong = [...placeProblems(options), ...commitProblems(options.commit)];
     if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
+    const signers = ownSigners(call);
+    if (!signers.ok) return out.refuse({ exit: 64, problems: signers.error });
     const tested = readTestedPolicy(dir, io);
     if (!tested.ok) return out.refuse(tested.error);
     out.progress(`${counted(tested.value.report.passed, 'test')} passed`);
-    return withLink(options, call, (link) => publish(link, tested.value, call));
+    return withLink(options, call, (link) => publish({ link, tested: tested.value, signers: signers.value }, call));
   },
 });
 
+interface Signers {
+  readonly publishers: readonly LocalSigner[];
+  /** Empty where nothing is released. */
+  readonly releasers: readonly LocalSigner[];
+}
+
+interface Publishing {
+  readonly link: Link;
+  readonly tested: TestedPolicy;
+  readonly signers: Signers;
+}
+
+/** Every key that will be asked for, before any work is done for it. */
+function ownSigners({ options, io }: Call): Result<Signers, readonly Problem[]> {
+  const home = homeOf(options.dir, io);
+  const publishers = loadSigners(
+    options.key.length > 0 ? options.key.map((file) => at(io.cwd, file)) : [signingKeyFile(home, 'publisher')],
+  );
+  const releasers = options.noPromote ? ok([]) : releaseSigners(options.releaseKey, home, io, ['release-1']);
+  if (publishers.ok && releasers.ok) return ok({ publishers: publishers.value, releasers: releasers.value });
+  return fail([...(publishers.ok ? [] : publishers.error), ...(releasers.ok ? [] : releasers.error.problems)]);
+}
+
+async function publish(publishing: Publishing, call: Call): Promise<Exit> {
+  const { link, signers, tested } = publishing;
+  const { options, io, out } = call;
+  const place = placeOf(options);
+  const strange = [
+    ...strangePublishers(signers.publishers, { home: link.home, root: link.trust.root, area: place.area, at: io.clock.wall() }, io),
+    ...strangeReleasers(signers.releasers, link.trust.root),
+  ];
+  if (strange.length > 0) return out.refuse({ exit: 1, problems: strange });
+  const versions = await readVersions(link, place, io);
+  if (!versions.ok) return out.refuse(versions.error);
+  const unchanged = options.force ? undefined : await findUnchanged(link, tested.built.parts, versions.value, io);
+  if (unchanged !== undefined && (options.noPromote || unchanged.release !== undefined)) return tellUnchanged(link, unchanged, call);
+  const bundle = unchanged === undefined ? await publishBundle(publishing, call) : await publishedBefore(link, unchanged, call);
+  if (!bundle.ok) return out.refuse(bundle.error);
+  const [inForce] = versions.value.releases;
+  if (unchanged !== undefined && inForce?.isRollback === true)
+    out.progress(`warning: release ${inForce.releaseSeq} went back from what is released again now: ${inForce.reason ?? ''}`);
+  const { digest, revision, uploaded } = bundle.value;
+  const json = { bundle: { area: options.area, revision, digest, parts_uploaded: uploaded }, changed: unchanged === undefined };
+  const text =
+    unchanged === undefined
+      ? `published revision ${revision} of ${options.area}, ${digest}`
+      : `nothing changed since revision ${revision} of ${options.area}, which was published and not in force`;
+  if (options.noPromote) {
+    await out.answer({ ...json, release: null }, `${text}\nnext: sallyport release promote --to ${revision}`);
+    return 0;
+  }
+  out.progress(`releasing revision ${revision}`);
+  const release = await releaseBundle(bundle.value, publishing, call);
+  if (release.ok) return tellReleased({ link, release: release.value, call, json, text });
+  const left = {
+    path: '',
+    message: `revision ${revision} of ${options.area} is published, and not released`,
+    remedy: `go on with \`sallyport release promote --to ${revision}\`, or publish again: it is not uploaded twice`,
+  };
+  return out.refuse({ ...release.error, problems: [...release.error.problems, left] });
+}
+
+/** Exit 0: what was asked for is so. With `--wait` it is still seen to be so at every sidecar. */
+async function tellUnchanged(link: Link, { bundle, release }: Unchanged, call: Call): Promise<Exit> {
+  const { options, out } = call;
+  const { revision, digest } = bundle;
+  const json = { bundle: { area: options.area, revision, digest, parts_uploaded: 0 }, changed: false };
+  const text = `nothing changed since revision ${revision} of ${options.area}: not published (--force publishes it all the same)`;
+  if (release === undefined || options.noPromote) {
+    await out.answer({ ...json, release: null }, text);
+    return 0;
+  }
+  const { releaseSeq } = release;
+  const told = `release ${releaseSeq} has it in force in ring ${options.ring}`;
+  return tellReleased({ link, release: { digest: release.digest, releaseSeq, leftBehind: [] }, call, json, text, told });
+}
+
 interface PublishedBundle {
-  readonly digest: ReturnType<typeof digestOfPayload>;
+  readonly digest: Digest;
   readonly revision: number;
   readonly releaseSeq: number;
-  readonly previous: ReturnType<typeof digestOfPayload> | null;
+  readonly previous: Digest | null;
   readonly uploaded: number;
 }
 
-async function publish(link: Link, tested: TestedPolicy, call: Call): Promise<Exit> {
-  const { options, out } = call;
-  const bundle = await publishBundle(link, tested, call);
-  if (!bundle.ok) return out.refuse(bundle.error);
-  const { digest, revision, uploaded } = bundle.value;
-  const bundleJson = { area: options.area, revision, digest, parts_uploaded: uploaded };
-  const bundleText = `published revision ${revision} of ${options.area}, ${digest}`;
-  if (options.noPromote) {
-    await out.answer({ bundle: bundleJson, release: null }, `${bundleText}\nnext: sallyport release promote --revision ${revision}`);
-    return 0;
-  }
-  out.progress(`${bundleText}; releasing`);
-  const release = await releaseBundle(link, bundle.value, call);
-  if (!release.ok) return out.refuse(release.error);
-  return tellReleased({ link, release: release.value, call, json: { bundle: bundleJson }, text: bundleText });
-}
-
-async function publishBundle(link: Link, { built, report }: TestedPolicy, call: Call): Promise<Result<PublishedBundle, Refusal>> {
+async function publishBundle({ link, tested, signers }: Publishing, call: Call): Promise<Result<PublishedBundle, Refusal>> {
   const {
     arguments: [dir = ''],
     options,
     io,
   } = call;
+  const { built, report } = tested;
   const place = placeOf(options);
-  const keys =
-    options.key.length > 0 ? options.key.map((file) => at(io.cwd, file)) : [signingKeyFile(homeOf(options.dir, io), 'publisher')];
-  const signers = loadSigners(keys);
-  if (!signers.ok) return { ok: false, error: { exit: 64, problems: signers.error } };
   const heads = await readHeads(link, place, io);
   if (!heads.ok) return heads;
   const revision = heads.value.revision + 1;
@@ -113,7 +179,7 @@ async function publishBundle(link: Link, { built, report }: TestedPolicy, call: 
     previous: heads.value.bundle,
     commit: options.commit ?? null,
   });
-  const envelope = await signEnvelope('Bundle', manifest, signers.value);
+  const envelope = await signEnvelope('Bundle', manifest, signers.publishers);
   const uploaded = await submitBundle(link, { envelope, parts: built.parts, dir }, call);
   if (!uploaded.ok) return uploaded;
   return ok({
@@ -125,9 +191,19 @@ async function publishBundle(link: Link, { built, report }: TestedPolicy, call: 
   });
 }
 
-async function releaseBundle(link: Link, bundle: PublishedBundle, { options, io }: Call): Promise<Result<AcceptedRelease, Refusal>> {
-  const signers = releaseSigners(options.releaseKey, link.home, io, ['release-1']);
-  if (!signers.ok) return signers;
+/** The same policy was published before, and is not in force: released as it is. */
+async function publishedBefore(link: Link, { bundle }: Unchanged, { options, io }: Call): Promise<Result<PublishedBundle, Refusal>> {
+  const heads = await readHeads(link, placeOf(options), io);
+  if (!heads.ok) return heads;
+  const { digest, revision } = bundle;
+  return ok({ digest, revision, releaseSeq: heads.value.releaseSeq + 1, previous: null, uploaded: 0 });
+}
+
+async function releaseBundle(
+  bundle: PublishedBundle,
+  { link, signers }: Publishing,
+  { options, io }: Call,
+): Promise<Result<AcceptedRelease, Refusal>> {
   const envelope = await signRelease(
     {
       place: placeOf(options),
@@ -137,7 +213,7 @@ async function releaseBundle(link: Link, bundle: PublishedBundle, { options, io 
       fallbacks: bundle.previous === null ? [] : [bundle.previous],
       now: io.clock.wall(),
     },
-    signers.value,
+    signers.releasers,
   );
   return submitRelease(link, envelope, { io, leaveBehind: options.leaveBehind });
 }

@@ -7,12 +7,16 @@ import type { Link } from '../connect.ts';
 import type { Exit } from '../io.ts';
 import { required, text } from '../option.ts';
 import { counted, refusal } from '../output.ts';
+import type { Refusal } from '../output.ts';
 import { areaOption, placeOf, placeProblems, ringOption } from '../places.ts';
 import { readHeads } from '../publish/heads.ts';
+import { strangeReleasers } from '../publish/own-keys.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
 import { signRelease, submitRelease } from '../publish/submit-release.ts';
 import { tellReleased } from '../publish/tell-released.ts';
+import { findDifferent, isSamePolicy } from '../publish/unchanged.ts';
 import { findBundle, readVersions } from '../publish/versions.ts';
+import type { BundleVersion, Versions } from '../publish/versions.ts';
 
 const OPTIONS = {
   to: text('--to VERSION', 'a revision (7), a release that named it (release:12) or a digest (default: what was in force before)'),
@@ -52,6 +56,8 @@ async function rollback(link: Link, call: Invocation<typeof OPTIONS>): Promise<E
   const place = placeOf(options);
   const signers = releaseSigners(options.releaseKey, link.home, io, ['release-1', 'release-2']);
   if (!signers.ok) return out.refuse(signers.error);
+  const strange = strangeReleasers(signers.value, link.trust.root);
+  if (strange.length > 0) return out.refuse({ exit: 1, problems: strange });
   const { rollbackThreshold } = link.trust.root;
   const distinct = new Set(signers.value.map(({ keyId }) => keyId)).size;
   if (distinct < rollbackThreshold)
@@ -68,6 +74,8 @@ async function rollback(link: Link, call: Invocation<typeof OPTIONS>): Promise<E
   if (!bundle.ok) return out.refuse(bundle.error);
   const current = versions.value.releases[0];
   if (current?.bundles[0] === bundle.value.digest) return out.refuse(refusal(1, `revision ${bundle.value.revision} is in force already`));
+  const futile = await judgeFutile(link, { target: bundle.value, versions: versions.value }, call);
+  if (futile !== undefined) return out.refuse(futile);
   const heads = await readHeads(link, place, io);
   if (!heads.ok) return out.refuse(heads.error);
   const envelope = await signRelease(
@@ -92,4 +100,24 @@ async function rollback(link: Link, call: Invocation<typeof OPTIONS>): Promise<E
     json: { bundle: { area: options.area, revision, digest }, rollback: true, reason: options.reason },
     text: `back to revision ${revision} of ${options.area}, ${digest}`,
   });
+}
+
+/**
+ * Going back to the same policy under another number helps nobody, least of all in a hurry: refused where no version was
+ * named, and said where one was. The version that does differ is named either way.
+ */
+async function judgeFutile(
+  link: Link,
+  { target, versions }: { readonly target: BundleVersion; readonly versions: Versions },
+  { options, io, out }: Invocation<typeof OPTIONS>,
+): Promise<Refusal | undefined> {
+  const current = versions.bundles.find(({ digest }) => digest === versions.releases[0]?.bundles[0]);
+  if (current === undefined || !(await isSamePolicy(link, [target.digest, current.digest], io))) return undefined;
+  const different = await findDifferent(link, { digest: current.digest, from: target.revision, versions }, io);
+  const message = `revision ${target.revision} is the same policy as revision ${current.revision}, which is in force`;
+  const remedy =
+    different === undefined ? 'no earlier revision differs' : `revision ${different.revision} differs: --to ${different.revision}`;
+  if (options.to === undefined) return refusal(1, `going back would change nothing: ${message}`, remedy);
+  out.progress(`warning: ${message} (${remedy})`);
+  return undefined;
 }

@@ -2,7 +2,8 @@
 
 import { digestOfPayload, cosignEnvelope, explainRejection, ENVELOPE_BYTES_MAX, parseEnvelope, readRelease } from '@sallyport/trust';
 import type { Release } from '@sallyport/trust';
-import { fail, ok } from '@sallyport/model';
+import type { LocalSigner } from '@sallyport/crypto/keys';
+import { fail, formatProblem, ok } from '@sallyport/model';
 import type { Digest, Result } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
@@ -16,6 +17,7 @@ import { refusal } from '../output.ts';
 import type { Refusal } from '../output.ts';
 import { areaOption, digestProblems, placeOf, placeProblems, ringOption } from '../places.ts';
 import { readHeads } from '../publish/heads.ts';
+import { strangeReleasers } from '../publish/own-keys.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
 import { signRelease, submitRelease } from '../publish/submit-release.ts';
 import type { ReleaseWish } from '../publish/submit-release.ts';
@@ -101,10 +103,12 @@ async function fromVersions(link: Link, call: Call): Promise<Exit> {
 
 async function sign(
   wish: { readonly bundle: ReleaseWish['bundle']; readonly releaseSeq: number; readonly ttlMsMax: number },
-  { options, io }: Call,
+  call: Call,
 ): Promise<Result<Uint8Array, Refusal>> {
+  const { options, io } = call;
   const signers = releaseSigners(options.releaseKey, homeOf(options.dir, io), io, ['release-1']);
   if (!signers.ok) return signers;
+  warnOfStrangers(signers.value, call);
   const { bundle, releaseSeq, ttlMsMax } = wish;
   const { digest, revision } = bundle;
   const release: ReleaseWish = {
@@ -124,13 +128,26 @@ async function fromFile(shown: string, call: Call): Promise<Exit> {
   const bytes = readBytes(at(io.cwd, shown), { bytesMax: ENVELOPE_BYTES_MAX.Release, shown });
   if (!bytes.ok) return out.refuse({ exit: 64, problems: [bytes.error] });
   const release = releaseIn(bytes.value);
+  if (!release.ok && !parseEnvelope('Release', bytes.value).ok)
+    return out.refuse({
+      exit: 1,
+      problems: [{ path: '', file: shown, message: 'is no signed release', remedy: 'write one with --sign-only and --out' }],
+    });
   if (!release.ok) return out.refuse(release.error);
   out.progress(`${shown}: ${describe(release.value)}`);
   if (options.releaseKey.length === 0) return finish(bytes.value, call);
   const signers = releaseSigners(options.releaseKey, homeOf(options.dir, io), io, []);
   if (!signers.ok) return out.refuse(signers.error);
+  warnOfStrangers(signers.value, call);
   const cosigned = await cosignEnvelope('Release', bytes.value, signers.value);
   return cosigned.ok ? finish(cosigned.value, call) : out.refuse(refusal(1, explainRejection(cosigned.error)));
+}
+
+/** Only a warning: who signs for others may lack their Root. */
+function warnOfStrangers(signers: readonly LocalSigner[], { options, io, out }: Call): void {
+  const trust = readOwnTrust(homeOf(options.dir, io), {}, io);
+  const strange = trust.ok ? strangeReleasers(signers, trust.value.root) : [];
+  for (const problem of strange) out.progress(`warning: ${formatProblem(problem)}`);
 }
 
 /** Writes what was signed, or submits it: as the options say. */
@@ -157,7 +174,8 @@ async function submit(link: Link, envelope: Uint8Array, call: Call): Promise<Exi
   const { options, io, out } = call;
   const release = releaseIn(envelope);
   if (!release.ok) return out.refuse(release.error);
-  const accepted = await submitRelease(link, envelope, { io, leaveBehind: options.leaveBehind });
+  const { rollback: isRollback } = release.value;
+  const accepted = await submitRelease(link, envelope, { io, leaveBehind: options.leaveBehind, isRollback });
   if (!accepted.ok) return out.refuse(accepted.error);
   const { area, ring } = release.value;
   return tellReleased({ link, release: accepted.value, call: { ...call, options: { ...options, area, ring } }, json: {}, text: '' });

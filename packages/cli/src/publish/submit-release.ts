@@ -55,7 +55,7 @@ const STAGING_MS = 660_000;
 export async function submitRelease(
   link: Link,
   envelope: Uint8Array,
-  { io, leaveBehind }: { readonly io: Io; readonly leaveBehind: boolean },
+  { io, leaveBehind, isRollback }: { readonly io: Io; readonly leaveBehind: boolean; readonly isRollback?: boolean },
 ): Promise<Result<AcceptedRelease, Refusal>> {
   const answer = await link.publish.submitRelease(create(SubmitReleaseRequestSchema, { envelope, leaveBehind }), {
     deadlineMs: CALL_MS + STAGING_MS,
@@ -64,11 +64,15 @@ export async function submitRelease(
   if (!answer.ok) return fail(refusedBy('submitting the release', answer.error, link));
   const { refusal: code, detail, digest, releaseSeq, notStaged } = answer.value;
   if (code === '') return ok({ digest: digest as Digest, releaseSeq: Number(releaseSeq), leftBehind: notStaged });
-  const problem: Problem = { path: code, message: detail, ...(REMEDIES[code] === undefined ? {} : { remedy: REMEDIES[code] }) };
+  const remedy = isRollback === true && code === 'bundle_rollback_refused' ? ADD_SIGNATURE : REMEDIES[code];
+  const problem: Problem = { path: code, message: detail, ...(remedy === undefined ? {} : { remedy }) };
   const names = notStaged.map((name): Problem => ({ path: code, message: `\`${name}\` has not staged it` }));
   return fail({ ...refusal(1, ''), problems: [problem, ...names] });
 }
 
+/** For a release that says itself that it goes back: what is missing is another person. */
+const ADD_SIGNATURE =
+  'write it with --sign-only and --out, and let the holder of another release key add a signature: `sallyport release promote --file FILE --release-key FILE`';
 const REMEDIES: Readonly<Record<string, string>> = {
   release_conflict: 'somebody released meanwhile: look at `sallyport policy log`, then try again',
   not_staged: 'see `sallyport fleet status`; --leave-behind releases without them, and they go dark once stale',

@@ -20,16 +20,18 @@ export interface Released {
   };
   readonly json: Readonly<Record<string, Json>>;
   readonly text: string;
+  /** Where nothing was released now: instead of the line that says so. */
+  readonly told?: string;
 }
 
 /** Says what was released, and with `--wait` what became of it: 1 where a connected sidecar does not enforce it in time. */
-export async function tellReleased({ link, release, call, json, text: before }: Released): Promise<Exit> {
+export async function tellReleased({ link, release, call, json, text: before, told }: Released): Promise<Exit> {
   const { options, out } = call;
   const { digest, releaseSeq, leftBehind } = release;
   const released: Json = { area: options.area, ring: options.ring, release_seq: releaseSeq, digest, left_behind: leftBehind };
   const lines = [
     before,
-    `released ${releaseSeq} to ${options.area}, ring ${options.ring}`,
+    told ?? `released ${releaseSeq} to ${options.area}, ring ${options.ring}`,
     ...leftBehind.map((name) => `  left behind: ${name}`),
   ].filter((line) => line !== '');
   let converged: Converged | undefined;

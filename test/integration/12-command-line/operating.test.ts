@@ -59,7 +59,17 @@ describe('operating from the command line', () => {
     });
 
     it('is narrowed to an agent', async () => {
-      expect(await desk.admin('fleet', 'status', '--agent', 'nobody')).toMatchObject({ exit: 0, out: 'no sidecar has enrolled\n' });
+      expect(await desk.admin('fleet', 'status', '--agent', 'nobody')).toMatchObject({
+        exit: 0,
+        out: 'no sidecar of agent nobody has enrolled; agents here: support-triage\n',
+      });
+    });
+
+    it('and the log of an area say of what they found nothing', async () => {
+      expect(await desk.admin('policy', 'log', '--area', 'nope')).toMatchObject({
+        exit: 0,
+        out: 'nothing is published in area nope yet\n',
+      });
     });
 
     it('goes on until Ctrl-C, showing every change', async () => {
@@ -89,7 +99,14 @@ describe('operating from the command line', () => {
       );
       expect([exit, json()]).toEqual([
         0,
-        { agent: 'support-triage', area: 'default', ring: 'default', expires_at: expect.any(String), file: desk.path('token') },
+        {
+          agent: 'support-triage',
+          area: 'default',
+          ring: 'default',
+          expires_at: expect.any(String),
+          warnings: [],
+          file: desk.path('token'),
+        },
       ]);
       expect(statSync(desk.path('token')).mode & 0o777).toBe(0o600);
       const token = parseJoinToken(desk.read('token'));
@@ -98,6 +115,27 @@ describe('operating from the command line', () => {
         trustDomain: 'demo.local',
         rootPin: readFileSync(join(world.dir, 'root-pin'), 'utf8').trim(),
       });
+    });
+
+    it.each([
+      [
+        'an agent that nobody registers',
+        ['--agent', 'suport-triage'],
+        'warning: no published bundle of area default registers an agent suport-triage (did you mean support-triage?)\n',
+      ],
+      [
+        'an area without a bundle',
+        ['--agent', 'support-triage', '--area', 'foo'],
+        'warning: nothing is published in area foo yet (a sidecar enrols once a bundle registers its agent)\n',
+      ],
+      [
+        'a ring without a release',
+        ['--agent', 'support-triage', '--ring', 'foo'],
+        'warning: nothing is released to ring foo of area default yet (a sidecar there denies everything until something is)\n',
+      ],
+    ])('warns of %s here, where it can be mended', async (_name, more, warning) => {
+      const { exit, out, err } = await desk.admin('agents', 'join-token', ...more);
+      expect([exit, out.length > 40, err]).toEqual([0, true, expect.stringContaining(warning)]);
     });
 
     it('does not register what it could not write', async () => {

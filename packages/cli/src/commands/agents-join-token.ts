@@ -1,6 +1,6 @@
 /** `sallyport agents join-token`: what one new sidecar needs to know whom to trust, and a secret that is good once. */
 
-import { formatInstant, isAgentName } from '@sallyport/model';
+import { formatInstant, formatProblem, isAgentName } from '@sallyport/model';
 import type { AgentName } from '@sallyport/model';
 import { parseListenAddress, readConfigText } from '@sallyport/runtime';
 import { command } from '../command.ts';
@@ -10,8 +10,10 @@ import type { Link } from '../connect.ts';
 import { at, outProblem, writeFile } from '../files.ts';
 import type { Exit } from '../io.ts';
 import { duration, required, text } from '../option.ts';
+import { problemJson } from '../output.ts';
 import { areaOption, placeOf, placeProblems, ringOption } from '../places.ts';
 import { registerJoinToken } from '../publish/join-token.ts';
+import { registrationWarnings } from '../publish/registered.ts';
 
 const OPTIONS = {
   agent: required('--agent NAME', 'the agent beside which the sidecar stands; a published bundle has to register it'),
@@ -70,7 +72,16 @@ async function makeToken(link: Link, { options, io, out }: Invocation<typeof OPT
   );
   if (!made.ok) return out.refuse(made.error);
   const { token, expiresAt } = made.value;
-  const facts = { agent: options.agent, area: options.area, ring: options.ring, expires_at: formatInstant(expiresAt) };
+  const wish = { agent: options.agent as AgentName, place: placeOf(options) };
+  const warnings = await registrationWarnings(link, wish, io);
+  if (!out.isJson) for (const warning of warnings) out.progress(formatProblem(warning));
+  const facts = {
+    agent: options.agent,
+    area: options.area,
+    ring: options.ring,
+    expires_at: formatInstant(expiresAt),
+    warnings: warnings.map(problemJson),
+  };
   if (options.out === undefined) {
     out.progress(`good once, until ${formatInstant(expiresAt)}`);
     await out.answer({ ...facts, token }, token);

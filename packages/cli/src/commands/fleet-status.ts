@@ -7,6 +7,7 @@ import type { Instant, Json } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
 import { CALL_MS, LINK_OPTIONS, refusedBy, withLink } from '../connect.ts';
+import type { Link } from '../connect.ts';
 import type { Io } from '../io.ts';
 import { flag, text } from '../option.ts';
 import { counted, table } from '../output.ts';
@@ -34,11 +35,16 @@ export const fleetStatus: Command = command({
       if (!options.watch) {
         const status = await link.fleet.status(request, { deadlineMs: CALL_MS, signal: io.signal });
         if (!status.ok) return out.refuse(refusedBy('asking for the fleet', status.error, link));
-        await out.answer(statusJson(status.value), statusText(status.value, io));
+        const others = status.value.sidecars.length > 0 || options.agent === undefined ? [] : await agentsHere(link, io);
+        await out.answer(statusJson(status.value), statusText(status.value, { io, agent: options.agent, others }));
         return 0;
       }
       const watch = link.fleet.watch(request, { signal: io.signal });
-      for await (const status of watch) await out.answer(statusJson(status), `${io.isTerminal ? CLEAR : ''}${statusText(status, io)}\n`);
+      for await (const status of watch)
+        await out.answer(
+          statusJson(status),
+          `${io.isTerminal ? CLEAR : ''}${statusText(status, { io, agent: options.agent, others: [] })}\n`,
+        );
       if (io.signal.aborted) return 0;
       return out.refuse(refusedBy('watching the fleet', await watch.status, link));
     });
@@ -84,8 +90,28 @@ function sidecarJson(one: Sidecar): Json {
 
 const HEAD = ['SIDECAR', 'STATE', 'RELEASE', 'DRIFTED', 'AGE', 'LAST CONTACT', 'BACKLOG', 'REVOKED TO', 'LAST REJECTION'];
 
-function statusText({ sidecars, releaseSeq }: StatusResponse, io: Io): string {
-  if (sidecars.length === 0) return 'no sidecar has enrolled';
+interface Shown {
+  readonly io: Io;
+  /** The one that was asked for. */
+  readonly agent: string | undefined;
+  /** Agents that do have sidecars, where that one has none. */
+  readonly others: readonly string[];
+}
+
+/** Agents of the whole fleet; none where that cannot be told now. */
+async function agentsHere(link: Link, io: Io): Promise<readonly string[]> {
+  const all = await link.fleet.status(create(StatusRequestSchema, {}), { deadlineMs: CALL_MS, signal: io.signal });
+  return all.ok ? [...new Set(all.value.sidecars.map(({ agent }) => agent))].toSorted() : [];
+}
+
+function noneText({ agent, others }: Shown): string {
+  if (agent === undefined) return 'no sidecar has enrolled';
+  return `no sidecar of agent ${agent} has enrolled${others.length === 0 ? '' : `; agents here: ${others.join(', ')}`}`;
+}
+
+function statusText({ sidecars, releaseSeq }: StatusResponse, shown: Shown): string {
+  const { io } = shown;
+  if (sidecars.length === 0) return noneText(shown);
   const now = io.clock.wall();
   const rows = sidecars.map((one) => [
     one.spiffeId.replace(/^spiffe:\/\/[^/]+\/sidecar\//, ''),

@@ -28,7 +28,8 @@ export const policyLog: Command = command({
       const versions = await readVersions(link, placeOf(options), io);
       if (!versions.ok) return out.refuse(versions.error);
       const shown = ordered(versions.value).slice(0, options.limit ?? VERSIONS_SHOWN);
-      await out.answer({ versions: shown.map(versionJson) }, textOf(shown, versions.value));
+      const text = shown.length === 0 ? `nothing is published in area ${options.area} yet` : textOf(shown, versions.value);
+      await out.answer({ versions: shown.map(versionJson) }, text);
       return 0;
     });
   },
@@ -53,7 +54,6 @@ function versionJson(version: Version): Json {
 
 /** Of all versions those that are shown; a release names bundles that may not be among them. */
 function textOf(shown: readonly Version[], versions: Versions): string {
-  if (shown.length === 0) return 'nothing is published here yet';
   const revisionOf = new Map(versions.bundles.map(({ digest, revision }) => [digest, revision]));
   const current = versions.releases[0];
   const rows = shown.map((version) => {

@@ -13,6 +13,11 @@ import { delimiter, dirname, join } from 'node:path';
 const FLOOR = 24;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
+if (!existsSync(modules())) {
+  process.stderr.write('run npm ci first, at the root of the clone: node_modules is missing.\n');
+  process.exit(1);
+}
+
 if (Number(process.versions.node.split('.')[0]) < FLOOR) {
   const node = pinned();
   if (node === undefined) {
@@ -27,12 +32,15 @@ if (Number(process.versions.node.split('.')[0]) < FLOOR) {
   process.exit(await runAgain(node));
 }
 
+function modules() {
+  return join(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname), '..', 'node_modules');
+}
+
 /** The Node that npm installed for this platform, if any. */
 function pinned() {
-  const modules = join(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname), '..', 'node_modules');
   const binary = process.platform === 'win32' ? 'node.exe' : 'node';
   return ['node', 'node-bin']
-    .map((name) => join(modules, `${name}-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`, 'bin', binary))
+    .map((name) => join(modules(), `${name}-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`, 'bin', binary))
     .find((path) => existsSync(path));
 }
 

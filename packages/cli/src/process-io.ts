@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { processEnvironment, systemClock, systemRandom } from '@sallyport/runtime';
 import type { Io } from './io.ts';
 import { standardOutput } from './standard-output.ts';
+import { startFolder } from './start-folder.ts';
 
 /** Exit code of a second Ctrl-C: 128 + SIGINT, as a shell would say. */
 const EXIT_CUT = 130;
@@ -12,6 +13,7 @@ const EXIT_CUT = 130;
 export function processIo(): Io {
   const stop = new AbortController();
   const { stdout, stderr } = process;
+  const env = processEnvironment();
   const answers = standardOutput(stdout, () => stop.abort());
   stderr.on('error', () => undefined);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -24,8 +26,8 @@ export function processIo(): Io {
     write: answers.write,
     lost: answers.lost,
     note: (text) => void stderr.write(text),
-    env: processEnvironment(),
-    cwd: process.cwd(),
+    env,
+    cwd: startFolder(env, process.cwd()),
     signal: stop.signal,
     clock: systemClock(),
     random: systemRandom,

@@ -2,9 +2,13 @@ import { recordingUpstream, tokenIssuer, type RecordingUpstream } from '@sallypo
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
+import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from '@modelcontextprotocol/client';
+import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { callAt, developer, isRunning, type Developer, type DevEvent, type RunningDev } from '../../support/dev.ts';
-import { ordersPolicy } from '../../support/policies.ts';
+import { rpcResult, scriptedMcp } from '../../support/mcp-server.ts';
+import { issuerDocument, ordersPolicy } from '../../support/policies.ts';
 import { eventually, request } from '../../support/world.ts';
 
 const IDP = tokenIssuer();
@@ -37,6 +41,46 @@ cases:
     IDP,
   );
 }
+
+/** One MCP server with one tool, whose argument may not be large. */
+function sumsPolicy(url: string): string {
+  return `apiVersion: sallyport.dev/v1
+kind: Agent
+name: support-triage
+owner: team-support
+uses: [sums]
+---
+kind: ToolServer
+name: sums
+mcp: { url: "${url}" }
+network: loopback
+---
+kind: Tool
+name: sums/add
+effect: read
+arguments: { required: [n], properties: { n: { type: integer } } }
+---
+kind: Policy
+agent: support-triage
+rules:
+  - { id: small, allow: [sums/add], arguments: { n: { maximum: 100 } } }
+${issuerDocument(IDP)}`;
+}
+
+const DENIED_SUM = {
+  source: { file: 'orders.yaml', line: 20 },
+  fields: ['n'],
+  unmet: [
+    {
+      requirement: 'arguments',
+      code: 'parameter_not_allowed',
+      rule_id: 'small',
+      source: { file: 'orders.yaml', line: 20 },
+      says: 'n: must be at most 100',
+    },
+  ],
+  change: ['change n: must be at most 100'],
+};
 
 /** Runs until it is told to end, and says so. */
 const WAITING = [
@@ -297,6 +341,42 @@ describe('the way in', () => {
     expect(up.requests.length).toBe(before);
     // What the agent is told does not name the socket either.
     expect(at.read('.sallyport/dev/env')).not.toContain(socket);
+  });
+
+  it.each([
+    [
+      'v1',
+      async (url: URL) => {
+        const client = new ClientV1({ name: 'agent', version: '1' });
+        await client.connect(new TransportV1(url));
+        return client;
+      },
+    ],
+    [
+      'v2',
+      async (url: URL) => {
+        const client = new ClientV2({ name: 'agent', version: '1' }, { versionNegotiation: { mode: 'auto' } });
+        await client.connect(new TransportV2(url));
+        return client;
+      },
+    ],
+  ])('is all that the official %s client has to be told: it lists, calls, and is denied', async (_, connected) => {
+    const sums = await recordingUpstream(
+      scriptedMcp((id) => ({ kind: 'json', body: rpcResult(id, { content: [{ type: 'text', text: '5' }] }) })),
+    );
+    at.write('policy/orders.yaml', sumsPolicy(sums.url));
+    const dev = at.dev('--json', ...WAITING);
+    const { servers } = (await ready(dev)) as unknown as { servers: { url: string }[] };
+    const client = await connected(new URL(servers[0]?.url ?? ''));
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['add']);
+    expect(await client.callTool({ name: 'add', arguments: { n: 2 } })).toMatchObject({ content: [{ text: '5' }] });
+    expect(await client.callTool({ name: 'add', arguments: { n: 2000 } })).toMatchObject({
+      isError: true,
+      _meta: { 'dev.sallyport/denial': { code: 'parameter_not_allowed' } },
+    });
+    await client.close();
+    expect(await dev.event({ event: 'decision', why: DENIED_SUM })).toBeDefined();
+    await sums.close();
   });
 
   it('hands on a session that the client names itself, also one that is none', async () => {

@@ -1,0 +1,127 @@
+import { buildParts, parseDocuments } from '@sallyport/policy';
+import type { BuiltParts } from '@sallyport/policy';
+import { operatorTokens } from '@sallyport/credentials';
+import { formatProblem } from '@sallyport/model';
+import type { AgentName, Digest } from '@sallyport/model';
+import { systemClock, systemRandom } from '@sallyport/runtime';
+import { describe, expect, it } from 'vitest';
+import { makeDevKey, operatorOf } from './operator.ts';
+import type { DevKey, OperatorWish } from './operator.ts';
+
+const KEY_OF_PRODUCTION =
+  '{ kid: p, kty: EC, crv: P-256, x: MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4, y: 4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM }';
+const CLAIMS =
+  '{ subject: login, tenant: org, roles: groups, scopes: scp, case: ticket, attributes: { limit: { claim: refund_limit, type: decimal }, region: reg } }';
+
+function built(key: DevKey, { issuer = true } = {}): BuiltParts {
+  const text = `apiVersion: sallyport.dev/v1
+kind: Agent
+name: a
+owner: team
+uses: [s]
+---
+kind: ToolServer
+name: s
+mcp: { url: "https://s.internal" }
+network: private
+---
+kind: Tool
+name: s/t
+effect: read
+---
+kind: Policy
+agent: a
+rules:
+  - { id: x, allow: [s/t], for: { roles: [member, lead] }, scopes: [s:read] }
+  - { id: y, deny: [s/t], for: { roles: [contractor] } }
+${issuer ? `---\nkind: Issuer\nissuer: https://idp.company.test\naudience: sallyport\nkeys: [${KEY_OF_PRODUCTION}]\nmax_lifetime: 2m\nclaims: ${CLAIMS}\n` : ''}`;
+  const source = parseDocuments([{ path: 'p.yaml', text }]);
+  const parts = source.ok ? buildParts(key.amend(source.value)) : source;
+  if (!parts.ok) throw new Error(parts.error.map(formatProblem).join('\n'));
+  return parts.value;
+}
+
+const WISH: OperatorWish & { agent: AgentName } = {
+  agent: 'a' as AgentName,
+  as: 'alice',
+  role: [],
+  scope: [],
+  tenant: 'acme',
+  case: undefined,
+  attribute: [],
+};
+const now = systemClock().wall();
+
+describe('the operator of dev', () => {
+  it('is proven as the policy’s own issuer would prove it: its claims, its audience, its longest life', async () => {
+    const key = makeDevKey();
+    const parts = built(key);
+    const operator = operatorOf(
+      parts,
+      { ...WISH, case: 'T-7', attribute: ['limit=50.5', 'region=12'], role: ['lead'], scope: ['s:write'] },
+      { key, random: systemRandom },
+    );
+    if (!operator.ok) throw new Error(operator.error.map(formatProblem).join());
+    const { issuers } = parts.policy.parts;
+    const verified = await operatorTokens().verify(operator.value.token(now), { issuers, bundle: 'sha256:0' as Digest, now });
+    expect(verified).toMatchObject({
+      ok: true,
+      value: {
+        principal: {
+          id: 'alice',
+          tenant: 'acme',
+          issuer: 'https://idp.company.test',
+          roles: ['lead'],
+          scopes: ['s:write'],
+          attributes: { limit: 50.5, region: 12 },
+        },
+        case: 'T-7',
+      },
+    });
+  });
+
+  it('has, unless told, what the allow rules are for, and nothing that only a denial names', () => {
+    const key = makeDevKey();
+    const operator = operatorOf(built(key), WISH, { key, random: systemRandom });
+    expect(operator).toMatchObject({ ok: true, value: { roles: ['lead', 'member'], scopes: ['s:read'] } });
+  });
+
+  it('is nobody to the policy without the key of this process, nor with that of another', async () => {
+    const [key, other] = [makeDevKey(), makeDevKey()];
+    const parts = built(other);
+    const operator = operatorOf(parts, WISH, { key, random: systemRandom });
+    if (!operator.ok) throw new Error('no operator');
+    const verified = await operatorTokens().verify(operator.value.token(now), {
+      issuers: parts.policy.parts.issuers,
+      bundle: 'sha256:0' as Digest,
+      now,
+    });
+    expect(verified.ok).toBe(false);
+  });
+
+  it('adds a key and takes none away: tokens of the real provider go on being good', () => {
+    const key = makeDevKey();
+    expect(built(key).policy.parts.issuers[0]?.keys.map(({ kid }) => kid)).toEqual(['p', key.issuer.keyId]);
+  });
+
+  it.each([
+    ['an attribute that is not mapped', ['limt=3'], 'did you mean limit?'],
+    ['an attribute like no other', ['colour=red'], 'it maps limit, region'],
+    ['no attribute at all', ['limit'], 'such as --attribute cost_center=4711'],
+    ['a name that every object has', ['constructor=x'], 'it maps limit, region'],
+  ])('refuses %s', (_, attribute, remedy) => {
+    const key = makeDevKey();
+    expect(operatorOf(built(key), { ...WISH, attribute }, { key, random: systemRandom })).toMatchObject({
+      ok: false,
+      error: [{ path: '--attribute', remedy }],
+    });
+  });
+
+  it('cannot be where the policy knows no issuer', () => {
+    const key = makeDevKey();
+    expect(operatorOf(built(key, { issuer: false }), WISH, { key, random: systemRandom })).toMatchObject({
+      ok: false,
+      error: [{ path: 'Issuer' }],
+    });
+  });
+});

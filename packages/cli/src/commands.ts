@@ -9,6 +9,7 @@ import { auditVerify } from './commands/audit-verify.ts';
 import { bundleKeygen } from './commands/bundle-keygen.ts';
 import { bundleSign } from './commands/bundle-sign.ts';
 import { bundleVerify } from './commands/bundle-verify.ts';
+import { completion } from './commands/completion.ts';
 import { demo } from './commands/demo.ts';
 import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   init,
   sidecar,
   controlPlane,
+  completion,
   policyCheck,
   policyTest,
   policyExplain,

@@ -127,7 +127,7 @@ function remedyOf({ code, failure }: GrpcStatus, { address, startLine }: Refused
   if (failure === 'another_root') return 'name the folder of its root with --dir, or the right address with --control-plane';
   if (failure === 'no_tls' || code === 'unimplemented')
     return 'name its gRPC port, `listen.grpc` of its configuration, with --control-plane';
-  if (failure === 'nobody_listens' && startLine !== undefined) return `start it: ${startLine}`;
+  if (failure === 'nobody_listens' && startLine !== undefined) return `start it: \`${startLine}\``;
   if (code === 'unavailable' || code === 'deadline_exceeded') return `is the control plane running, and ${address} its address?`;
   return code === 'unauthenticated' || failure === 'not_admitted' ? 'the certificate in admin/ is not accepted there' : undefined;
 }

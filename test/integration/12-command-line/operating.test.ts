@@ -258,7 +258,7 @@ describe('operating from the command line', () => {
       expect(await desk.type('fleet', 'status', '--dir', 'idle')).toMatchObject({
         exit: 1,
         out: '',
-        err: 'sallyport fleet status: while asking for the fleet: nothing listens at 127.0.0.1:9 (start it: sallyport control-plane --config idle/control-plane/config.yaml)\n',
+        err: 'sallyport fleet status: while asking for the fleet: nothing listens at 127.0.0.1:9 (start it: `sallyport control-plane --config idle/control-plane/config.yaml`)\n',
       });
     });
 

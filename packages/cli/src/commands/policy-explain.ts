@@ -39,9 +39,14 @@ export const policyExplain: Command = command({
 });
 
 async function explainAsked({ arguments: [dir = ''], options, io, out }: Invocation<typeof OPTIONS>): Promise<Exit> {
+  if (/^[0-9A-Z]{26}$/.test(dir))
+    return out.refuse(refusal(2, `\`${dir}\` is the id of a decision, and no folder`, `ask its sidecar: \`sallyport explain ${dir}\``));
   const tool = options.call;
   if (tool === undefined) return out.refuse(refusal(2, '`--call` is missing', 'name a tool: --call server/tool'));
   if (!isToolName(tool)) return out.refuse(refusal(2, `\`${tool}\` is not a tool`, 'write server/tool'));
+  // A typing mistake is no answer of the policy's.
+  if (!isJson(options.args))
+    return out.refuse(refusal(2, '`--args` is not JSON', `names and texts stand in double quotes: --args '{"name":"text","count":2}'`));
   const built = readPolicy(dir, io);
   if (!built.ok) return out.refuse(built.error);
   const caller = readCaller(options.as, io);
@@ -58,6 +63,18 @@ async function explainAsked({ arguments: [dir = ''], options, io, out }: Invocat
     agent: agent.value,
     caller: caller.value,
   });
+  const isNobody = options.as.length === 0 && answer.decision === 'deny';
+  if (isNobody && !out.isJson) out.progress('nobody was named who calls: add --as, such as --as roles=member');
   await out.answer(answerJson(answer), answer.text);
   return answer.decision === 'allow' ? 0 : 1;
+}
+
+/** Whether it is a document at all; whether a sidecar would take it is for the explanation to say. */
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -195,7 +195,7 @@ describe('policy explain', () => {
       ['--args', '{"n":7,"m":1}', '--as', 'roles=rep'],
       'deny: field_not_allowed, by gate validation\n  m: ',
     ],
-    ['arguments that are no JSON', ['--args', '{n:7}', '--as', 'roles=rep'], 'deny: malformed_request, by gate validation'],
+    ['arguments with a name twice', ['--args', '{"n":7,"n":8}', '--as', 'roles=rep'], 'deny: malformed_request, by gate validation'],
   ])('explains %s before any rule', async (_name, more, text) => {
     const { exit, out } = await explain(...more);
     expect(exit).toBe(1);
@@ -214,6 +214,11 @@ describe('policy explain', () => {
     ['a file that is not there', ['--as', 'nobody.json'], 'nobody.json: cannot be read'],
     ['an attribute that no issuer maps', ['--as', 'attributes.level=3'], 'no issuer maps a claim to `level`'],
     ['a tool that is no name', ['--as', 'session.completed=add'], '`add` is not a tool'],
+    [
+      'arguments that are no JSON',
+      ['--args', '{n:7}', '--as', 'roles=rep'],
+      '`--args` is not JSON (names and texts stand in double quotes:',
+    ],
     ['an agent that is not there', ['--agent', 'support-triag'], 'no agent `support-triag` (did you mean support-triage?)'],
   ])('refuses %s, with 2', async (_name, more, message) => {
     at.write('who.json', '{"rols":["rep"]}');
@@ -232,6 +237,19 @@ describe('policy explain', () => {
       line: 5,
       change: ['change n: must be at most 100'],
       rules: [{ rule_id: 'small-sums', verb: 'allow', matches: false, unmet: [{ requirement: 'arguments', values: { 'args.n': '700' } }] }],
+    });
+  });
+
+  it('says that nobody was named, where that may be why', async () => {
+    const hint = 'nobody was named who calls: add --as, such as --as roles=member\n';
+    expect([(await explain('--args', '{"n":7}')).err, (await explain('--args', '{"n":7}', '--as', 'roles=rep')).err]).toEqual([hint, '']);
+  });
+
+  it('knows the id of a decision, and who is asked for that', async () => {
+    const id = '01JD7Q2M8ZK4T6V9W1X3Y5A7B9';
+    expect(await at.type('policy', 'explain', id)).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining(`\`${id}\` is the id of a decision, and no folder (ask its sidecar: \`sallyport explain ${id}\`)`),
     });
   });
 

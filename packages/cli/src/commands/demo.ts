@@ -76,9 +76,9 @@ function whatNext({ example }: Story, io: Io): string {
     '',
     'Look closer, or begin with your own:',
     table([
-      [`   ${shownPath(join(installation.examples, example, 'rules.yaml'), io)}`, 'the rules that decided all of it'],
-      ['   sallyport demo --keep', 'keep policy, logs and record to look at'],
-      ['   sallyport init', 'a policy in front of your own MCP server'],
+      ['   the rules that decided it', shownPath(join(installation.examples, example, 'rules.yaml'), io)],
+      ['   policy, logs and record', 'sallyport demo --keep'],
+      ['   your own MCP server', 'sallyport init --server URL'],
     ]),
   ].join('\n');
 }

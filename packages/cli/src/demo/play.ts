@@ -48,11 +48,12 @@ export async function play(story: Story, { io, steps, screen, isVerbose, isKept,
     fail(error);
   }
   const isToStay = isKept || (steps.failed.length > 0 && !io.signal.aborted);
-  try {
-    await stage?.close({ isKept: isToStay });
-    await open?.close();
-  } catch (error) {
-    fail(error);
+  for (const close of [async () => stage?.close({ isKept: isToStay }), async () => open?.close()]) {
+    try {
+      await close();
+    } catch (error) {
+      fail(error);
+    }
   }
   return { isGood: steps.failed.length === 0, keptDir: isToStay ? stage?.dir : undefined };
 }

@@ -1,5 +1,6 @@
 /** The five tool servers of the expense story. They know nothing of policy: each does what it is asked. */
 
+import { startTogether } from '../start-together.ts';
 import { startToolServer } from '../tool-server.ts';
 import type { Received, Reply, ToolServer } from '../tool-server.ts';
 
@@ -27,8 +28,8 @@ export async function startExpenseTools(): Promise<ExpenseTools> {
     'notification-api': () => called({ status: 'sent' }),
     handbook: ({ body }) => handbook(body),
   };
-  const started = await Promise.all(SERVERS.map(async (name) => [name, await startToolServer(replies[name])] as const));
-  return Object.fromEntries(started) as ExpenseTools;
+  const started = await startTogether(SERVERS.map(async (name) => startToolServer(replies[name])));
+  return Object.fromEntries(SERVERS.map((name, index) => [name, started[index]])) as ExpenseTools;
 }
 
 function called(json: object): Reply {

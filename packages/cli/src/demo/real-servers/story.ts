@@ -17,8 +17,8 @@ import type { SeenDecision } from '../decisions.ts';
 import { editFile } from '../example.ts';
 import type { Answered } from '../mcp-client.ts';
 import { startEverything, startFilesystem } from '../mcp-servers.ts';
-import type { RunningMcpServer } from '../mcp-servers.ts';
 import { proveRecord, takeRecord } from '../record.ts';
+import { startTogether } from '../start-together.ts';
 import { act } from '../telling.ts';
 import type { Decided, OpenStory, Story, Telling } from '../telling.ts';
 import { startToolServer } from '../tool-server.ts';
@@ -57,23 +57,15 @@ async function openStory(): Promise<OpenStory> {
   const served = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-demo-files-')));
   const publicFile = writeServed(served, 'public/hours.txt', 'Open from 9 to 5.\n');
   const privateFile = writeServed(served, 'private/salaries.txt', 'None of your business.\n');
-  // Owner: this story.
-  const running: { close(): Promise<void> }[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(running.map(async (one) => one.close()));
-    rmSync(served, { recursive: true, force: true });
-  };
-  const started = async <T extends RunningMcpServer | ToolServer>(server: Promise<T>): Promise<T> => {
-    running.push(await server);
-    return server;
-  };
+  const publicFolder = `${join(served, 'public')}/`;
+  const order = { order_id: 'O-000123', status: 'paid', total: '19.90' };
   try {
-    const [orders, everything, files] = await Promise.all([
-      started(startToolServer(() => ({ status: 200, json: { order_id: 'O-000123', status: 'paid', total: '19.90' }, isCall: true }))),
-      started(startEverything()),
-      started(startFilesystem(served)),
+    const servers = await startTogether([
+      startToolServer(() => ({ status: 200, json: order, isCall: true })),
+      startEverything(),
+      startFilesystem(served),
     ]);
-    const publicFolder = `${join(served, 'public')}/`;
+    const [orders, everything, files] = servers;
     return {
       environment: {
         everything_url: `{ url: ${JSON.stringify(everything.url)} }`,
@@ -86,10 +78,13 @@ async function openStory(): Promise<OpenStory> {
         editFile(join(policyDir, 'tests.yaml'), (text) => text.replaceAll('/srv/demo/public/', publicFolder));
       },
       tell: (telling) => tell(telling, { orders, publicFile, privateFile, served }),
-      close,
+      async close() {
+        await Promise.all(servers.map(async (server) => server.close()));
+        rmSync(served, { recursive: true, force: true });
+      },
     };
   } catch (error) {
-    await close();
+    rmSync(served, { recursive: true, force: true });
     throw error;
   }
 }

@@ -34,8 +34,20 @@ describe('help', () => {
     }
   });
 
-  it('is found by the word `help` too', async () => {
-    expect((await at.type('help', 'policy')).out).toContain('publish [options] <DIR>');
+  it.each([[], ['policy'], ['policy', 'publish']])('is found by the word `help` too, and is an answer: %j', async (...words) => {
+    const asked = await at.type(...words, '--help');
+    expect([asked.exit, await at.type('help', ...words)]).toEqual([0, { ...asked, json: expect.any(Function) }]);
+  });
+
+  it.each([
+    ['polcy', 'unknown command `polcy` (did you mean'],
+    ['policy chekc', 'unknown command `chekc` (did you mean `policy check`?)'],
+  ])('of what is no command is none: %s', async (words, message) => {
+    expect(await at.type('help', ...words.split(' '))).toMatchObject({ exit: 2, out: '', err: expect.stringContaining(message) });
+  });
+
+  it.each([['--version'], ['version'], ['-v'], ['-V']])('leaves the version to %s', async (...argv) => {
+    expect(await at.type(...argv)).toMatchObject({ exit: 0, out: '0.1.0\n', err: '' });
   });
 });
 

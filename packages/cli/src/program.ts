@@ -19,13 +19,23 @@ const USED_WRONGLY = 2;
 const HELPFUL: ReadonlySet<string> = new Set(['commander.helpDisplayed', 'commander.version']);
 
 /** Runs `sallyport <argv>`; resolves to the exit code and never throws. */
-export async function runProgram(argv: readonly string[], io: Io, vocabulary: Vocabulary): Promise<Exit> {
+export async function runProgram(typed: readonly string[], io: Io, vocabulary: Vocabulary): Promise<Exit> {
+  const argv = customary(typed, vocabulary);
   const exit = await runLine(argv, io, vocabulary);
   const lost = io.lost?.();
   if (lost === undefined) return exit;
   // An answer that did not arrive is no answer, whatever it was.
   io.note(`${typedName(argv, vocabulary)}: cannot write to standard output: ${lost}\n`);
   return exit === 0 || exit === 130 ? 1 : exit;
+}
+
+/** What other tools have taught people to type: `help policy publish`, `version`, `-v`. */
+function customary(argv: readonly string[], { commands, families }: Vocabulary): readonly string[] {
+  const [first = '', ...rest] = argv;
+  const isKnown = rest.length === 0 || commands.some(({ name }) => name === rest.join(' ')) || Object.hasOwn(families, rest.join(' '));
+  // What is no command has no help; it is told as what it is.
+  if (first === 'help') return isKnown ? [...rest, '--help'] : rest;
+  return rest.length === 0 && ['version', '-v', '-V'].includes(first) ? ['--version'] : argv;
 }
 
 async function runLine(argv: readonly string[], io: Io, vocabulary: Vocabulary): Promise<Exit> {

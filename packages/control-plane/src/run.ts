@@ -14,6 +14,8 @@ import { CONTROL_PLANE_CONFIG } from './config.ts';
 export interface Io {
   stdout(text: string): void;
   stderr(text: string): void;
+  /** Takes what is wrong with the configuration as it is, for programs; without it each is a line of `stderr`. */
+  problems?(problems: readonly Problem[]): void;
 }
 
 const HELP = `Usage: sallyport control-plane --config FILE [--check-config]
@@ -88,6 +90,8 @@ function readFlags(argv: readonly string[], io: Io): { readonly config: string; 
 }
 
 function badConfig(problems: readonly Problem[], file: string, io: Io): number {
-  for (const problem of problems) io.stderr(`${formatProblem({ file, ...problem })}\n`);
+  const placed = problems.map((problem) => ({ file, ...problem }));
+  if (io.problems !== undefined) io.problems(placed);
+  else for (const problem of placed) io.stderr(`${formatProblem(problem)}\n`);
   return 64;
 }

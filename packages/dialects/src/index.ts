@@ -49,6 +49,7 @@ export {
 } from './mcp-upstream.ts';
 export type { SseComment, SseEvent, SseItem, SseProblem, SseReaderOptions } from './sse.ts';
 export { SseReader, writeSseComment, writeSseEvent } from './sse.ts';
+export { mcpCallOf, resultBytesOf } from './mcp-over-http.ts';
 export type { MappedAsk } from './http-mapped.ts';
 export { mappedArguments } from './http-mapped.ts';
 export type { MappedMethod, MappedRoute, OutboundRoute } from './http-routes.ts';

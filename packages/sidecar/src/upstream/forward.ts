@@ -7,6 +7,7 @@ import { deny, type SessionId } from '@sallyport/model';
 import type { McpBinding, Upstream } from '../pipeline/ports.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { forwardHttpTool } from './http-tool.ts';
+import { forwardMcpOverHttp } from './mcp-over-http.ts';
 import { mcpUpstream } from './mcp-upstream.ts';
 
 export interface ForwardUpstream extends Upstream {
@@ -26,6 +27,7 @@ export function forwardUpstream(options: ForwardOptions): ForwardUpstream {
       const permitted = permit.take();
       const { ask } = context;
       if (ask.dialect === 'mcp' && ask.message.kind === 'call_tool') return mcp.forward(permitted, context, ask.message);
+      if ('call' in ask && permitted.server.kind === 'mcp') return forwardMcpOverHttp(mcp, permitted, { context, call: ask.call });
       if (ask.dialect === 'http-tool') return forwardHttpTool(permitted, context, options);
       return { failure: deny('internal', `a permit for ${ask.dialect} that forwards nothing`), result: 'denied', wasSent: false };
     },

@@ -22,12 +22,26 @@ describe('route', () => {
     ['GET', '/mcp/orders?after=1', 'malformed_request'],
     ['DELETE', '/tools/orders/get', 'method_not_allowed'],
     ['POST', '/tools/orders/get?admin=true', 'malformed_request'],
+    ['GET', '/http/orders', 'egress_denied'],
+    ['HEAD', '/http/orders/orders/O-1', 'method_not_allowed'],
+    ['GET', '/http/orders/orders/O-1?verbose', 'malformed_request'],
   ])('%s %s leads nowhere: %s', (method, target, code) => {
     expect(judged(method, target)).toMatchObject({ verdict: 'deny', denial: { code } });
   });
 
   it.each(['GET', 'DELETE'])('%s of an MCP endpoint is for the message’s era to judge', (method) => {
     expect(judged(method, '/mcp/orders')).toMatchObject({ verdict: 'pass', facts: { dialect: 'mcp' } });
+  });
+
+  it.each([
+    ['GET', '/http/orders/orders/O-1?verbose=true'],
+    ['DELETE', '/http/orders/orders/O-1'],
+    ['POST', '/http/orders/orders'],
+  ])('%s %s is a call of an HTTP tool', (method, target) => {
+    expect(judged(method, target)).toMatchObject({
+      verdict: 'pass',
+      facts: { dialect: 'http-tool', route: { kind: 'http', server: 'orders' } },
+    });
   });
 
   it.each([

@@ -39,8 +39,9 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
     const name = asked === undefined ? undefined : toolName(route.server, asked);
     const pinned = name === undefined ? undefined : tools.get(name);
     const destination = destinations.get(route.server);
-    const speaks = ask.dialect === 'mcp' ? 'mcp' : 'http';
-    if (pinned === undefined || server?.kind !== speaks || destination === undefined) {
+    // Over plain HTTP a tool is called by its name whatever its server speaks; over MCP, only a server that speaks it.
+    const isSpoken = server?.kind === 'mcp' || (server?.kind === 'http' && ask.dialect === 'http-tool');
+    if (pinned === undefined || server === undefined || !isSpoken || destination === undefined) {
       return { missing: asked === undefined ? unmapped(facts) : `\`${route.server}/${asked}\` is not in the catalog` };
     }
     if (!visible(policy, who, pinned.tool.name)) return { forbidden: `no rule could allow ${pinned.tool.name}` };

@@ -61,6 +61,25 @@ test('what is missing, a folder, too large or no key is refused, and the message
   for (const result of refusals) expect(JSON.stringify(result)).not.toContain('c2VjcmV0');
 });
 
+test('the system’s reasons are told in words', () => {
+  const taken = join(folder, 'taken.pem');
+  writeFileSync(taken, 'mine', { mode: 0o600 });
+  const absent = join(folder, 'nowhere', 'key.pem');
+  const told = [loadSigner(absent), savePrivateKey(absent, privatePem), savePrivateKey(taken, privatePem)];
+  expect(told.map((result) => (result.ok ? '' : result.error.message.replaceAll(folder, '<folder>')))).toEqual([
+    'cannot read the private key `<folder>/nowhere/key.pem`: there is no such file or folder',
+    'cannot write the private key `<folder>/nowhere/key.pem`: there is no such file or folder',
+    'cannot write the private key `<folder>/taken.pem`: it exists, and is not overwritten',
+  ]);
+});
+
+test('of a file that others can read and that is no key, it is said that it is none', () => {
+  const path = join(folder, 'README.md');
+  writeFileSync(path, '# not a key');
+  chmodSync(path, 0o644);
+  expect(loadPrivateKey(path)).toMatchObject({ ok: false, error: { code: 'not_a_key', message: `\`${path}\` holds no private key` } });
+});
+
 test('a key of another kind is refused', () => {
   expect(() => signerFromPem('-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n')).toThrow(TypeError);
 });

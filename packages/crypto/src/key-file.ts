@@ -16,6 +16,8 @@ export type KeyFileResult<T> = { readonly ok: true; readonly value: T } | { read
 
 const KEY_FILE_BYTES_MAX = 16_384;
 const OTHERS = 0o077;
+const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/;
+const A_KEY_IS = 'an unencrypted PKCS#8 PEM of an Ed25519 or P-256 key is needed';
 
 /** The text of a private key file that only its owner can read (mode & 077 is 0; not judged on Windows, which has no modes). */
 export function loadPrivateKey(path: string): KeyFileResult<string> {
@@ -26,6 +28,8 @@ export function loadPrivateKey(path: string): KeyFileResult<string> {
     const { mode, size, isFile } = describe(descriptor);
     if (!isFile) return no('not_a_file', `\`${path}\` is not a file`, 'name a file that holds a private key in PEM');
     if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
+      if (size <= KEY_FILE_BYTES_MAX && !PRIVATE_KEY.test(readFileSync(descriptor, 'utf8')))
+        return no('not_a_key', `\`${path}\` holds no private key`, A_KEY_IS);
       const shown = (mode & 0o777).toString(8).padStart(4, '0');
       const remedy = `chmod 600 '${path}', or defaultMode: 0400 on a mounted secret`;
       return no('exposed', `others than its owner can reach the private key \`${path}\` (mode ${shown})`, remedy);
@@ -48,7 +52,7 @@ export function loadSigner(path: string): KeyFileResult<LocalSigner> {
   try {
     return { ok: true, value: signerFromPem(loaded.value) };
   } catch (error) {
-    return no('not_a_key', `\`${path}\`: ${reasonOf(error)}`, 'an unencrypted PKCS#8 PEM of an Ed25519 or P-256 key is needed');
+    return no('not_a_key', `\`${path}\`: ${reasonOf(error)}`, A_KEY_IS);
   }
 }
 
@@ -77,8 +81,18 @@ function describe(descriptor: number): { readonly mode: number; readonly size: n
   return { mode: stats.mode, size: stats.size, isFile: stats.isFile() };
 }
 
-/** `ENOENT` and the like for the system's errors, else the message. */
+/** The system's reason in words where we have them, else its code, else the message. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown failure';
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
+  return 'code' in error && typeof error.code === 'string' ? (REASONS[error.code] ?? error.code) : error.message;
 }
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'this is not a folder',
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  EEXIST: 'it exists, and is not overwritten',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the disk is read-only',
+};

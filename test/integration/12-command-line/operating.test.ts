@@ -193,7 +193,7 @@ describe('operating from the command line', () => {
       const token = world.idp.mint(world.clock.wall(), { claims: { sub: 'carol@company.com', jti: 'token-7' } });
       desk.write('leaked.jwt', `${token}\n`);
       const { exit, out, err } = await desk.admin('revoke', 'token', '--file', 'leaked.jwt', '--reason', 'in a log');
-      expect([exit, out]).toEqual([0, expect.stringContaining('token token-7 denied for good')]);
+      expect([exit, out]).toEqual([0, expect.stringMatching(/^revocation \d+: token token-7 denied until \S+Z\n$/)]);
       expect(out + err).not.toContain(token.slice(0, 40));
     });
 
@@ -211,6 +211,8 @@ describe('operating from the command line', () => {
       ['an instant that is none', ['principal', 'bob', '--before', 'yesterday', '--reason', 'x'], 2, '`yesterday` is not an instant'],
       ['no reason', ['principal', 'bob'], 2, 'option `--reason TEXT` is missing'],
       ['an empty name', ['principal', '', '--reason', 'x'], 2, 'selects nothing'],
+      ['an empty reason', ['token', 'abc', '--reason', ''], 2, 'a reason has 1 to 500 characters'],
+      ['a reason of a book', ['principal', 'bob', '--reason', 'x'.repeat(501)], 2, 'a reason has 1 to 500 characters'],
     ])('refuses %s', async (_name, argv, exit, message) => {
       desk.write('text.jwt', 'not a token');
       expect(await desk.admin('revoke', ...argv)).toMatchObject({ exit, out: '', err: expect.stringContaining(message) });
@@ -219,12 +221,12 @@ describe('operating from the command line', () => {
 
   describe('the way to the control plane', () => {
     it('says everything that the folder lacks at once, with 64', async () => {
-      desk.write('empty/notes.txt', '');
-      const { exit, err } = await desk.type('fleet', 'status', '--dir', 'empty');
+      desk.write('partly/root/notes.txt', '');
+      const { exit, err } = await desk.type('fleet', 'status', '--dir', 'partly');
       expect([exit, err.replaceAll(desk.dir, '<folder>')]).toEqual([
         64,
-        '<folder>/empty/root-pin: cannot be read: there is no such file or folder (name the folder that holds it with --dir)\n' +
-          '<folder>/empty/root: cannot be read: there is no such file or folder (name the folder that holds them with --dir)\n',
+        '<folder>/partly/root-pin: cannot be read: there is no such file or folder (name the folder that holds it with --dir)\n' +
+          '<folder>/partly/root: holds no Root (name the folder that holds them with --dir)\n',
       ]);
     });
 

@@ -160,9 +160,10 @@ describe('bundle verify', () => {
   });
 
   it('says every missing file at once, with 64', async () => {
-    const { exit, err } = await verify('--dir', 'nowhere');
+    at.write('partly/root/notes.txt', '');
+    const { exit, err } = await verify('--dir', 'partly');
     expect(exit).toBe(64);
-    expect(err).toContain('nowhere/root-pin: cannot be read');
-    expect(err).toContain('nowhere/root: cannot be read');
+    expect(err).toContain('partly/root-pin: cannot be read');
+    expect(err).toContain('partly/root: holds no Root (name them with --root');
   });
 });

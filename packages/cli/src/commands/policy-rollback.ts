@@ -5,9 +5,10 @@ import type { Command, Invocation } from '../command.ts';
 import { LINK_OPTIONS, withLink } from '../connect.ts';
 import type { Link } from '../connect.ts';
 import type { Exit } from '../io.ts';
-import { required, text } from '../option.ts';
+import { text } from '../option.ts';
 import { counted, refusal } from '../output.ts';
 import type { Refusal } from '../output.ts';
+import { reasonOption } from '../reason.ts';
 import { areaOption, placeOf, placeProblems, ringOption } from '../places.ts';
 import { readHeads } from '../publish/heads.ts';
 import { strangeReleasers } from '../publish/own-keys.ts';
@@ -20,7 +21,7 @@ import type { BundleVersion, Versions } from '../publish/versions.ts';
 
 const OPTIONS = {
   to: text('--to VERSION', 'a revision (7), a release that named it (release:12) or a digest (default: what was in force before)'),
-  reason: required('--reason TEXT', 'why, for everybody who reads the log'),
+  reason: reasonOption,
   ...LINK_OPTIONS,
   area: areaOption,
   ring: ringOption,
@@ -43,13 +44,9 @@ export const policyRollback: Command = command({
     const { options, out } = call;
     const wrong = placeProblems(options);
     if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
-    if (options.reason.length > REASON_CHARS_MAX || options.reason.trim() === '')
-      return out.refuse(refusal(2, `a reason has 1 to ${REASON_CHARS_MAX} characters`));
     return withLink(options, call, (link) => rollback(link, call));
   },
 });
-
-const REASON_CHARS_MAX = 500;
 
 async function rollback(link: Link, call: Invocation<typeof OPTIONS>): Promise<Exit> {
   const { options, io, out } = call;

@@ -23,6 +23,7 @@ import { signRelease, submitRelease } from '../publish/submit-release.ts';
 import type { ReleaseWish } from '../publish/submit-release.ts';
 import { tellReleased } from '../publish/tell-released.ts';
 import { findBundle, readVersions } from '../publish/versions.ts';
+import { judgeReason } from '../reason.ts';
 import { readOwnTrust } from '../trust-files.ts';
 
 const OPTIONS = {
@@ -60,6 +61,8 @@ export const releasePromote: Command = command({
     const { options, io, out } = call;
     const wrong = [...placeProblems(options), ...digestProblems('--bundle', options.bundle)];
     if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
+    const reason = options.rollback === undefined ? ok('') : judgeReason(options.rollback);
+    if (!reason.ok) return out.refuse({ exit: 2, problems: [{ path: '--rollback', message: reason.error }] });
     const offline = [options.bundle, options.revision, options.releaseSeq];
     const isOffline = offline.every((one) => one !== undefined);
     if (!isOffline && offline.some((one) => one !== undefined))

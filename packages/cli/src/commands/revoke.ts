@@ -11,11 +11,12 @@ import type { Command, Invocation } from '../command.ts';
 import { CALL_MS, LINK_OPTIONS, refusedBy, withLink } from '../connect.ts';
 import { at, readText } from '../files.ts';
 import type { Exit } from '../io.ts';
-import { duration, flag, required, text } from '../option.ts';
+import { duration, flag, text } from '../option.ts';
 import type { Options } from '../option.ts';
 import { refusal } from '../output.ts';
+import { reasonOption } from '../reason.ts';
 
-const REASON = { reason: required('--reason TEXT', 'why, for everybody who reads the log') } as const;
+const REASON = { reason: reasonOption } as const;
 const DAY_MS = 86_400_000;
 const spanOf = (otherwise: string): { otherwise: string; minMs: number; maxMs: number } => ({
   otherwise,
@@ -123,10 +124,10 @@ async function revoke(
     if (!answer.ok) return out.refuse(refusedBy('revoking', answer.error, link));
     const seq = Number(answer.value.seq);
     const shownBefore = before === 'never' ? 'never' : formatInstant(before);
-    const what = before === 'never' ? 'denied for good' : `denied where authenticated before ${shownBefore}`;
+    const what = before === 'never' ? 'denied' : `denied where authenticated before ${shownBefore},`;
     await out.answer(
       { seq, selector: { type, value }, before: shownBefore, expires_at: formatInstant(expiresAt), reason: options.reason },
-      `revocation ${seq}: ${type} ${value} ${what}, remembered until ${formatInstant(expiresAt)}`,
+      `revocation ${seq}: ${type} ${value} ${what} until ${formatInstant(expiresAt)}`,
     );
     return 0;
   });

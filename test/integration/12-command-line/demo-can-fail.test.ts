@@ -129,7 +129,7 @@ describe('the demo fails', () => {
       }),
     );
     expect(failed[0]?.name).toContain("Bob's cost center instead of hers");
-    expect(failed[0]?.seen).toContain('200 ok, allow by own-cost-center, tool got 1 call');
+    expect(failed[0]?.seen).toMatch(/^200 ok, allow by own-cost-center \(rules\.yaml:[0-9]+\), tool got 1 call/);
   });
 
   it('where a port is taken, with the words of who could not start', async () => {

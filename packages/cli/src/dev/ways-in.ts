@@ -44,7 +44,9 @@ export function waysInText({ url, servers }: WaysIn, envFile: string): readonly 
   return [
     'point a client at these; whoever knows a URL acts in this session:',
     ...servers.map(({ name, kind, url: its }) => `  ${name.padEnd(wide)}  ${kind === 'mcp' ? 'MCP ' : 'HTTP'}  ${its}`),
-    `  any tool, with its arguments as JSON:  POST ${url}/tools/<server>/<tool>`,
+    ...(servers.some(({ kind }) => kind === 'http')
+      ? [`  a tool of an HTTP server, with its arguments as JSON:  POST ${url}/tools/<server>/<tool>`]
+      : []),
     `  in another shell:  . ${envFile}`,
     ...mcp
       .slice(0, 1)

@@ -75,7 +75,9 @@ export async function denialAnswer(
   const context = { decisionId: facts.decisionId, effect: more.effect, ...(pinned === undefined ? {} : { toolEffect: pinned.effect }) };
   const told = publicDenial(denial, context);
   const isMcp = facts.caller !== undefined && facts.head?.target.segments[0] === 'mcp';
-  const wire = isMcp ? mcpDenial(told, await replyTo(facts, more.ports), { denyAs: pinned?.denyAs, rpc: denial.rpc }) : problemAnswer(told, allowedMethods(facts.target));
+  const wire = isMcp
+    ? mcpDenial(told, await replyTo(facts, more.ports), { denyAs: pinned?.denyAs, rpc: denial.rpc })
+    : problemAnswer(told, allowedMethods(facts.target));
   return wholeAnswer(wire, more.outcome);
 }
 

@@ -15,10 +15,11 @@ function wordsOf(line: string): readonly string[] {
 /** Every command line that a page shows, without what a shell does around it. */
 const LINES = globSync(['*.md', 'docs/**/*.md', 'examples/**/*.md'], { cwd: ROOT }).flatMap((page) =>
   readFileSync(join(ROOT, page), 'utf8')
+    .replaceAll(/ *\\\n */g, ' ')
     .split('\n')
     .flatMap((line) => /^(?:npm run (?:--silent )?sallyport -- |sallyport )(.*)$/.exec(line.trim())?.[1] ?? [])
     .filter((line) => !line.endsWith('[options]'))
-    .map((line) => [page, line.replace(/ >.*$/, '')] as const),
+    .map((line) => [page, line.replace(/ >.*$/, '').replace(/\s+# .*$/, '')] as const),
 );
 
 async function understood(argv: readonly string[]): Promise<readonly [number, string]> {

@@ -59,6 +59,23 @@ describe('the administrator’s own trust', () => {
     expect(read({ rootPin: undefined, roots: [] })).toMatchObject({ ok: false, error: { problems: [problem] } });
   });
 
+  it('says the same of a folder in which no root was made yet, as `init` and `dev` leave it', () => {
+    at.write('home/dev-issuer/key.pem', 'x');
+    expect(read()).toMatchObject({
+      ok: false,
+      error: { exit: 64, problems: [{ file: at.path('home'), message: 'no root of trust was made here yet' }] },
+    });
+  });
+
+  it('knows where the folder is that somebody further down means', async () => {
+    await writeRoots(1);
+    const io = { cwd: at.path('some/where/below'), env: {} } as unknown as Io;
+    expect(readOwnTrust(homeOf('home', io), {}, io)).toMatchObject({
+      ok: false,
+      error: { exit: 64, problems: [{ remedy: `there is one at ${at.path('home')}: go to ${at.dir}, or name it with --dir` }] },
+    });
+  });
+
   it('refuses a folder without roots', async () => {
     await writeRoots(1);
     at.write('empty/root/notes.txt', '');

@@ -1,7 +1,7 @@
 /** The administrator's own trust: the pin from a file or typed, the Roots that lead from it, and who publishes for an area. */
 
 import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fail, isDigest, ok } from '@sallyport/model';
 import type { Area, Digest, Problem, Result } from '@sallyport/model';
 import { ENVELOPE_BYTES_MAX, explainRejection, trustRoot } from '@sallyport/trust';
@@ -52,12 +52,30 @@ export function readOwnTrust(home: Home, sources: RootSources, io: Io): Result<O
   return root.ok ? ok({ root: root.value, pin: pin.value }) : fail(refusal(1, explainRejection(root.error)));
 }
 
-/** One problem for a folder that is not there, instead of one for everything in it; none where something else was named. */
-function absentFolder(home: Home, sources: RootSources): Problem | undefined {
-  if (sources.rootPin !== undefined || (sources.roots ?? []).length > 0 || !isAbsent(home.dir)) return undefined;
+/**
+ * One problem for a folder that is not there, or that no root was made in, instead of one for everything in it; none where
+ * something else was named. Who stands in a folder below that of the root hears where it is.
+ */
+export function absentFolder(home: Home, sources: RootSources): Problem | undefined {
+  if (sources.rootPin !== undefined || (sources.roots ?? []).length > 0 || !isAbsent(home.rootPin) || !isAbsent(home.roots))
+    return undefined;
+  const above = folderAbove(home);
   const files = Object.hasOwn(sources, 'rootPin') ? ', or the files with --root-pin and --root' : '';
-  const remedy = `name yours with --dir${files}; a new one is made by \`sallyport root init --development\``;
-  return { path: '', file: home.dir, message: 'there is no such folder', remedy };
+  const remedy =
+    above === undefined
+      ? `name yours with --dir${files}; a new one is made by \`sallyport root init --development\``
+      : `there is one at ${above}: go to ${dirname(above)}, or name it with --dir`;
+  const message = isAbsent(home.dir) ? 'there is no such folder' : 'no root of trust was made here yet';
+  return { path: '', file: home.dir, message, remedy };
+}
+
+/** The folder of a root, of the same name, that stands nearest above where this one was looked for. */
+export function folderAbove(home: Pick<Home, 'dir'>): string | undefined {
+  for (let at = dirname(dirname(home.dir)); ; at = dirname(at)) {
+    const candidate = join(at, basename(home.dir));
+    if (candidate !== home.dir && !isAbsent(join(candidate, 'root-pin'))) return candidate;
+    if (dirname(at) === at) return undefined;
+  }
 }
 
 function isAbsent(path: string): boolean {

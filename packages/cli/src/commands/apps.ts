@@ -1,5 +1,6 @@
 /** `sallyport sidecar` and `sallyport control-plane`: the apps, each loaded only when it is the one to run. */
 
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
@@ -20,14 +21,24 @@ interface AppIo {
 
 type RunApp = (argv: readonly string[], io: AppIo) => Promise<number>;
 
-async function runApp(run: RunApp, { options, io, out }: Invocation<typeof OPTIONS>): Promise<Exit> {
+/** `remedy`: where one gets a configuration from. */
+async function runApp(run: RunApp, { options, io, out }: Invocation<typeof OPTIONS>, remedy: string): Promise<Exit> {
+  const file = at(io.cwd, options.config);
+  if (!existsSync(file))
+    return out.refuse({
+      exit: 64,
+      problems: [{ path: '', file: options.config, message: `there is no such file (looked for ${file})`, remedy }],
+    });
   const argv = argvOf(options, io);
-  if (!options.json || !options.checkConfig) return (await run(argv, { stdout: (text) => void io.write(text), stderr: io.note })) as Exit;
-  // The app writes one problem a line, with its place; programs get the lines.
+  const stdout = (text: string): void => void io.write(text);
+  if (!options.json) return (await run(argv, { stdout, stderr: io.note })) as Exit;
+  // The app writes one problem a line, with its place; programs get the lines. Its log is JSON by itself.
   const said: string[] = [];
-  const exit = (await run(argv, { stdout: () => undefined, stderr: (text) => said.push(...text.trimEnd().split('\n')) })) as Exit;
-  await out.answer(exit === 0 ? { ok: true } : { exit, problems: said.map((message) => ({ message })) }, '');
-  return exit;
+  const stderr = (text: string): unknown => said.push(...text.trimEnd().split('\n'));
+  const exit = (await run(argv, { stdout: options.checkConfig ? () => undefined : stdout, stderr })) as Exit;
+  if (exit !== 0) return out.refuse({ exit, problems: said.map((message) => ({ path: '', message })) });
+  if (options.checkConfig) await out.answer({ ok: true }, '');
+  return 0;
 }
 
 /** The path as it was typed, wherever the app finds the same file by it: problems name it so. */
@@ -47,7 +58,7 @@ export const sidecar: Command = command({
   examples: [{ line: 'sidecar --config sidecar.yaml', says: 'until it is told to stop' }],
   async run(call) {
     const { run } = await import('@sallyport/sidecar');
-    return runApp(run, call);
+    return runApp(run, call, 'every key of one: docs/reference/sidecar-config.md; `sallyport dev` needs none');
   },
 });
 
@@ -62,6 +73,6 @@ export const controlPlane: Command = command({
   examples: [{ line: 'control-plane --config .sallyport/control-plane/config.yaml', says: 'as root init has set it up' }],
   async run(call) {
     const { run } = await import('@sallyport/control-plane');
-    return runApp(run, call);
+    return runApp(run, call, '`sallyport root init --development` makes one as .sallyport/control-plane/config.yaml');
   },
 });

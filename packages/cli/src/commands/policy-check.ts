@@ -4,7 +4,7 @@ import { formatProblem } from '@sallyport/model';
 import type { Problem } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
-import { counted, problemJson } from '../output.ts';
+import { counted, problemJson, refusalJson } from '../output.ts';
 import { readPolicy } from '../policy/read-policy.ts';
 
 export const POLICY_DIR = { name: 'DIR', says: 'folder with the policy: every .yaml and .json below it' } as const;
@@ -25,7 +25,7 @@ export const policyCheck: Command = command({
     if (!read.ok) {
       const { problems } = read.error;
       const lines = [...problems.map(formatProblem), countOf(problems)];
-      await out.answer({ ok: false, problems: problems.map(problemJson) }, lines.join('\n'));
+      await out.answer({ ok: false, ...refusalJson({ exit: 1, problems }) }, lines.join('\n'));
       return 1;
     }
     const { warnings, ruleCount, toolCount, testCount, features } = read.value;

@@ -29,6 +29,7 @@ import { tellReleased } from '../publish/tell-released.ts';
 import { findUnchanged } from '../publish/unchanged.ts';
 import type { Unchanged } from '../publish/unchanged.ts';
 import { readVersions } from '../publish/versions.ts';
+import { absentFolder } from '../trust-files.ts';
 import { POLICY_DIR } from './policy-check.ts';
 
 const OPTIONS = {
@@ -68,6 +69,9 @@ export const policyPublish: Command = command({
     } = call;
     const wrong = [...placeProblems(options), ...commitProblems(options.commit)];
     if (wrong.length > 0) return out.refuse({ exit: 2, problems: wrong });
+    // Without any root there are no keys either: that is said once, and before the keys.
+    const absent = options.key.length === 0 ? absentFolder(homeOf(options.dir, io), {}) : undefined;
+    if (absent !== undefined) return out.refuse({ exit: 64, problems: [absent] });
     const signers = ownSigners(call);
     if (!signers.ok) return out.refuse({ exit: 64, problems: signers.error });
     const tested = readTestedPolicy(dir, io);

@@ -4,7 +4,7 @@ import { formatProblem } from '@sallyport/model';
 import { runTests } from '@sallyport/policy';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
-import { counted, refusal } from '../output.ts';
+import { counted, refusal, refusalJson } from '../output.ts';
 import { readPolicy, located } from '../policy/read-policy.ts';
 import { reportJson } from '../policy/report.ts';
 import { POLICY_DIR } from './policy-check.ts';
@@ -26,7 +26,9 @@ export const policyTest: Command = command({
     if (report.outcomes.length === 0) return out.refuse(refusal(1, `\`${dir}\` holds no tests`, 'add a document of kind Test'));
     const verdict =
       report.failed === 0 ? `ok: ${counted(report.passed, 'test')} passed` : `${report.failed} failed, ${report.passed} passed`;
-    await out.answer(reportJson(report), [...located(dir, report.problems).map(formatProblem), verdict].join('\n'));
+    const problems = located(dir, report.problems);
+    const why = report.failed === 0 ? {} : refusalJson({ exit: 1, problems });
+    await out.answer({ ...reportJson(report), ...why }, [...problems.map(formatProblem), verdict].join('\n'));
     return report.failed === 0 ? 0 : 1;
   },
 });

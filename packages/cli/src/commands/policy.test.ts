@@ -43,6 +43,10 @@ describe('policy check', () => {
     expect(exit).toBe(1);
     expect(json()).toEqual({
       ok: false,
+      exit: 1,
+      code: 'answer_is_no',
+      message: 'p/rules.yaml:9:27: rules[1].allow[0]: no tool `sums/ad`',
+      remedy: 'did you mean `sums/add`',
       problems: [
         {
           file: 'p/rules.yaml',
@@ -103,7 +107,7 @@ describe('policy test', () => {
     expect(out).toContain('args.n = 7');
     expect(out).toContain('1 failed, 1 passed');
     const { outcomes, ...counts } = (await at.type('policy', 'test', 'p', '--json')).json();
-    expect(counts).toEqual({ passed: 1, failed: 1 });
+    expect(counts).toMatchObject({ passed: 1, failed: 1, exit: 1, code: 'answer_is_no', message: expect.stringContaining('rules.yaml') });
     expect((outcomes as unknown[])[0]).toEqual({
       call: 'sums/add',
       file: 'rules.yaml',

@@ -1,10 +1,10 @@
 /** The report of a test run: as JSON for people's tools, and as the bytes whose digest a bundle carries. */
 
 import { utf8 } from '@sallyport/crypto';
-import type { Json } from '@sallyport/model';
+import type { JsonObject } from '@sallyport/model';
 import type { TestReport } from '@sallyport/policy';
 
-export function reportJson({ passed, failed, outcomes }: TestReport): Json {
+export function reportJson({ passed, failed, outcomes }: TestReport): JsonObject {
   return {
     passed,
     failed,

@@ -8,11 +8,10 @@ import type { Instant } from '@sallyport/model';
 import { EMPTY_HIGH_WATER, ENVELOPE_BYTES_MAX, explainRejection, trustDelegation, trustOnlineKeys } from '@sallyport/trust';
 import type { TrustedRoot } from '@sallyport/trust';
 import { readBytes, readText } from '../../files.ts';
-import { DEFAULT_DIR } from '../../home.ts';
 import type { Home } from '../../home.ts';
 import type { Io } from '../../io.ts';
 import { pemCertificates } from '../../pem.ts';
-import { readOwnTrust } from '../../trust-files.ts';
+import { folderAbove, readOwnTrust } from '../../trust-files.ts';
 import { failed, failedOf, judgeExpiry, warned, well } from './check.ts';
 import type { Check } from './check.ts';
 
@@ -29,7 +28,7 @@ const CERTIFICATE_BYTES_MAX = 65_536;
 const NEW_ROOT = 'a development root is made anew: sallyport root init --development in another folder';
 
 export function judgeHome(home: Home, io: Io): HomeFound {
-  if (!existsSync(home.rootPin)) return { checks: [missing(home, io)], root: undefined };
+  if (!existsSync(home.rootPin)) return { checks: [missing(home)], root: undefined };
   const trust = readOwnTrust(home, {}, io);
   if (!trust.ok) return { checks: trust.error.problems.map((problem) => failedOf('root of trust', problem)), root: undefined };
   const { root, pin } = trust.value;
@@ -48,12 +47,10 @@ export function judgeHome(home: Home, io: Io): HomeFound {
 }
 
 /** Nothing is wrong yet; but one somewhere above is what beginners from another folder mean. */
-function missing(home: Home, io: Io): Check {
-  for (let at = dirname(io.cwd); dirname(at) !== at; at = dirname(at)) {
-    const above = join(at, DEFAULT_DIR);
-    if (existsSync(join(above, 'root-pin')))
-      return warned('root of trust', `there is none at ${home.dir}, but one at ${above}`, `go to ${at}, or say --dir ${above}`);
-  }
+function missing(home: Home): Check {
+  const above = folderAbove(home);
+  if (above !== undefined)
+    return warned('root of trust', `there is none at ${home.dir}, but one at ${above}`, `go to ${dirname(above)}, or say --dir ${above}`);
   return warned('root of trust', `there is none at ${home.dir}`, 'sallyport root init --development; sallyport dev needs none');
 }
 

@@ -44,9 +44,7 @@ export function waysInText({ url, servers }: WaysIn, envFile: string): readonly 
   return [
     'point a client at these; whoever knows a URL acts in this session:',
     ...servers.map(({ name, kind, url: its }) => `  ${name.padEnd(wide)}  ${kind === 'mcp' ? 'MCP ' : 'HTTP'}  ${its}`),
-    ...(servers.some(({ kind }) => kind === 'http')
-      ? [`  a tool of an HTTP server, with its arguments as JSON:  POST ${url}/tools/<server>/<tool>`]
-      : []),
+    `  any tool, with its arguments as JSON:  POST ${url}/tools/<server>/<tool>`,
     `  in another shell:  . ${envFile}`,
     ...mcp
       .slice(0, 1)

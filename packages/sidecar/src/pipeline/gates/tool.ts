@@ -4,7 +4,7 @@
  */
 
 import { DEFAULT_DENY, visible } from '@sallyport/policy';
-import { deny, toolName, type ToolServer } from '@sallyport/model';
+import { deny, toolName } from '@sallyport/model';
 import type { Asked, HeadFacts, InSession, Named } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
 import { askedTool } from '../asked.ts';
@@ -42,7 +42,6 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
     // Over plain HTTP a tool is called by its name whatever its server speaks; over MCP, only a server that speaks it.
     const isSpoken = server?.kind === 'mcp' || (server?.kind === 'http' && ask.dialect === 'http-tool');
     if (pinned === undefined || server === undefined || !isSpoken || destination === undefined) {
-      if (pinned !== undefined && server !== undefined && server.kind !== speaks) return { missing: spokenTo(server, speaks) };
       return { missing: asked === undefined ? unmapped(facts) : `\`${route.server}/${asked}\` is not in the catalog` };
     }
     if (!visible(policy, who, pinned.tool.name)) return { forbidden: `no rule could allow ${pinned.tool.name}` };
@@ -50,12 +49,6 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
   },
   decide: decideTool,
 };
-
-/** The right tool at the wrong door: whoever looks for the reason would look for the tool. */
-function spokenTo({ name, kind }: Pick<ToolServer, 'name' | 'kind'>, speaks: 'mcp' | 'http'): string {
-  const doors = kind === 'mcp' ? `/mcp/${name}` : `/tools/${name}/<tool> or /http/${name}`;
-  return `server \`${name}\` speaks ${kind}, and was called as ${speaks}: it is at ${doors}`;
-}
 
 function unmapped({ head, route }: HeadFacts): string {
   return `no route of \`${route.kind === 'session' ? '' : route.server}\` fits \`${head.method} ${head.target.path.slice(0, 128)}\``;

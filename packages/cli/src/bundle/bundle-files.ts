@@ -34,19 +34,24 @@ function isFileForm(path: string): boolean {
   return path.endsWith('.json');
 }
 
-/** Writes what is not there yet; an envelope alone replaces the one before it, since signatures are added. */
+/**
+ * Writes what is not there yet; an envelope alone replaces the one before it, since signatures are added. Ends at the first
+ * file that cannot be written: the others would say the same.
+ */
 export function writeBundleFiles(path: string, files: BundleFiles): Result<undefined, readonly Problem[]> {
-  const replacement = { mode: 0o644, as: 'replacement' } as const;
-  const written = isFileForm(path)
-    ? [writeFile(path, encodeOne(files), replacement)]
+  const contents: readonly (readonly [file: string, content: Uint8Array | string | undefined])[] = isFileForm(path)
+    ? [[path, encodeOne(files)]]
     : [
-        ...PART_NAMES.map((name) => writeFile(join(path, partFile(name)), files.parts[name], replacement)),
-        writeFile(join(path, NAMES.testReport), files.testReport, replacement),
-        writeFile(join(path, NAMES.manifest), files.manifest, replacement),
-        ...(files.envelope === undefined ? [] : [writeFile(join(path, NAMES.envelope), files.envelope, replacement)]),
+        ...PART_NAMES.map((name) => [join(path, partFile(name)), files.parts[name]] as const),
+        [join(path, NAMES.testReport), files.testReport],
+        [join(path, NAMES.manifest), files.manifest],
+        [join(path, NAMES.envelope), files.envelope],
       ];
-  const problems = written.flatMap((result) => (result.ok ? [] : [result.error]));
-  return problems.length === 0 ? ok(undefined) : fail(problems);
+  for (const [file, content] of contents) {
+    const written = content === undefined ? ok(undefined) : writeFile(file, content, { mode: 0o644, as: 'replacement' });
+    if (!written.ok) return fail([written.error]);
+  }
+  return ok(undefined);
 }
 
 /** Reads either form; every file that is missing or too large at once. `shown` is the path as it was typed. */
@@ -58,6 +63,11 @@ export function readBundleFiles(path: string, shown: string): Result<BundleFiles
 
 function readFolder(path: string, shown: string): Result<BundleFiles, readonly Problem[]> {
   const problems: Problem[] = [];
+  // Most often the folder of a policy, before it was built.
+  if (!existsSync(join(path, NAMES.manifest)))
+    return fail([
+      { path: '', file: shown, message: 'holds no built bundle', remedy: `make one with \`sallyport policy build ${shown} --out PATH\`` },
+    ]);
   const read = (name: string, bytesMax: number): Uint8Array => {
     const bytes = readBytes(join(path, name), { bytesMax, shown: `${shown}/${name}` });
     if (bytes.ok) return bytes.value;

@@ -6,7 +6,7 @@
 import { PART_NAMES } from '@sallyport/model';
 import type { Area, Instant, PartName, Ring } from '@sallyport/model';
 import { FEATURES, compile, readParts, runTests } from '@sallyport/policy';
-import { EMPTY_HIGH_WATER, acceptManifest, acceptParts, readBundle } from '@sallyport/trust';
+import { EMPTY_HIGH_WATER, acceptManifest, acceptParts, parseEnvelope, readBundle, trustDelegation } from '@sallyport/trust';
 import type { Rejection, RejectCode, SignedManifest, TrustedRoot, VerifiedBundle } from '@sallyport/trust';
 import { counted } from '../output.ts';
 import type { BundleFiles } from './bundle-files.ts';
@@ -63,7 +63,8 @@ export function verifySteps(
       features: new Set(FEATURES),
     },
   );
-  if (!signed.ok) return failedAt(signed.error, []);
+  if (!signed.ok)
+    return failedAt({ ...signed.error, detail: [signed.error.detail, ...whoSigned(signed.error, envelope, options)].join('; ') }, []);
   const done: Step[] = [
     passed('size', `${envelope.byteLength} bytes of envelope`),
     passed('root', `root ${options.root.number} of ${options.root.trustDomain}, profile ${options.root.profile}, from the pin`),
@@ -74,6 +75,16 @@ export function verifySteps(
     passed('signatures', `bundle ${signed.value.digest}, revision ${signed.value.payload.revision} of ${signed.value.payload.area}`),
   ];
   return verifyContent(signed.value, parts, done);
+}
+
+/** Of too few signatures: whose are there, and whose would count. Ids in an envelope are claims, so only what looks like one is shown. */
+function whoSigned({ code }: Rejection, bytes: Uint8Array, { root, delegation, at }: VerifyOptions): readonly string[] {
+  const envelope = parseEnvelope('Bundle', bytes);
+  const trusted = trustDelegation(delegation, { root, highWater: EMPTY_HIGH_WATER, at });
+  if (code !== 'SIGNATURE' || !envelope.ok || !trusted.ok) return [];
+  const claimed = envelope.value.signatures.map(({ keyId }) => (/^[0-9a-f]{32}$/.test(keyId) ? keyId : 'an unnamed key'));
+  const known = trusted.value.publishers.keys.map(({ keyId }) => keyId);
+  return [`it claims signatures of ${claimed.join(', ') || 'nobody'}, and the publishers are ${known.join(', ')}`];
 }
 
 function verifyContent(manifest: SignedManifest, parts: BundleFiles['parts'], done: readonly Step[]): readonly Step[] {

@@ -1,6 +1,8 @@
 /** `sallyport bundle sign`: a publisher's signature over a manifest, once its parts are seen to be what it names. */
 
-import { PART_NAMES } from '@sallyport/model';
+import type { LocalSigner } from '@sallyport/crypto/keys';
+import { PART_NAMES, formatProblem } from '@sallyport/model';
+import type { Area } from '@sallyport/model';
 import {
   cosignEnvelope,
   describeParts,
@@ -14,12 +16,16 @@ import { equalBytes } from '@sallyport/crypto';
 import { readBundleFiles, writeBundleFiles } from '../bundle/bundle-files.ts';
 import type { BundleFiles } from '../bundle/bundle-files.ts';
 import { command } from '../command.ts';
-import type { Command } from '../command.ts';
+import type { Command, Invocation } from '../command.ts';
 import { at } from '../files.ts';
 import { dirOption, homeOf, signingKeyFile } from '../home.ts';
+import type { Home } from '../home.ts';
 import { loadSigners } from '../keys.ts';
 import { many } from '../option.ts';
+import type { Options } from '../option.ts';
 import { counted, refusal } from '../output.ts';
+import { strangePublishers } from '../publish/own-keys.ts';
+import { readOwnTrust } from '../trust-files.ts';
 
 export const bundleSign: Command = command({
   name: 'bundle sign',
@@ -55,6 +61,7 @@ export const bundleSign: Command = command({
       options.key.length > 0 ? options.key.map((file) => at(io.cwd, file)) : [signingKeyFile(homeOf(options.dir, io), 'publisher')];
     const signers = loadSigners(keys);
     if (!signers.ok) return out.refuse({ exit: 64, problems: signers.error });
+    warnOfStrangers(signers.value, { area: bundle.value.area, home: homeOf(options.dir, io) }, { io, out });
     const envelope = isOver(files.value)
       ? await cosignEnvelope('Bundle', files.value.envelope, signers.value)
       : { ok: true as const, value: await signEnvelope('Bundle', files.value.manifest, signers.value) };
@@ -72,6 +79,17 @@ export const bundleSign: Command = command({
     return 0;
   },
 });
+
+/** Only a warning, and only where the folder has a delegation: who signs elsewhere has nothing but the bundle and a key. */
+function warnOfStrangers(
+  signers: readonly LocalSigner[],
+  { area, home }: { readonly area: Area; readonly home: Home },
+  { io, out }: Pick<Invocation<Options>, 'io' | 'out'>,
+): void {
+  const trust = readOwnTrust(home, {}, io);
+  const strange = trust.ok ? strangePublishers(signers, { home, root: trust.value.root, area, at: io.clock.wall() }, io) : [];
+  for (const problem of strange) out.progress(`warning: ${formatProblem(problem)}`);
+}
 
 /** Whether there is an envelope, and it is over this very manifest: another one's signatures are no use. */
 function isOver(files: BundleFiles): files is BundleFiles & { readonly envelope: Uint8Array } {

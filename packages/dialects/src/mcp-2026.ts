@@ -110,7 +110,8 @@ function missing(key: string): Failed {
 }
 
 function unsupported(requested: string): Failed {
-  const data = { supported: [MODERN_VERSION, ...MCP_VERSIONS], requested: requested.slice(0, 32) };
+  // The same list as discovery's: what an envelope may name. The older revisions have none.
+  const data = { supported: [MODERN_VERSION], requested: requested.slice(0, 32) };
   return refused('Unsupported protocol version', { code: MODERN_CODES.unsupportedVersion, data });
 }
 

@@ -238,7 +238,7 @@ describe('a message that mixes the eras', () => {
     const answer = await send(message, { 'mcp-method': 'server/discover', 'mcp-protocol-version': '2027-01-01' });
     expect(answer.json()).toMatchObject({
       id: 'a-1',
-      error: { data: { supported: ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-26'] } },
+      error: { data: { supported: ['2026-07-28'], requested: '2027-01-01' } },
     });
   });
 });

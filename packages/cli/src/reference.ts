@@ -20,7 +20,7 @@ const HEAD: readonly string[] = [
   '',
   'Exit codes: 0 yes; 1 the answer is no, or there is none; 2 used wrongly; 64 what is configured does not hold; 130 ended by',
   'Ctrl-C before the answer. The answer goes to standard output, as text or, with `--json`, as one JSON document (a stream:',
-  'one a line); progress and refusals go to standard error, and with `--json` a refusal is a document too:',
+  'one a line). Progress and refusals go to standard error; with `--json` a refusal is the document, on standard output too:',
   '`{"exit","code","message","remedy","problems":[{"file","line","column","path","message","remedy"}]}`, where `code` is one of',
   '`answer_is_no`, `used_wrongly`, `config_invalid`, `stopped`, `internal`, or the code of a fault such as',
   '`upstream_unreachable`.',

@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { Problem } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
 import { at } from '../files.ts';
@@ -17,6 +18,8 @@ const OPTIONS = {
 interface AppIo {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** What is wrong with the configuration, with its places; lines of `stderr` where it is left out. */
+  readonly problems?: (problems: readonly Problem[]) => void;
 }
 
 type RunApp = (argv: readonly string[], io: AppIo) => Promise<number>;
@@ -32,11 +35,18 @@ async function runApp(run: RunApp, { options, io, out }: Invocation<typeof OPTIO
   const argv = argvOf(options, io);
   const stdout = (text: string): void => void io.write(text);
   if (!options.json) return (await run(argv, { stdout, stderr: io.note })) as Exit;
-  // The app writes one problem a line, with its place; programs get the lines. Its log is JSON by itself.
-  const said: string[] = [];
-  const stderr = (text: string): unknown => said.push(...text.trimEnd().split('\n'));
-  const exit = (await run(argv, { stdout: options.checkConfig ? () => undefined : stdout, stderr })) as Exit;
-  if (exit !== 0) return out.refuse({ exit, problems: said.map((message) => ({ path: '', message })) });
+  // What the app says besides is lines. Its log is JSON by itself.
+  const said: Problem[] = [];
+  const stderr = (text: string): unknown =>
+    said.push(
+      ...text
+        .trimEnd()
+        .split('\n')
+        .map((message) => ({ path: '', message })),
+    );
+  const problems = (found: readonly Problem[]): unknown => said.push(...found);
+  const exit = (await run(argv, { stdout: options.checkConfig ? () => undefined : stdout, stderr, problems })) as Exit;
+  if (exit !== 0) return out.refuse({ exit, problems: said });
   if (options.checkConfig) await out.answer({ ok: true }, '');
   return 0;
 }

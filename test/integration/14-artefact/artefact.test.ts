@@ -145,6 +145,21 @@ health: { listen: "127.0.0.1:${ports.health}" }
   }
 });
 
+describe('the stories of the command line', () => {
+  const node = OLD ?? process.execPath;
+
+  test('the demo plays as promised', async () => {
+    const told = JSON.parse(good(await installed.run(['demo', '--json'], { node }))) as { readonly steps: readonly unknown[] };
+    expect(told.steps.length).toBeGreaterThan(10);
+  });
+
+  test('dev runs a command behind a sidecar of its own', async () => {
+    cpSync(join(installed.packageDir, 'examples', 'demo-policy'), join(installed.dir, 'dev-policy'), { recursive: true });
+    const told = await installed.run(['dev', '--policy', 'dev-policy', '--', 'sh', '-c', 'echo "at $SALLYPORT_URL"'], { node });
+    expect(good(told)).toMatch(/at http:\/\/127\.0\.0\.1:\d+/);
+  });
+});
+
 describe('the process', () => {
   const NO_CONFIG = ['sidecar', '--config', 'none.yaml'];
 
@@ -163,6 +178,15 @@ describe('the process', () => {
   test('finds the code that was compiled ahead', async () => {
     const { stderr } = await installed.run(NO_CONFIG, { env: { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' } });
     expect(stderr).toMatch(/V8 code cache for ESM file:\S+\/lib\/sidecar\.mjs was accepted/);
+  });
+
+  test('does not load undici, which an import of node:http would', async () => {
+    const tell = "process.on('exit', () => console.error('LOADED', process.moduleLoadList.join()))";
+    const { stderr } = await installed.run(NO_CONFIG, {
+      env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(tell)}` },
+    });
+    expect(stderr).toMatch(/LOADED .*NativeModule http\b/);
+    expect(stderr).not.toContain('undici');
   });
 
   test('runs the same without, as on another Node', async () => {

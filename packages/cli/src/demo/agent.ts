@@ -33,6 +33,8 @@ export interface Agent {
   open(operatorToken: string): Promise<Session | Answered>;
   /** `POST /tools/<server>/invoke`, the tool's name beside its arguments. */
   invoke(server: string, call: { readonly tool: string; readonly args: Arguments }, options: CallOptions): Promise<Answered>;
+  /** `GET` of the server's own API, by its own path below `/http/<server>`. */
+  get(server: string, path: string, options: CallOptions): Promise<Answered>;
   /** The MCP client for a server in a session, connected on first use. */
   mcp(server: string, session: Session): Promise<McpClient>;
   /** Ends what MCP clients hold open. */
@@ -44,9 +46,10 @@ const SESSION_HEADER = 'Sallyport-Session';
 export function createAgent({ port, signal, connect = connectMcp }: AgentOptions): Agent {
   // Owner: this agent. MCP clients by session and server, opened on first use.
   const clients = new Map<string, McpClient>();
+  const target = { host: '127.0.0.1', port } as const;
   const post = async (path: string, body: object, headers: Readonly<Record<string, string>>): Promise<Awaited<ReturnType<typeof ask>>> =>
     ask({
-      target: { host: '127.0.0.1', port },
+      target,
       method: 'POST',
       path,
       headers: { 'content-type': 'application/json', ...headers },
@@ -63,6 +66,10 @@ export function createAgent({ port, signal, connect = connectMcp }: AgentOptions
     async invoke(server, { tool, args }, { session }) {
       const headers = session === undefined ? {} : { [SESSION_HEADER]: session.token };
       return answeredWith(await post(`/tools/${server}/invoke`, { tool, ...args }, headers));
+    },
+    async get(server, path, { session }) {
+      const headers = session === undefined ? {} : { [SESSION_HEADER]: session.token };
+      return answeredWith(await ask({ target, path: `/http/${server}${path}`, headers, signal }));
     },
     async mcp(server, session) {
       const key = `${session.id} ${server}`;

@@ -26,6 +26,8 @@ export interface ToldCall extends ExpenseCall {
   /** Of an allowed call: what the tool gets, as method and path, and what it answers. */
   readonly toTool?: string;
   readonly answer?: string;
+  /** Where the tool is called by its API's own path, with GET, and not by name. */
+  readonly path?: string;
   /** What people are shown in place of server, tool and arguments. */
   readonly text?: string;
   /** For people, where something has to be said. */
@@ -115,6 +117,11 @@ const denied = (call: ExpenseCall, title: string, told: string, rule: string, no
 /** In the session of the walkthrough, after it. */
 export const REFUSED_LATER: readonly ToldCall[] = [
   denied(lookUp('bob@company.com'), "Bob's cost center instead of hers", '403 resource_binding_mismatch', 'own-cost-center'),
+  {
+    ...denied(lookUp('bob@company.com'), "the same by the API's own path", '403 resource_binding_mismatch', 'own-cost-center'),
+    path: '/employees/bob@company.com/cost_center',
+    text: 'GET /http/employee-lookup/employees/bob@company.com/cost_center',
+  },
   denied(readReceipt, 'a second receipt in one session', '403 call_limit_exceeded', 'read-receipt'),
   denied(fileReport(20), 'a second report in one session', '403 call_limit_exceeded', 'file-report'),
   denied(tell('carol@company.com'), 'a message to Carol, who is not her manager', '403 resource_binding_mismatch', 'tell-manager'),

@@ -85,7 +85,8 @@ export function openDesk({ stage, steps, io }: Telling, tools: ExpenseTools): De
     },
     async tell(call, session) {
       const before = reached();
-      const answered = await agent.invoke(call.server, call, { session });
+      const { server, path } = call;
+      const answered = await (path === undefined ? agent.invoke(server, call, { session }) : agent.get(server, path, { session }));
       return tellMade(call, { answered, reached: reached() - before });
     },
     async call(call, session) {

@@ -139,6 +139,7 @@ describe('audit session', () => {
     const { exit, out } = await audit(id, '--verify');
     expect([exit, out]).toEqual([0, expect.stringMatching(/^proven: \d+ records of 1 stream are complete, in order and unchanged; /m)]);
     expect(out).toMatch(/^not certain: stream [0-9a-f]{32} has no end yet: more may follow$/m);
+    expect(out).toMatch(/^opened \d{4}-\S+Z$/m);
     expect(out).toContain('recorded by spiffe://demo.local/sidecar/support-triage/one\n');
   });
 

@@ -18,6 +18,8 @@ export interface StoryCall {
 
 export interface SessionStory {
   readonly sessionId: string;
+  /** `undefined` where the opening is not among the records. */
+  readonly openedAt: Instant | undefined;
   /** In the order in which they were decided. */
   readonly calls: readonly StoryCall[];
   /** Where the session was recorded; a session lives in one stream. */
@@ -41,6 +43,8 @@ export interface Storyteller {
 
 /** Far more than a session of one agent has; what one can make us hold is bounded all the same. */
 const CALLS_MAX = 100_000;
+/** Openings are answered at once, so that few wait for their outcome. */
+const GRANTED_MAX = 10_000;
 
 export function storyOf(sessionId: string): Storyteller {
   // Owner: this storyteller.
@@ -48,6 +52,9 @@ export function storyOf(sessionId: string): Storyteller {
   const writers = new Map<string, string>();
   const closed = new Set<string>();
   const streams = new Set<string>();
+  /** Sessions that were granted and whose id is not known yet: the OUTCOME says it. */
+  const granted = new Map<string, Instant>();
+  let openedAt: Instant | undefined;
   let isCut = false;
   return {
     add(record) {
@@ -56,14 +63,19 @@ export function storyOf(sessionId: string): Storyteller {
       if (record.kind === 'OUTCOME') {
         const call = calls.get(nameOf(record));
         if (call !== undefined) call.outcome = record;
+        if (record.detail === `session ${sessionId}`) openedAt = granted.get(nameOf(record));
+        granted.delete(nameOf(record));
       }
-      if (record.kind !== 'DECISION' || record.session_id !== sessionId) return;
+      if (record.kind !== 'DECISION') return;
+      if (record.dialect === 'session' && granted.size < GRANTED_MAX) granted.set(nameOf(record), record.at);
+      if (record.session_id !== sessionId) return;
       streams.add(record.stream);
       if (calls.size >= CALLS_MAX) isCut = true;
       else calls.set(nameOf(record), { at: record.at, decision: record, outcome: undefined });
     },
     end: () => ({
       sessionId,
+      openedAt,
       calls: withRetries([...calls.values()]),
       streams: [...streams].map((stream) => ({ stream, writer: writers.get(stream), isClosed: closed.has(stream) })),
       isCut,

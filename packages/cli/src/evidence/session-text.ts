@@ -24,6 +24,7 @@ export function storyJson(story: SessionStory, { proven, doubts }: Standing): Js
     tenant_id: first?.decision.tenant_id ?? '-',
     agent_id: first?.decision.agent_id ?? '-',
     case: first?.decision.case ?? '-',
+    opened_at: story.openedAt === undefined ? null : formatInstant(story.openedAt),
     first_at: first === undefined ? null : formatInstant(first.at),
     last_at: last === undefined ? null : formatInstant(last.at),
     streams: story.streams.map(({ stream, writer, isClosed }) => ({ stream, writer: writer ?? null, closed: isClosed })),
@@ -48,7 +49,8 @@ export function storyText(story: SessionStory, { proven, doubts }: Standing): st
   return [
     `session ${plain(story.sessionId)}`,
     `${plain(decision.operator)} of tenant ${plain(decision.tenant_id)}, through agent ${plain(decision.agent_id)}${place}`,
-    `from ${formatInstant(first.at)} to ${formatInstant(last.at)} (${seconds(last.at - first.at)})${writers.length === 0 ? '' : `, recorded by ${writers.join(', ')}`}`,
+    ...(story.openedAt === undefined ? [] : [`opened ${formatInstant(story.openedAt)}`]),
+    `calls from ${formatInstant(first.at)} to ${formatInstant(last.at)} (${seconds(last.at - first.at)})${writers.length === 0 ? '' : `, recorded by ${writers.join(', ')}`}`,
     '',
     table(calls.filter(isToolCall).map((call, i) => rowOf(call, { number: i + 1, since: first.at }))),
     '',

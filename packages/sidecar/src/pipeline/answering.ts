@@ -34,7 +34,10 @@ export async function deliverLocal(head: HeadFacts, ran: Extract<Ran<unknown>, {
   if ('units' in made && ran.answer.what === 'open_stream') return recordedAtItsEnd(made, facts, ports);
   const outcome: Outcome = 'units' in made ? made.outcome() : { result: 'denied', code: made.code };
   try {
-    await ports.recorder.outcome(outcomeBody(facts, outcome, { bytes: null, ports }), { frames: [] });
+    const { detail } = outcome;
+    await ports.recorder.outcome(outcomeBody(facts, outcome, { bytes: null, ports, ...(detail === undefined ? {} : { detail }) }), {
+      frames: [],
+    });
   } catch (thrown) {
     ports.counters.unrecorded();
     return refused(lostOf(thrown));

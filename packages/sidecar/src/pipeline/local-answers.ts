@@ -46,5 +46,7 @@ export async function sessionAnswer(
     ...(operator.case === null ? {} : { case: operator.case }),
   };
   const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
-  return wholeAnswer({ status: 201, headers, body: new TextEncoder().encode(JSON.stringify(body)) }, { result: 'local' });
+  // The DECISION was written before there was a session; here the record says which one it opened.
+  const outcome = { result: 'local', detail: `session ${opened.id}` } as const;
+  return wholeAnswer({ status: 201, headers, body: new TextEncoder().encode(JSON.stringify(body)) }, outcome);
 }

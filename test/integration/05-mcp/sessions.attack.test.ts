@@ -347,12 +347,14 @@ describe('a stream that a client holds open', () => {
     expect(await streamRecord(session)).toMatchObject({ result: 'cut', code: 'token_revoked' });
   });
 
-  it('ends at once when the sidecar leaves, and does not hold it up', async () => {
+  it('ends when the sidecar leaves, which has its outcome on record before it is gone', async () => {
     const leaving = await world.startSidecar({ name: 'left' });
     await eventually(() => leaving.ready(), 'readiness');
-    const client = await MCP_CLIENTS.v2(`${leaving.url}/mcp/bench`, await leaving.session());
-    await client.listTools();
+    const session = await leaving.session();
+    const client = await MCP_CLIENTS.v2(`${leaving.url}/mcp/bench`, session);
+    await eventually(async () => (await world.admin.tail('records')).some((line) => isOpening(line, session)), 'its stream');
     await leaving.drain();
     await client.close();
+    expect(await streamRecord(session)).toMatchObject({ result: 'local' });
   });
 });

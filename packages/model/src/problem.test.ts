@@ -15,6 +15,7 @@ describe('nearest', () => {
     expect(nearest('frobnicate', ['agent', 'allow'])).toBeUndefined();
     expect(nearest('x', ['agent', 'allow'])).toBeUndefined();
     expect(nearest('agent', [])).toBeUndefined();
+    expect(nearest('c', ['a', 'b'])).toBeUndefined();
   });
 });
 

@@ -29,7 +29,8 @@ export function nearest(text: string, known: Iterable<string>): string | undefin
   let bestDistance = Math.max(1, Math.floor(text.length / 3)) + 1;
   for (const candidate of known) {
     const distance = editDistance(text, candidate, bestDistance);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+    // A name of one sign is no more like another than any: nothing of it stayed.
+    if (distance < bestDistance && distance < text.length) [best, bestDistance] = [candidate, distance];
   }
   return best;
 }

@@ -11,6 +11,7 @@ import type { ASTNode, ParseResult } from '@marcbachmann/cel-js';
 import { Decimal, fail, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import { compilePattern } from '@sallyport/strict';
+import { syntaxProblem } from './cel-syntax.ts';
 import type { BinaryOperator, Expression, ExpressionProblem, MacroName } from './expression.ts';
 import { LIMITS } from './limits.ts';
 
@@ -197,7 +198,8 @@ function parse(text: string): Result<ParseResult, readonly ExpressionProblem[]> 
   try {
     return ok(environment.parse(text));
   } catch (error) {
-    return fail([problemOf(error)]);
+    const { message, start } = problemOf(error);
+    return fail([syntaxProblem(text, message, start)]);
   }
 }
 

@@ -9,7 +9,7 @@ import { compilePattern } from '@sallyport/strict';
 import type { Expression, ExpressionProblem } from './expression.ts';
 import { pathOf, readsFacts } from './expression.ts';
 import { LIMITS } from './limits.ts';
-import { didYouMean, quote } from './node.ts';
+import { didYouMean, orListed, quote } from './node.ts';
 import { FUNCTIONS, MACRO_NAMES, arithmetic, capOf, isComparable, isFindable, isOrdered, remedyFor } from './operations.ts';
 import type { Field, RecordType, Scope, Type } from './types.ts';
 import { DYN, describeType } from './types.ts';
@@ -155,7 +155,7 @@ class Checker {
       return judged(DYN, cost + 1);
     }
     const field = fieldOf(type, name);
-    if (field === undefined) this.report(at, `no ${type.noun} ${quote(name)}`, didYouMean(name, type.fields.keys()));
+    if (field === undefined) this.report(at, `no ${type.noun} ${quote(name)}`, orListed(name, type.fields.keys()));
     else this.#presence(at, field, around);
     return judged(field?.type ?? UNKNOWN, cost + 1);
   }
@@ -186,7 +186,7 @@ class Checker {
     const above = this.check(of.of, around);
     const field = above.type.kind === 'record' ? fieldOf(above.type, of.field) : undefined;
     if (above.type.kind === 'record' && field === undefined) {
-      this.report(of, `no ${above.type.noun} ${quote(of.field)}`, didYouMean(of.field, above.type.fields.keys()));
+      this.report(of, `no ${above.type.noun} ${quote(of.field)}`, orListed(of.field, above.type.fields.keys()));
     } else if (above.type.kind !== 'record' && above.type.kind !== 'dyn') {
       this.report(of, `${describeType(above.type)} has no field ${quote(of.field)}`);
     }

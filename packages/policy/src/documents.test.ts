@@ -136,7 +136,7 @@ describe('parseDocuments', () => {
     [
       'a syntax error in a condition',
       '  - id: a\n    allow: [orders/get]\n    when: args.id ==\n',
-      'p.yaml:7:21: rules[0].when: unexpected token: EOF',
+      'p.yaml:7:21: rules[0].when: ends in the middle: a value is missing after `==`',
     ],
     [
       'a double literal beside a decimal',

@@ -71,7 +71,7 @@ describe('a hurtful policy is refused after bounded work', () => {
       'session.completed.all(a, session.completed.all(b, session.completed.all(c, a == b && b == c)))',
       'more than 200000',
     ],
-    ['a string without end', `args.id == "${'x'.repeat(1_900)}`, 'unterminated string'],
+    ['a string without end', `args.id == "${'x'.repeat(1_900)}`, 'has no closing quote'],
     ['not a number', '0.0 / 0.0 < args.amount', 'cannot apply `/` to double and double'],
     ['infinity', 'args.amount < 1.0 / 0.0', 'cannot apply `/` to double and double'],
     ['a number that is none', 'args.amount < 1e999', 'invalid number'],

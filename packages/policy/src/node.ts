@@ -124,6 +124,17 @@ export function didYouMean(text: string, known: Iterable<string>): string | unde
   return best === undefined ? undefined : `did you mean \`${best}\``;
 }
 
+/** More names than these are not read. */
+const LISTED_MAX = 8;
+
+/** What else there is, for a remedy: the near one, or all where they are few. */
+export function orListed(text: string, known: Iterable<string>): string | undefined {
+  const names = [...known];
+  return (
+    didYouMean(text, names) ?? (names.length === 0 || names.length > LISTED_MAX ? undefined : `there are ${names.map(quote).join(', ')}`)
+  );
+}
+
 /** The author's words in backticks, cut where they are too long to print. */
 export function quote(text: string): string {
   // Control characters in a terminal can rewrite what stands above them.

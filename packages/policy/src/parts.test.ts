@@ -319,7 +319,7 @@ describe('compile', () => {
     const compiled = compile({ ...read.value, rules: bent });
     expect(compiled.ok ? [] : compiled.error.map(formatProblem)).toEqual([
       'policy.rules[1].when: at character 16: `0.5` is a double, which cannot stand beside decimal (write decimal("0.5"))',
-      'policy.rules[1].when: at character 23: no argument `nope`',
+      'policy.rules[1].when: at character 23: no argument `nope` (there are `amount`, `id`)',
     ]);
   });
 

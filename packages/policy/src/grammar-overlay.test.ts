@@ -99,3 +99,11 @@ deny_as: error
     expect(parsed(text).ok).toBe(false);
   });
 });
+
+it('what no rule allows is one thing to say for a server, however many tools it has', () => {
+  const tools = Array.from({ length: 7 }, (_, at) => `---\nkind: Tool\nname: files/t${at}\n`).join('');
+  const result = parseDocuments([{ path: 'lock.yaml', text: `${CATALOG}${tools}` }]);
+  expect(result.ok && result.value.warnings.map(formatProblem)).toEqual([
+    'lock.yaml:3:7: name: warning: no rule allows 9 tools of `files`: read, delete, t0, t1, t2, … (for agents they do not exist)',
+  ]);
+});

@@ -1,9 +1,11 @@
 /** What is not wrong but seldom meant: tools that no test calls, values that nothing reads. Warnings never fail a build. */
 
+import { localNameOf, serverOf } from '@sallyport/model';
+import type { Tool } from '@sallyport/model';
 import type { Plan } from './analyse.ts';
 import { untoldArguments } from './check-routes.ts';
 import { placeAt } from './declared.ts';
-import type { Declared } from './declared.ts';
+import type { Declared, Located } from './declared.ts';
 import type { Problems } from './node.ts';
 import { quote } from './node.ts';
 
@@ -13,12 +15,29 @@ export function warn(declared: Declared, plan: Plan, problems: Problems): void {
   const granted = new Set<string>(
     plan.rules.filter(({ rule }) => rule.verb === 'allow').flatMap(({ tools }) => tools.map((tool) => tool.name)),
   );
+  const unused = declared.tools.filter(({ value }) => !granted.has(value.name));
+  for (const { value, node } of declared.servers) {
+    const own = unused.filter((tool) => serverOf(tool.value.name) === value.name);
+    const [only, ...more] = own;
+    if (only === undefined) continue;
+    // A server has many tools that nobody needs, and its list may be a generated file: that is one thing to say, not many.
+    if (more.length > 0)
+      problems.add(placeAt(node, 'name'), `no rule allows ${own.length} tools of ${quote(value.name)}: ${shortList(own)}`, {
+        remedy: 'for agents they do not exist',
+        severity: 'warning',
+      });
+    else
+      problems.add(placeAt(only.node, 'name'), `no rule allows ${quote(only.value.name)}`, {
+        remedy: 'allow it, or remove it',
+        severity: 'warning',
+      });
+  }
   for (const { value, node } of declared.tools) {
-    const place = placeAt(node, 'name');
-    if (!granted.has(value.name))
-      problems.add(place, `no rule allows ${quote(value.name)}`, { remedy: 'allow it, or remove it', severity: 'warning' });
-    else if (!called.has(value.name))
-      problems.add(place, `no test calls ${quote(value.name)}`, { remedy: 'add a case to a document of kind Test', severity: 'warning' });
+    if (granted.has(value.name) && !called.has(value.name))
+      problems.add(placeAt(node, 'name'), `no test calls ${quote(value.name)}`, {
+        remedy: 'add a case to a document of kind Test',
+        severity: 'warning',
+      });
   }
   for (const { value, node } of declared.tools) {
     const schema = plan.schemas.get(value.name);
@@ -37,4 +56,11 @@ export function warn(declared: Declared, plan: Plan, problems: Problems): void {
     if (declared.rules.some(({ value: rule }) => rule.agent === value.name && rule.verb === 'allow')) continue;
     problems.add(placeAt(node, 'name'), `agent ${quote(value.name)} may do nothing`, { remedy: 'add an allow rule', severity: 'warning' });
   }
+}
+
+const NAMES_SHOWN = 5;
+
+function shortList(tools: readonly Located<Tool>[]): string {
+  const names = tools.slice(0, NAMES_SHOWN).map(({ value }) => localNameOf(value.name));
+  return `${names.join(', ')}${tools.length > NAMES_SHOWN ? ', …' : ''}`;
 }

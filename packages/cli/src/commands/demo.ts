@@ -18,7 +18,7 @@ export const demo: Command = command({
   group: 'Run',
   summary: 'see it work: policy, enforcement, outage and proof, on this machine alone',
   details: [
-    'Starts a control plane, a sidecar and five small tool servers on free ports of 127.0.0.1, signs and publishes examples/expenses, and lets an agent file an expense report: the calls that are allowed, and everything beside them that is refused, each with its rule and what reached the tool. Changes a rule while it runs, kills the control plane and brings it back, and proves the record offline. Takes about a quarter of a minute.',
+    'Starts a control plane, a sidecar and five small tool servers on free ports of 127.0.0.1, signs and publishes examples/expenses, and lets an agent file an expense report: the calls that are allowed, and everything beside them that is refused, each with its rule and what reached the tool. Changes a rule while it runs, kills the control plane and brings it back, and proves the record offline. Takes about fifteen seconds.',
     'The story real-servers is shorter: two MCP servers from npm and the official MCP client, which have to be installed: @modelcontextprotocol/server-everything, @modelcontextprotocol/server-filesystem.',
     'Every step says what is promised and what was seen; exits with 1 where they differ, and says where the logs are.',
   ],
@@ -79,6 +79,7 @@ function whatNext({ example }: Story, io: Io): string {
       ['   the rules that decided it', shownPath(join(installation.examples, example, 'rules.yaml'), io)],
       ['   policy, logs and record', 'sallyport demo --keep'],
       ['   your own MCP server', 'sallyport init --server URL'],
+      ['   your own agent', 'sallyport dev -- COMMAND'],
     ]),
   ].join('\n');
 }

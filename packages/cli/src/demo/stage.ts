@@ -10,6 +10,7 @@ import { Fault } from '@sallyport/model';
 import { deadline, delay } from '@sallyport/runtime';
 import type { Command } from '../command.ts';
 import { agentsJoinToken } from '../commands/agents-join-token.ts';
+import { auditSession } from '../commands/audit-session.ts';
 import { auditTail } from '../commands/audit-tail.ts';
 import { auditVerify } from '../commands/audit-verify.ts';
 import { fleetStatus } from '../commands/fleet-status.ts';
@@ -42,6 +43,7 @@ const COMMANDS: readonly Command[] = [
   agentsJoinToken,
   fleetStatus,
   auditTail,
+  auditSession,
   auditVerify,
 ];
 

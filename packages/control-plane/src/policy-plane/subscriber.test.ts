@@ -77,7 +77,7 @@ describe('going back to a bundle of long ago', () => {
   // An object keeps its nonce however often it is offered; the harness counts them up from 1.
   const nonceOf = (offered: number): Uint8Array => new Uint8Array(16).fill(offered);
   const firstNonce = nonceOf(1);
-  const play = (): Setting => {
+  const play = (): { readonly one: Setting; readonly since: () => readonly (string | undefined)[] } => {
     const one = setting();
     for (let n = 1; n <= 6; n++) {
       one.wanted = [bundle(n), release(10 + n, n)];
@@ -85,37 +85,37 @@ describe('going back to a bundle of long ago', () => {
       one.answer(Verdict_Outcome.STAGED);
       one.answer(Verdict_Outcome.ACTIVE);
     }
-    one.out.written.length = 0;
-    return one;
+    const before = one.sent().length;
+    return { one, since: () => one.sent().slice(before) };
   };
 
   test('offers the bundle before the release, without the release being refused first', () => {
-    const one = play();
+    const { one, since } = play();
     one.wanted = [bundle(1), release(20, 1), bundle(6)];
     one.subscriber.offerNext();
-    expect(one.sent()).toEqual(['bundle']);
+    expect(since()).toEqual(['bundle']);
     one.answer(Verdict_Outcome.STAGED, '', firstNonce);
     one.answer(Verdict_Outcome.ACTIVE);
-    expect(one.sent()).toEqual(['bundle', 'release']);
+    expect(since()).toEqual(['bundle', 'release']);
     expect(one.answered.at(-1)).toBe('activated');
   });
 
   test('does not offer again what was just answered', () => {
-    const one = play();
+    const { one, since } = play();
     one.wanted = [bundle(6), release(20, 6)];
     one.subscriber.offerNext();
-    expect(one.sent()).toEqual(['release']);
+    expect(since()).toEqual(['release']);
   });
 
   test('does not go round for ever where it is refused, or where a release joins more than are surely held', () => {
-    const one = play();
+    const { one, since } = play();
     one.wanted = [bundle(1), bundle(2), bundle(3), bundle(4), bundle(5), release(20, 1, 2, 3, 4, 5)];
     one.subscriber.offerNext();
     // Bundles have the odd nonces. The fourth and fifth were answered last, and are not asked for again.
     for (const n of [1, 3, 5]) one.answer(Verdict_Outcome.REJECTED, 'AREA', nonceOf(n));
-    expect(one.sent()).toEqual(['bundle', 'bundle', 'bundle', 'release']);
+    expect(since()).toEqual(['bundle', 'bundle', 'bundle', 'release']);
     one.answer(Verdict_Outcome.REJECTED, 'LAYER');
-    expect(one.sent()).toHaveLength(4);
+    expect(since()).toHaveLength(4);
   });
 });
 

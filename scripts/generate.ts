@@ -4,12 +4,14 @@
  *
  *   packages/contract/src/gen   from proto/, by buf
  *   docs/reference              from the configuration schema of each app, and the commands of the command line
+ *   docs/performance.md         its tables, from the reports in docs/performance
  */
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { writePerformancePage } from './performance.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const BIN = join(ROOT, 'node_modules', '.bin');
@@ -65,3 +67,4 @@ async function generateReference(): Promise<void> {
 
 generateContract();
 await generateReference();
+writePerformancePage();

@@ -303,6 +303,24 @@ describe('a server of the modern era that misbehaves', () => {
     expect(callsSeen()).toBe(1);
   });
 
+  it('an error of its own under 400 is an answer like any other; one for nobody is none', async () => {
+    const error = { code: -32_602, message: 'no such region' };
+    modern((id) => ({ kind: 'json', status: 400, body: { jsonrpc: '2.0', id, error } }));
+    expect((await send(look(), LOOK)).json()).toEqual({ jsonrpc: '2.0', id: 'a-1', error });
+    expect(callsSeen()).toBe(1);
+    modern(() => ({ kind: 'json', status: 400, body: { jsonrpc: '2.0', id: null, error } }));
+    expect(mcpDenialOf(await send(look(), LOOK))).toMatchObject({ code: 'upstream_error' });
+  });
+
+  it('a call that may have been seen is sent again if it reads, and a write never', async () => {
+    modern(() => ({ kind: 'json', status: 404, body: {} }));
+    expect(mcpDenialOf(await send(look(), LOOK))).toMatchObject({ code: 'upstream_error', effect: 'none' });
+    expect(callsSeen()).toBe(2);
+    const act = request('tools/call', { name: 'act' });
+    expect(mcpDenialOf(await send(act, { ...LOOK, 'mcp-name': 'act' }))).toMatchObject({ code: 'upstream_error', effect: 'possible' });
+    expect(callsSeen()).toBe(3);
+  });
+
   it('never ends its stream: it is ended for it', async () => {
     modern(() => ({
       kind: 'parts',

@@ -6,10 +6,7 @@
 import {
   answerFor,
   mirrorHeaders,
-  MODERN_CODES,
   notificationFor,
-  readUpstreamRefusal,
-  REFUSAL_BYTES_MAX,
   toolOutcome,
   upstreamBody,
   upstreamCall,
@@ -23,11 +20,12 @@ import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { Permitted } from '../pipeline/permit.ts';
 import type { ForwardContext, McpBinding, UpstreamFailure } from '../pipeline/ports.ts';
-import { readAnswer, singleHeader } from './answer-body.ts';
+import { singleHeader } from './answer-body.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { tellCancelled } from './mcp-cancel.ts';
 import { mcpConnections, type McpConnection, type McpConnections } from './mcp-connections.ts';
 import { clientInfoOf, messagesOf, postMessage } from './mcp-exchange.ts';
+import { describeRefusal, isContradiction, isUnseen, readRefusal } from './mcp-refusal.ts';
 
 type CallTool = Extract<McpAsk, { kind: 'call_tool' }>;
 
@@ -122,61 +120,36 @@ async function send(
   const answer = await postMessage(connection, body, { options, traceparent, signal, headers });
   const kind = upstreamBody(answer.status, singleHeader(answer.rawHeaders, 'content-type'), connection.session);
   if (kind === 'json' || kind === 'events') return toolAnswer(answer, sent, options);
-  const code = await refusalCode(answer, options);
-  const why = `${permitted.tool.name} answered ${answer.status} (${kind}${code === undefined ? '' : `, ${EXPLAINED[code] ?? code}`})`;
-  const refused = deny('upstream_error', why);
+  const { era } = connection.session;
+  const refusal = await readRefusal(answer, { id, era, account: options.account });
+  if (refusal.error !== undefined) return errorAnswer(refusal.error, sent, answer.status);
+  if (isContradiction(refusal, era)) sent.contradicted();
   return {
-    failure: refused,
+    failure: deny('upstream_error', `${permitted.tool.name} answered ${describeRefusal(refusal, kind)}`),
     result: 'upstream_error',
     upstreamStatus: answer.status,
     wasSent: true,
-    isUnseen: isUnseen(permitted, sent, { kind, status: answer.status, code }),
+    isUnseen: isUnseen(refusal, { era, isSessionOver: kind === 'session_over', isRead: permitted.tool.effect === 'read' }),
   };
 }
 
-/**
- * Whether a refused call may go out again; on the way, what is known of the server is forgotten where it no longer fits.
- * 404 under a session id means a forgotten session, and a code of the modern era's that nothing was run. Some servers
- * say 400 where they mean 404 (the MCP SDK's own examples): it may mean anything else as well, so that only a read is
- * repeated, and only where it was sent in the other era.
- */
-function isUnseen(
-  { tool }: Permitted,
-  { connection: { session }, contradicted }: Sent,
-  { kind, status, code }: { kind: string; status: number; code: number | undefined },
-): boolean {
-  if (session.era === 'modern' && code !== undefined && code !== MODERN_CODES.unsupportedVersion) return false;
-  if (!WRONG_ERA.has(status)) return false;
-  contradicted();
-  return kind === 'session_over' || code !== undefined || (session.era === 'modern' && tool.effect === 'read');
+function errorAnswer(error: Extract<UpstreamMessage, { kind: 'error' }>, sent: Sent, status: number): Answer {
+  const outcome = { ...outcomeOf(error, sent), upstreamStatus: status };
+  return {
+    ...ANSWER_HEAD,
+    units: (async function* once(): AsyncGenerator<AnswerUnit, void, void> {
+      yield { bytes: answerFor(sent.message, error), isLast: true };
+    })(),
+    outcome: () => outcome,
+    close: async () => sent.done(),
+  };
 }
 
-/** With which a server answers what it does not know how to read. */
-const WRONG_ERA: ReadonlySet<number> = new Set([400, 404, 405]);
-
-const EXPLAINED: Readonly<Record<number, string>> = {
-  [MODERN_CODES.headerMismatch]: 'it wants other headers than the pinned schema names',
-  [MODERN_CODES.missingCapability]: 'it wants a capability that was not offered to it',
-  [MODERN_CODES.unsupportedVersion]: 'it speaks another revision',
-};
-
-/** What a refusal says of itself, as far as it is read: one JSON-RPC code. Lets go of the answer. */
-async function refusalCode(answer: UpstreamAnswer, { account }: ForwardOptions): Promise<number | undefined> {
-  if (!WRONG_ERA.has(answer.status)) {
-    answer.discard();
-    return undefined;
-  }
-  try {
-    const held = await readAnswer(answer, { account, bytesMax: REFUSAL_BYTES_MAX });
-    const code = readUpstreamRefusal(held.bytes);
-    held.release();
-    return code;
-  } catch (thrown) {
-    if (!(thrown instanceof UpstreamFault)) throw thrown;
-    answer.discard();
-    return undefined;
-  }
-}
+const ANSWER_HEAD = {
+  status: 200,
+  headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+  delivery: 'messages',
+} as const;
 
 /** We offer no capability, so a server has next to nothing to ask; each request costs us one of our own. */
 const REQUESTS_MAX = 64;
@@ -204,9 +177,7 @@ function toolAnswer(answer: UpstreamAnswer, sent: Sent, options: ForwardOptions)
     }
   })();
   return {
-    status: 200,
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-    delivery: 'messages',
+    ...ANSWER_HEAD,
     units,
     outcome: () => outcome,
     async close() {

@@ -34,6 +34,7 @@ export const FRESHNESS_TTL_MS = 5_000;
 /** The most that anything here waits for anything else. */
 const CEILING_MS = 30_000;
 const POLL_MS = 50;
+const SIDECAR = 'the sidecar';
 const COMMANDS: readonly Command[] = [
   rootInit,
   policyCheck,
@@ -92,13 +93,17 @@ export async function setStage({ io, ports, agent, issuer: issuerUrl, example, e
   const adminSocket = join(dir, 'admin.sock');
   const policyDir = join(dir, POLICY_DIR);
   const issuer = passingIssuer({ issuer: issuerUrl, audience: 'sallyport' });
-  // Owner: this stage. What runs, to be ended in the opposite order.
+  // Owner: this stage. Every start, to be waited for and ended, even one that is not yet through; and what runs now.
+  const starts: Promise<AppProcess>[] = [];
   const running: { controlPlane?: AppProcess; sidecar?: AppProcess } = {};
 
   const typed = async (argv: readonly string[]): Promise<Typed> => type(argv, { commands: COMMANDS, cwd: dir, io });
   const until: Stage['until'] = (isTrue, { everyMs } = { everyMs: POLL_MS }) => waitUntil(isTrue, everyMs, io);
-  const start = async (name: string, argv: readonly string[], log: string): Promise<AppProcess> =>
-    startApp(name, argv, { logFile: join(dir, log), cwd: dir });
+  const start = async (name: string, argv: readonly string[], log: string): Promise<AppProcess> => {
+    const starting = startApp(name, argv, { logFile: join(dir, log), cwd: dir });
+    starts.push(starting);
+    return starting;
+  };
   try {
     copyExample(example, policyDir, { keySet: issuer.keySet, environment });
     await initRoot(typed, dir, { grpc, enrolment });
@@ -129,15 +134,15 @@ export async function setStage({ io, ports, agent, issuer: issuerUrl, example, e
       await untilServing(app, { until, event: 'control_plane.started' });
     },
     async startSidecar() {
-      const app = await start('the sidecar', ['sidecar', '--config', 'sidecar.yaml'], 'sidecar.log');
+      const app = await start(SIDECAR, ['sidecar', '--config', 'sidecar.yaml'], 'sidecar.log');
       running.sidecar = app;
       await untilServing(app, { until, event: 'started' });
     },
     async close({ isKept }) {
-      const { controlPlane, sidecar } = running;
+      const started = (await Promise.allSettled(starts)).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
       // The sidecar first: what it still holds of the record goes to the control plane.
-      if (sidecar !== undefined) await stopApp(sidecar, io.clock);
-      if (controlPlane !== undefined) await stopApp(controlPlane, io.clock);
+      const last = ({ name }: AppProcess): number => (name === SIDECAR ? 0 : 1);
+      for (const app of started.toSorted((a, b) => last(a) - last(b))) await stopApp(app, io.clock);
       if (!isKept) rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -65,8 +65,8 @@ describe('reading', () => {
 });
 
 describe('files below a folder', () => {
-  it('are found at every depth, sorted, hidden ones and links apart', () => {
-    for (const name of ['b.yaml', 'a/z.yaml', 'a/.hidden.yaml', '.git/x.yaml', 'a/no.txt']) at.write(name, '');
+  it('are found at every depth, sorted, hidden ones, links and installed packages apart', () => {
+    for (const name of ['b.yaml', 'a/z.yaml', 'a/.hidden.yaml', '.git/x.yaml', 'node_modules/x/y.yaml', 'a/no.txt']) at.write(name, '');
     symlinkSync(at.path('a'), at.path('linked'));
     expect(filesBelow(at.dir, (name) => name.endsWith('.yaml'), 10)).toEqual({ ok: true, value: ['a/z.yaml', 'b.yaml'] });
   });

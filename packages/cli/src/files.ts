@@ -116,14 +116,14 @@ export function outProblem(path: string, options: { readonly as: WriteOptions['a
   }
 }
 
-/** Every file below a folder whose name `isWanted`, relative to it, with `/`, sorted. Hidden entries are passed over, and so are links. */
+/** Every file below a folder whose name `isWanted`, relative to it, with `/`, sorted. Hidden entries are passed over, and so are links and installed packages. */
 export function filesBelow(directory: string, isWanted: (name: string) => boolean, filesMax: number): Result<readonly string[], Problem> {
   const found: string[] = [];
   const pending = [directory];
   try {
     for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
       for (const entry of readdirSync(folder, { withFileTypes: true })) {
-        if (entry.name.startsWith('.')) continue;
+        if (entry.name.startsWith('.') || entry.name === 'node_modules') continue;
         const path = join(folder, entry.name);
         if (entry.isDirectory()) pending.push(path);
         else if (entry.isFile() && isWanted(entry.name)) found.push(relative(directory, path).split(sep).join('/'));

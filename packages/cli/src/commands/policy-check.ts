@@ -4,8 +4,10 @@ import { formatProblem } from '@sallyport/model';
 import type { Problem } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
+import { at } from '../files.ts';
+import type { Io } from '../io.ts';
 import { counted, problemJson, refusalJson } from '../output.ts';
-import { readPolicy } from '../policy/read-policy.ts';
+import { policyFileNames, readPolicy } from '../policy/read-policy.ts';
 
 export const POLICY_DIR = { name: 'DIR', says: 'folder with the policy: every .yaml and .json below it' } as const;
 
@@ -24,7 +26,7 @@ export const policyCheck: Command = command({
     if (!read.ok && read.error.exit === 64) return out.refuse(read.error);
     if (!read.ok) {
       const { problems } = read.error;
-      const lines = [...problems.map(formatProblem), countOf(problems)];
+      const lines = [...problems.map(formatProblem), `${countOf(problems)}${inFiles(dir, io)}`];
       await out.answer({ ok: false, ...refusalJson({ exit: 1, problems }) }, lines.join('\n'));
       return 1;
     }
@@ -38,6 +40,17 @@ export const policyCheck: Command = command({
     return 0;
   },
 });
+
+/** How much was read: whoever named the wrong folder sees it here. */
+function inFiles(dir: string, io: Io): string {
+  const names = policyFileNames(at(io.cwd, dir));
+  return names.ok && names.value.length > FILES_EXPECTED
+    ? `; ${names.value.length} files were read: is ${dir} the folder of the policy?`
+    : '';
+}
+
+/** A policy of more files is a large one. */
+const FILES_EXPECTED = 50;
 
 function countOf(problems: readonly Problem[]): string {
   const warnings = problems.filter(({ severity }) => severity === 'warning').length;

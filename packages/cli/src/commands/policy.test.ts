@@ -37,6 +37,17 @@ describe('policy check', () => {
     expect(out.trimEnd().split('\n').at(-1)).toMatch(/^[4-9] problems/);
   });
 
+  it('asks whether the folder was meant, where much was read that is no policy', async () => {
+    for (let n = 0; n < 60; n++) at.write(`all/package-${n}/package.json`, '{}');
+    writePolicy(at, 'all/policy', smallPolicy({ more: '  - { id: broken, allow: [sums/ad] }\n' }));
+    const { exit, out } = await at.type('policy', 'check', './all');
+    expect([exit, out.trimEnd().split('\n').at(-1)]).toEqual([
+      1,
+      expect.stringMatching(/problems?; 62 files were read: is \.\/all the folder of the policy\?$/),
+    ]);
+    expect(out).toMatch(/^all\/policy\/rules\.yaml:/m);
+  });
+
   it('gives problems as JSON with the same places', async () => {
     writePolicy(at, 'p', smallPolicy({ more: '  - { id: broken, allow: [sums/ad] }\n' }));
     const { exit, json } = await at.type('policy', 'check', 'p', '--json');

@@ -1,5 +1,6 @@
 /** An author's folder, read and built: every YAML document and key set below it, judged as a whole. */
 
+import { posix } from 'node:path';
 import { fail, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
 import { buildParts, parseDocuments } from '@sallyport/policy';
@@ -32,7 +33,7 @@ export function located(dir: string, problems: readonly Problem[]): readonly Pro
 }
 
 export function locatedFile(dir: string, file: string): string {
-  return `${dir.replace(/\/+$/, '')}/${file}`;
+  return posix.join(dir, file);
 }
 
 /** The files that make up a policy, below its absolute folder. */

@@ -79,6 +79,11 @@ export function problemJson({ path, message, remedy, file, line, column, severit
   );
 }
 
+/** `spiffe://acme.test/admin/alice` as people say it: `admin/alice`. The trust domain is the reader's own. */
+export function shownIdentity(spiffeId: string): string {
+  return spiffeId.replace(/^spiffe:\/\/[^/]+\//, '');
+}
+
 /** Columns of text, each as wide as its widest cell; the last one is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows.reduce<number[]>((wide, row) => {

@@ -107,6 +107,7 @@ describe('evidence from the command line', () => {
     it('proves an export, offline, and says by whose clock', async () => {
       const { exit, out } = await desk.type('audit', 'verify', 'export.ndjson', '--dir', world.dir);
       expect(exit).toBe(0);
+      expect(out).toMatch(/^ok +[0-9a-f]{32} +sidecar\/support-triage\/one +\d+ records +signed through \d+$/m);
       expect(out).toMatch(
         /^verified: \d+ records of 2 streams are complete, in order and unchanged;.*with their ends signed by spiffe:\/\/demo\.local\/control-plane;.*times are the writers' own clocks/m,
       );

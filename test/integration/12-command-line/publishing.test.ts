@@ -348,7 +348,7 @@ describe('publishing from the command line', () => {
     const { out } = await desk.admin('policy', 'log', '--limit', '3');
     const lines = out.trimEnd().split('\n');
     expect(lines[0]).toMatch(/^ {2}VERSION +ACCEPTED +AUTHOR +DIGEST/);
-    expect(lines[1]).toMatch(/^\* release \d+ +\S+Z +\/admin\/admin +sha256:[0-9a-f]{12} +revision 1, rollback: agreed by both$/);
+    expect(lines[1]).toMatch(/^\* release \d+ +\S+Z +admin\/admin +sha256:[0-9a-f]{12} +revision 1, rollback: agreed by both$/);
     expect(lines).toHaveLength(4);
   });
 

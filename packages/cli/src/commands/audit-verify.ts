@@ -10,7 +10,7 @@ import type { Lines } from '../evidence/lines.ts';
 import { at } from '../files.ts';
 import { dirOption, homeOf } from '../home.ts';
 import { flag } from '../option.ts';
-import { counted, table } from '../output.ts';
+import { counted, shownIdentity, table } from '../output.ts';
 import { readOwnTrust, rootPinOption, rootsOption } from '../trust-files.ts';
 
 export const auditVerify: Command = command({
@@ -97,7 +97,7 @@ function reportText({ isSound, summary, streams, uninterpreted }: Report): strin
   const rows = streams.map((one) => [
     one.finding === null ? 'ok ' : 'BAD',
     one.stream,
-    one.sidecar?.replace(/^spiffe:\/\/[^/]+/, '') ?? 'unproven',
+    one.sidecar === null ? 'unproven' : shownIdentity(one.sidecar),
     counted(one.lastSeq, 'record'),
     one.finding === null
       ? one.isClosed

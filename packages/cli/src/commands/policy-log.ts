@@ -6,7 +6,7 @@ import { command } from '../command.ts';
 import type { Command } from '../command.ts';
 import { LINK_OPTIONS, withLink } from '../connect.ts';
 import { positive } from '../option.ts';
-import { table } from '../output.ts';
+import { shownIdentity, table } from '../output.ts';
 import { areaOption, placeOf, placeProblems, ringOption } from '../places.ts';
 import { readVersions } from '../publish/versions.ts';
 import type { BundleVersion, ReleaseVersion, Versions } from '../publish/versions.ts';
@@ -59,13 +59,7 @@ function textOf(shown: readonly Version[], versions: Versions): string {
   const rows = shown.map((version) => {
     const mark = version === current ? '*' : ' ';
     const what = version.kind === 'bundle' ? `${mark} revision ${version.revision}` : `${mark} release ${version.releaseSeq}`;
-    return [
-      what,
-      formatInstant(version.at),
-      version.author.replace(/^spiffe:\/\/[^/]+/, ''),
-      version.digest.slice(0, 19),
-      noteOf(version, revisionOf),
-    ];
+    return [what, formatInstant(version.at), shownIdentity(version.author), version.digest.slice(0, 19), noteOf(version, revisionOf)];
   });
   return table([['  VERSION', 'ACCEPTED', 'AUTHOR', 'DIGEST', ''], ...rows]);
 }

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { readCertificate, verifyChain } from '@sallyport/crypto';
 import { CONTROL_PLANE_CONFIG } from '@sallyport/control-plane';
 import { readConfig } from '@sallyport/runtime';
@@ -70,6 +70,22 @@ describe('root init', () => {
       '700',
       '700',
     ]);
+  });
+
+  it('lists what it made by its name', async () => {
+    const { out } = await at.type('root', 'init', '--development');
+    const named = [...out.matchAll(/^ {2}(\S+)/gm)].map(([, name]) => name ?? '');
+    expect(named.toSorted()).toEqual(['admin/', 'control-plane/', 'delegations/', 'online-keys.json', 'root-pin', 'root/', 'signing/']);
+    expect(named.filter((name) => !existsSync(at.path(`.sallyport/${name}`)))).toEqual([]);
+  });
+
+  it.each([
+    ['--grpc', '0.0.0.0:7443', true],
+    ['--enrolment', '10.0.0.7:7445', true],
+    ['--grpc', '[::1]:7443', false],
+  ])('tells who listens for others how they find it: %s %s', async (option, address, isTold) => {
+    const { out } = await at.type('root', 'init', '--development', option, address);
+    expect(out.includes('in server_names of .sallyport/control-plane/config.yaml')).toBe(isTold);
   });
 
   it('makes other keys each time', async () => {

@@ -80,13 +80,18 @@ export const rootInit: Command = command({
       },
       [
         `made ${shownPath(home.dir, io)}, a development root of ${options.trustDomain}`,
-        `  root-pin        ${made.pin}`,
-        `  root/           Root 1, valid to ${formatInstant(made.expiresAt)}`,
-        '  delegations/    who publishes for area default',
-        `  online-keys     the freshness key r1, valid to ${formatInstant(made.onlineKeysUntil)}`,
-        '  signing/        five private keys that stay with people: never copy them to the control plane',
-        '  control-plane/  configuration and the four keys that it may hold',
-        `  admin/          client certificate of ${options.admin}`,
+        `  root-pin          ${made.pin}`,
+        `  root/             Root 1, valid to ${formatInstant(made.expiresAt)}`,
+        '  delegations/      who publishes for area default',
+        `  online-keys.json  the freshness key r1, valid to ${formatInstant(made.onlineKeysUntil)}`,
+        '  signing/          five private keys that stay with people: never copy them to the control plane',
+        '  control-plane/    configuration and the four keys that it may hold',
+        `  admin/            client certificate of ${options.admin}`,
+        ...(isLoopback(options.grpc) && isLoopback(options.enrolment)
+          ? []
+          : [
+              `others find it by the names in server_names of ${shownPath(home.controlPlaneConfig, io)}, so far localhost and 127.0.0.1: add theirs`,
+            ]),
         `next: ${next}`,
       ].join('\n'),
     );
@@ -117,6 +122,12 @@ function judgeNames(options: {
     if (parseListenAddress(options[name])?.kind !== 'tcp')
       problems.push({ path: `--${name}`, message: `\`${options[name]}\` is not an address and port`, remedy: 'such as 127.0.0.1:7443' });
   return problems;
+}
+
+/** Whether only this machine reaches it. */
+function isLoopback(address: string): boolean {
+  const parsed = parseListenAddress(address);
+  return parsed?.kind === 'tcp' && (parsed.host === 'localhost' || parsed.host === '::1' || parsed.host.startsWith('127.'));
 }
 
 function isTaken(dir: string): boolean {

@@ -51,37 +51,42 @@ export interface UpstreamRequest {
   readonly body: Uint8Array | undefined;
 }
 
-/** Where a route puts a call's arguments. */
-export interface PlacedArguments {
-  readonly method: HttpRoute['method'];
-  /** Of the path, not yet encoded. */
-  readonly segments: readonly string[];
-  /** Encoded; empty without a query. */
-  readonly query: string;
-  /** `undefined` for a request that has no body. */
-  readonly body: Readonly<Record<string, TypedValue>> | undefined;
-  /** Arguments that cannot stand where the route puts them. */
-  readonly unfit: readonly string[];
+/**
+ * The request for a call. Arguments that the route's path names fill it, each as one segment; those that its `query` names,
+ * and all others of a GET or DELETE, go to the query; the rest go into a JSON body. A tool without a route is
+ * `POST /<tool>`. Refuses, as `schema_violation` with the argument's name, what cannot stand where the route puts it.
+ */
+export function upstreamRequest(server: ToolServer, tool: Tool, args: TypedArguments): Result<UpstreamRequest, Denial> {
+  const route: HttpRoute = tool.route ?? { method: 'POST', path: `/${localNameOf(tool.name)}` };
+  const { segments, unfit: misplaced } = fillTemplate(routeTemplate(route.path) ?? [], args);
+  const unfit = [...misplaced, ...unfitForQuery(route, args)];
+  if (unfit.length > 0)
+    return fail(deny('schema_violation', `${unfit.join(', ')}: no place in the route of ${tool.name}`, { fields: unfit }));
+  const inPath = pathArguments(route);
+  const pairs: string[] = [];
+  const rest = Object.create(null) as Record<string, TypedValue>;
+  for (const [name, value] of Object.entries(args)) {
+    if (inPath.includes(name)) continue;
+    if (!isQueried(route, name)) rest[name] = value;
+    else for (const text of textsOf(value)) pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(text ?? '')}`);
+  }
+  const hasBody = !hasQueryAlone(route);
+  return ok({
+    method: route.method,
+    target: `${basePath(server.url)}/${segments.map(encodeURIComponent).join('/')}${pairs.length === 0 ? '' : `?${pairs.join('&')}`}`,
+    headers: { accept: 'application/json', ...(hasBody ? { 'content-type': 'application/json' } : {}) },
+    // Members of typed arguments are typed values, and so is a selection of them.
+    body: hasBody ? serializeArguments(rest as TypedArguments) : undefined,
+  });
 }
 
-/**
- * Arguments named in the route's path fill it, each as one segment; those that its `query` names, and all others of a GET
- * or DELETE, go to the query; the rest go into a JSON body. A tool without a route is `POST /<tool>`.
- */
-export function placeArguments(tool: Tool, args: TypedArguments): PlacedArguments {
-  const route: HttpRoute = tool.route ?? { method: 'POST', path: `/${localNameOf(tool.name)}` };
-  const filled = fillTemplate(routeTemplate(route.path) ?? [], args);
-  const unfit = [...filled.unfit];
-  const inPath = new Set(pathArguments(route));
-  const isAlone = hasQueryAlone(route);
-  const queried: [string, TypedValue][] = [];
-  const bodied: [string, TypedValue][] = [];
-  for (const [name, value] of Object.entries(args)) {
-    if (inPath.has(name)) continue;
-    (isAlone || route.query?.includes(name) === true ? queried : bodied).push([name, value]);
-  }
-  const query = queryOf(queried, unfit);
-  return { method: route.method, segments: filled.segments, query, body: isAlone ? undefined : Object.fromEntries(bodied), unfit };
+/** Arguments that the route puts into the query and that no query can say: null, and what is nested. */
+export function unfitForQuery(route: HttpRoute, args: TypedArguments): readonly string[] {
+  if (!hasQueryAlone(route) && route.query === undefined) return [];
+  const inPath = pathArguments(route);
+  return Object.entries(args).flatMap(([name, value]) =>
+    !inPath.includes(name) && isQueried(route, name) && textsOf(value).includes(undefined) ? [name] : [],
+  );
 }
 
 /** The arguments that a route's path names, in order. */
@@ -94,35 +99,18 @@ export function hasQueryAlone({ method }: Pick<HttpRoute, 'method'>): boolean {
   return method === 'GET' || method === 'DELETE';
 }
 
-/** The request for a call. Refuses, as `schema_violation` with the argument's name, what cannot stand where the route puts it. */
-export function upstreamRequest(server: ToolServer, tool: Tool, args: TypedArguments): Result<UpstreamRequest, Denial> {
-  const { method, segments, query, body, unfit } = placeArguments(tool, args);
-  if (unfit.length > 0)
-    return fail(deny('schema_violation', `${unfit.join(', ')}: no place in the route of ${tool.name}`, { fields: unfit }));
-  return ok({
-    method,
-    target: `${basePath(server.url)}/${segments.map(encodeURIComponent).join('/')}${query === '' ? '' : `?${query}`}`,
-    headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-    // Members of typed arguments are typed values, and so is a selection of them.
-    body: body === undefined ? undefined : serializeArguments(Object.assign(Object.create(null) as object, body) as TypedArguments),
-  });
+function isQueried(route: HttpRoute, name: string): boolean {
+  return hasQueryAlone(route) || route.query?.includes(name) === true;
+}
+
+/** A list as its elements, in order. */
+function textsOf(value: TypedValue): readonly (string | undefined)[] {
+  return Array.isArray(value) ? (value as readonly TypedValue[]).map(scalarText) : [scalarText(value)];
 }
 
 /** Whether an upstream's status says that the tool did it. A redirect does not: it is never followed. */
 export function isSuccessStatus(status: number): boolean {
   return status >= 200 && status <= 299;
-}
-
-function queryOf(args: readonly (readonly [string, TypedValue])[], unfit: string[]): string {
-  const pairs: string[] = [];
-  for (const [name, value] of args) {
-    const texts = (Array.isArray(value) ? (value as readonly TypedValue[]) : [value]).map(scalarText);
-    for (const text of texts) {
-      if (text === undefined) unfit.push(name);
-      else pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(text)}`);
-    }
-  }
-  return pairs.join('&');
 }
 
 /** The path of an absolute URL that has neither query nor fragment, without its last slash. */

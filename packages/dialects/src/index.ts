@@ -54,14 +54,6 @@ export type { MappedAsk } from './http-mapped.ts';
 export { mappedArguments } from './http-mapped.ts';
 export type { MappedMethod, MappedRoute, OutboundRoute } from './http-routes.ts';
 export { MAPPED_METHODS, allowedMethods, routeOutbound } from './http-routes.ts';
-export type { PlacedArguments, UpstreamRequest } from './http-tools.ts';
-export {
-  hasQueryAlone,
-  isSuccessStatus,
-  pathArguments,
-  placeArguments,
-  readSessionRequest,
-  readToolCall,
-  upstreamRequest,
-} from './http-tools.ts';
+export type { UpstreamRequest } from './http-tools.ts';
+export { hasQueryAlone, isSuccessStatus, readSessionRequest, readToolCall, unfitForQuery, upstreamRequest } from './http-tools.ts';
 export { PROBLEM_TYPE, denialHeaders, problemAnswer } from './problem.ts';

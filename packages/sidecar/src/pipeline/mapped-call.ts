@@ -4,7 +4,7 @@
  * docs/spec/http-tools.md sections 2 and 3.
  */
 
-import { mappedArguments, placeArguments, type MappedRoute } from '@sallyport/dialects';
+import { mappedArguments, unfitForQuery, type MappedRoute } from '@sallyport/dialects';
 import { fail, localNameOf, ok, type Result } from '@sallyport/model';
 import type { CompiledPolicy } from '@sallyport/policy';
 import type { Judged, TypedArguments, Violation } from '@sallyport/strict';
@@ -25,9 +25,8 @@ export function typedArguments({ ask, tool, held }: HeadFacts & Asked & Named): 
   const raw = rawArguments(ask, tool);
   const typed = raw.ok ? tool.schema.validate(raw.value) : raw;
   if (!typed.ok || tool.tool.route === undefined) return typed;
-  const { unfit } = placeArguments(tool.tool, typed.value);
-  const misspelled = unfit.length > 0 ? unfit : held.snapshot.policy.misspelled(tool.tool, typed.value);
-  return misspelled.length === 0 ? typed : fail(misspelled.map(violation));
+  const unfit = [...held.snapshot.policy.misspelled(tool.tool, typed.value), ...unfitForQuery(tool.tool.route, typed.value)];
+  return unfit.length === 0 ? typed : fail(unfit.map(violation));
 }
 
 function rawArguments(ask: Ask, { tool, schema }: PinnedTool): Result<Judged, readonly Violation[]> {

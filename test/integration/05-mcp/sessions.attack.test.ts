@@ -194,6 +194,22 @@ describe('an MCP session id', () => {
     expect(reached().filter((method) => method === 'initialize' || method === 'DELETE')).toEqual(['initialize']);
   });
 
+  it('that is ended while a call is under way lets the call come back first', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const parts = (id: unknown): string[] => [`data: ${JSON.stringify(rpcResult(id))}\n\n`];
+    up.answer(scriptedMcp((id) => ({ kind: 'parts', parts: parts(id), between: () => promise })));
+    const session = await sidecar.session();
+    const headers = { 'sallyport-session': session };
+    const mcp = await mcpSession(sidecar, 'bench', session);
+    const call = mcpPost(sidecar, 'bench', toolCall('act'), { ...headers, 'mcp-session-id': mcp });
+    await eventually(() => reached().includes('tools/call'), 'the call is out');
+    expect((await ends(mcp, headers)).status).toBe(204);
+    expect(reached()).not.toContain('DELETE');
+    resolve();
+    expect((await call).json()).toMatchObject({ result: TEXT_RESULT });
+    await eventually(() => reached().includes('DELETE'), 'the server was told');
+  });
+
   it('is not needed: the session under which calls are judged is another', async () => {
     const answer = await mcpPost(sidecar, 'bench', toolCall('look'), { 'sallyport-session': await sidecar.session() });
     expect(answer.json()).toMatchObject({ result: TEXT_RESULT });

@@ -503,7 +503,7 @@ describe('a sidecar that runs', () => {
     expect(await running(READY, { records, seconds })).toContainEqual({
       check: 'audit backlog',
       health: 'warn',
-      says: `${records} records that the collector does not have yet, for ${seconds} s`,
+      says: `${records} record${records === 1 ? '' : 's'} that the collector does not have yet, for ${seconds} s`,
       remedy: 'is the control plane up, and has it room?',
     });
   });

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { fail, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
 import type { PolicyFile } from '@sallyport/policy';
+import { makeFolders } from '@sallyport/runtime';
 import { at, reasonOf, writeFile } from '../files.ts';
 import type { Io } from '../io.ts';
 
@@ -23,7 +24,7 @@ export function isFree(dir: string): boolean {
 export function writeFolder(dir: string, files: readonly PolicyFile[], io: Pick<Io, 'random'>): Result<undefined, Problem> {
   const scratch = `${dir}.${Buffer.from(io.random(4)).toString('hex')}.new`;
   try {
-    mkdirSync(dirname(dir), { recursive: true });
+    makeFolders(dirname(dir), 0o777);
     mkdirSync(scratch);
     for (const { path, text } of files) {
       const written = writeFile(at(scratch, path), text, { mode: 0o644, as: 'new' });

@@ -11,6 +11,7 @@ import { readText } from '../../files.ts';
 import type { Home } from '../../home.ts';
 import type { Io } from '../../io.ts';
 import { ask } from '../../local-http.ts';
+import { counted } from '../../output.ts';
 import type { LocalTarget } from '../../local-http.ts';
 import { failed, failedOf, judgeExpiry, shownLeft, warned, well } from './check.ts';
 import type { Check } from './check.ts';
@@ -140,7 +141,7 @@ function remedyOf(reason: string, isConnected: boolean): string {
 function judgeBacklog(metrics: string): Check {
   const read = (name: string): number => Number(new RegExp(`^${name} ([0-9.e+]+)$`, 'm').exec(metrics)?.[1] ?? 0);
   const [records, seconds] = [read('sallyport_audit_backlog_records'), read('sallyport_audit_backlog_age_seconds')];
-  const says = `${records} records that the collector does not have yet`;
+  const says = `${counted(records, 'record')} that the collector does not have yet`;
   const isLate = records > BACKLOG_WARN_RECORDS || (records > 0 && seconds > BACKLOG_WARN_S);
   return isLate
     ? warned('audit backlog', `${says}, for ${Math.floor(seconds)} s`, 'is the control plane up, and has it room?')

@@ -5,7 +5,7 @@ import { startFolder } from './start-folder.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 const RUN = {
-  INIT_CWD: '/home/ada/work',
+  INIT_CWD: '/srv/work',
   npm_package_name: 'sallyport-workspace',
   npm_lifecycle_event: 'sallyport',
   npm_package_json: '/srv/clone/package.json',
@@ -13,7 +13,7 @@ const RUN = {
 
 describe('paths count from', () => {
   it.each([
-    ['where the script of the clone was typed', RUN, '/srv/clone', '/home/ada/work'],
+    ['where the script of the clone was typed', RUN, '/srv/clone', '/srv/work'],
     ['where a script of another package runs', { ...RUN, npm_package_name: 'their-agent' }, '/srv/clone', '/srv/clone'],
     ['where another script of the clone runs', { ...RUN, npm_lifecycle_event: 'test' }, '/srv/clone', '/srv/clone'],
     ['where a child of the script has gone', RUN, '/tmp/elsewhere', '/tmp/elsewhere'],

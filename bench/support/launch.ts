@@ -9,6 +9,11 @@ export type Form = 'shipped' | 'source';
 const ROOT = join(import.meta.dirname, '..', '..');
 const ARTEFACT = join(ROOT, 'dist', 'artefact');
 
+interface LaunchFlags {
+  readonly sidecar: readonly string[];
+  readonly environment: { readonly sidecar: Readonly<Record<string, string>> };
+}
+
 /** Builds what ships, from the tree as it is; nothing to do for the sources. */
 export function prepare(form: Form): void {
   if (form === 'source') return;
@@ -24,6 +29,7 @@ export function launchOf(form: Form, profileDir?: string): readonly string[] {
     // As shipped, the sidecar makes no code from strings.
     return [...node, '--disallow-code-generation-from-strings', '--conditions=sallyport-src', main];
   }
-  const flags = JSON.parse(readFileSync(join(ARTEFACT, 'launch-flags.json'), 'utf8')) as { readonly sidecar: readonly string[] };
-  return [...node, ...flags.sidecar, join(ARTEFACT, 'bin', 'sallyport.mjs'), 'sidecar'];
+  const { sidecar, environment } = JSON.parse(readFileSync(join(ARTEFACT, 'launch-flags.json'), 'utf8')) as LaunchFlags;
+  const set = Object.entries(environment.sidecar).map(([name, value]) => `${name}=${value}`);
+  return ['env', ...set, ...node, ...sidecar, join(ARTEFACT, 'bin', 'sallyport.mjs'), 'sidecar'];
 }

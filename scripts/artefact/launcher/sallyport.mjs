@@ -3,7 +3,7 @@
  * The first file that runs, in plain JavaScript, because the Node that a machine calls `node` may be too old to read
  * anything else of this package. It sees to three things and then gets out of the way:
  *   the Node is new enough, or the one that npm installed beside this package takes over;
- *   the process has the flags that launch-flags.json names for its command;
+ *   the process has the flags and the environment that launch-flags.json names for its command;
  *   code that V8 compiled at build time is found, where it was made for this very Node.
  * `execve` puts the new process in the place of this one, so that a supervisor, a signal and a pid file mean the right one.
  */
@@ -16,17 +16,20 @@ import { fileURLToPath } from 'node:url';
 const FLOOR = 24;
 const SELF = fileURLToPath(import.meta.url);
 const PACKAGE = join(dirname(SELF), '..');
-/** Processes that stay have a bundle of their own, without the command line's libraries. */
+/** Processes that stay: they have flags, and a bundle of their own without the command line's libraries. */
 const APPS = ['sidecar', 'control-plane'];
 /** What an app understands by itself; with anything else the command line reads the arguments, help and `--json` included. */
 const APP_ARGUMENTS = /^--(?:config|config=.+|check-config)$/;
 
 const typed = process.argv.slice(2);
 const [command = '', ...rest] = typed;
-const flags = JSON.parse(readFileSync(join(PACKAGE, 'launch-flags.json'), 'utf8'));
+const isApp = APPS.includes(command);
+const launch = JSON.parse(readFileSync(join(PACKAGE, 'launch-flags.json'), 'utf8'));
+// What was given by hand stands, whatever its value.
 const given = process.execArgv.map(nameOf);
-// One that was given by hand stands, whatever its value.
-const missing = (Object.hasOwn(flags, command) ? flags[command] : []).filter((flag) => !given.includes(nameOf(flag)));
+const missing = isApp ? launch[command].filter((flag) => !given.includes(nameOf(flag))) : [];
+const environment = { ...(isApp ? launch.environment[command] : {}), ...process.env };
+const isComplete = missing.length === 0 && Object.keys(environment).every((name) => name in process.env);
 const node = isOld() ? pinned() : process.execPath;
 
 if (node === undefined) {
@@ -36,11 +39,11 @@ if (node === undefined) {
       `or install Node ${FLOOR} or later.\n`,
   );
   process.exitCode = 1;
-} else if (node !== process.execPath || missing.length > 0) {
+} else if (node !== process.execPath || !isComplete) {
   await runAgain(node, [...process.execArgv, ...missing, SELF, ...typed]);
 } else {
   useCompileCache();
-  if (APPS.includes(command) && isPlain(rest)) await runApp(command, rest);
+  if (isApp && isPlain(rest)) await runApp(command, rest);
   else await bundle('sallyport');
 }
 
@@ -70,9 +73,9 @@ function pinned() {
 }
 
 async function runAgain(binary, argv) {
-  if (typeof process.execve === 'function' && process.platform !== 'win32') process.execve(binary, [binary, ...argv], process.env);
+  if (typeof process.execve === 'function' && process.platform !== 'win32') process.execve(binary, [binary, ...argv], environment);
   const [{ spawn }, { constants }] = await Promise.all([import('node:child_process'), import('node:os')]);
-  const child = spawn(binary, argv, { stdio: 'inherit' });
+  const child = spawn(binary, argv, { stdio: 'inherit', env: environment });
   // A terminal sends SIGINT and SIGHUP to both by itself, and a second one means "at once".
   const isAtTerminal = process.stdin.isTTY;
   for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM']) {

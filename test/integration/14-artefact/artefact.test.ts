@@ -180,12 +180,12 @@ describe('the process', () => {
     expect(stderr).toMatch(/V8 code cache for ESM file:\S+\/lib\/sidecar\.mjs was accepted/);
   });
 
-  test('does not load undici, which an import of node:http would', async () => {
-    const tell = "process.on('exit', () => console.error('LOADED', process.moduleLoadList.join()))";
+  test('has the environment of launch-flags.json, and does not load undici, as an import of node:http would', async () => {
+    const tell = "process.on('exit', () => console.error('ARENAS', process.env.MALLOC_ARENA_MAX, 'LOADED', process.moduleLoadList.join()))";
     const { stderr } = await installed.run(NO_CONFIG, {
       env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(tell)}` },
     });
-    expect(stderr).toMatch(/LOADED .*NativeModule http\b/);
+    expect(stderr).toMatch(/ARENAS 1 LOADED .*NativeModule http\b/);
     expect(stderr).not.toContain('undici');
   });
 

@@ -84,6 +84,25 @@ describe('a stream that a client holds open', () => {
     expect([await told, stream.outcome()]).toEqual([[], { result: 'cut', code: denial.code }]);
   });
 
+  it('ends where it cannot be judged, and no other with it', async () => {
+    let looks = 0;
+    const picky = mcpStreams({
+      clock,
+      streamsMax: 2,
+      judge: ({ mcpSession }) => {
+        if (looks++ > 1 && mcpSession === 'a') throw new Error('broken');
+        return view;
+      },
+      isDraining: () => false,
+    });
+    const [a, b] = ['a', 'b'].map((mcpSession) => picky.open(of(mcpSession)));
+    await clock.advance(LOOK_MS);
+    expect([a, b].map((stream) => stream !== undefined && !('code' in stream) && stream.outcome())).toEqual([
+      { result: 'cut', code: 'internal' },
+      { result: 'local' },
+    ]);
+  });
+
   it('is not opened for whom it would end', () => {
     view = deny('policy_stale', 'x');
     expect(streams.open(of('m'))).toMatchObject({ code: 'policy_stale' });

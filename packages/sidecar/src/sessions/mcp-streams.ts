@@ -36,6 +36,7 @@ export function mcpStreams({ clock, streamsMax, judge, isDraining }: McpStreamsO
   // Owner: these streams. One for each MCP session.
   const streams = new Map<string, Open>();
   let isSweeping = false;
+  // Nothing stops the looking but that no stream is left.
   const { signal } = new AbortController();
 
   const end = (stream: Open, outcome: Outcome): void => {
@@ -57,7 +58,14 @@ export function mcpStreams({ clock, streamsMax, judge, isDraining }: McpStreamsO
     return stream.wake?.();
   };
   const sweep = (): void => {
-    for (const stream of streams.values()) look(stream);
+    for (const stream of streams.values()) {
+      try {
+        look(stream);
+      } catch {
+        // What cannot be judged cannot go on.
+        end(stream, { result: 'cut', code: 'internal' });
+      }
+    }
     isSweeping = streams.size > 0;
     if (isSweeping) clock.timer(LEASE_RECHECK_MS, sweep, { signal });
   };

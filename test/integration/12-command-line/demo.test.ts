@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 
@@ -31,6 +31,11 @@ interface Ended {
 }
 
 const NOTHING: Ended['left'] = [false, []];
+/** Every demo that was started: what a failed test leaves behind must not outlive this file. */
+const started: ChildProcess[] = [];
+afterAll(() => {
+  for (const child of started) if (hasProcesses(child)) process.kill(-(child.pid ?? 0), 'SIGKILL');
+});
 
 /** The command as a process, in a group and a temporary folder of its own: what it leaves behind can be found. */
 function startDemo(argv: readonly string[], temporary: string = mkdtempSync(join(tmpdir(), 'sallyport-demo-test-'))): RunningDemo {
@@ -41,6 +46,7 @@ function startDemo(argv: readonly string[], temporary: string = mkdtempSync(join
     env: { ...process.env, TMPDIR: temporary },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  started.push(child);
   let [out, err] = ['', ''];
   child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()));

@@ -25,7 +25,7 @@ export async function refuseTheRest(telling: Telling, desk: Desk, session: Sessi
   await act(telling, {
     name: 'refused',
     title: 'What the same agent is refused',
-    says: ['How many calls a tool got is counted by the tool itself.'],
+    says: ["Below each answer: what the rule lacked, in the sidecar's own words. The agent is told the code, never the rule."],
   });
   for (const call of REFUSED_LATER) await desk.tell(call, session);
   await callHiddenTool(desk, session);

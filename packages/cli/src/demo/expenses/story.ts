@@ -29,7 +29,8 @@ const OPENING = [
   '',
   'Every call passes the sidecar. It decides by itself, from a policy',
   'that people sign, and it refuses what no rule allows.',
-  'All of this is real, and runs on this machine: processes, tools, keys.',
+  'All of this runs here and now, on real processes, keys and sockets.',
+  'The tools are small stand-ins; each counts what it gets.',
 ];
 
 /** With tool servers of one's own, to see the demo find out. */

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { Fault, fail, ok } from '@sallyport/model';
 import type { Area, Result, Ring } from '@sallyport/model';
+import { errorText } from '../failure.ts';
 import { at, writeFile } from '../files.ts';
 import type { Io } from '../io.ts';
 import { refusal } from '../output.ts';
@@ -19,6 +20,7 @@ import { openLogFile } from './log-file.ts';
 import { makeDevKey, operatorOf } from './operator.ts';
 import { createPublisher } from './publisher.ts';
 import { reporter, tellPolicy, tellReady } from './reporter.ts';
+import type { Reporter } from './reporter.ts';
 import { devSession } from './session.ts';
 import type { DevSession, Opened } from './session.ts';
 import { startControlPlane, startSidecar } from './stack.ts';
@@ -160,12 +162,25 @@ interface Around {
 
 async function runUntilOver(prepared: Prepared, stack: Stack, around: Around): Promise<Result<number, Refusal>> {
   const over = new AbortController();
-  const loops = Promise.all([showDecisions(prepared, around.folder.adminSocket, over.signal), republish(prepared, stack, over.signal)]);
+  const { to } = prepared;
+  const loops = Promise.all([
+    guarded('showing decisions', showDecisions(prepared, around.folder.adminSocket, over.signal), to),
+    guarded('watching the policy', republish(prepared, stack, over.signal), to),
+  ]);
   try {
     return await commandOrStop(prepared, stack, around);
   } finally {
     over.abort();
     await loops;
+  }
+}
+
+/** What goes on beside the command does not end it when it fails; whoever relies on it has to know. */
+async function guarded(what: string, task: Promise<void>, to: Reporter): Promise<void> {
+  try {
+    await task;
+  } catch (error) {
+    to.tell('failed', { what, message: errorText(error, false) }, [`dev: ${what} has ended: ${errorText(error, false)}`]);
   }
 }
 

@@ -5,7 +5,6 @@
 
 import { plain, view } from './buffer.ts';
 
-const utf8Encoder = new TextEncoder();
 // A byte order mark is kept as a character, so that decoding never loses bytes; strict parsers then refuse it.
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -44,7 +43,8 @@ export function decodeBase64Url(text: string): Uint8Array | undefined {
 
 /** UTF-8 bytes of a text. A lone surrogate becomes U+FFFD: refuse those before, where it matters. */
 export function utf8(text: string): Uint8Array {
-  return utf8Encoder.encode(text);
+  // Out of a pool where it is short, which most texts are: memory of its own for each would have to be freed, too.
+  return plain(Buffer.from(text));
 }
 
 /** Text of strictly valid UTF-8 (no overlong forms, no surrogates), else `undefined`. A leading BOM stays as U+FEFF. */

@@ -32,12 +32,12 @@ const CHECKSUM_BYTES = 4;
 /** The frame's bytes on disk. */
 export function encodeFrame({ kind, bytes }: Frame): Uint8Array {
   invariant(bytes.length <= FRAME_BYTES_MAX, 'a frame has at most 16 MiB');
-  const encoded = new Uint8Array(bytes.length + FRAME_OVERHEAD_BYTES);
-  const view = new DataView(encoded.buffer);
-  view.setUint32(0, bytes.length);
-  view.setUint8(4, KIND_NUMBERS[kind]);
+  // Every byte is written; memory out of a pool, for there are four of these in a call.
+  const encoded = Buffer.allocUnsafe(bytes.length + FRAME_OVERHEAD_BYTES);
+  encoded.writeUInt32BE(bytes.length, 0);
+  encoded.writeUInt8(KIND_NUMBERS[kind], 4);
   encoded.set(bytes, HEAD_BYTES);
-  view.setUint32(HEAD_BYTES + bytes.length, crc32c(encoded.subarray(4, HEAD_BYTES + bytes.length)));
+  encoded.writeUInt32BE(crc32c(encoded.subarray(4, HEAD_BYTES + bytes.length)), HEAD_BYTES + bytes.length);
   return encoded;
 }
 

@@ -14,9 +14,10 @@ export function entryFrame(entry: JournalEntry): Frame {
   if (entry.kind !== 'record') return entry;
   const { stream, seq, line } = entry;
   invariant(/^[0-9a-f]{32}$/.test(stream) && Number.isSafeInteger(seq) && seq > 0, 'a record has a stream and a place from 1');
-  const bytes = new Uint8Array(LINE_AT + line.length);
-  bytes.set(utf8(stream));
-  new DataView(bytes.buffer).setBigUint64(STREAM_BYTES, BigInt(seq));
+  const bytes = Buffer.allocUnsafe(LINE_AT + line.length);
+  bytes.write(stream, 0, STREAM_BYTES, 'latin1');
+  bytes.writeUInt32BE(Math.floor(seq / 2 ** 32), STREAM_BYTES);
+  bytes.writeUInt32BE(seq % 2 ** 32, STREAM_BYTES + 4);
   bytes.set(line, LINE_AT);
   return { kind: 'record', bytes };
 }

@@ -57,8 +57,12 @@ export function createScreen(io: Io, { isSilent, isPausing, acts }: ScreenOption
     print(`${' '.repeat(MARGIN)}${paint(STYLES[shown.mark], shown.mark.padEnd(MARK_COLUMNS))}${paint('bold', first)}${right}`);
     const indent = MARGIN + MARK_COLUMNS;
     for (const line of more) print(`${' '.repeat(indent)}${paint('bold', line)}`);
-    const details = [...(shown.right === undefined || isBeside ? [] : [shown.right]), ...shown.details];
-    for (const detail of details) print(...fold(detail, { width, indent }).map((line) => paint('dim', line)));
+    const below = (style: Style, texts: readonly (string | undefined)[]): void => {
+      for (const text of texts) if (text !== undefined) print(...fold(text, { width, indent }).map((line) => paint(style, line)));
+    };
+    below('dim', [isBeside ? undefined : shown.right, shown.asked]);
+    below('plain', [shown.answer]);
+    below('dim', shown.details);
   };
 
   return {

@@ -19,6 +19,9 @@ export interface Shown {
   readonly title: string;
   /** Stands at the right end of the title's line. */
   readonly right?: string;
+  /** Of a call: what was asked for, and what was answered by which rule. */
+  readonly asked?: string;
+  readonly answer?: string;
   readonly details: readonly string[];
 }
 

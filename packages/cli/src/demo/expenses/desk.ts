@@ -138,9 +138,9 @@ function shownOf(call: ToldCall, { answered, told, calls, line }: Seen): Shown {
     mark: told.decision.decision === 'allow' ? 'ALLOW' : 'DENY',
     title: call.title,
     right: atTools(calls),
+    asked: callText(call),
+    answer: `${answered.status} ${answered.code} by ${ruleText(told)}`,
     details: [
-      callText(call),
-      `${answered.status} ${answered.code} by ${ruleText(told)}`,
       ...(lack === undefined ? [] : [lack]),
       ...(calls === 0 ? [] : [`tool got ${line}`]),
       ...(call.note === undefined ? [] : [call.note]),

@@ -178,7 +178,8 @@ async function makeCalls(telling: Telling, { agent, session, tools }: Caller): P
       {
         mark: decision.decision === 'allow' ? 'ALLOW' : 'DENY',
         title,
-        details: [`${decision.code === '-' ? '' : `${decision.code} `}by ${ruleText(told)}`, ...(lack === undefined ? [] : [lack])],
+        answer: `${decision.code === '-' ? '' : `${decision.code} `}by ${ruleText(told)}`,
+        details: lack === undefined ? [] : [lack],
       },
     );
   }

@@ -207,19 +207,25 @@ export function encodeRecord(place: RecordPlace, body: RecordBody): Uint8Array {
   const values = body as unknown as Readonly<Record<string, unknown>>;
   // Built as text because it is on the path of every call: making the object that JSON would need costs several times as much.
   let line = `{"v":1,"kind":"${body.kind}","stream":"${stream}","seq":${seq},"at":"${formatInstant(at)}","prev":"${prev}"`;
-  for (const { before, form, from } of MEMBERS[body.kind]) line += before + written(form, values[from]);
+  for (const { before, form, from } of MEMBERS.get(body.kind) ?? []) line += before + written(form, values[from]);
   const bytes = utf8(`${line}}`);
   invariant(bytes.length <= RECORD_BYTES_MAX, 'every text of a record is bounded');
   return bytes;
 }
 
 /** What stands before each member, and where it is read from: found once, for there are fifty of them in a call. */
-const MEMBERS = Object.fromEntries(
+const MEMBERS: ReadonlyMap<RecordBody['kind'], readonly Member[]> = new Map(
   RECORD_KINDS.map((kind) => [
     kind,
-    RECORD_FIELDS[kind].map(({ name, form }) => ({ before: `,"${name}":`, form, from: derivedFrom(kind, name) })),
+    RECORD_FIELDS[kind].map(({ name, form }): Member => ({ before: `,"${name}":`, form, from: derivedFrom(kind, name) })),
   ]),
-) as Readonly<Record<RecordBody['kind'], readonly { readonly before: string; readonly form: FieldForm; readonly from: string }[]>>;
+);
+
+interface Member {
+  readonly before: string;
+  readonly form: FieldForm;
+  readonly from: string;
+}
 
 /** The member of the body that a member of the line is written from: two of a DECISION's say the same thing twice. */
 function derivedFrom(kind: RecordBody['kind'], name: string): string {

@@ -48,6 +48,7 @@ describe('an operator’s token', () => {
         },
         case: 'T-7',
         tokenId: 'token-1',
+        purpose: {},
         tokenDigest: `sha256:${createHash('sha256')
           .update(token.slice(0, token.lastIndexOf('.')))
           .digest('hex')}`,

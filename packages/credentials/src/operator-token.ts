@@ -4,7 +4,15 @@
  */
 
 import { digestOf, encodeHex, sha256, utf8 } from '@sallyport/crypto';
-import { type TokenTimes, caseFromClaims, judgeTokenTimes, principalFromClaims, readTokenTimes } from '@sallyport/identity';
+import {
+  type Purpose,
+  type TokenTimes,
+  caseFromClaims,
+  judgeTokenTimes,
+  principalFromClaims,
+  purposeFromClaims,
+  readTokenTimes,
+} from '@sallyport/identity';
 import {
   type Denial,
   type DenialCode,
@@ -30,6 +38,8 @@ export interface VerifiedOperator {
   readonly principal: Principal;
   /** Ties the session to one case; `null` where the token names none. */
   readonly case: string | null;
+  /** What the session is for, and the one tool that the token was issued for, where it says so. */
+  readonly purpose: Purpose;
   /** `jti`, or `null`; a revocation may name it. */
   readonly tokenId: string | null;
   /** SHA-256 of the signed part. Not of the whole: an ECDSA signature can be altered without the key and still verify. */
@@ -146,11 +156,12 @@ function readOperator({ claims, signingInput }: CompactJws, issuer: Issuer): Res
   const tokenId = claims['jti'] ?? null;
   if (tokenId !== null && (typeof tokenId !== 'string' || tokenId === '' || tokenId.length > TOKEN_ID_CHARS_MAX))
     return refuse('unauthenticated', '`jti` is no id');
-  const [times, principal, kase] = [readTokenTimes(claims), principalFromClaims(issuer, claims), caseFromClaims(issuer, claims)];
-  if (!times.ok || !principal.ok || !kase.ok) return refuse('unauthenticated', describe([times, principal, kase]));
+  const [times, principal] = [readTokenTimes(claims), principalFromClaims(issuer, claims)];
+  const [kase, purpose] = [caseFromClaims(issuer, claims), purposeFromClaims(issuer, claims)];
+  if (!times.ok || !principal.ok || !kase.ok || !purpose.ok) return refuse('unauthenticated', describe([times, principal, kase, purpose]));
   const tokenDigest = digestOf(utf8(signingInput)) as Digest;
   return ok({
-    operator: { principal: principal.value, case: kase.value, tokenId, tokenDigest, times: times.value },
+    operator: { principal: principal.value, case: kase.value, purpose: purpose.value, tokenId, tokenDigest, times: times.value },
     lifetimeMsMax: issuer.tokenLifetimeMsMax,
   });
 }

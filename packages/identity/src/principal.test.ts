@@ -1,6 +1,6 @@
 import type { AttributeType, Issuer, JsonObject } from '@sallyport/model';
 import { describe, expect, it } from 'vitest';
-import { caseFromClaims, principalFromClaims } from './principal.ts';
+import { caseFromClaims, principalFromClaims, purposeFromClaims } from './principal.ts';
 
 const ISSUER: Issuer = {
   issuer: 'https://idp.test',
@@ -135,5 +135,33 @@ describe('the case of a token', () => {
     expect(caseFromClaims(ISSUER, CLAIMS)).toEqual({ ok: true, value: null });
     expect(caseFromClaims(ISSUER, { ...CLAIMS, ticket_id: 7 }).ok).toBe(false);
     expect(caseFromClaims(ISSUER, { ...CLAIMS, ticket_id: null }).ok).toBe(false);
+  });
+});
+
+describe('what a token says of its session and of how the person signed in', () => {
+  const names = { ...ISSUER, claims: { ...ISSUER.claims, task: 'task', step: 'tool_step' } };
+
+  it('is the task and the one step that it was issued for, where the issuer names the claims', () => {
+    expect(purposeFromClaims(names, { ...CLAIMS, task: 'expenses', tool_step: 'orders/get' })).toEqual({
+      ok: true,
+      value: { task: 'expenses', step: 'orders/get' },
+    });
+    expect(purposeFromClaims(names, CLAIMS)).toEqual({ ok: true, value: {} });
+    expect(purposeFromClaims(ISSUER, { ...CLAIMS, task: 'expenses' })).toEqual({ ok: true, value: {} });
+  });
+
+  it.each([7, null, '', '-', ['a'], { a: 1 }, 'a\nb', 'x'.repeat(300)])(
+    'a step of %j is refused, not taken for none: it would widen what the token may do',
+    (step) => {
+      expect(purposeFromClaims(names, { ...CLAIMS, tool_step: step }).ok).toBe(false);
+    },
+  );
+
+  it('is how strongly and by which methods; what does not fit is refused', () => {
+    expect(principalFromClaims(ISSUER, { ...CLAIMS, acr: 'phr', amr: ['pwd', 'mfa'] })).toMatchObject({
+      value: { acr: 'phr', amr: ['pwd', 'mfa'] },
+    });
+    for (const bent of [{ acr: 7 }, { amr: { mfa: true } }, { amr: [1] }])
+      expect(principalFromClaims(ISSUER, { ...CLAIMS, ...bent }).ok).toBe(false);
   });
 });

@@ -27,6 +27,8 @@ export function principalFromClaims(issuer: Issuer, claims: JsonObject): Result<
   const scopes = readWords(claims, issuer.claims.scopes, problems);
   const attributes = readAttributes(claims, issuer.claims.attributes, problems);
   const authenticatedAt = readAuthenticatedAt(claims, problems);
+  const acr = own(claims, 'acr') === undefined ? undefined : readName(claims, 'acr', problems);
+  const amr = own(claims, 'amr') === undefined ? undefined : readWords(claims, 'amr', problems);
   if (id === undefined || tenant === undefined || authenticatedAt === undefined || problems.length > 0) return fail(problems);
   return ok({
     id: id as PrincipalId,
@@ -37,7 +39,25 @@ export function principalFromClaims(issuer: Issuer, claims: JsonObject): Result<
     scopes,
     attributes,
     authenticatedAt,
+    ...(acr === undefined ? {} : { acr }),
+    ...(amr === undefined ? {} : { amr }),
   });
+}
+
+/** What a token says that a session is for. */
+export interface Purpose {
+  readonly task?: string;
+  /** The one tool that the token was issued for: `server/tool`, or its local name. */
+  readonly step?: string;
+}
+
+/** The purpose that the token ties its session to; empty where it names none. */
+export function purposeFromClaims({ claims: names }: Issuer, claims: JsonObject): Result<Purpose, readonly Problem[]> {
+  const problems: Problem[] = [];
+  const read = (name: string | undefined): string | undefined =>
+    name === undefined || own(claims, name) === undefined ? undefined : readName(claims, name, problems);
+  const [task, step] = [read(names.task), read(names.step)];
+  return problems.length > 0 ? fail(problems) : ok({ ...(task === undefined ? {} : { task }), ...(step === undefined ? {} : { step }) });
 }
 
 /** The case that the token ties its session to, or `null` where it names none. */

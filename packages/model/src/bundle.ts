@@ -7,6 +7,9 @@ import type { AgentName, ServerName } from './ids.ts';
 export const PART_NAMES = ['policy', 'catalog', 'environment', 'identity', 'egress', 'detectors', 'tests'] as const;
 export type PartName = (typeof PART_NAMES)[number];
 
+/** What opens a session: a signed-in operator, a schedule, or an event. */
+export type SessionRoot = 'operator' | 'schedule' | 'event';
+
 /** A registered agent. One that is not registered gets no certificate and no traffic. */
 export interface Agent {
   readonly name: AgentName;
@@ -15,7 +18,7 @@ export interface Agent {
   readonly uses: readonly ServerName[];
   readonly sessions: {
     /** What may open a session. */
-    readonly roots: readonly ('operator' | 'schedule' | 'event')[];
+    readonly roots: readonly SessionRoot[];
     /** A session without a call for this long is over. */
     readonly idleMs: number;
     /** A session is over after this long, whatever happens in it. */
@@ -49,6 +52,9 @@ export interface Issuer {
     readonly scopes: string;
     /** Ties a session to one case: `ticket_id`. */
     readonly case: string;
+    /** What a session is for, and the one tool that a credential was issued for; read where they are named. */
+    readonly task?: string;
+    readonly step?: string;
     /** By attribute; nothing else of the token becomes a fact. Issuers that map one attribute agree on its type. */
     readonly attributes: Readonly<Record<string, AttributeClaim>>;
   };

@@ -17,4 +17,8 @@ export interface Principal {
   readonly attributes: Readonly<Record<string, AttributeValue>>;
   /** When the person last proved themselves (`auth_time`, else `iat`); revocations compare with it. */
   readonly authenticatedAt: Instant;
+  /** How strongly, as the issuer says it (OpenID Connect Core 1.0, section 2: `acr`). */
+  readonly acr?: string;
+  /** By which methods (`amr`, RFC 8176). */
+  readonly amr?: readonly string[];
 }

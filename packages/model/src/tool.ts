@@ -8,9 +8,11 @@ export type Effect = 'read' | 'write' | 'side_effect' | 'destructive';
 
 export const EFFECTS: readonly Effect[] = ['read', 'write', 'side_effect', 'destructive'];
 
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
 /** How a call to a tool of a plain HTTP server is spelled (http-tools, section 2). */
 export interface HttpRoute {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly method: HttpMethod;
   /** May name arguments in braces, each a whole segment: `/orders/{order_id}`. */
   readonly path: string;
   /** Arguments in the query of a request that has a body; of one that has none, all that are not in the path are there. */
@@ -27,6 +29,10 @@ export interface Tool {
   /** The named subset of JSON Schema (strict, `schema.ts`). */
   readonly arguments: JsonObject;
   readonly route?: HttpRoute;
+  /** What a session notes of a completed call, by name: where the values stand in its arguments. */
+  readonly touches?: Readonly<Record<string, NotedPath>>;
+  /** Likewise, where they stand in its result. */
+  readonly remember?: Readonly<Record<string, NotedPath>>;
   /** How an MCP client is told of a denial. */
   readonly denyAs: 'tool_result' | 'error';
 }
@@ -37,3 +43,6 @@ export interface ToolServer {
   /** Absolute `http:` or `https:` URL without query or fragment; a fixed upstream, never taken from a request. */
   readonly url: string;
 }
+
+/** Steps into a document: names of members, and `[]` for every item of a list. At least one. */
+export type NotedPath = readonly string[];

@@ -82,7 +82,7 @@ function rulesOf({ name }: Tool, index: number): readonly Rule[] {
     rule('lead', {
       verb: 'allow',
       for: { roles: ['lead'] },
-      after: [toolAt(index === 0 ? 1 : 0)],
+      after: [{ tool: toolAt(index === 0 ? 1 : 0) }],
       arguments: { currency: { enum: ['EUR'] } },
     }),
     rule('once', { verb: 'allow', for: { roles: ['guest'] }, once: { per: 'args.account', withinMs: 86_400_000 } }),

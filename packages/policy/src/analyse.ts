@@ -10,9 +10,12 @@ import type { ArgumentSchema } from '@sallyport/strict';
 import { canonicalJson } from './canonical.ts';
 import { loadProgram, parseExpression } from './cel.ts';
 import { checkExpression } from './check-expression.ts';
-import type { CheckOptions, Checked } from './check-expression.ts';
+import type { Checked } from './check-expression.ts';
 import { unfitForPath } from './check-routes.ts';
+import { expressionsOf } from './conditions.ts';
+import type { RuleExpression } from './conditions.ts';
 import { contradictionOf } from './contradiction.ts';
+import { demandsOf } from './demands.ts';
 import type { Step } from './declared.ts';
 import { argumentNamesOf, nodeCountOf } from './expression.ts';
 import type { Expression, ExpressionProblem } from './expression.ts';
@@ -23,7 +26,7 @@ import { didYouMean, quote } from './node.ts';
 import { checkReach } from './reach.ts';
 import type { EnvironmentValues, Rule, Selector } from './rule.ts';
 import type { ToolIndex } from './selectors.ts';
-import { argumentsType, sharedScope } from './types.ts';
+import { argumentsType, notedBy, sharedScope } from './types.ts';
 import type { Scope } from './types.ts';
 
 export interface World {
@@ -79,12 +82,8 @@ export function analyse(world: World, places: Places, problems: Problems): Plan 
   return { schemas, rules };
 }
 
-/** Where a condition of a rule stands, and how it is judged. */
-interface Condition {
-  readonly steps: readonly Step[];
-  readonly text: string;
-  readonly options: CheckOptions;
-}
+/** Fields whose conditions must all be true for a rule to match. */
+const HOLD_TOGETHER: ReadonlySet<Step | undefined> = new Set(['bind', 'when']);
 
 class Analysis {
   readonly #world: World;
@@ -107,7 +106,7 @@ class Analysis {
     this.#places = places;
     this.#problems = problems;
     this.#schemas = schemas;
-    this.#shared = sharedScope(world.issuers, world.environment);
+    this.#shared = sharedScope(world.issuers, world.environment, notedBy(world.tools));
     this.#agents = new Map(world.agents.map((agent) => [agent.name, agent]));
   }
 
@@ -168,10 +167,12 @@ class Analysis {
 
   #require(rule: Rule, index: number): void {
     if (rule.verb !== 'require') return;
-    const adds = [rule.scopes, rule.bind, rule.arguments, rule.after, rule.once].some((part) => part !== undefined);
+    const { scopes, bind, arguments: narrowed, after, once, max, sequence, budget } = rule;
+    const adds =
+      [scopes, bind, narrowed, after, once, max, sequence, budget].some((part) => part !== undefined) || demandsOf(rule).length > 0;
     if (!adds)
       this.#problems.add(this.#places.rule(index), 'the rule requires nothing', {
-        remedy: '`when` says for which calls; add `scopes`, `bind`, `arguments`, `after` or `once`',
+        remedy: '`when` says for which calls; add what it requires: `scopes`, `bind`, `step_up`, `max`, …',
       });
   }
 
@@ -188,28 +189,25 @@ class Analysis {
   }
 
   #conditions(rule: Rule, index: number, tools: readonly Tool[]): void {
-    const isGuard = rule.verb !== 'allow';
-    const conditions: Condition[] = (rule.bind ?? []).map((text, at) => ({
-      steps: ['bind', at],
-      text,
-      options: { wants: 'bool', guardsAbsence: false },
-    }));
-    if (rule.when !== undefined) conditions.push({ steps: ['when'], text: rule.when, options: { wants: 'bool', guardsAbsence: isGuard } });
-    const parsed = conditions.flatMap((condition) => this.#judge(condition, index, tools) ?? []);
-    if (parsed.length === conditions.length) {
-      const why = contradictionOf(parsed);
-      const steps = conditions.at(-1)?.steps ?? [];
-      if (why !== undefined)
-        this.#problems.add(this.#places.expression(index, steps, 0), `${why}, so the rule can never match`, {
-          remedy: 'mend one of the conditions',
-        });
+    const conditions = expressionsOf(rule);
+    const together: Expression[] = [];
+    let last: RuleExpression | undefined;
+    for (const condition of conditions) {
+      const parsed = this.#judge(condition, index, tools);
+      if (!HOLD_TOGETHER.has(condition.steps[0])) continue;
+      last = condition;
+      if (parsed !== undefined) together.push(parsed);
     }
-    const per = rule.once?.per;
-    if (per !== undefined)
-      this.#judge({ steps: ['once', 'per'], text: per, options: { wants: 'key', guardsAbsence: false } }, index, tools);
+    // What could not be parsed may be what makes the difference.
+    if (last === undefined || together.length !== conditions.filter(({ steps }) => HOLD_TOGETHER.has(steps[0])).length) return;
+    const why = contradictionOf(together);
+    if (why === undefined) return;
+    this.#problems.add(this.#places.expression(index, last.steps, 0), `${why}, so the rule can never match`, {
+      remedy: 'mend one of the conditions',
+    });
   }
 
-  #judge(condition: Condition, index: number, tools: readonly Tool[]): Expression | undefined {
+  #judge(condition: RuleExpression, index: number, tools: readonly Tool[]): Expression | undefined {
     const parsed = this.#parse(condition.text);
     if (!parsed.ok) {
       for (const problem of parsed.error) this.#report(condition, index, problem);
@@ -253,7 +251,7 @@ class Analysis {
     return argumentNamesOf(expression).filter((name) => tools.some((tool) => this.#schemas.get(tool.name)?.type.properties.has(name)));
   }
 
-  #check(expression: Expression, condition: Condition, tool: Tool, elsewhere: readonly string[]): Checked | undefined {
+  #check(expression: Expression, condition: RuleExpression, tool: Tool, elsewhere: readonly string[]): Checked | undefined {
     const schema = this.#schemas.get(tool.name);
     if (schema === undefined) return undefined;
     const { wants, guardsAbsence } = condition.options;
@@ -265,7 +263,7 @@ class Analysis {
     return known;
   }
 
-  #report(condition: Condition, index: number, { message, remedy, start }: ExpressionProblem): void {
+  #report(condition: RuleExpression, index: number, { message, remedy, start }: ExpressionProblem): void {
     const place = this.#places.expression(index, condition.steps, start);
     const where = place.column === undefined && start > 0 ? `at character ${start + 1}: ` : '';
     this.#problems.add(place, `${where}${message}`, { remedy });

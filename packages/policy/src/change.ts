@@ -6,6 +6,8 @@ import { showValue } from './explanation.ts';
 import type { RuleExplanation } from './explanation.ts';
 import { argumentNamesOf, pathOf, readsOf } from './expression.ts';
 import type { Expression } from './expression.ts';
+import { isDemand } from './demands.ts';
+import { conditionNamed } from './requirements.ts';
 import type { Call, Unmet } from './requirements.ts';
 
 /** `values`: what was compared is shown; `words`: only what the policy itself says, and the names of what it reads. */
@@ -17,7 +19,12 @@ export function changesFor(
   one: Unmet,
   { compiled, shown }: { compiled: CompiledRule | undefined; shown: Shown },
 ): readonly string[] {
-  switch (one.requirement) {
+  const { requirement } = one;
+  if (isDemand(requirement)) {
+    const demand = compiled?.demands.find(({ field }) => field === requirement);
+    return demand === undefined ? [] : [demand.remedy(demand.value)];
+  }
+  switch (requirement) {
     case 'for':
       return [`let rule ${one.ruleId} be for this principal`];
     case 'scopes':
@@ -26,15 +33,23 @@ export function changesFor(
       return [`complete ${one.subject} in this session first`];
     case 'arguments':
       return [`change ${one.detail}`];
+    case 'step':
+      return [`use a credential that was issued for this tool`];
+    case 'sequence':
+      return ['make another call first'];
     case 'bind':
     case 'when':
-    case 'once': {
-      const condition = [...(compiled?.bind ?? []), compiled?.when, compiled?.per].find((known) => known?.text === one.subject);
-      if (condition === undefined || one.requirement === 'once') return [`let \`${one.subject}\` have a value`];
+    case 'once':
+    case 'max':
+    case 'budget': {
+      const condition = compiled === undefined ? undefined : conditionNamed(compiled, one.subject);
+      if (condition === undefined || LIMITED.has(one.requirement)) return [`let \`${one.subject}\` have a value`];
       return changesInside(call, call.expression(condition), { text: condition.text, shown });
     }
   }
 }
+
+const LIMITED: ReadonlySet<string> = new Set(['once', 'max', 'budget']);
 
 const WORDS: Readonly<Record<string, string>> = {
   '==': 'be',
@@ -98,7 +113,7 @@ export function changesForGrant(granting: readonly RuleExplanation[], compiled: 
     const [after] = rule?.after ?? [];
     if (condition !== undefined) return `rule ${ruleId}: let \`${condition}\` be false`;
     if (scope !== undefined) return `rule ${ruleId}: use a credential without scope ${scope}`;
-    if (after !== undefined) return `rule ${ruleId}: call before ${after} has completed`;
+    if (after !== undefined) return `rule ${ruleId}: call before ${after.tool} has completed`;
     return `rule ${ruleId}: remove it, or narrow it`;
   });
 }

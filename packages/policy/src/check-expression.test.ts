@@ -48,7 +48,10 @@ function check(text: string, options: Partial<CheckOptions> = {}, elsewhere: rea
   const parsed = parseExpression(text);
   if (!parsed.ok) throw new Error(parsed.error[0]?.message);
   const environment = { max: { type: 'decimal', value: Decimal.fromBigInt(500n) }, regions: { type: 'strings', value: ['eu'] } } as const;
-  const scope = new Map([...sharedScope([ISSUER], environment), ['args', argumentsType(SCHEMA.value.type, elsewhere)] as const]);
+  const scope = new Map([
+    ...sharedScope([ISSUER], environment, { touched: [], remembered: [] }),
+    ['args', argumentsType(SCHEMA.value.type, elsewhere)] as const,
+  ]);
   const { problems, constants } = checkExpression(parsed.value, scope, { wants: 'bool', guardsAbsence: false, ...options });
   return [...problems, ...constants].map(({ message, remedy }) => (remedy === undefined ? message : `${message} (${remedy})`));
 }

@@ -16,7 +16,7 @@ import { DYN, describeType } from './types.ts';
 
 export interface CheckOptions {
   /** What the condition must yield. */
-  readonly wants: 'bool' | 'key';
+  readonly wants: 'bool' | 'key' | 'text' | 'amount';
   /**
    * Whether a field that may be absent has to be guarded by `has`. Where a failure merely denies what an allow rule
    * would grant, it need not; in a deny rule a failure denies every call, which is seldom meant.
@@ -34,9 +34,9 @@ export interface Checked {
 export function checkExpression(expression: Expression, scope: Scope, options: CheckOptions): Checked {
   const checker = new Checker(options.guardsAbsence);
   const { type, cost } = checker.check(expression, { scope, present: new Set() });
-  const fits = type.kind === 'dyn' || (options.wants === 'bool' ? type.kind === 'bool' : KEYS.has(type.kind));
+  const fits = type.kind === 'dyn' || WANTED[options.wants].kinds.has(type.kind);
   if (!fits) {
-    const wanted = options.wants === 'bool' ? 'true or false' : 'text, a whole number, a decimal or a bool';
+    const wanted = WANTED[options.wants].words;
     checker.report(expression, `yields ${describeType(type)}, not ${wanted}`);
   }
   if (cost > LIMITS.expressionCostMax) {
@@ -51,7 +51,12 @@ export function checkExpression(expression: Expression, scope: Scope, options: C
   return { problems: checker.problems, constants: checker.constants };
 }
 
-const KEYS: ReadonlySet<string> = new Set(['string', 'int', 'decimal', 'bool']);
+const WANTED: Readonly<Record<CheckOptions['wants'], { readonly kinds: ReadonlySet<string>; readonly words: string }>> = {
+  bool: { kinds: new Set(['bool']), words: 'true or false' },
+  key: { kinds: new Set(['string', 'int', 'decimal', 'bool']), words: 'text, a whole number, a decimal or a bool' },
+  text: { kinds: new Set(['string']), words: 'text' },
+  amount: { kinds: new Set(['int', 'decimal']), words: 'a whole number or a decimal' },
+};
 
 interface Surroundings {
   readonly scope: Scope;

@@ -10,6 +10,7 @@ import { checkOverlaps, checkRoute } from './check-routes.ts';
 import { lookOf } from './forms.ts';
 import type { DeclaredServer } from './grammar-catalog.ts';
 import { LIMITS } from './limits.ts';
+import { budgetMax } from './limit.ts';
 import type { Problems } from './node.ts';
 import { didYouMean, quote } from './node.ts';
 import type { Rule } from './rule.ts';
@@ -127,6 +128,10 @@ function checkRules(declared: Declared, problems: Problems): void {
       for (const [index, name] of (value.for?.[key] ?? []).entries())
         substitute(name, placeAt(node, 'for', key, index), declared.environment, problems);
     }
+    if (value.budget !== undefined && budgetMax(value.budget.max, declared.environment) === undefined)
+      problems.add(placeAt(node, 'budget', 'max'), `${quote(value.budget.max)} is no number of the environment that is not negative`, {
+        remedy: 'declare it as a decimal or an integer in a document of kind Environment',
+      });
     if (agent !== undefined) checkRuleTools({ value, node }, agent, tools, problems);
   }
 }
@@ -148,7 +153,12 @@ function checkRuleTools({ value, node }: Located<Rule>, agent: Agent, tools: Rea
       });
     }
   }
-  for (const [index, name] of (value.after ?? []).entries()) usable(placeAt(node, 'after', index), name);
+  for (const [index, { tool, with: values = {} }] of (value.after ?? []).entries()) {
+    usable(placeAt(node, 'after', index), tool);
+    const known = Object.keys((tools.get(tool)?.arguments['properties'] as object | undefined) ?? {});
+    for (const name of Object.keys(values))
+      if (tools.has(tool) && !known.includes(name)) unknown(placeAt(node, 'after', index, 'with', name), 'argument', name, known, problems);
+  }
 }
 
 function checkTests(declared: Declared, attributes: ReadonlyMap<string, AttributeClaim>, problems: Problems): void {

@@ -6,7 +6,11 @@ import type { ArgumentSchema, RouteMatch, TypedArguments } from '@sallyport/stri
 import { analyse } from './analyse.ts';
 import type { Places, Plan, RulePlan } from './analyse.ts';
 import type { Step } from './declared.ts';
+import { demandsOf } from './demands.ts';
+import type { HeldDemand } from './demands.ts';
 import { featuresOf } from './features.ts';
+import { limitsOf } from './limit.ts';
+import type { CompiledLimit } from './limit.ts';
 import { LIMITS } from './limits.ts';
 import { Problems, childPath, compareText } from './node.ts';
 import type { Parts } from './parts.ts';
@@ -16,6 +20,8 @@ import { misspelledArguments, routesOf } from './routes.ts';
 import type { Routes } from './routes.ts';
 import type { EnvironmentValues, Rule, Source } from './rule.ts';
 import { ToolIndex } from './selectors.ts';
+import { notedBy } from './types.ts';
+import type { Noted } from './types.ts';
 
 /** A rule ready to be judged. */
 export interface CompiledRule {
@@ -26,8 +32,21 @@ export interface CompiledRule {
   readonly principals?: ReadonlySet<string>;
   readonly bind: readonly Condition[];
   readonly when?: Condition;
-  readonly per?: Condition;
+  readonly after: readonly CompiledPrecondition[];
+  readonly demands: readonly CompiledDemand[];
+  readonly limits: readonly CompiledLimit[];
   readonly narrow?: { readonly names: readonly string[]; readonly schemas: ReadonlyMap<ToolName, ArgumentSchema> };
+}
+
+/** A demand with its conditions, by their text. */
+export interface CompiledDemand extends HeldDemand {
+  readonly conditions: ReadonlyMap<string, Condition>;
+}
+
+export interface CompiledPrecondition {
+  readonly tool: ToolName;
+  /** By the name of its argument, what the argument must have been. */
+  readonly with?: readonly (readonly [name: string, condition: Condition])[];
 }
 
 /** Everything about one tool in the hands of one agent. Rules are sorted by id; allows that reserve nothing come first. */
@@ -39,6 +58,12 @@ export interface Entry {
   /** What conditions see as `tool` and `agent`. */
   readonly toolFacts: Readonly<Record<string, unknown>>;
   readonly agentFacts: Readonly<Record<string, unknown>>;
+  /** The names of notes that conditions may read. */
+  readonly noted: Noted;
+  /** Arguments of this tool that some rule's precondition compares, sorted: what a session has to note of a completed call. */
+  readonly comparedArguments: readonly string[];
+  /** Whether some rule of the agent counts calls in a row, so that every call is a step. */
+  readonly countsSteps: boolean;
 }
 
 interface Inside {
@@ -176,8 +201,11 @@ interface Draft {
 
 function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<AgentName, ReadonlyMap<ToolName, Entry>> {
   const drafts = new Map<AgentName, Map<ToolName, Draft>>();
+  const noted = notedBy(parts.tools);
+  const compared = comparedArguments(plan);
+  const counting = new Set(parts.rules.filter(({ sequence }) => sequence !== undefined).map(({ agent }) => agent));
   for (const found of plan.rules.toSorted((a, b) => compareText(a.rule.id, b.rule.id))) {
-    const compiled = compileRule(found, parts.sources, programs);
+    const compiled = compileRule(found, parts, programs);
     const ofAgent = drafts.get(found.agent.name) ?? new Map<ToolName, Draft>();
     drafts.set(found.agent.name, ofAgent);
     for (const tool of found.tools) {
@@ -187,25 +215,48 @@ function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<A
       rulesOf[found.rule.verb].push(compiled);
     }
   }
-  return new Map([...drafts].map(([name, ofAgent]) => [name, new Map([...ofAgent].map(([tool, draft]) => [tool, entryFrom(draft)]))]));
+  const entryOfDraft = (draft: Draft): Entry => ({
+    ...entryFrom(draft),
+    noted,
+    comparedArguments: compared.get(`${draft.agent.name} ${draft.tool.name}`) ?? [],
+    countsSteps: counting.has(draft.agent.name),
+  });
+  return new Map([...drafts].map(([name, ofAgent]) => [name, new Map([...ofAgent].map(([tool, draft]) => [tool, entryOfDraft(draft)]))]));
 }
 
-function entryFrom({ tool, agent, denies, requires, allows }: Draft): Entry {
+/** By agent and tool, the arguments that preconditions compare. */
+function comparedArguments(plan: Plan): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, Set<string>>();
+  for (const { rule, agent } of plan.rules) {
+    for (const { tool, with: values = {} } of rule.after ?? []) {
+      const key = `${agent.name} ${tool}`;
+      names.set(key, new Set([...(names.get(key) ?? []), ...Object.keys(values)]));
+    }
+  }
+  return new Map([...names].map(([key, found]) => [key, [...found].toSorted()]));
+}
+
+function entryFrom({ tool, agent, denies, requires, allows }: Draft): Omit<Entry, 'noted' | 'comparedArguments' | 'countsSteps'> {
   return {
     tool,
     denies,
     requires,
     // A rule that spends nothing is preferred: what was granted once must not be used up by a call that needs no grant.
-    allows: [...allows.filter(({ rule }) => rule.once === undefined), ...allows.filter(({ rule }) => rule.once !== undefined)],
-    toolFacts: { name: tool.name, server: serverOf(tool.name), effect: tool.effect, classes: tool.classes },
+    allows: [...allows.filter(({ limits }) => limits.length === 0), ...allows.filter(({ limits }) => limits.length > 0)],
+    toolFacts: {
+      name: tool.name,
+      server: serverOf(tool.name),
+      effect: tool.effect,
+      classes: tool.classes,
+      ...(tool.route === undefined ? {} : { method: tool.route.method, path: tool.route.path }),
+    },
     agentFacts: { name: agent.name, owner: agent.owner },
   };
 }
 
-function compileRule({ rule, narrow }: RulePlan, sources: Parts['sources'], programs: Programs): CompiledRule {
+function compileRule({ rule, narrow }: RulePlan, { sources, environment }: Parts, programs: Programs): CompiledRule {
   const { roles, tenants, principals } = rule.for ?? {};
   const source = Object.hasOwn(sources, rule.id) ? sources[rule.id] : undefined;
-  const per = rule.once?.per;
   return {
     rule,
     ...(source === undefined ? {} : { source }),
@@ -214,7 +265,15 @@ function compileRule({ rule, narrow }: RulePlan, sources: Parts['sources'], prog
     ...(principals === undefined ? {} : { principals: new Set(principals) }),
     bind: (rule.bind ?? []).map((text) => programs.condition(text)),
     ...(rule.when === undefined ? {} : { when: programs.condition(rule.when) }),
-    ...(per === undefined ? {} : { per: programs.condition(per) }),
+    after: (rule.after ?? []).map(({ tool, with: values }) => ({
+      tool,
+      ...(values === undefined ? {} : { with: Object.entries(values).map(([name, text]) => [name, programs.condition(text)] as const) }),
+    })),
+    demands: demandsOf(rule).map((demand) => ({
+      ...demand,
+      conditions: new Map((demand.expressions?.(demand.value) ?? []).map(({ text }) => [text, programs.condition(text)])),
+    })),
+    limits: limitsOf(rule, { environment, condition: (text) => programs.condition(text) }),
     ...(narrow === undefined ? {} : { narrow: { names: Object.keys(rule.arguments ?? {}), schemas: narrow } }),
   };
 }

@@ -4,13 +4,15 @@
  */
 
 import type { AgentName, DenialCode, Instant, Principal, RuleId, Tool } from '@sallyport/model';
-import { canonicalValue } from '@sallyport/strict';
 import type { TypedArguments } from '@sallyport/strict';
 import { entryOf } from './compile.ts';
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
-import { Call, REQUIREMENTS, isFor, isKey, unfitAttribute, unless, unmet, unmetOf } from './requirements.ts';
+import { unfitAttribute } from './facts.ts';
+import { reservationOf } from './limit.ts';
+import type { ReservationSpec } from './limit.ts';
+import { Call, REQUIREMENTS, isFor, unless, unmet, unmetOf } from './requirements.ts';
 import type { Unmet } from './requirements.ts';
-import type { Source } from './rule.ts';
+import type { Approver, Hop, Source } from './rule.ts';
 import type { SessionFacts } from './session.ts';
 
 export interface PolicyInput {
@@ -21,18 +23,10 @@ export interface PolicyInput {
   readonly args: TypedArguments;
   readonly session: SessionFacts;
   readonly now: Instant;
-}
-
-/** What the reservation gate must hold before the call may go on. */
-export interface ReservationSpec {
-  readonly kind: 'once';
-  readonly ruleId: RuleId;
-  /** Rule id and typed value of `per`, unambiguous; equal exactly for equal values. */
-  readonly key: string;
-  /** `session`: for the session's life; `agent`: in any session of the agent, within `windowMs`. */
-  readonly scope: 'session' | 'agent';
-  readonly windowMs?: number;
-  readonly max: 1;
+  /** What is absent below is not there: it meets no demand. */
+  readonly chain?: readonly Hop[];
+  readonly justification?: string;
+  readonly approvals?: readonly Approver[];
 }
 
 export type PolicyDecision =
@@ -40,6 +34,10 @@ export type PolicyDecision =
       readonly decision: 'allow';
       readonly ruleId: RuleId;
       readonly reservations: readonly ReservationSpec[];
+      /** Some rule of the agent counts calls in a row: this one is a step, also where it reserves nothing. */
+      readonly isStep: boolean;
+      /** Arguments whose values some precondition will compare, once the call has completed. */
+      readonly comparedArguments: readonly string[];
       readonly source?: Source;
     }
   | {
@@ -144,22 +142,12 @@ function allow(call: Call, compiled: CompiledRule, requires: readonly CompiledRu
   return {
     decision: 'allow',
     ruleId: compiled.rule.id,
-    reservations: [compiled, ...requires].flatMap((rule) => reservationOf(call, rule) ?? []),
+    reservations: [compiled, ...requires].flatMap(({ rule, limits }) =>
+      limits.flatMap((limit) => reservationOf(limit, rule.id, (condition) => call.value(condition)) ?? []),
+    ),
+    isStep: call.entry.countsSteps,
+    comparedArguments: call.entry.comparedArguments,
     ...(compiled.source === undefined ? {} : { source: compiled.source }),
-  };
-}
-
-function reservationOf(call: Call, { rule, per }: CompiledRule): ReservationSpec | undefined {
-  if (rule.once === undefined) return undefined;
-  const value = per === undefined ? undefined : call.value(per);
-  const { withinMs } = rule.once;
-  return {
-    kind: 'once',
-    ruleId: rule.id,
-    // Rule ids hold no colon, so the value cannot be mistaken for a part of one.
-    key: isKey(value) ? `once:${rule.id}:${canonicalValue(value)}` : `once:${rule.id}`,
-    ...(withinMs === undefined ? { scope: 'session' } : { scope: 'agent', windowMs: withinMs }),
-    max: 1,
   };
 }
 

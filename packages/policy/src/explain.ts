@@ -14,7 +14,8 @@ import type { DenialExplanation, Explanation, RuleExplanation, UnmetExplanation 
 import { readsOf } from './expression.ts';
 import { formatSource } from './grammar-test.ts';
 import type { Condition } from './programs.ts';
-import { Call, unless, unmet, unmetFor, unmetOf } from './requirements.ts';
+import { isDemand } from './demands.ts';
+import { Call, conditionNamed, unless, unmet, unmetFor, unmetOf } from './requirements.ts';
 import type { Unmet } from './requirements.ts';
 
 /** Explains the decision on a call. */
@@ -84,7 +85,9 @@ function explainRule(call: Call, compiled: CompiledRule): RuleExplanation {
 
 function valuesOf(call: Call, compiled: CompiledRule, one: Unmet): Readonly<Record<string, string>> {
   const { principal, session, args } = call.input;
-  switch (one.requirement) {
+  const { requirement } = one;
+  if (isDemand(requirement)) return shownFacts(compiled.demands.find(({ field }) => field === requirement)?.facts(call.input) ?? {});
+  switch (requirement) {
     case 'for':
       return {
         'principal.id': showValue(principal.id),
@@ -99,13 +102,23 @@ function valuesOf(call: Call, compiled: CompiledRule, one: Unmet): Readonly<Reco
       const name = /^[^.[]*/.exec(one.subject)?.[0] ?? '';
       return Object.hasOwn(args, name) ? { [`args.${name}`]: showValue(args[name]) } : {};
     }
+    case 'step':
+      return { 'session.step': showValue(session.step) };
+    case 'sequence':
+      return {};
     case 'bind':
     case 'when':
-    case 'once': {
-      const condition = [...compiled.bind, compiled.when, compiled.per].find((known) => known?.text === one.subject);
+    case 'once':
+    case 'max':
+    case 'budget': {
+      const condition = conditionNamed(compiled, one.subject);
       return condition === undefined ? {} : readsIn(call, condition);
     }
   }
+}
+
+function shownFacts(facts: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, value === undefined ? 'unknown' : showValue(value)]));
 }
 
 function readsIn(call: Call, condition: Condition): Readonly<Record<string, string>> {

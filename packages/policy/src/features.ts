@@ -1,6 +1,8 @@
 /** The parts of the language that a policy uses, as names in its bundle: a sidecar that lacks one refuses, not guesses. */
 
 import type { Issuer, Tool } from '@sallyport/model';
+import { expressionsOf } from './conditions.ts';
+import { DEMANDS, DEMAND_NAMES, demandsOf } from './demands.ts';
 import type { EnvironmentValues, Rule } from './rule.ts';
 
 /** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
@@ -13,20 +15,27 @@ export const FEATURES: readonly string[] = [
   'for.tenants',
   'route.query',
   'rule.after',
+  'rule.after.with',
   'rule.allow',
   'rule.arguments',
   'rule.bind',
+  'rule.budget',
   'rule.deny',
+  'rule.max',
   'rule.once',
   'rule.once.per',
   'rule.once.within',
   'rule.require',
   'rule.scopes',
+  'rule.sequence',
   'rule.when',
   'selector.attribute',
+  'selector.method',
   'selector.prefix',
   'selector.tool',
-];
+  'tool.notes',
+  ...DEMAND_NAMES.map((name) => `rule.${DEMANDS[name].field}`),
+].toSorted();
 
 interface Used {
   readonly rules: readonly Rule[];
@@ -40,15 +49,19 @@ export function featuresOf({ rules, environment, issuers, tools }: Used): readon
   const used = new Set<string>();
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
   if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
+  if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
   if (Object.keys(environment).length > 0) used.add('environment.v1');
   for (const rule of rules) {
     used.add(`rule.${rule.verb}`);
-    for (const key of ['scopes', 'bind', 'arguments', 'after', 'when', 'once'] as const)
+    for (const key of ['scopes', 'bind', 'arguments', 'after', 'when', 'once', 'max', 'sequence', 'budget'] as const)
       if (rule[key] !== undefined) used.add(`rule.${key}`);
     for (const key of ['roles', 'tenants', 'principals'] as const) if (rule.for?.[key] !== undefined) used.add(`for.${key}`);
     if (rule.once?.per !== undefined) used.add('rule.once.per');
     if (rule.once?.withinMs !== undefined) used.add('rule.once.within');
-    if (rule.bind !== undefined || rule.when !== undefined || rule.once?.per !== undefined) used.add('cel.v1');
+    if (rule.after?.some((one) => one.with !== undefined) === true) used.add('rule.after.with');
+    for (const { field } of demandsOf(rule)) used.add(`rule.${field}`);
+    if (expressionsOf(rule).length > 0) used.add('cel.v1');
+    for (const selector of rule.tools) if ('method' in selector) used.add('selector.method');
     for (const selector of rule.tools)
       used.add('tool' in selector ? (selector.tool.endsWith('*') ? 'selector.prefix' : 'selector.tool') : 'selector.attribute');
   }

@@ -1,13 +1,13 @@
 /** Tool servers and tools: read from documents and parts alike, and written back in the same form. */
 
 import { EFFECTS } from '@sallyport/model';
-import type { HttpRoute, Json, JsonObject, ServerName, Tool, ToolServer } from '@sallyport/model';
-import { className, serverName, toolNameReader } from './forms.ts';
+import type { HttpRoute, Json, JsonObject, NotedPath, ServerName, Tool, ToolServer } from '@sallyport/model';
+import { WORD, className, serverName, toolNameReader } from './forms.ts';
 import type { Node, Problems } from './node.ts';
 import { jsonOfNode, quote } from './node.ts';
 import { routeTemplate } from '@sallyport/strict';
 import type { Reader } from './read.ts';
-import { fields, list, oneOf, text } from './read.ts';
+import { fields, list, oneOf, record, text } from './read.ts';
 
 export const NETWORKS = ['public', 'private', 'loopback'] as const;
 export type Network = (typeof NETWORKS)[number];
@@ -50,7 +50,7 @@ export const destination: Reader<DeclaredDestination> = (node, problems) => {
   return server === undefined || url === undefined || network === undefined ? undefined : { server, url, network };
 };
 
-const TOOL_FIELDS = ['name!', 'description', 'effect', 'classes', 'arguments', 'route', 'deny_as'];
+const TOOL_FIELDS = ['name!', 'description', 'effect', 'classes', 'arguments', 'route', 'touches', 'remember', 'deny_as'];
 
 /** A tool; without an effect it counts as destructive, without arguments it takes none. */
 export const tool: Reader<Tool> = (node, problems) => {
@@ -58,6 +58,8 @@ export const tool: Reader<Tool> = (node, problems) => {
   const name = declared?.get('name', toolNameReader);
   if (declared === undefined || name === undefined) return undefined;
   const route = declared.get('route', httpRoute);
+  const touches = declared.get('touches', notedPaths('touches', 'args'));
+  const remember = declared.get('remember', notedPaths('remember', 'result'));
   return {
     name,
     effect: declared.get('effect', oneOf('effect', EFFECTS)) ?? 'destructive',
@@ -65,6 +67,8 @@ export const tool: Reader<Tool> = (node, problems) => {
     description: declared.get('description', text('a description')) ?? '',
     arguments: declared.get('arguments', argumentsSchema) ?? { type: 'object', properties: {} },
     ...(route === undefined ? {} : { route }),
+    ...(touches === undefined ? {} : { touches }),
+    ...(remember === undefined ? {} : { remember }),
     denyAs: declared.get('deny_as', oneOf('deny_as', ['tool_result', 'error'])) ?? 'tool_result',
   };
 };
@@ -77,11 +81,13 @@ export function encodeTool(value: Tool): Json {
     ...(value.description === '' ? {} : { description: value.description }),
     arguments: value.arguments,
     ...(value.route === undefined ? {} : { route: encodeRoute(value.route) }),
+    ...(value.touches === undefined ? {} : { touches: encodePaths('args', value.touches) }),
+    ...(value.remember === undefined ? {} : { remember: encodePaths('result', value.remember) }),
     deny_as: value.denyAs,
   };
 }
 
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 const httpRoute: Reader<HttpRoute> = (node, problems) => {
   const declared = fields(node, problems, 'a route', ['method!', 'path!', 'query']);
@@ -101,6 +107,26 @@ function encodeRoute({ method, path, query }: HttpRoute): Json {
 
 function isRoutePath(path: string): boolean {
   return routeTemplate(path) !== undefined;
+}
+
+/** Names of notes, each with where its values stand: `args.order_id`, `result.items[].id`. */
+function notedPaths(field: string, root: 'args' | 'result'): Reader<Readonly<Record<string, NotedPath>>> {
+  const form = new RegExp(`^${root}(\\.[A-Za-z_][A-Za-z0-9_-]{0,127}|\\[\\]){1,16}$`);
+  const path: Reader<NotedPath> = (node, problems) => {
+    const written = text('a place', { test: (value) => form.test(value), words: `a place such as ${root}.items[].id` })(node, problems);
+    return written?.slice(root.length).replaceAll('[]', '.[]').split('.').slice(1);
+  };
+  return (node, problems) => {
+    const paths = record(`\`${field}\``, path, WORD, 16)(node, problems);
+    if (node.kind === 'map' && node.entries.size === 0)
+      return problems.add(node.place, `\`${field}\` names nothing`, { remedy: 'leave it out' });
+    return paths;
+  };
+}
+
+function encodePaths(root: string, paths: Readonly<Record<string, NotedPath>>): Json {
+  const written = (path: NotedPath): string => path.map((step) => (step === '[]' ? '[]' : `.${step}`)).join('');
+  return Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, `${root}${written(path)}`]));
 }
 
 /** The arguments that a route's path names. */

@@ -98,12 +98,15 @@ const publicKey: Reader<PinnedJwk> = (node, problems) => {
   return { kid, kty, crv, x, y };
 };
 
+const CLAIM_NAMES = ['subject', 'tenant', 'roles', 'scopes', 'case', 'task', 'step'] as const;
+type ClaimName = (typeof CLAIM_NAMES)[number];
+
 const claimNames: Reader<Issuer['claims']> = (node, problems) => {
-  const declared = fields(node, problems, '`claims`', ['subject', 'tenant', 'roles', 'scopes', 'case', 'attributes']);
+  const declared = fields(node, problems, '`claims`', ['subject', 'tenant', 'roles', 'scopes', 'case', 'task', 'step', 'attributes']);
   if (declared === undefined) return undefined;
   const name = (key: string): string | undefined => declared.get(key, text('a claim', CLAIM));
-  const given: Partial<Record<'subject' | 'tenant' | 'roles' | 'scopes' | 'case', string>> = {};
-  for (const key of ['subject', 'tenant', 'roles', 'scopes', 'case'] as const) {
+  const given: Partial<Record<ClaimName, string>> = {};
+  for (const key of CLAIM_NAMES) {
     const claim = name(key);
     if (claim !== undefined) given[key] = claim;
   }
@@ -129,16 +132,26 @@ function encodeAttributes(attributes: Issuer['claims']['attributes']): Json {
 }
 
 function claimDefaults(given: Partial<Issuer['claims']>): Issuer['claims'] {
-  return { subject: 'sub', tenant: 'tenant', roles: 'roles', scopes: 'scope', case: 'case', attributes: {}, ...given };
+  return {
+    subject: 'sub',
+    tenant: 'tenant',
+    roles: 'roles',
+    scopes: 'scope',
+    case: 'case',
+    task: 'task',
+    step: 'tool_step',
+    attributes: {},
+    ...given,
+  };
 }
 
 export function encodeIssuer(value: Issuer): Json {
-  const { subject, tenant, roles, scopes, attributes } = value.claims;
+  const { attributes, ...names } = value.claims;
   return {
     issuer: value.issuer,
     audience: value.audience,
     keys: value.keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y })),
     max_lifetime: formatSpan(value.tokenLifetimeMsMax),
-    claims: { subject, tenant, roles, scopes, case: value.claims.case, attributes: encodeAttributes(attributes) },
+    claims: { ...names, attributes: encodeAttributes(attributes) },
   };
 }

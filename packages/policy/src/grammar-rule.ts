@@ -1,17 +1,31 @@
 /** Rules: read from documents and parts alike, and written back in the same form. */
 
-import { EFFECTS } from '@sallyport/model';
+import { Decimal, EFFECTS } from '@sallyport/model';
 import type { AgentName, Json, JsonObject } from '@sallyport/model';
+import { DEMANDS, DEMAND_NAMES, demandsOf } from './demands.ts';
 import { agentName, className, ruleId, serverName, token, tokenOrReference, toolNameReader } from './forms.ts';
-import { schemaNode } from './grammar-catalog.ts';
+import { METHODS, schemaNode } from './grammar-catalog.ts';
+import { expression } from './grammar-expression.ts';
 import { LIMITS } from './limits.ts';
-import type { Node, Problems } from './node.ts';
+import type { Problems } from './node.ts';
 import type { Fields, Reader } from './read.ts';
 import { duration, fields, formatSpan, list, oneOf, record, text } from './read.ts';
-import type { Once, Rule, RuleFor, Selector, Verb } from './rule.ts';
+import { count } from './read-more.ts';
+import type { Budget, LimitSpan, Max, Once, Precondition, Rule, RuleFor, Selector, Sequence, Verb } from './rule.ts';
 
 const VERBS = ['allow', 'deny', 'require'] as const;
-const REQUIREMENTS = ['scopes', 'bind', 'arguments', 'after', 'once'] as const;
+/** What a deny rule cannot have, as authors write it. */
+const REQUIREMENTS: readonly string[] = [
+  'scopes',
+  'bind',
+  'arguments',
+  'after',
+  'once',
+  'max',
+  'sequence',
+  'budget',
+  ...DEMAND_NAMES.map((name) => DEMANDS[name].field),
+];
 
 /** A rule inside a Policy document, whose agent stands beside it. */
 export function ruleOf(agent: AgentName): Reader<Rule> {
@@ -40,9 +54,13 @@ function readRule(agent: AgentName, declared: Fields, problems: Problems): Rule 
     scopes: declared.get('scopes', list('`scopes`', token, { min: 1, key: (entry) => entry })),
     bind: declared.get('bind', list('`bind`', expression, { min: 1, key: (entry) => entry })),
     arguments: declared.get('arguments', argumentSchemas),
-    after: declared.get('after', list('`after`', toolNameReader, { min: 1, key: (entry) => entry })),
+    after: declared.get('after', list('`after`', precondition, { min: 1, key: (entry) => JSON.stringify(encodePrecondition(entry)) })),
     when: declared.get('when', expression),
     once: declared.get('once', once),
+    max: declared.get('max', max),
+    sequence: declared.get('sequence', sequence),
+    budget: declared.get('budget', budget),
+    ...Object.fromEntries(DEMAND_NAMES.map((name) => [name, declared.get(DEMANDS[name].field, DEMANDS[name].read as Reader<unknown>)])),
   };
   if (verb === 'deny') {
     for (const requirement of REQUIREMENTS.filter((key) => declared.has(key))) {
@@ -75,17 +93,19 @@ const selector: Reader<Selector> = (node, problems) => {
     const tool = text('a tool', TOOL_PATTERN)(node, problems);
     return tool === undefined ? undefined : { tool };
   }
-  const declared = fields(node, problems, 'a selector', ['server', 'effect', 'class']);
+  const declared = fields(node, problems, 'a selector', ['server', 'effect', 'class', 'method']);
   if (declared === undefined) return undefined;
-  if (!['server', 'effect', 'class'].some((key) => declared.has(key)))
-    return problems.add(node.place, 'an empty selector', { remedy: 'name a server, an effect or a class' });
+  if (!['server', 'effect', 'class', 'method'].some((key) => declared.has(key)))
+    return problems.add(node.place, 'an empty selector', { remedy: 'name a server, an effect, a class or a method' });
   const server = declared.get('server', serverName);
   const effect = declared.get('effect', oneOf('effect', EFFECTS));
   const name = declared.get('class', className);
+  const method = declared.get('method', oneOf('method', METHODS));
   return {
     ...(server === undefined ? {} : { server }),
     ...(effect === undefined ? {} : { effect }),
     ...(name === undefined ? {} : { class: name }),
+    ...(method === undefined ? {} : { method }),
   };
 };
 
@@ -103,23 +123,76 @@ const ruleFor: Reader<RuleFor> = (node, problems) => {
   return Object.fromEntries(Object.entries(lists).filter(([, names]) => names !== undefined)) as RuleFor;
 };
 
-const once: Reader<Once> = (node, problems) => {
-  const declared = fields(node, problems, '`once`', ['per', 'within']);
-  if (declared === undefined) return undefined;
-  const per = declared.get('per', expression);
-  const withinMs = declared.get('within', duration('`within`', LIMITS.windowMsMax));
-  return { ...(per === undefined ? {} : { per }), ...(withinMs === undefined ? {} : { withinMs }) };
+const ARGUMENT = { test: (name: string) => name.length <= 128 && name.isWellFormed(), words: 'the name of an argument' };
+
+/** A tool, or a tool and what its arguments must have been. */
+const precondition: Reader<Precondition> = (node, problems) => {
+  if (node.kind === 'scalar') {
+    const tool = toolNameReader(node, problems);
+    return tool === undefined ? undefined : { tool };
+  }
+  const declared = fields(node, problems, 'a precondition', ['tool!', 'with!']);
+  const tool = declared?.get('tool', toolNameReader);
+  const values = declared?.get('with', record('`with`', expression, ARGUMENT));
+  if (tool === undefined || values === undefined) return undefined;
+  if (Object.keys(values).length === 0) return problems.add(node.place, '`with` names no argument', { remedy: 'leave it out' });
+  return { tool, with: values };
 };
 
-/** CEL as text; what it says is judged later, against the types of the tools it is about. */
-function expression(node: Node, problems: Problems): string | undefined {
-  if (node.kind === 'scalar' && typeof node.value === 'boolean') {
-    return problems.add(node.place, 'a condition must read the call', { remedy: 'leave it out: a constant decides nothing' });
-  }
-  return text('a condition', undefined, LIMITS.expressionCharsMax)(node, problems);
+function encodePrecondition({ tool, with: values }: Precondition): Json {
+  return values === undefined ? tool : { tool, with: { ...values } };
 }
 
-const ARGUMENT = { test: (name: string) => name.length <= 128 && name.isWellFormed(), words: 'the name of an argument' };
+/** Words for what limits are most often counted by. */
+const COUNTED_BY: Readonly<Record<string, string>> = {
+  principal: 'principal.id',
+  tenant: 'principal.tenant',
+  agent: 'agent.name',
+  case: 'session.case',
+};
+
+const SPAN_FIELDS = ['per', 'within'] as const;
+
+function limitSpan(declared: Fields): LimitSpan {
+  const per = declared.get('per', expression);
+  const withinMs = declared.get('within', duration('`within`', LIMITS.windowMsMax));
+  return { ...(per === undefined ? {} : { per: COUNTED_BY[per] ?? per }), ...(withinMs === undefined ? {} : { withinMs }) };
+}
+
+const once: Reader<Once> = (node, problems) => {
+  const declared = fields(node, problems, '`once`', SPAN_FIELDS);
+  return declared === undefined ? undefined : limitSpan(declared);
+};
+
+const max: Reader<Max> = (node, problems) => {
+  const declared = fields(node, problems, '`max`', ['count!', ...SPAN_FIELDS]);
+  const allowed = declared?.get('count', count('`count`', 1, LIMITS.countMax));
+  return declared === undefined || allowed === undefined ? undefined : { count: allowed, ...limitSpan(declared) };
+};
+
+const sequence: Reader<Sequence> = (node, problems) => {
+  const consecutive = fields(node, problems, '`sequence`', ['consecutive!'])?.get(
+    'consecutive',
+    count('`consecutive`', 1, LIMITS.countMax),
+  );
+  return consecutive === undefined ? undefined : { consecutive };
+};
+
+const budget: Reader<Budget> = (node, problems) => {
+  const declared = fields(node, problems, '`budget`', ['sum!', 'max!', ...SPAN_FIELDS]);
+  const sum = declared?.get('sum', expression);
+  const most = declared?.get('max', budgetMax);
+  return declared === undefined || sum === undefined || most === undefined ? undefined : { sum, max: most, ...limitSpan(declared) };
+};
+
+/** A decimal as text, so that no reader makes a double of it, or a value of the environment. */
+const budgetMax: Reader<string> = (node, problems) => {
+  const written = node.kind === 'scalar' ? node.text : '';
+  if (/^\$\{env\.[a-z][a-z0-9_]*\}$/.test(written)) return written;
+  const value = Decimal.parse(written);
+  if (value !== undefined && value.compare(Decimal.fromBigInt(0n)) >= 0) return value.toString();
+  return problems.add(node.place, '`max` must be a decimal that is not negative, or ${env.x}', { remedy: 'such as "500.00"' });
+};
 
 const argumentSchemas: Reader<Readonly<Record<string, JsonObject>>> = (node, problems) => {
   const schemas = record('`arguments`', schemaNode, ARGUMENT)(node, problems);
@@ -129,11 +202,12 @@ const argumentSchemas: Reader<Readonly<Record<string, JsonObject>>> = (node, pro
 
 export function encodeSelector(value: Selector): Json {
   if ('tool' in value) return value.tool;
-  const { server, effect } = value;
+  const { server, effect, method } = value;
   return {
     ...(server === undefined ? {} : { server }),
     ...(effect === undefined ? {} : { effect }),
     ...(value.class === undefined ? {} : { class: value.class }),
+    ...(method === undefined ? {} : { method }),
   };
 }
 
@@ -145,13 +219,18 @@ export function encodeRule(value: Rule): Json {
   if (value.scopes !== undefined) json['scopes'] = value.scopes.toSorted();
   if (value.bind !== undefined) json['bind'] = value.bind;
   if (value.arguments !== undefined) json['arguments'] = value.arguments;
-  if (value.after !== undefined) json['after'] = value.after;
+  if (value.after !== undefined) json['after'] = value.after.map(encodePrecondition);
   if (value.when !== undefined) json['when'] = value.when;
-  if (value.once !== undefined) {
-    const { per, withinMs } = value.once;
-    json['once'] = { ...(per === undefined ? {} : { per }), ...(withinMs === undefined ? {} : { within: formatSpan(withinMs) }) };
-  }
+  for (const demand of demandsOf(value)) json[demand.field] = demand.encode(demand.value);
+  if (value.max !== undefined) json['max'] = { count: value.max.count, ...encodeSpan(value.max) };
+  if (value.sequence !== undefined) json['sequence'] = { consecutive: value.sequence.consecutive };
+  if (value.budget !== undefined) json['budget'] = { sum: value.budget.sum, max: value.budget.max, ...encodeSpan(value.budget) };
+  if (value.once !== undefined) json['once'] = encodeSpan(value.once);
   return json;
+}
+
+function encodeSpan({ per, withinMs }: LimitSpan): { readonly [key: string]: Json } {
+  return { ...(per === undefined ? {} : { per }), ...(withinMs === undefined ? {} : { within: formatSpan(withinMs) }) };
 }
 
 function byText(a: Json, b: Json): number {

@@ -2,15 +2,14 @@
 
 import { DENIAL_CODES } from '@sallyport/model';
 import type { AgentName, Json } from '@sallyport/model';
-import { WORD, agentName, token, toolNameReader } from './forms.ts';
-import { LIMITS, LIST_CAPS } from './limits.ts';
+import { agentName, toolNameReader } from './forms.ts';
+import { LIMITS } from './limits.ts';
 import type { Node, Problems } from './node.ts';
 import { jsonTextOfNode } from './node.ts';
 import type { Reader } from './read.ts';
-import { fields, list, oneOf, record, text } from './read.ts';
-import type { Source, TestCase, TestGiven, TestSuite } from './rule.ts';
-
-const NOTHING_GIVEN: TestGiven = { principal: 'test', tenant: 'test', roles: [], scopes: [], attributes: {}, session: { completed: [] } };
+import { fields, list, oneOf, text } from './read.ts';
+import { NOTHING_GIVEN, encodeGiven, testGiven } from './grammar-given.ts';
+import type { Source, TestCase, TestSuite } from './rule.ts';
 
 /** A suite of a document; without `agent` it is about the only agent there is. */
 export function testOf(onlyAgent: AgentName | undefined): Reader<TestSuite> {
@@ -66,33 +65,6 @@ const partCase: Reader<TestCase> = (node, problems) => {
     : { call, argsJson, expect, source };
 };
 
-const testGiven: Reader<TestGiven> = (node, problems) => {
-  const declared = fields(node, problems, '`given`', ['principal', 'tenant', 'roles', 'scopes', 'attributes', 'session']);
-  if (declared === undefined) return undefined;
-  const names = (max: number): Reader<readonly string[]> => list('a list of names', token, { max });
-  return {
-    principal: declared.get('principal', token) ?? NOTHING_GIVEN.principal,
-    tenant: declared.get('tenant', token) ?? NOTHING_GIVEN.tenant,
-    roles: declared.get('roles', names(LIST_CAPS.roles)) ?? [],
-    scopes: declared.get('scopes', names(LIST_CAPS.scopes)) ?? [],
-    attributes: declared.get('attributes', record('`attributes`', attribute, WORD)) ?? {},
-    session: declared.get('session', givenSession) ?? NOTHING_GIVEN.session,
-  };
-};
-
-function attribute(node: Node, problems: Problems): string | number | boolean | readonly string[] | undefined {
-  if (node.kind === 'list') return list('an attribute', text('an entry'), { max: LIST_CAPS.attribute })(node, problems);
-  if (node.kind === 'scalar' && node.value !== null) return node.value;
-  return problems.add(node.place, 'an attribute is text, a number, true or false, or a list of text');
-}
-
-const givenSession: Reader<TestGiven['session']> = (node, problems) => {
-  const declared = fields(node, problems, '`session`', ['case', 'completed']);
-  const name = declared?.get('case', text('a case'));
-  const completed = declared?.get('completed', list('`completed`', toolNameReader, { max: LIST_CAPS.sessionEvents })) ?? [];
-  return { ...(name === undefined ? {} : { case: name }), completed };
-};
-
 /** `policy/refunds.yaml:12` */
 export const sourceText: Reader<Source> = (node, problems) => {
   const match = node.kind === 'scalar' ? /^(.{1,1024}):([1-9][0-9]{0,6})$/su.exec(node.text) : null;
@@ -110,18 +82,10 @@ export function encodeSuite({ name, agent, given, cases, steps }: TestSuite): Js
     expect,
     source: formatSource(source),
   });
-  const { principal, tenant, roles, scopes, attributes, session } = given;
   return {
     ...(name === undefined ? {} : { name }),
     agent,
-    given: {
-      principal,
-      tenant,
-      roles,
-      scopes,
-      attributes,
-      session: { ...(session.case === undefined ? {} : { case: session.case }), completed: session.completed },
-    },
+    given: encodeGiven(given),
     cases: cases.map(encodeCase),
     steps: steps.map(encodeCase),
   };

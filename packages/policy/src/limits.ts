@@ -36,7 +36,11 @@ export const LIMITS = {
   programsMax: 4_096,
   /** Problems reported at a time; the rest is counted. */
   problemsMax: 200,
-  /** A window of `once`: 400 days. */
+  /** Of a limit, or of denials. */
+  countMax: 1_000_000,
+  /** Agents between a person and the one that calls. */
+  chainMax: 16,
+  /** A window of a limit: 400 days. */
   windowMsMax: 34_560_000_000,
   sessionMaxMsMax: 604_800_000,
   tokenLifetimeMsMax: 86_400_000,
@@ -51,6 +55,8 @@ export const LIST_CAPS = {
   environment: 1_000,
   chain: 16,
   sessionEvents: 10_000,
+  /** Values that a session notes under one name. */
+  notes: 1_000,
   /** A list in a call's arguments whose schema sets no `maxItems`: all that a judged document can hold (strict). */
   argument: 100_000,
 } as const;

@@ -44,15 +44,15 @@ function checkAfter(plans: readonly RulePlan[], denied: ReadonlyMap<ToolName, st
   let waiting: readonly RulePlan[] = allows;
   for (let before = -1; before !== canComplete.size;) {
     before = canComplete.size;
-    const isReady = ({ rule }: RulePlan): boolean => (rule.after ?? []).every((name) => canComplete.has(name));
+    const isReady = ({ rule }: RulePlan): boolean => (rule.after ?? []).every(({ tool }) => canComplete.has(tool));
     const { true: ready = [], false: still = [] } = Object.groupBy(waiting, (plan) => (isReady(plan) ? 'true' : 'false'));
     for (const { tools } of ready) for (const tool of tools) if (!denied.has(tool.name)) canComplete.add(tool.name);
     waiting = still;
   }
   for (const plan of plans.filter(({ rule }) => rule.after !== undefined)) {
-    const missing = (plan.rule.after ?? []).findIndex((name) => !canComplete.has(name));
+    const missing = (plan.rule.after ?? []).findIndex(({ tool }) => !canComplete.has(tool));
     if (missing === -1 || problems.hasAt(placeOf(plan, 'after', missing))) continue;
-    const name = plan.rule.after?.[missing] ?? '';
+    const name = plan.rule.after?.[missing]?.tool ?? '';
     problems.add(placeOf(plan, 'after', missing), `${quote(name)} can never complete for this agent, so this rule can never match`, {
       remedy: 'allow it by a rule that does not wait for this one',
     });

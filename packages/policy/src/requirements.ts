@@ -3,30 +3,49 @@
  * An evaluation that fails is an unmet requirement, never a met one.
  */
 
-import type { AttributeType, DenialCode, Principal, RuleId } from '@sallyport/model';
-import { Decimal, hasAttributeType } from '@sallyport/model';
+import { localNameOf } from '@sallyport/model';
+import type { DenialCode, Principal, RuleId } from '@sallyport/model';
+import { canonicalValue } from '@sallyport/strict';
 import { CelFailure, loadProgram } from './cel.ts';
 import type { Facts } from './cel.ts';
-import { attributeTypesOf, environmentOf, programsOf } from './compile.ts';
-import type { CompiledPolicy, CompiledRule, Entry } from './compile.ts';
+import { programsOf } from './compile.ts';
+import type { CompiledDemand, CompiledPolicy, CompiledPrecondition, CompiledRule, Entry } from './compile.ts';
 import type { PolicyInput } from './decide.ts';
+import type { Circumstances, DemandField } from './demand.ts';
 import { argumentNamesOf } from './expression.ts';
 import type { Expression } from './expression.ts';
+import { factsOf } from './facts.ts';
+import { LIMIT_CODES, isKey, unfitLimit } from './limit.ts';
+import type { LimitName } from './limit.ts';
 import { judgedArguments } from './narrow.ts';
 import type { Condition, Programs } from './programs.ts';
 
 /** Rows of the requirement table, in its order. */
-export type Requirement = 'for' | 'scopes' | 'bind' | 'arguments' | 'after' | 'when' | 'once';
+export type Requirement = 'for' | 'scopes' | 'step' | 'bind' | 'arguments' | 'after' | 'when' | LimitName | DemandField;
 
 /** The table: the order in which requirements answer, and with what. */
 export const REQUIREMENTS: Readonly<Record<Requirement, { readonly row: number; readonly code: DenialCode }>> = {
   for: { row: 1, code: 'no_matching_policy' },
   scopes: { row: 2, code: 'insufficient_scope' },
-  bind: { row: 3, code: 'resource_binding_mismatch' },
-  arguments: { row: 4, code: 'parameter_not_allowed' },
-  after: { row: 5, code: 'session_precondition_failed' },
-  when: { row: 6, code: 'no_matching_policy' },
-  once: { row: 7, code: 'call_limit_exceeded' },
+  step: { row: 3, code: 'tool_step_mismatch' },
+  task: { row: 4, code: 'out_of_task' },
+  delegation: { row: 5, code: 'delegation_not_allowed' },
+  bind: { row: 6, code: 'resource_binding_mismatch' },
+  arguments: { row: 7, code: 'parameter_not_allowed' },
+  after: { row: 8, code: 'session_precondition_failed' },
+  session: { row: 9, code: 'session_precondition_failed' },
+  valid: { row: 10, code: 'no_matching_policy' },
+  hours: { row: 11, code: 'no_matching_policy' },
+  when: { row: 12, code: 'no_matching_policy' },
+  justification: { row: 13, code: 'schema_violation' },
+  risk: { row: 14, code: 'risk_too_high' },
+  step_up: { row: 15, code: 'step_up_required' },
+  reviewed: { row: 16, code: 'session_precondition_failed' },
+  approval: { row: 17, code: 'requires_approval' },
+  once: { row: 18, code: LIMIT_CODES.once },
+  max: { row: 19, code: LIMIT_CODES.max },
+  sequence: { row: 20, code: LIMIT_CODES.sequence },
+  budget: { row: 21, code: LIMIT_CODES.budget },
 };
 
 /** One requirement that does not hold. */
@@ -66,6 +85,17 @@ export class Call {
     return this.#programs.run(condition, this.facts);
   }
 
+  /** The call as one of a rule's demands sees it. */
+  circumstances(demand: CompiledDemand): Circumstances {
+    return {
+      input: this.input,
+      value: (text) => {
+        const condition = demand.conditions.get(text);
+        return condition === undefined ? new CelFailure('no condition of this demand') : this.value(condition);
+      },
+    };
+  }
+
   argumentNames(condition: Condition): readonly string[] {
     return argumentNamesOf(this.expression(condition));
   }
@@ -80,67 +110,6 @@ export class Call {
     const loaded = loadProgram(text);
     return loaded.ok ? loaded.value.run(this.facts) : new CelFailure('not an expression by itself');
   }
-}
-
-function factsOf({ principal, args, session }: PolicyInput, entry: Entry, policy: CompiledPolicy): Facts {
-  // Read when a condition asks: few do, and a long session's lists are long.
-  const seen: { id: string; attempted: unknown; completed: unknown; failed: unknown; denied: unknown; case?: string } = {
-    id: session.id,
-    get attempted() {
-      return session.attempted;
-    },
-    get completed() {
-      return session.completed;
-    },
-    get failed() {
-      return session.failed;
-    },
-    get denied() {
-      return session.denied;
-    },
-  };
-  if (session.case !== undefined) seen.case = session.case;
-  return {
-    args,
-    principal: {
-      id: principal.id,
-      kind: principal.kind,
-      tenant: principal.tenant,
-      issuer: principal.issuer,
-      roles: principal.roles,
-      scopes: principal.scopes,
-      attributes: exactAttributes(principal.attributes, attributeTypesOf(policy)),
-    },
-    session: seen,
-    env: environmentOf(policy),
-    tool: entry.toolFacts,
-    agent: entry.agentFacts,
-    chain: [],
-  };
-}
-
-/** An attribute that is not of its declared type: its session is older than the declaration. `undefined` where all are. */
-export function unfitAttribute(policy: CompiledPolicy, { attributes }: Principal): string | undefined {
-  for (const [name, type] of attributeTypesOf(policy))
-    if (Object.hasOwn(attributes, name) && !hasAttributeType(attributes[name], type)) return name;
-  return undefined;
-}
-
-/**
- * A claim's number as its declared type, else as an int where it is whole and a decimal otherwise, so that it compares
- * exactly with amounts; others as they are.
- */
-function exactAttributes(
-  attributes: Principal['attributes'],
-  types: ReadonlyMap<string, AttributeType>,
-): Readonly<Record<string, unknown>> {
-  let exact: Record<string, unknown> | undefined;
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value !== 'number') continue;
-    exact ??= { ...attributes };
-    exact[name] = Number.isSafeInteger(value) && types.get(name) !== 'decimal' ? BigInt(value) : Decimal.parse(String(value));
-  }
-  return exact ?? attributes;
 }
 
 /** Whether the rule is about this principal. An allow rule is about `anonymous` only where it says so. */
@@ -173,26 +142,63 @@ export function unmetOf(call: Call, compiled: CompiledRule): readonly Unmet[] | 
     if (why !== undefined) add(unmet('bind', compiled, { subject: condition.text, detail: why, fields: call.argumentNames(condition) }));
   }
   if (compiled.narrow !== undefined) for (const more of unmetArguments(call, compiled, compiled.narrow)) add(more);
-  for (const tool of rule.after ?? NONE) {
-    if (!session.hasCompleted(tool)) add(unmet('after', compiled, { subject: tool, detail: `${tool} has not completed in this session` }));
+  for (const precondition of compiled.after) {
+    const why = unlessCompleted(call, precondition);
+    if (why !== undefined) add(unmet('after', compiled, { subject: precondition.tool, detail: why }));
+  }
+  if (rule.verb === 'allow') {
+    const { step } = session;
+    const { name } = call.entry.tool;
+    // A credential that was issued for one step is good for no other, whatever else it holds.
+    if (step !== undefined && step !== name && step !== localNameOf(name))
+      add(unmet('step', compiled, { subject: 'session.step', detail: 'the credential was issued for another tool' }));
   }
   if (compiled.when !== undefined && rule.verb === 'allow') {
     const why = unless(call, compiled.when);
     if (why !== undefined) add(unmet('when', compiled, { subject: compiled.when.text, detail: why }));
   }
-  if (compiled.per !== undefined) {
-    const value = call.value(compiled.per);
-    if (!isKey(value))
-      add(unmet('once', compiled, { subject: compiled.per.text, detail: `\`${compiled.per.text}\` ${describeFailure(value)}` }));
+  for (const demand of compiled.demands) {
+    const lack = demand.judge(demand.value, call.circumstances(demand));
+    if (lack !== undefined) add(unmet(demand.field, compiled, lack));
+  }
+  for (const limit of compiled.limits) {
+    const unfit = unfitLimit(limit, (condition) => call.value(condition));
+    if (unfit !== undefined) {
+      const { text } = unfit.condition;
+      add(
+        unmet(limit.name, compiled, {
+          subject: text,
+          detail: `\`${text}\` ${describeFailure(unfit.found)}`,
+          fields: call.argumentNames(unfit.condition),
+        }),
+      );
+    }
   }
   return list;
 }
 
 const NONE: readonly never[] = [];
 
-/** Whether a value can be counted by. */
-export function isKey(value: unknown): value is string | boolean | bigint | Decimal {
-  return typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint' || value instanceof Decimal;
+/** The condition of a rule that an unmet requirement names as its subject. */
+export function conditionNamed({ bind, when, limits }: CompiledRule, text: string): Condition | undefined {
+  const ofLimits = limits.flatMap((limit) =>
+    limit.name === 'sequence' ? [] : [limit.per, limit.name === 'budget' ? limit.sum : undefined],
+  );
+  return [...bind, when, ...ofLimits].find((known) => known?.text === text);
+}
+
+/** Why a precondition does not hold; a value that cannot be had equals nothing. */
+function unlessCompleted(call: Call, { tool, with: values }: CompiledPrecondition): string | undefined {
+  const { session } = call.input;
+  if (values === undefined) return session.hasCompleted(tool) ? undefined : `${tool} has not completed in this session`;
+  const wanted: Record<string, string> = {};
+  for (const [name, condition] of values) {
+    const value = call.value(condition);
+    if (!isKey(value)) return `\`${condition.text}\` ${describeFailure(value)}`;
+    wanted[name] = canonicalValue(value);
+  }
+  const names = values.map(([name, { text }]) => `${name} = ${text}`).join(', ');
+  return session.hasCompletedWith?.(tool, wanted) === true ? undefined : `${tool} has not completed in this session with ${names}`;
 }
 
 /** Why a condition is not true; `undefined` where it is exactly `true`. */

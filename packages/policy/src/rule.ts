@@ -3,7 +3,19 @@
  * decide.ts, their grammar in documents.ts, their wire form in parts.ts. Spec: policy-v1, sections 3 and 4.
  */
 
-import type { AgentName, Decimal, DenialCode, Effect, JsonObject, RuleId, ServerName, ToolName } from '@sallyport/model';
+import type {
+  AgentName,
+  Decimal,
+  DenialCode,
+  Effect,
+  HttpMethod,
+  Instant,
+  JsonObject,
+  RuleId,
+  ServerName,
+  SessionRoot,
+  ToolName,
+} from '@sallyport/model';
 
 export type Verb = 'allow' | 'deny' | 'require';
 
@@ -18,7 +30,9 @@ export interface Source {
  * Which tools a rule is about. `tool` is a full name, or a prefix that ends in `*` after the slash (`orders/*`,
  * `orders/get_*`); the members of the other form must all hold.
  */
-export type Selector = { readonly tool: string } | { readonly server?: ServerName; readonly effect?: Effect; readonly class?: string };
+export type Selector =
+  | { readonly tool: string }
+  | { readonly server?: ServerName; readonly effect?: Effect; readonly class?: string; readonly method?: HttpMethod };
 
 /** Whom a rule is about: every list that is present must hold the principal's value (any of its values). */
 export interface RuleFor {
@@ -27,14 +41,70 @@ export interface RuleFor {
   readonly principals?: readonly string[];
 }
 
-/** At most one call for each value of `per`: in the session, or, with a window, by the agent in any session. */
-export interface Once {
+/** What a limit counts by: each value of `per` has its own count, in the session, or, with a window, in any session of the agent. */
+export interface LimitSpan {
   /** CEL over the call; a string, int, decimal or bool. */
   readonly per?: string;
   readonly withinMs?: number;
 }
 
-export interface Rule {
+/** At most one call for each value of `per`. */
+export type Once = LimitSpan;
+
+/** At most `count` calls for each value of `per`. */
+export interface Max extends LimitSpan {
+  readonly count: number;
+}
+
+/** At most `consecutive` calls in a row by the tools of the rule, with no other allowed call of the session in between. */
+export interface Sequence {
+  readonly consecutive: number;
+}
+
+/** The values of `sum` of all calls come to at most `max`, exactly. */
+export interface Budget extends LimitSpan {
+  /** CEL over the call; an int or a decimal. */
+  readonly sum: string;
+  /** A decimal, or `${env.x}`. */
+  readonly max: string;
+}
+
+/** A tool that must have completed in the session; with `with`, in a call whose arguments had the values that these have now. */
+export interface Precondition {
+  readonly tool: ToolName;
+  /** By the name of its argument, CEL over the present call. */
+  readonly with?: Readonly<Record<string, string>>;
+}
+
+export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+export type Day = (typeof DAYS)[number];
+
+/** Demands on the circumstances of a call: who proved what, when, for what, and what the session has come to. */
+export interface DemandValues {
+  /** The session's declared task is one of these. */
+  readonly task: readonly string[];
+  readonly delegation: { readonly depth?: number; readonly firstParty?: boolean; readonly roots?: readonly SessionRoot[] };
+  readonly session: { readonly maxAgeMs?: number; readonly denialsMax?: number };
+  readonly valid: { readonly from?: Instant; readonly until?: Instant };
+  /** Minutes of the day from midnight at an offset from UTC; `to` is not inside, and may be before `from`, which passes midnight. */
+  readonly hours: { readonly days: readonly Day[]; readonly from: number; readonly to: number; readonly offset: number };
+  readonly justification: { readonly charsMin: number };
+  readonly risk: { readonly max: number };
+  readonly stepUp: {
+    readonly maxAgeMs?: number;
+    readonly acr?: readonly string[];
+    readonly amr?: readonly string[];
+    readonly when?: string;
+  };
+  /** CEL that yields the text which a person must have reviewed. */
+  readonly reviewed: string;
+  readonly approval: { readonly when?: string; readonly by: ApprovedBy; readonly count: number };
+}
+
+/** Who may approve: anyone with the role, anyone of the group, or one person. */
+export type ApprovedBy = { readonly role: string } | { readonly group: string } | { readonly person: string };
+
+export interface Rule extends Partial<DemandValues> {
   readonly id: RuleId;
   readonly agent: AgentName;
   readonly verb: Verb;
@@ -45,10 +115,12 @@ export interface Rule {
   readonly bind?: readonly string[];
   /** Narrower schemas over named arguments; a named argument must be present. */
   readonly arguments?: Readonly<Record<string, JsonObject>>;
-  /** Tools that must have completed in this session. */
-  readonly after?: readonly ToolName[];
+  readonly after?: readonly Precondition[];
   readonly when?: string;
   readonly once?: Once;
+  readonly max?: Max;
+  readonly sequence?: Sequence;
+  readonly budget?: Budget;
 }
 
 /** A value that differs between environments; its type is part of its declaration. */
@@ -68,7 +140,48 @@ export interface TestGiven {
   readonly roles: readonly string[];
   readonly scopes: readonly string[];
   readonly attributes: Readonly<Record<string, string | number | boolean | readonly string[]>>;
-  readonly session: { readonly case?: string; readonly completed: readonly ToolName[] };
+  readonly session: GivenSession;
+  /** When the calls are made. */
+  readonly at: Instant;
+  /** How long ago the person proved who they are. */
+  readonly authAgeMs: number;
+  readonly acr?: string;
+  readonly amr: readonly string[];
+  readonly justification?: string;
+  /** The agents between the person and this one, first to last. */
+  readonly chain: readonly Hop[];
+  readonly approvals: readonly Approver[];
+}
+
+/** What a session has come to before the first call of a test. */
+export interface GivenSession {
+  readonly case?: string;
+  readonly task?: string;
+  readonly step?: string;
+  readonly root: SessionRoot;
+  readonly ageMs: number;
+  readonly risk?: number;
+  readonly completed: readonly ToolName[];
+  readonly denied: readonly ToolName[];
+  /** Data classes that the session has seen. */
+  readonly classes: readonly string[];
+  readonly touched: Readonly<Record<string, readonly string[]>>;
+  readonly remembered: Readonly<Record<string, readonly string[]>>;
+  /** Texts that a person has reviewed in this session. */
+  readonly reviewed: readonly string[];
+}
+
+/** One agent of a delegation chain. */
+export interface Hop {
+  readonly agent: string;
+  readonly first_party: boolean;
+}
+
+/** Who has approved this very call, each proven. */
+export interface Approver {
+  readonly person: string;
+  readonly roles: readonly string[];
+  readonly groups: readonly string[];
 }
 
 export interface TestCase {

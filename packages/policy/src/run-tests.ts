@@ -4,7 +4,8 @@
  */
 
 import { utf8 } from '@sallyport/crypto';
-import type { DenialCode, Instant, Principal, PrincipalId, Problem, SessionId, TenantId, Tool, ToolName } from '@sallyport/model';
+import { addMs } from '@sallyport/model';
+import type { DenialCode, Principal, PrincipalId, Problem, TenantId, Tool, ToolName } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import type { TypedArguments } from '@sallyport/strict';
 import type { CompiledPolicy } from './compile.ts';
@@ -12,8 +13,10 @@ import { decide } from './decide.ts';
 import type { PolicyInput } from './decide.ts';
 import { explain, formatExplanation } from './explain.ts';
 import type { Explanation } from './explanation.ts';
+import { notesOf } from './notes.ts';
 import type { Source, TestCase, TestGiven, TestSuite } from './rule.ts';
-import type { SessionFacts } from './session.ts';
+import { testSession } from './test-session.ts';
+import type { TestSession } from './test-session.ts';
 import { visible } from './visible.ts';
 
 export interface TestOutcome {
@@ -37,65 +40,41 @@ export interface TestReport {
 /** The tests default to those of the policy's own parts. */
 export function runTests(policy: CompiledPolicy, tests: readonly TestSuite[] = policy.parts.tests): TestReport {
   const outcomes = tests.flatMap((suite) => [
-    ...suite.cases.map((one) => runCase(policy, suite, one, newSession(suite.given))),
+    ...suite.cases.map((one) => runCase(policy, suite, one, testSession(suite.given))),
     ...runSteps(policy, suite),
   ]);
   const failing = outcomes.filter(({ passed }) => !passed);
   return { passed: outcomes.length - failing.length, failed: failing.length, outcomes, problems: failing.map(problemOf) };
 }
 
-/** What the steps of one suite share. */
-interface StepSession {
-  readonly attempted: ToolName[];
-  readonly completed: ToolName[];
-  readonly denied: ToolName[];
-  readonly case?: string;
-  readonly reserved: Set<string>;
-}
-
-function newSession(given: TestGiven): StepSession {
-  const { completed } = given.session;
-  return {
-    attempted: [...completed],
-    completed: [...completed],
-    denied: [],
-    ...(given.session.case === undefined ? {} : { case: given.session.case }),
-    reserved: new Set(),
-  };
-}
-
 function runSteps(policy: CompiledPolicy, suite: TestSuite): readonly TestOutcome[] {
-  const session = newSession(suite.given);
-  return suite.steps.map((step) => {
-    const outcome = runCase(policy, suite, step, session);
-    session.attempted.push(step.call);
-    (outcome.seen === 'allow' ? session.completed : session.denied).push(step.call);
-    return outcome;
-  });
+  const session = testSession(suite.given);
+  return suite.steps.map((step) => runCase(policy, suite, step, session));
 }
 
-function runCase(policy: CompiledPolicy, suite: TestSuite, one: TestCase, session: StepSession): TestOutcome {
+function runCase(policy: CompiledPolicy, suite: TestSuite, one: TestCase, session: TestSession): TestOutcome {
   const about = { call: one.call, source: one.source, expected: one.expect };
-  const outcome = (seen: 'allow' | DenialCode, explanation?: Explanation): TestOutcome => ({
-    ...about,
-    seen,
-    passed: seen === one.expect,
-    ...(explanation === undefined ? {} : { explanation }),
-  });
-  const principal = principalOf(suite.given);
+  const outcome = (seen: 'allow' | DenialCode, explanation?: Explanation): TestOutcome => {
+    if (seen !== 'allow') session.denied(one.call);
+    return { ...about, seen, passed: seen === one.expect, ...(explanation === undefined ? {} : { explanation }) };
+  };
+  const { given, agent } = suite;
+  const principal = principalOf(given);
   const tool = policy.tool(one.call);
-  if (tool === undefined || !visible(policy, { principal, agent: suite.agent }, one.call)) return outcome('tool_not_allowed');
+  if (tool === undefined || !visible(policy, { principal, agent }, one.call)) return outcome('tool_not_allowed');
   const args = argumentsOf(policy, tool, one);
   if (typeof args === 'string') return outcome(args);
-  const input: PolicyInput = { principal, agent: suite.agent, tool, args, session: factsOf(session), now: 0 as Instant };
+  const { at: now, chain, justification, approvals } = given;
+  const proof = { chain, approvals, ...(justification === undefined ? {} : { justification }) };
+  const input: PolicyInput = { principal, agent, tool, args, session: session.facts(), now, ...proof };
   const decision = decide(policy, input);
   if (decision.decision === 'deny') return outcome(decision.code, explain(policy, input));
-  const isSpent = decision.reservations.some(({ key }) => session.reserved.has(key));
-  for (const { key } of decision.reservations) session.reserved.add(key);
-  return outcome(isSpent ? 'call_limit_exceeded' : 'allow', explain(policy, input));
+  const refused = session.reserve(decision.reservations);
+  if (refused === undefined) session.completed(notesOf({ tool, args, comparedArguments: decision.comparedArguments }), tool);
+  return outcome(refused ?? 'allow', explain(policy, input));
 }
 
-function principalOf({ principal, tenant, roles, scopes, attributes }: TestGiven): Principal {
+function principalOf({ principal, tenant, roles, scopes, attributes, at, authAgeMs, acr, amr }: TestGiven): Principal {
   const kind = principal === 'anonymous' ? 'anonymous' : 'person';
   return {
     id: principal as PrincipalId,
@@ -105,7 +84,9 @@ function principalOf({ principal, tenant, roles, scopes, attributes }: TestGiven
     roles,
     scopes,
     attributes,
-    authenticatedAt: 0 as Instant,
+    authenticatedAt: addMs(at, -authAgeMs),
+    ...(acr === undefined ? {} : { acr }),
+    amr,
   };
 }
 
@@ -116,19 +97,6 @@ function argumentsOf(policy: CompiledPolicy, tool: Tool, one: TestCase): TypedAr
   if (validated === undefined) return 'tool_not_allowed';
   if (!validated.ok) return validated.error[0]?.code ?? 'schema_violation';
   return policy.misspelled(tool, validated.value).length === 0 ? validated.value : 'schema_violation';
-}
-
-function factsOf({ attempted, completed, denied, case: name }: StepSession): SessionFacts {
-  const done = new Set(completed);
-  return {
-    id: 'test' as SessionId,
-    ...(name === undefined ? {} : { case: name }),
-    attempted: [...attempted],
-    completed: [...completed],
-    failed: [],
-    denied: [...denied],
-    hasCompleted: (tool) => done.has(tool),
-  };
 }
 
 function problemOf({ call, source, expected, seen, explanation }: TestOutcome): Problem {

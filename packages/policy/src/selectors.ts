@@ -12,7 +12,8 @@ export function selects(selector: Selector, tool: Tool): boolean {
   return (
     (selector.server === undefined || serverOf(tool.name) === selector.server) &&
     (selector.effect === undefined || tool.effect === selector.effect) &&
-    (selector.class === undefined || tool.classes.includes(selector.class))
+    (selector.class === undefined || tool.classes.includes(selector.class)) &&
+    (selector.method === undefined || tool.route?.method === selector.method)
   );
 }
 

@@ -1,6 +1,6 @@
 /** What the gateway itself has seen in a session. The sidecar keeps it and hands it in; nothing here remembers. */
 
-import type { SessionId, ToolName } from '@sallyport/model';
+import type { Instant, SessionId, SessionRoot, ToolName } from '@sallyport/model';
 
 /**
  * Facts about one session, as a view that does not change while a decision reads it. Every call of a tool that the caller
@@ -17,4 +17,23 @@ export interface SessionFacts {
   readonly denied: readonly ToolName[];
   /** Whether `completed` holds the tool; must not cost more for a long session. */
   hasCompleted(tool: ToolName): boolean;
+  /**
+   * Whether the tool completed in a call whose arguments had these values, each in its canonical form. What is not known
+   * is not so; without this member nothing is.
+   */
+  hasCompletedWith?(tool: ToolName, values: Readonly<Record<string, string>>): boolean;
+  /** Whatever is absent below is unknown, and what reads it denies. */
+  readonly startedAt?: Instant;
+  readonly root?: SessionRoot;
+  /** What the operator's credential says the session is for, and the one step that it was issued for. */
+  readonly task?: string;
+  readonly step?: string;
+  /** Data classes of the tools that completed. */
+  readonly classes?: readonly string[];
+  /** What tools touched and results held, by the names that tools declare; `undefined` where too much was noted to know. */
+  noted?(kind: 'touched' | 'remembered', name: string): readonly string[] | undefined;
+  /** 0 to 100. */
+  readonly risk?: number;
+  /** SHA-256, in lower-case hex, of each text that a person has reviewed in this session. */
+  readonly reviews?: ReadonlySet<string>;
 }

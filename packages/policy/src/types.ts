@@ -1,6 +1,6 @@
 /** The types of what a condition can read: from a tool's argument schema, the issuers' attributes, the environment. */
 
-import type { AttributeType, Issuer } from '@sallyport/model';
+import type { AttributeType, Issuer, Tool } from '@sallyport/model';
 import type { ObjectType, SchemaType } from '@sallyport/strict';
 import { LIST_CAPS } from './limits.ts';
 import type { EnvironmentValues } from './rule.ts';
@@ -48,28 +48,61 @@ export type Scope = ReadonlyMap<string, Type>;
 
 const events = listOf(STRING, LIST_CAPS.sessionEvents);
 
-const SESSION = recordOf('field', {
-  id: required(STRING),
-  case: optional(STRING),
-  attempted: required(events),
-  completed: required(events),
-  failed: required(events),
-  denied: required(events),
-});
+/** What is noted under a name: texts, and whole numbers as text. */
+const notes = listOf(STRING, LIST_CAPS.notes);
+
+function sessionType(noted: Noted): Type {
+  const recordOfNotes = (names: readonly string[]): Type =>
+    recordOf('note', Object.fromEntries(names.map((name) => [name, required(notes)])));
+  return recordOf('field', {
+    id: required(STRING),
+    case: optional(STRING),
+    task: optional(STRING),
+    step: optional(STRING),
+    root: required({ kind: 'string', values: ['operator', 'schedule', 'event'] }),
+    age_s: required({ kind: 'int' }),
+    attempted: required(events),
+    completed: required(events),
+    failed: required(events),
+    denied: required(events),
+    classes: required(listOf(STRING, LIST_CAPS.classes)),
+    touched: required(recordOfNotes(noted.touched)),
+    remembered: required(recordOfNotes(noted.remembered)),
+    risk: optional({ kind: 'int' }),
+  });
+}
 
 const TOOL = recordOf('field', {
   name: required(STRING),
   server: required(STRING),
   effect: required({ kind: 'string', values: ['read', 'write', 'side_effect', 'destructive'] }),
   classes: required(listOf(STRING, LIST_CAPS.classes)),
+  method: optional({ kind: 'string', values: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] }),
+  path: optional(STRING),
 });
 
 const AGENT = recordOf('field', { name: required(STRING), owner: required(STRING) });
 
 const CHAIN = listOf(recordOf('field', { agent: required(STRING), first_party: required(BOOL) }), LIST_CAPS.chain);
 
+/** The names under which sessions note what tools touch and return. */
+export interface Noted {
+  readonly touched: readonly string[];
+  readonly remembered: readonly string[];
+}
+
+/** Every name that a tool declares, sorted. */
+export function notedBy(tools: Iterable<Tool>): Noted {
+  const [touched, remembered] = [new Set<string>(), new Set<string>()];
+  for (const { touches = {}, remember = {} } of tools) {
+    for (const name of Object.keys(touches)) touched.add(name);
+    for (const name of Object.keys(remember)) remembered.add(name);
+  }
+  return { touched: [...touched].toSorted(), remembered: [...remembered].toSorted() };
+}
+
 /** Everything but `args`: the same for every tool of a bundle. */
-export function sharedScope(issuers: readonly Issuer[], environment: EnvironmentValues): Scope {
+export function sharedScope(issuers: readonly Issuer[], environment: EnvironmentValues, noted: Noted): Scope {
   const attributes = issuers.flatMap((issuer) => Object.entries(issuer.claims.attributes));
   const principal = recordOf('field', {
     id: required(STRING),
@@ -78,6 +111,9 @@ export function sharedScope(issuers: readonly Issuer[], environment: Environment
     issuer: required(STRING),
     roles: required(listOf(STRING, LIST_CAPS.roles)),
     scopes: required(listOf(STRING, LIST_CAPS.scopes)),
+    auth_age_s: required({ kind: 'int' }),
+    acr: optional(STRING),
+    amr: required(listOf(STRING, LIST_CAPS.roles)),
     attributes: required(
       recordOf('attribute', Object.fromEntries(attributes.map(([name, { type }]) => [name, optional(attributeType(type))]))),
     ),
@@ -85,7 +121,7 @@ export function sharedScope(issuers: readonly Issuer[], environment: Environment
   const values = Object.entries(environment).map(([name, value]) => [name, required(environmentType(value.type))] as const);
   return new Map<string, Type>([
     ['principal', principal],
-    ['session', SESSION],
+    ['session', sessionType(noted)],
     ['tool', TOOL],
     ['agent', AGENT],
     ['chain', CHAIN],

@@ -52,7 +52,7 @@ describe('an answer', () => {
     const { answer, noted } = await delivered((events) => scriptedAnswer(['done.'], { events }));
     expect([answer.delivery, noted.events]).toEqual([
       'whole',
-      ['fact attempted', 'settled succeeded', 'fact completed', 'outcome ok', 'lease closed'],
+      ['fact attempted', 'settled succeeded', 'fact completed', 'notes', 'outcome ok', 'lease closed'],
     ]);
     expect(await heard(answer)).toBe('done.');
     expect(noted.events.at(-1)).toBe('answer closed');

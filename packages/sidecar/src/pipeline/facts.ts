@@ -95,6 +95,8 @@ export interface Reserving {
   readonly reserved: {
     /** Written to the journal in one batch with the DECISION. */
     readonly frames: readonly StateFrame[];
+    /** What each budget has come to, in words, for the DECISION. */
+    readonly budgets: readonly string[];
     /** The call was or may have been carried out; it counts. Gives the frames that say so. */
     settle(outcome: SettleOutcome): Promise<readonly StateFrame[]>;
     /** Nothing happened; as if it had never been. */

@@ -32,6 +32,7 @@ export async function sessionAnswer(
     principal: operator.principal,
     agent,
     case: operator.case,
+    purpose: operator.purpose,
     tokenId: operator.tokenId,
     tokenExpiresAt: operator.times.expiresAt,
   });

@@ -25,7 +25,8 @@ import type {
   ToolName,
   ToolServer,
 } from '@sallyport/model';
-import type { CompiledPolicy, SessionFacts, Source } from '@sallyport/policy';
+import type { Purpose } from '@sallyport/identity';
+import type { CallNotes, CompiledPolicy, SessionFacts, Source } from '@sallyport/policy';
 import type { BytesAccount } from '@sallyport/runtime';
 import type { HeaderMirror } from '@sallyport/dialects';
 import type { Durability, ReservationStore, StateFrame } from '@sallyport/store';
@@ -143,6 +144,7 @@ export interface SessionOpening {
   readonly principal: Principal;
   readonly agent: Agent;
   readonly case: string | null;
+  readonly purpose: Purpose;
   /** `jti` of the operator's token, so that revoking it ends what it opened. */
   readonly tokenId: string | null;
   /** When the operator's token ends; the session may outlive it, the token's renewal may not. */
@@ -158,6 +160,8 @@ export interface OpenSession {
   facts(): SessionFacts;
   /** Called by settlement and the runner alone; a fact is written once, in call order. */
   record(what: 'attempted' | 'completed' | 'failed' | 'denied', tool: ToolName): void;
+  /** What a completed call leaves behind for later rules; called by settlement alone. */
+  note(tool: Tool, notes: CallNotes): void;
 }
 
 /** One requirement that a call did not meet, in words that hold no value of it. */

@@ -109,7 +109,11 @@ describe('why', () => {
 
   it('says of an allow where the rule stands', () => {
     const source = { file: 'a.yaml', line: 3 };
-    expect(whyAllowed({ decision: { decision: 'allow', ruleId: 'a' as RuleId, reservations: [], source } })).toEqual({
+    expect(
+      whyAllowed({
+        decision: { decision: 'allow', ruleId: 'a' as RuleId, reservations: [], isStep: false, comparedArguments: [], source },
+      }),
+    ).toEqual({
       source,
       fields: [],
       unmet: [],

@@ -4,7 +4,7 @@
  */
 
 import { epochOf, formatSessionId, type SessionEpoch } from '@sallyport/identity';
-import { type Agent, type Clock, type Random, type SessionId } from '@sallyport/model';
+import { addMs, type Agent, type Clock, type Instant, type Random, type SessionId } from '@sallyport/model';
 import type { OpenSession, SessionOpening, SessionRegistry } from '../pipeline/ports.ts';
 import { sessionMemory, type SessionMemory } from './session-memory.ts';
 
@@ -60,9 +60,11 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
     open(opening) {
       if (entries.size >= sessionsMax) return undefined;
       const id = formatSessionId(epoch, random(16));
-      const memory = sessionMemory(id, opening.case);
-      const open = openSession(id, opening, memory);
       const now = clock.boot();
+      // The age is measured since boot, so that no change of the wall clock makes a session younger.
+      const startedAt = (): Instant => addMs(clock.wall(), now - clock.boot());
+      const memory = sessionMemory(id, { case: opening.case, ...opening.purpose, root: 'operator', startedAt });
+      const open = openSession(id, opening, memory);
       entries.set(id, { open, limits: opening.agent.sessions, openedAtBoot: now, usedAtBoot: now });
       return open;
     },
@@ -93,5 +95,6 @@ function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemo
     tokenId,
     facts: () => memory.facts(),
     record: (what, tool) => memory.record(what, tool),
+    note: (tool, notes) => memory.note(tool, notes),
   };
 }

@@ -3,13 +3,25 @@
  * not change under a decision. Only settlement and the runner write.
  */
 
-import type { SessionId, ToolName } from '@sallyport/model';
-import type { SessionFacts } from '@sallyport/policy';
+import type { Instant, SessionId, SessionRoot, Tool, ToolName } from '@sallyport/model';
+import type { CallNotes, SessionFacts } from '@sallyport/policy';
+import { sessionNotes } from './session-notes.ts';
 
 export interface SessionMemory {
   facts(): SessionFacts;
   /** A denial is an attempt as well; what was forwarded is `attempted` first and `completed` or `failed` later. */
   record(what: Fact, tool: ToolName): void;
+  note(tool: Tool, notes: CallNotes): void;
+}
+
+/** What a session is from its beginning. */
+export interface SessionBeginning {
+  readonly case: string | null;
+  readonly task?: string;
+  readonly step?: string;
+  readonly root: SessionRoot;
+  /** By the wall clock as it is now. */
+  readonly startedAt: () => Instant;
 }
 
 type Fact = 'attempted' | 'completed' | 'failed' | 'denied';
@@ -17,16 +29,24 @@ type Fact = 'attempted' | 'completed' | 'failed' | 'denied';
 /** Entries kept of each list; beyond it the oldest leave the lists, while `hasCompleted` still knows them. */
 const LIST_MAX = 1_000;
 
-export function sessionMemory(id: SessionId, caseName: string | null): SessionMemory {
+export function sessionMemory(id: SessionId, { case: caseName, startedAt, ...beginning }: SessionBeginning): SessionMemory {
   // Owner: this memory.
   const lists = { attempted: history(), completed: history(), failed: history(), denied: history() };
   const completed = new Set<ToolName>();
-  const named = caseName === null ? { id } : { id, case: caseName };
+  const named = { ...(caseName === null ? { id } : { id, case: caseName }), ...beginning };
+  const classes = new Set<string>();
+  const noted = sessionNotes();
   return {
     facts: () => {
       const [attempted, done, failed, denied] = [lists.attempted.view(), lists.completed.view(), lists.failed.view(), lists.denied.view()];
       return {
         ...named,
+        startedAt: startedAt(),
+        get classes() {
+          return [...classes];
+        },
+        noted: (kind, name) => noted.values(kind, name),
+        hasCompletedWith: (tool, values) => noted.hasCompletedWith(tool, values),
         get attempted() {
           return attempted();
         },
@@ -46,6 +66,10 @@ export function sessionMemory(id: SessionId, caseName: string | null): SessionMe
       lists[what].add(tool);
       if (what === 'denied') lists.attempted.add(tool);
       if (what === 'completed') completed.add(tool);
+    },
+    note(tool, notes) {
+      for (const name of tool.classes) classes.add(name);
+      noted.add(tool.name, notes);
     },
   };
 }

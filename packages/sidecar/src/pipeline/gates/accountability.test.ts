@@ -11,7 +11,7 @@ const facts = (effect: string, classes: string[] = []): CallFacts =>
     session: { id: 's1', principal: { id: 'alice', tenant: 't' } },
     tool: { tool: { name: 'orders/get', effect, classes } },
     decision: { ruleId: 'r' },
-    reserved: { frames: [{ kind: 'reservation', bytes: new Uint8Array([1]) }] },
+    reserved: { frames: [{ kind: 'reservation', bytes: new Uint8Array([1]) }], budgets: [] },
     method: 'POST',
     target: '/tools/orders/get',
   }) as unknown as CallFacts;

@@ -30,7 +30,7 @@ describe('authorization', () => {
   });
 
   it('passes an allow with the rule that allows', () => {
-    const decision = { decision: 'allow', ruleId: 'r' as RuleId, reservations: [] } as const;
+    const decision = { decision: 'allow', ruleId: 'r' as RuleId, reservations: [], isStep: false, comparedArguments: [] } as const;
     expect(decideAuthorization(decision)).toEqual({ verdict: 'pass', facts: { decision } });
   });
 });

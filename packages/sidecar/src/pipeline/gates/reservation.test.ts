@@ -1,4 +1,4 @@
-import type { DecisionId, RuleId, SessionId } from '@sallyport/model';
+import { Decimal, type DecisionId, type RuleId, type SessionId } from '@sallyport/model';
 import type { ReservationSpec } from '@sallyport/policy';
 import { memoryReservations } from '@sallyport/store';
 import { fakeClock } from '@sallyport/testkit';
@@ -6,9 +6,11 @@ import { describe, expect, it } from 'vitest';
 import type { Ports } from '../ports.ts';
 import { decideReservation, reservation } from './reservation.ts';
 
-const once: ReservationSpec = { kind: 'once', ruleId: 'refund' as RuleId, key: 'refund O-1', scope: 'session', max: 1 };
+const code = 'call_limit_exceeded';
+const once: ReservationSpec = { kind: 'count', code, ruleId: 'refund' as RuleId, key: 'once:refund:"O-1"', scope: 'session', max: 1 };
 const monthly: ReservationSpec = {
-  kind: 'once',
+  kind: 'count',
+  code,
   ruleId: 'monthly' as RuleId,
   key: 'monthly O-1',
   scope: 'agent',
@@ -27,11 +29,54 @@ const bench = (): {
   return {
     clock,
     take: async (specs, session = 's1') => {
-      const facts = { decision: { reservations: specs }, decisionId: `d${++id}` as DecisionId, session: { id: session as SessionId } };
+      const facts = {
+        decision: { reservations: specs, isStep: true },
+        decisionId: `d${++id}` as DecisionId,
+        session: { id: session as SessionId },
+      };
       return decideReservation(await reservation.gather(facts as never, ports));
     },
   };
 };
+
+describe('budgets and rows', () => {
+  const amount = (text: string): Decimal => Decimal.parse(text) ?? Decimal.fromBigInt(0n);
+  const budget = (of: string): ReservationSpec => ({
+    kind: 'sum',
+    code: 'budget_exceeded',
+    ruleId: 'spend' as RuleId,
+    key: 'budget:spend',
+    scope: 'session',
+    amount: amount(of),
+    max: amount('1000'),
+  });
+  const inRow: ReservationSpec = { kind: 'run', code, ruleId: 'look' as RuleId, key: 'sequence:look', scope: 'session', max: 2 };
+
+  it('what would go beyond a budget is refused with its own code, and the record holds the running total', async () => {
+    const { take } = bench();
+    expect(await take([budget('600')])).toMatchObject({
+      verdict: 'pass',
+      facts: { reserved: { budgets: ['budget of rule spend: 600 of 1000 used'] } },
+    });
+    expect(await take([budget('500')])).toMatchObject({
+      verdict: 'deny',
+      denial: { code: 'budget_exceeded', ruleId: 'spend', detail: expect.stringContaining('600 of 1000 used') },
+    });
+    expect((await take([budget('400')])).verdict).toBe('pass');
+  });
+
+  it('many at once spend no more than there is', async () => {
+    const { take } = bench();
+    const answers = await Promise.all(Array.from({ length: 9 }, async () => take([budget('300')])));
+    expect(answers.filter(({ verdict }) => verdict === 'pass')).toHaveLength(3);
+  });
+
+  it('the third in a row is refused; a call that reserves nothing is a step as well', async () => {
+    const { take } = bench();
+    const answers = [await take([inRow]), await take([inRow]), await take([inRow]), await take([]), await take([inRow])];
+    expect(answers.map(({ verdict }) => verdict)).toEqual(['pass', 'pass', 'deny', 'pass', 'pass']);
+  });
+});
 
 describe('reservation', () => {
   it('a second use in the session is refused, and names the rule', async () => {

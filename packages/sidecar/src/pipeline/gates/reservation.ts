@@ -4,9 +4,9 @@
  */
 
 import { digestOf, utf8 } from '@sallyport/crypto';
-import { deny, type Result } from '@sallyport/model';
+import { deny, type Decimal, type Result } from '@sallyport/model';
 import type { ReservationSpec } from '@sallyport/policy';
-import { RESERVATION_KEY_CHARS_MAX, type CountLimit, type Refused, type Reserved } from '@sallyport/store';
+import { RESERVATION_KEY_CHARS_MAX, type Limit, type Refused, type Reserved } from '@sallyport/store';
 import type { Asked, Authorized, HeadFacts, InSession, Named, Reserving, Validated } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
@@ -19,46 +19,62 @@ export const reservation: Gate<Facts, Gathered, Reserving, Ports> = {
   dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'spends nothing' } },
   gather: ({ decision, decisionId, session }, { reservations, recorder, clock }) => {
     const specs = decision.reservations;
-    if (specs.length === 0) return { taken: NOTHING };
+    if (specs.length === 0 && !decision.isStep) return { taken: NOTHING };
     const limits = specs.map((spec) => limitOf(spec, session.id));
     const judged = (result: Result<Reserved, Refused>): Gathered => {
       if (!result.ok) return { refused: result.error, specs };
-      const { id, frames } = result.value;
+      const { id, frames, sums } = result.value;
       return {
         taken: {
           frames,
+          budgets: specs.flatMap((spec, index) => budgetOf(spec, sums.find(({ key }) => key === limits[index]?.key)?.sum) ?? []),
           settle: async (outcome) => reservations.settle(id, outcome),
           cancel: async () => recorder.state(await reservations.cancel(id)),
         },
       };
     };
-    const result = reservations.reserve({ id: decisionId, limits }, clock.wall());
+    const result = reservations.reserve({ id: decisionId, session: session.id, limits }, clock.wall());
     return result instanceof Promise ? result.then(judged) : judged(result);
   },
   decide: decideReservation,
   undo: ({ reserved }) => reserved.cancel(),
 };
 
-/** `call_limit_exceeded` with the rule whose limit is reached; `overloaded` when no more limits can be kept. */
+/** The code of the limit that is reached, with its rule; `overloaded` when no more limits can be kept. */
 export function decideReservation(gathered: Gathered): Judgement<Reserving> {
   if ('taken' in gathered) return pass({ reserved: gathered.taken });
   const { refused, specs } = gathered;
   if (refused.code === 'exhausted') return refuse(deny('overloaded', 'the store of reservations is full of live limits'));
-  const ruleId = specs[refused.index]?.ruleId;
+  const spec = specs[refused.index];
   // Not the key: it holds a value of the caller's. Its digest tells auditors which refusals are about the same one.
-  const detail = `limit of rule ${ruleId ?? '-'} reached, counted under ${digestOf(utf8(refused.key)).slice(0, 'sha256:'.length + 16)}`;
-  return refuse(deny('call_limit_exceeded', detail, ruleId === undefined ? {} : { ruleId }));
+  const under = digestOf(utf8(refused.key)).slice(0, 'sha256:'.length + 16);
+  const total = spec?.kind === 'sum' && refused.sum !== undefined ? `, ${refused.sum.toString()} of ${spec.max.toString()} used` : '';
+  const detail = `limit of rule ${spec?.ruleId ?? '-'} reached${total}, counted under ${under}`;
+  return refuse(deny(spec?.code ?? 'call_limit_exceeded', detail, spec === undefined ? {} : { ruleId: spec.ruleId }));
 }
 
-const NOTHING: Reserving['reserved'] = { frames: [], settle: async () => [], cancel: async () => {} };
+const NOTHING: Reserving['reserved'] = { frames: [], budgets: [], settle: async () => [], cancel: async () => {} };
 
-function limitOf(spec: ReservationSpec, session: InSession['session']['id']): CountLimit {
-  const count = { kind: 'count', key: boundedKey(spec), max: spec.max } as const;
-  if (spec.scope === 'session' || spec.windowMs === undefined) return { ...count, window_ms: null, session };
-  return { ...count, window_ms: spec.windowMs, session: null };
+/** What a budget has come to with this call, for the record. */
+function budgetOf(spec: ReservationSpec, sum: Decimal | undefined): string | undefined {
+  if (spec.kind !== 'sum' || sum === undefined) return undefined;
+  return `budget of rule ${spec.ruleId}: ${sum.toString()} of ${spec.max.toString()} used`;
+}
+
+function limitOf(spec: ReservationSpec, session: InSession['session']['id']): Limit {
+  const key = boundedKey(spec);
+  if (spec.kind === 'run') return { kind: 'run', key, max: spec.max, session };
+  const span =
+    spec.scope === 'session' || spec.windowMs === undefined
+      ? ({ window_ms: null, session } as const)
+      : ({ window_ms: spec.windowMs, session: null } as const);
+  return spec.kind === 'sum'
+    ? { kind: 'sum', key, amount: spec.amount, max: spec.max, ...span }
+    : { kind: 'count', key, max: spec.max, ...span };
 }
 
 /** A key holds a value that the caller chose: one that is too long is named by its digest, which no shorter key looks like. */
 function boundedKey({ key, ruleId }: ReservationSpec): string {
-  return key.length <= RESERVATION_KEY_CHARS_MAX ? key : `once:${ruleId}#${digestOf(utf8(key))}`.slice(-RESERVATION_KEY_CHARS_MAX);
+  const limit = key.slice(0, key.indexOf(':'));
+  return key.length <= RESERVATION_KEY_CHARS_MAX ? key : `${limit}:${ruleId}#${digestOf(utf8(key))}`.slice(-RESERVATION_KEY_CHARS_MAX);
 }

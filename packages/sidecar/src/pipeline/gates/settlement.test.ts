@@ -1,17 +1,24 @@
 import type { OutcomeBody } from '@sallyport/audit';
+import type { CallNotes } from '@sallyport/policy';
 import { describe, expect, it } from 'vitest';
 import type { CallFacts } from '../facts.ts';
 import type { Outcome } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 import { settlement } from './settlement.ts';
 
-const settled = async (outcome: Outcome): Promise<{ facts: string[]; reservation: string[]; outcomes: OutcomeBody[] }> => {
-  const seen = { facts: [] as string[], reservation: [] as string[], outcomes: [] as OutcomeBody[] };
+const settled = async (
+  outcome: Outcome,
+  answer: Uint8Array = new Uint8Array(7),
+): Promise<{ facts: string[]; reservation: string[]; outcomes: OutcomeBody[]; notes: CallNotes[] }> => {
+  const seen = { facts: [] as string[], reservation: [] as string[], outcomes: [] as OutcomeBody[], notes: [] as CallNotes[] };
   const call = {
     decisionId: 'd1',
     receivedAt: 0,
-    tool: { tool: { name: 'orders/get' } },
-    session: { record: (what: string) => seen.facts.push(what) },
+    tool: { tool: { name: 'orders/get', touches: { order: ['id'] }, remember: { item: ['items', '[]', 'id'] } } },
+    args: { id: 'O-1' },
+    ask: { dialect: 'http-tool' },
+    decision: { comparedArguments: ['id'] },
+    session: { record: (what: string) => seen.facts.push(what), note: (_: unknown, notes: CallNotes) => seen.notes.push(notes) },
     reserved: {
       settle: async (what: string) => {
         seen.reservation.push(what);
@@ -27,7 +34,7 @@ const settled = async (outcome: Outcome): Promise<{ facts: string[]; reservation
     recorder: { outcome: async (body: OutcomeBody) => void seen.outcomes.push(body) },
   } as unknown as Ports;
   const gate = settlement.begin(call, ports);
-  gate.unit({ bytes: new Uint8Array(7), isLast: true });
+  gate.unit({ bytes: answer, isLast: true });
   await gate.end(outcome);
   return seen;
 };
@@ -38,6 +45,16 @@ describe('settlement', () => {
     for (const result of ['tool_error', 'upstream_error', 'upstream_timeout', 'cut', 'denied', 'not_forwarded'] as const) {
       expect((await settled({ result })).facts).toEqual(['failed']);
     }
+  });
+
+  it('what a call touched and returned is noted when it really succeeded, and only then', async () => {
+    const answer = new TextEncoder().encode('{"items":[{"id":"I-1"},{"id":7},{"id":{}}]}');
+    expect((await settled({ result: 'ok' }, answer)).notes).toEqual([
+      { touched: { order: ['O-1'] }, remembered: { item: ['I-1', '7'] }, compared: { id: '"O-1"' } },
+    ]);
+    expect((await settled({ result: 'ok' })).notes).toMatchObject([{ remembered: { item: [] } }]);
+    for (const result of ['tool_error', 'upstream_error', 'upstream_timeout', 'cut', 'denied', 'not_forwarded'] as const)
+      expect((await settled({ result }, answer)).notes).toEqual([]);
   });
 
   it('what may have happened counts; only what certainly did not is given back', async () => {

@@ -3,11 +3,13 @@
  * was reserved, and notes in the session what certainly succeeded; only that satisfies a later `after`.
  */
 
+import { notesOf, remembersResult } from '@sallyport/policy';
 import type { SettleOutcome } from '@sallyport/store';
 import type { CallFacts } from '../facts.ts';
 import { pass, type AnswerGate, type Outcome } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 import { outcomeBody } from '../records.ts';
+import { resultOf } from '../result.ts';
 
 export const settlement: AnswerGate<CallFacts, Ports> = {
   name: 'settlement',
@@ -15,14 +17,16 @@ export const settlement: AnswerGate<CallFacts, Ports> = {
   begin: (call, ports) => {
     // Owner: this answer's own units, in order.
     let bytes = 0;
+    let last: Uint8Array | undefined;
     return {
       unit: (unit) => {
         bytes += unit.bytes.byteLength;
+        if (unit.isLast && remembersResult(call.tool.tool)) last = unit.bytes;
         return unit;
       },
       end: async (outcome) => {
         try {
-          await settle(call, outcome, { bytes, ports });
+          await settle(call, outcome, { bytes, ports, ...(last === undefined ? {} : { answer: last }) });
         } catch (cause) {
           throw new Unsettled(cause);
         }
@@ -40,13 +44,28 @@ export class Unsettled extends Error {
 }
 
 /** Settles a call, once: reservation, session facts, OUTCOME in one batch. Rejects with a Fault when it cannot be kept. */
-export async function settle(call: CallFacts, outcome: Outcome, measured: { bytes: number; ports: Ports; detail?: string }): Promise<void> {
+export async function settle(call: CallFacts, outcome: Outcome, measured: Measured): Promise<void> {
   const what = SETTLED_AS[outcome.result];
   // A definite failure before any effect gives the use back; everything else counts, also what we do not know.
   const frames = outcome.isDefiniteFailure === true ? [] : await call.reserved.settle(what);
   if (outcome.isDefiniteFailure === true) await call.reserved.cancel();
   call.session.record(what === 'succeeded' ? 'completed' : 'failed', call.tool.tool.name);
+  if (what === 'succeeded') noteCall(call, measured.answer);
   await measured.ports.recorder.outcome(outcomeBody(call, outcome, { ...detailOf(outcome), ...measured }), { frames });
+}
+
+interface Measured {
+  readonly bytes: number;
+  readonly ports: Ports;
+  readonly detail?: string;
+  /** The last unit of the answer, where the tool's declaration reads results. */
+  readonly answer?: Uint8Array;
+}
+
+/** What later rules of the session may ask of this call: only what it really did. */
+function noteCall({ session, decision, tool: { tool }, args, ask }: CallFacts, answer: Uint8Array | undefined): void {
+  const result = answer === undefined ? undefined : resultOf(ask.dialect, answer);
+  session.note(tool, notesOf({ tool, args, result, comparedArguments: decision.comparedArguments }));
 }
 
 function detailOf({ detail }: Outcome): { readonly detail?: string } {

@@ -13,7 +13,7 @@ function contentOf(result: unknown): unknown {
   const structured = member(result, 'structuredContent');
   if (structured !== undefined) return structured;
   const content = member(result, 'content');
-  const [only, ...others]: readonly unknown[] = Array.isArray(content) ? content : [];
+  const [only, ...others] = Array.isArray(content) ? (content as readonly unknown[]) : [];
   const text = member(only, 'text');
   return others.length === 0 && typeof text === 'string' ? treeOf(new TextEncoder().encode(text)) : undefined;
 }

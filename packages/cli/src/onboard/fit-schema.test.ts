@@ -142,6 +142,12 @@ describe('a constraint that only the server can judge is dropped, and said', () 
     ],
     ['if', '{"type":"object","properties":{"x":{}},"if":{},"then":{}}', { type: 'object', properties: { x: {} } }, 'if'],
     ['no type of JSON', { type: 'file' }, {}, 'type'],
+    [
+      'no type of JSON, beside members',
+      { type: [{ type: 'x' }], properties: { b: {} } },
+      { type: 'object', properties: { b: {} } },
+      'type',
+    ],
   ])('%s', (_name, given, expected, keyword) => {
     const [schema, told] = argument(given);
     expect([schema, told]).toEqual([expected, expect.arrayContaining([`loosened properties.a.${keyword}`])]);
@@ -188,6 +194,7 @@ describe('a tool is refused whose schema', () => {
     ['is a choice', { anyOf: [{ type: 'object' }] }],
     ['is a reference', { $ref: '#/$defs/x', $defs: { x: { type: 'object' } } }],
     ['names an argument that nobody sees', { type: 'object', properties: { 'a\u200B': {} } }],
+    ['names a definition that nobody sees', { type: 'object', definitions: { 'a\u200B': {} } }],
     ['lists a value that nobody sees', { type: 'object', properties: { a: { enum: ['x\u202E'] } } }],
     ['has a pattern that nobody sees', { type: 'object', properties: { a: { type: 'string', pattern: '\u2066x' } } }],
   ])('%s', (_name, schema) => {

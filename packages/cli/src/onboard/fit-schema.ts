@@ -84,6 +84,7 @@ class Fitter {
     if (type !== 'object') return this.#refuse(['type'], 'arguments are no object');
     if (fitted['$ref'] !== undefined || fitted['anyOf'] !== undefined) return this.#refuse([], 'the schema describes no members by itself');
     const names = Object.keys(definitions);
+    if (!names.every(isPlainText)) return this.#refuse(['$defs'], 'a name holds characters that nobody sees');
     const defs = names.map((name) => [name, this.#fit(definitions[name], ['$defs', name]) ?? {}] as const);
     return { ...fitted, type, ...(defs.length === 0 ? {} : { $defs: Object.fromEntries(defs) }) };
   }
@@ -127,7 +128,7 @@ class Fitter {
       ...fitNumbers(schema, { isExact: (key) => isExact(given, key), note, isInteger: types['type'] === 'integer' }),
       ...fitCounts(schema, note),
       ...this.#strings(schema, steps),
-      ...this.#members(schema, steps),
+      ...this.#members(schema, types['type'], steps),
       ...this.#elements(schema, steps),
     };
     return withoutIdle(fitted, note);
@@ -224,10 +225,9 @@ class Fitter {
     return fitted;
   }
 
-  #members(schema: JsonObject, steps: readonly string[]): Record<string, Json> {
+  #members(schema: JsonObject, type: Json | undefined, steps: readonly string[]): Record<string, Json> {
     const isMeant =
-      listOf(schema['type']).includes('object') ||
-      ['properties', 'required', 'additionalProperties'].some((key) => schema[key] !== undefined);
+      listOf(type).includes('object') || ['properties', 'required', 'additionalProperties'].some((key) => schema[key] !== undefined);
     if (!isMeant) return {};
     const given = objectIn(schema, 'properties');
     const properties = new Map<string, Json>();
@@ -252,7 +252,7 @@ class Fitter {
     // `type: object` and no more means any object, and would mean none of any use if it were closed.
     const additional = open ?? (isNested && properties.size === 0 ? true : undefined);
     return {
-      type: schema['type'] === undefined ? 'object' : schema['type'],
+      type: type ?? 'object',
       ...(properties.size === 0 && additional !== undefined ? {} : { properties: Object.fromEntries(properties) }),
       ...(required.length === 0 ? {} : { required: [...new Set(required.filter((name) => properties.has(name)))] }),
       ...(additional === undefined ? {} : { additionalProperties: additional }),

@@ -208,6 +208,26 @@ describe('a server that fails in the middle of a call', () => {
     expect((await call('look', session)).json()).toEqual({ jsonrpc: '2.0', id: 1, error: { code: 504, message: 'x' } });
   });
 
+  it.each<[string, ScriptedAnswer]>([
+    ['leaves it unanswered', { kind: 'hang' }],
+    ['closes the connection', { kind: 'close' }],
+    ['answers 500', json({}, { status: 500 })],
+    ['answers a page', bytes('<p>', 'text/html')],
+    ['answers junk', bytes('junk', 'application/json')],
+    ['answers another question', json(rpcResult('x'))],
+  ])('asked for its era, it %s: the handshake tells', async (what, toProbe) => {
+    const good = scriptedMcp((id) => json(rpcResult(id)));
+    up.answer((request) => (messageOf(request).method === 'server/discover' ? toProbe : good(request)));
+    const fresh = await world.startSidecar({ name: what.replaceAll(' ', '-'), config: { upstream: { first_byte_ms_max: 1_000 } } });
+    await eventually(() => fresh.ready(), 'readiness');
+    const session = await fresh.session();
+    expect((await callBy(fresh, 'act', session)).json()).toMatchObject({ result: TEXT_RESULT });
+    expect((await callBy(fresh, 'act', await fresh.session())).json()).toMatchObject({ result: TEXT_RESULT });
+    // Once asked, whoever calls next.
+    expect(since().filter(({ method }) => method === 'server/discover')).toHaveLength(1);
+    await fresh.drain();
+  });
+
   it('a tool that says it failed is handed on as it is, and has not succeeded', async () => {
     const failure = { content: [{ type: 'text', text: 'out of stock' }], isError: true };
     up.answer(scriptedMcp((id) => json(rpcResult(id, failure))));

@@ -29,7 +29,7 @@ export function mcpEras(): McpEras {
   };
 }
 
-/** A server that knows nothing of the question may leave it unanswered. */
+/** A server that knows nothing of the question may leave it unanswered; then half of the time is left for the handshake. */
 const PROBE_MS_MAX = 5_000;
 const PROBE_ID = 'discover';
 
@@ -39,18 +39,18 @@ const PROBE_ID = 'discover';
  */
 export async function probeEra(peer: McpPeer, options: ForwardOptions, abandoned: AbortSignal): Promise<McpEra> {
   const fault = (): Fault => new UpstreamFault('upstream_timeout', '`server/discover` took too long', { wasSent: false });
-  const limit = deadline(options.clock, Math.min(PROBE_MS_MAX, options.limits.handshakeMsMax), { fault, signal: abandoned });
+  const limit = deadline(options.clock, Math.min(PROBE_MS_MAX, options.limits.handshakeMsMax / 2), { fault, signal: abandoned });
   try {
     return await discovered(peer, options, limit.signal);
   } catch (thrown) {
-    if (!(thrown instanceof UpstreamFault) || abandoned.aborted || UNREACHABLE.has(thrown.code)) throw thrown;
-    return 'legacy';
+    // A server that was reached and did not answer, broke off or answered nonsense may still shake hands.
+    if (thrown instanceof UpstreamFault && thrown.wasSent && !abandoned.aborted) return 'legacy';
+    if (limit.signal.aborted && !abandoned.aborted) throw fault();
+    throw thrown;
   } finally {
     limit.clear();
   }
 }
-
-const UNREACHABLE: ReadonlySet<Fault['code']> = new Set<Fault['code']>(['upstream_unreachable', 'upstream_untrusted']);
 
 async function discovered(peer: McpPeer, options: ForwardOptions, signal: AbortSignal): Promise<McpEra> {
   const modern: McpPeer = { ...peer, session: { era: 'modern' } };

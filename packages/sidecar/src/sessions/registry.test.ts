@@ -94,6 +94,17 @@ describe('session registry', () => {
     expect(sessions.find(id)).toBe('unknown');
   });
 
+  it('looking at a session is no use of it: what is held open under it does not keep it', async () => {
+    const sessions = registry();
+    const { id } = openIn(sessions);
+    for (let i = 0; i < 2; i++) {
+      await clock.advance(29_000);
+      expect(sessions.peek(id)?.id).toBe(id);
+    }
+    await clock.advance(2_000);
+    expect([sessions.peek(id), sessions.find(id)]).toEqual([undefined, 'expired']);
+  });
+
   it('hoarded sessions: at the maximum none is evicted; room comes only from one that is over', async () => {
     const sessions = registry(2);
     const first = openIn(sessions);

@@ -76,6 +76,34 @@ describe('session', () => {
     expect(await judged(f, p)).toMatchObject({ verdict: 'deny', denial: { code } });
   });
 
+  describe('that names an MCP session', () => {
+    const named = (mcpSession: string | undefined, server = 'files'): HeadFacts & Asked =>
+      facts({ ask: { dialect: 'mcp', message: { session: undefined, mcpSession } }, route: { kind: 'mcp', server } });
+    const mcpSessions = {
+      has: (id: string, to: { session: string; server: string }) => `${id} ${to.session} ${to.server}` === 'm1 s1 files',
+    };
+
+    it('passes with its own, and without one', async () => {
+      for (const f of [named('m1'), named(undefined)]) expect(await judged(f, ports({ mcpSessions }))).toMatchObject({ verdict: 'pass' });
+    });
+
+    it.each<[string, HeadFacts & Asked]>([
+      ['one that is not its own', named('m2')],
+      ['its own with another server', named('m1', 'orders')],
+      ['an empty one', named('')],
+    ])('refuses %s as if there were none', async (_, f) => {
+      expect(await judged(f, ports({ mcpSessions }))).toMatchObject({
+        verdict: 'deny',
+        denial: { code: 'session_expired', rpc: { status: 404, code: 404 } },
+      });
+    });
+
+    it('is refused for the session that it stands in first', async () => {
+      const revoked = { ...named('m2'), ...snapshot({ revocations: { denies: () => true } }) } as HeadFacts & Asked;
+      expect(await judged(revoked, ports({ mcpSessions }))).toMatchObject({ denial: { code: 'token_revoked' } });
+    });
+  });
+
   it('passes the one open session, and answers an opening itself', async () => {
     expect(await judged()).toMatchObject({ verdict: 'pass', facts: { session: open } });
     expect(await judged(facts({ caller: operator }))).toMatchObject({ verdict: 'local', what: 'session' });

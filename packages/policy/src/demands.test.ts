@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { utf8 } from '@sallyport/crypto';
 import { formatProblem } from '@sallyport/model';
+import type { ToolName } from '@sallyport/model';
+import { judge } from '@sallyport/strict';
+import type { Judged } from '@sallyport/strict';
 import { buildParts } from './build.ts';
+import { decide } from './decide.ts';
+import type { PolicyInput } from './decide.ts';
 import { parseDocuments } from './documents.ts';
 import { readParts } from './parts.ts';
 import { runTests } from './run-tests.ts';
@@ -60,6 +66,12 @@ function codesOf(rule: string, given: string, steps: readonly string[]): readonl
   if (!built.ok) throw new Error(built.error.map(formatProblem).join('\n'));
   expect(readParts(built.value.parts).ok).toBe(true);
   return runTests(built.value.policy).outcomes.map(({ seen }) => seen);
+}
+
+function judged(text: string): Judged {
+  const result = judge(utf8(text));
+  if (!result.ok) throw new Error(text);
+  return result.value;
 }
 
 const PAY = 'call: crm/pay, args: { id: R-1 }';
@@ -294,4 +306,34 @@ cases:
   if (!built.ok) throw new Error(built.error.map(formatProblem).join('\n'));
   expect(runTests(built.value.policy).problems.map(formatProblem)).toEqual([]);
   expect(built.value.features).toContain('selector.method');
+});
+
+describe('facts that nothing has told', () => {
+  const world = `${WORLD}  - { id: r, allow: [crm/pay], when: CONDITION }\n`;
+  const SESSION = { id: 's', attempted: [], completed: [], failed: [], denied: [], hasCompleted: () => false };
+
+  test.each([
+    'session.age_s != 5',
+    'session.age_s == null || session.age_s != 5',
+    '!(session.age_s > 5)',
+    'size(session.classes) == 0',
+    '!("pii" in session.classes)',
+    'session.classes != ["a"]',
+    'session.root != "schedule"',
+    '!(args.id in session.touched.record)',
+    'size(session.touched.record) == 0',
+    '!session.touched.record.exists(x, x == args.id)',
+  ])('deny whatever reads them, also where it asks for their absence: %s', (condition) => {
+    const parsed = parseDocuments([{ path: 'p.yaml', text: world.replace('CONDITION', JSON.stringify(condition)) }]);
+    const built = parsed.ok ? buildParts(parsed.value) : parsed;
+    if (!built.ok) return expect(built.error.map(formatProblem).join('\n')).toContain(condition.includes('null') ? 'null' : 'never');
+    const { policy } = built.value;
+    const tool = policy.tool('crm/pay' as ToolName);
+    const args = policy.argumentSchema('crm/pay' as ToolName)?.validate(judged('{"id":"R-1"}'));
+    if (tool === undefined || args?.ok !== true) throw new Error('no such call');
+    const principal = { id: 'alice', kind: 'person', tenant: 't', issuer: 'i', roles: [], scopes: [], attributes: {}, authenticatedAt: 0 };
+    const input = { principal, agent: 'desk', tool, args: args.value, session: SESSION, now: 5_000 } as unknown as PolicyInput;
+    expect(decide(policy, input)).toMatchObject({ decision: 'deny', code: 'no_matching_policy', ruleId: 'r' });
+    return undefined;
+  });
 });

@@ -23,23 +23,29 @@ export function factsOf(input: PolicyInput, entry: Entry, policy: CompiledPolicy
 }
 
 function principalFacts({ principal, now }: PolicyInput, types: ReadonlyMap<string, AttributeType>): Facts['principal'] {
-  const { id, kind, tenant, issuer, roles, scopes, acr } = principal;
-  const facts = {
+  const { id, kind, tenant, issuer, roles, scopes } = principal;
+  // Ages and lists are worked out when a condition asks: few do, and every decision with a condition comes by here.
+  const facts: Record<string, unknown> = {
     id,
     kind,
     tenant,
     issuer,
     roles,
     scopes,
+    amr: principal.amr ?? NONE,
     attributes: exactAttributes(principal.attributes, types),
-    ...ageFact('auth_age_s', now - principal.authenticatedAt),
-    amr: principal.amr ?? [],
+    get auth_age_s() {
+      return seconds(now - principal.authenticatedAt);
+    },
   };
-  return acr === undefined ? facts : { ...facts, acr };
+  if (principal.acr !== undefined) facts['acr'] = principal.acr;
+  return facts;
 }
 
+const NONE: readonly never[] = [];
+
 function sessionFacts({ session, now }: PolicyInput, { noted }: Entry): Facts['session'] {
-  // Lists are read when a condition asks: few do, and those of a long session are long.
+  const { startedAt } = session;
   const facts: Record<string, unknown> = {
     id: session.id,
     get attempted() {
@@ -54,13 +60,14 @@ function sessionFacts({ session, now }: PolicyInput, { noted }: Entry): Facts['s
     get denied() {
       return session.denied;
     },
+    get classes() {
+      return session.classes;
+    },
+    get age_s() {
+      return startedAt === undefined ? undefined : seconds(now - startedAt);
+    },
   };
-  if (session.case !== undefined) facts['case'] = session.case;
-  if (session.task !== undefined) facts['task'] = session.task;
-  if (session.step !== undefined) facts['step'] = session.step;
-  if (session.root !== undefined) facts['root'] = session.root;
-  if (session.startedAt !== undefined) Object.assign(facts, ageFact('age_s', now - session.startedAt));
-  if (session.classes !== undefined) facts['classes'] = session.classes;
+  for (const name of ['case', 'task', 'step', 'root'] as const) if (session[name] !== undefined) facts[name] = session[name];
   if (session.risk !== undefined) facts['risk'] = BigInt(session.risk);
   for (const kind of ['touched', 'remembered'] as const) if (noted[kind].length > 0) facts[kind] = notes(session, kind, noted[kind]);
   return facts;
@@ -80,9 +87,9 @@ function notes(
   );
 }
 
-/** A span in whole seconds; one that is no number is not known. */
-function ageFact(name: string, ms: number): Readonly<Record<string, bigint>> {
-  return Number.isFinite(ms) ? { [name]: BigInt(Math.floor(ms / 1_000)) } : {};
+/** A span in whole seconds; `undefined`, which no condition can compare, for one that is no number. */
+function seconds(ms: number): bigint | undefined {
+  return Number.isFinite(ms) ? BigInt(Math.floor(ms / 1_000)) : undefined;
 }
 
 /** An attribute that is not of its declared type: its session is older than the declaration. `undefined` where all are. */

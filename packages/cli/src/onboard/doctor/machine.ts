@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { Fault } from '@sallyport/model';
 import { realFileSystem, stateHolder } from '@sallyport/runtime';
 import { reasonOf } from '../../files.ts';
+import { counted } from '../../output.ts';
 import { failed, warned, well } from './check.ts';
 import type { Check } from './check.ts';
 
@@ -57,7 +58,8 @@ export function judgeKeyFiles(folders: readonly string[]): readonly Check[] {
   const keys = folders.flatMap(pemFiles);
   const exposed = keys.filter((path) => modeOf(path) & OTHERS);
   if (keys.length === 0) return [];
-  if (exposed.length === 0) return [well('private keys', `${keys.length} files that only their owner can read`)];
+  if (exposed.length === 0)
+    return [well('private keys', `${counted(keys.length, 'file')} that only ${keys.length === 1 ? 'its' : 'their'} owner can read`)];
   return exposed.map((path) =>
     failed(
       'private keys',

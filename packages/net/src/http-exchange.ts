@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Fault, invariant } from '@sallyport/model';
 import { type BodySource, bodyOf } from './http-body.ts';
+import { endWith } from './one-write.ts';
 
 /** An answer's head. Framing headers (Content-Length, Transfer-Encoding, Connection, Date) are the listener's own. */
 export interface AnswerHead {
@@ -174,7 +175,7 @@ export class Exchange implements HttpExchange {
 
   async #send(body: Uint8Array | AsyncIterable<Uint8Array> | undefined): Promise<void> {
     if (body !== undefined && !(body instanceof Uint8Array)) await this.#stream(body);
-    if (body instanceof Uint8Array && this.method !== 'HEAD') this.#outgoing.end(body);
+    if (body instanceof Uint8Array && this.method !== 'HEAD') endWith(this.#outgoing, body);
     else this.#outgoing.end();
     this.#hooks.onAnswered();
   }

@@ -7,6 +7,7 @@ import { TLSSocket } from 'node:tls';
 import { invariant } from '@sallyport/model';
 import type { Destination } from '@sallyport/model';
 import { unbracketed } from './address.ts';
+import { endWith } from './one-write.ts';
 import type { UpstreamAnswer, UpstreamLimits, UpstreamRequest } from './upstream.ts';
 import { type Stage, upstreamFault, UpstreamFault } from './upstream-fault.ts';
 import type { Watch, Watched } from './watch.ts';
@@ -126,7 +127,8 @@ class Attempt {
       });
       if (signal.aborted) this.#onAbort();
       else signal.addEventListener('abort', this.#onAbort, { once: true });
-      this.#outgoing.end(body);
+      if (body === undefined) this.#outgoing.end();
+      else endWith(this.#outgoing, body);
     });
   }
 

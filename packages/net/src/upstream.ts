@@ -102,6 +102,9 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
     const held = lanes.get(destination.server);
     if (held !== undefined && isSame(held.destination, destination)) return held;
     if (held !== undefined) closeIdle(held.agent);
+    // A literal is dialled without a look-up, so it is judged here; a name at each look-up.
+    const host = unbracketed(destination.host);
+    if (isIP(host) !== 0) judged(destination, [host]);
     const agent = agentFor(destination, limits, options.authorities);
     const lane = { destination, agent, lookup: judgedLookup(destination, resolve), inFlight: 0 };
     lanes.set(destination.server, lane);
@@ -110,9 +113,6 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
 
   return {
     async request(destination, request) {
-      const host = unbracketed(destination.host);
-      // A literal is dialled without a look-up, so it is judged here.
-      if (isIP(host) !== 0) judged(destination, [host]);
       const lane = laneOf(destination);
       if (lane.inFlight >= limits.inFlightMax) {
         const message = `\`${destination.server}\` has ${limits.inFlightMax} calls under way`;

@@ -48,7 +48,13 @@ function pinned() {
 function runAgain(node) {
   const env = { ...process.env, PATH: [dirname(node), process.env.PATH ?? ''].join(delimiter) };
   const child = spawn(node, [...process.execArgv, ...process.argv.slice(1)], { stdio: 'inherit', env });
-  for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
+  // A terminal sends SIGINT and SIGHUP to both by itself, and a second one means "at once".
+  const isAtTerminal = process.stdin.isTTY;
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      if (signal === 'SIGTERM' || !isAtTerminal) child.kill(signal);
+    });
+  }
   return new Promise((resolve) => {
     child.once('error', (error) => {
       process.stderr.write(`${node} does not start: ${error.message}\n`);

@@ -29,11 +29,13 @@ export function entrySize(entry: JournalEntry): FrameSize {
 
 /** The record in a record frame; `undefined` where its bytes are none, which only a writer's bug can cause. */
 export function readRecordFrame({ bytes }: Frame): JournalRecord | undefined {
-  const stream = fromUtf8(bytes.subarray(0, STREAM_BYTES));
-  if (bytes.length < LINE_AT || stream === undefined || !/^[0-9a-f]{32}$/.test(stream)) return undefined;
-  const seq = Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(STREAM_BYTES));
+  if (bytes.length < LINE_AT) return undefined;
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const stream = view.toString('latin1', 0, STREAM_BYTES);
+  if (!/^[0-9a-f]{32}$/.test(stream)) return undefined;
+  const seq = view.readUInt32BE(STREAM_BYTES) * 2 ** 32 + view.readUInt32BE(STREAM_BYTES + 4);
   if (!Number.isSafeInteger(seq) || seq < 1) return undefined;
-  return { kind: 'record', stream: stream as StreamId, seq, line: bytes.slice(LINE_AT) };
+  return { kind: 'record', stream: stream as StreamId, seq, line: bytes.subarray(LINE_AT) };
 }
 
 /** What the journal itself must remember when the segments below are removed. */

@@ -3,6 +3,7 @@
 import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from '@modelcontextprotocol/client';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { HttpAnswer, RunningSidecar } from './world.ts';
 
 export interface ToolResult {
@@ -34,12 +35,20 @@ export interface McpClient {
   close(): Promise<void>;
 }
 
+interface ClientOptions {
+  /** Of the stream that a legacy client holds open; v1 alone. */
+  readonly onListChanged?: () => void;
+}
+
 const INFO = { name: 'agent', version: '1' };
 
 /** Connecting is the handshake: `initialize`, `notifications/initialized`. */
-export const MCP_CLIENTS: Readonly<Record<'v1' | 'v2' | 'v2 told to negotiate', (url: string, session: string) => Promise<McpClient>>> = {
-  v1: async (url, session) => {
+export const MCP_CLIENTS: Readonly<
+  Record<'v1' | 'v2' | 'v2 told to negotiate', (url: string, session: string, options?: ClientOptions) => Promise<McpClient>>
+> = {
+  v1: async (url, session, { onListChanged } = {}) => {
     const client = new ClientV1(INFO);
+    if (onListChanged !== undefined) client.setNotificationHandler(ToolListChangedNotificationSchema, onListChanged);
     await client.connect(new TransportV1(new URL(url), { requestInit: { headers: { 'sallyport-session': session } } }));
     return {
       listTools: async () => (await client.listTools()).tools,

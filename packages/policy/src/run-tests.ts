@@ -13,6 +13,7 @@ import { decide } from './decide.ts';
 import type { PolicyInput } from './decide.ts';
 import { explain, formatExplanation } from './explain.ts';
 import type { Explanation } from './explanation.ts';
+import type { ReservationSpec } from './limit.ts';
 import { notesOf } from './notes.ts';
 import type { Source, TestCase, TestGiven, TestSuite } from './rule.ts';
 import { testSession } from './test-session.ts';
@@ -27,6 +28,8 @@ export interface TestOutcome {
   readonly passed: boolean;
   /** Where a decision was made: not for calls that visibility or the schema refused. */
   readonly explanation?: Explanation;
+  /** What could not be reserved: rules allowed the call, and this limit refused it. */
+  readonly limit?: ReservationSpec;
 }
 
 export interface TestReport {
@@ -54,9 +57,9 @@ function runSteps(policy: CompiledPolicy, suite: TestSuite): readonly TestOutcom
 
 function runCase(policy: CompiledPolicy, suite: TestSuite, one: TestCase, session: TestSession): TestOutcome {
   const about = { call: one.call, source: one.source, expected: one.expect };
-  const outcome = (seen: 'allow' | DenialCode, explanation?: Explanation): TestOutcome => {
+  const outcome = (seen: 'allow' | DenialCode, more: Pick<TestOutcome, 'explanation' | 'limit'> = {}): TestOutcome => {
     if (seen !== 'allow') session.denied(one.call);
-    return { ...about, seen, passed: seen === one.expect, ...(explanation === undefined ? {} : { explanation }) };
+    return { ...about, seen, passed: seen === one.expect, ...more };
   };
   const { given, agent } = suite;
   const principal = principalOf(given);
@@ -68,10 +71,11 @@ function runCase(policy: CompiledPolicy, suite: TestSuite, one: TestCase, sessio
   const proof = { chain, approvals, ...(justification === undefined ? {} : { justification }) };
   const input: PolicyInput = { principal, agent, tool, args, session: session.facts(), now, ...proof };
   const decision = decide(policy, input);
-  if (decision.decision === 'deny') return outcome(decision.code, explain(policy, input));
-  const refused = session.reserve(decision.reservations);
-  if (refused === undefined) session.completed(notesOf({ tool, args, comparedArguments: decision.comparedArguments }), tool);
-  return outcome(refused ?? 'allow', explain(policy, input));
+  if (decision.decision === 'deny') return outcome(decision.code, { explanation: explain(policy, input) });
+  const limit = session.reserve(decision.reservations);
+  if (limit === undefined) session.completed(notesOf({ tool, args, comparedArguments: decision.comparedArguments }), tool);
+  const explanation = explain(policy, input);
+  return limit === undefined ? outcome('allow', { explanation }) : outcome(limit.code, { explanation, limit });
 }
 
 function principalOf({ principal, tenant, roles, scopes, attributes, at, authAgeMs, acr, amr }: TestGiven): Principal {

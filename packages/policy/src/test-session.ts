@@ -5,7 +5,7 @@
 
 import { encodeHex, sha256, utf8 } from '@sallyport/crypto';
 import { Decimal, addMs } from '@sallyport/model';
-import type { DenialCode, SessionId, Tool, ToolName } from '@sallyport/model';
+import type { SessionId, Tool, ToolName } from '@sallyport/model';
 import type { ReservationSpec } from './limit.ts';
 import type { CallNotes } from './notes.ts';
 import type { TestGiven } from './rule.ts';
@@ -13,8 +13,8 @@ import type { SessionFacts } from './session.ts';
 
 export interface TestSession {
   facts(): SessionFacts;
-  /** Takes all or none; the code of the first that cannot be taken. */
-  reserve(specs: readonly ReservationSpec[]): DenialCode | undefined;
+  /** Takes all or none; the first that cannot be taken. */
+  reserve(specs: readonly ReservationSpec[]): ReservationSpec | undefined;
   completed(notes: CallNotes, tool: Tool): void;
   denied(tool: ToolName): void;
 }
@@ -58,7 +58,7 @@ export function testSession({ session, at }: TestGiven): TestSession {
     },
     reserve(specs) {
       const reached = specs.find(isReached);
-      if (reached !== undefined) return reached.code;
+      if (reached !== undefined) return reached;
       const under = new Set(specs.filter(({ kind }) => kind === 'run').map(({ key }) => key));
       for (const key of rows.keys()) if (!under.has(key)) rows.delete(key);
       for (const spec of specs) {

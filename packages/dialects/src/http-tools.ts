@@ -4,7 +4,7 @@
  */
 
 import { deny, fail, localNameOf, ok } from '@sallyport/model';
-import type { Denial, HttpRoute, Json, Result, Tool, ToolServer } from '@sallyport/model';
+import type { Denial, HttpRoute, Result, Tool, ToolServer } from '@sallyport/model';
 import {
   type Judged,
   type TypedArguments,
@@ -13,6 +13,7 @@ import {
   routeTemplate,
   scalarText,
   serializeArguments,
+  withoutMembers,
 } from '@sallyport/strict';
 import { type ToolAsk, membersOf } from './ask.ts';
 import type { OutboundRoute } from './http-routes.ts';
@@ -26,7 +27,7 @@ export function readToolCall(route: Extract<OutboundRoute, { kind: 'tool' | 'inv
   if (!Object.hasOwn(members, 'tool') || typeof tool !== 'string') return malformed('`tool` is not text');
   const nested = body.at('arguments');
   // One rule decides between the two forms: where `arguments` stands, it is all of them.
-  if (nested === undefined) return ok({ server: route.server, tool, arguments: without(body, 'tool') });
+  if (nested === undefined) return ok({ server: route.server, tool, arguments: withoutMembers(body, new Set(['tool'])) });
   if (membersOf(nested) === undefined) return malformed('`arguments` is not an object');
   const unknown = Object.keys(members).find((key) => key !== 'tool' && key !== 'arguments');
   if (unknown !== undefined) return malformed(`\`${unknown.slice(0, 64)}\` stands beside \`arguments\``);
@@ -118,17 +119,6 @@ function basePath(url: string): string {
   const afterScheme = url.indexOf('://') + 3;
   const slash = url.indexOf('/', afterScheme);
   return slash === -1 ? '' : url.slice(slash).replace(/\/$/, '');
-}
-
-/** The document less one member at its top, its numbers as exact as before. */
-function without(body: Judged, name: string): Judged {
-  const whole = body.tree as { readonly [key: string]: Json };
-  const rest = Object.fromEntries(Object.entries(whole).filter(([key]) => key !== name));
-  return {
-    tree: rest,
-    numberText: (holder, key) => body.numberText(holder === rest ? whole : holder, key),
-    at: (...steps) => (steps.length === 0 ? without(body, name) : steps[0] === name ? undefined : body.at(...steps)),
-  };
 }
 
 function malformed(detail: string): { readonly ok: false; readonly error: Denial } {

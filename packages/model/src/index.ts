@@ -35,7 +35,7 @@ export { ATTRIBUTE_TYPES, hasAttributeType } from './attribute.ts';
 export type { Principal } from './principal.ts';
 export type { PartName, Agent, SessionRoot, PinnedJwk, Issuer, Destination } from './bundle.ts';
 export { PART_NAMES } from './bundle.ts';
-export type { Effect, HttpMethod, HttpRoute, NotedPath, Tool, ToolServer } from './tool.ts';
+export type { DateRange, Effect, HttpMethod, HttpRoute, NotedPath, Tool, ToolServer } from './tool.ts';
 export { EFFECTS } from './tool.ts';
 export type { DenialCode, NextAction, DenialEffect, PublicAnswer, Denial, PublicDenial } from './denial.ts';
 export { ANSWERS, DENIAL_CODES, deny, isRetryable, publicDenial } from './denial.ts';

@@ -29,6 +29,10 @@ export interface Tool {
   /** The named subset of JSON Schema (strict, `schema.ts`). */
   readonly arguments: JsonObject;
   readonly route?: HttpRoute;
+  /** Arguments that the schema does not know are taken out, and named in the record, instead of refusing the call. */
+  readonly unknownArguments?: 'strip';
+  /** How far apart two dates may lie. */
+  readonly ranges?: readonly DateRange[];
   /** What a session notes of a completed call, by name: where the values stand in its arguments. */
   readonly touches?: Readonly<Record<string, NotedPath>>;
   /** Likewise, where they stand in its result. */
@@ -46,3 +50,12 @@ export interface ToolServer {
 
 /** Steps into a document: names of members, and `[]` for every item of a list. At least one. */
 export type NotedPath = readonly string[];
+
+/** Two arguments, both dates or both instants; `over` says what becomes of a call that asks for more. */
+export interface DateRange {
+  readonly from: string;
+  readonly to: string;
+  readonly maxMs: number;
+  /** `narrow` moves `from` until it fits, and leaves the later end where it is. */
+  readonly over: 'reject' | 'narrow';
+}

@@ -26,6 +26,7 @@ import { didYouMean, quote } from './node.ts';
 import { checkReach } from './reach.ts';
 import type { EnvironmentValues, Rule, Selector } from './rule.ts';
 import type { ToolIndex } from './selectors.ts';
+import { unfitRanges } from './shape.ts';
 import { argumentsType, notedBy, sharedScope } from './types.ts';
 import type { Scope } from './types.ts';
 
@@ -73,6 +74,7 @@ export function analyse(world: World, places: Places, problems: Problems): Plan 
         problems.add(places.tool(index, 'route.path'), `${quote(name)} is never one segment of a path`, {
           remedy: 'let it be text, a number or a bool',
         });
+      for (const problem of unfitRanges(tool)) problems.add(places.tool(index, problem.path), problem.message, { remedy: problem.remedy });
     } else
       for (const problem of compiled.error) problems.add(places.tool(index, problem.path), problem.message, { remedy: problem.remedy });
   }

@@ -2,7 +2,7 @@
 
 import { fail, invariant, ok, serverOf } from '@sallyport/model';
 import type { Agent, AgentName, AttributeType, Issuer, Problem, Result, ServerName, Tool, ToolName } from '@sallyport/model';
-import type { ArgumentSchema, RouteMatch, TypedArguments } from '@sallyport/strict';
+import type { ArgumentSchema, Judged, RouteMatch, TypedArguments, Violation } from '@sallyport/strict';
 import { analyse } from './analyse.ts';
 import type { Places, Plan, RulePlan } from './analyse.ts';
 import type { Step } from './declared.ts';
@@ -20,6 +20,8 @@ import { misspelledArguments, routesOf } from './routes.ts';
 import type { Routes } from './routes.ts';
 import type { EnvironmentValues, Rule, Source } from './rule.ts';
 import { ToolIndex } from './selectors.ts';
+import { shapeArguments } from './shape.ts';
+import type { ShapedArguments } from './shape.ts';
 import { notedBy } from './types.ts';
 import type { Noted } from './types.ts';
 
@@ -119,6 +121,12 @@ export class CompiledPolicy {
   /** The tool of an HTTP server that a request is, by method and canonical path; `undefined` where no route fits. */
   toolAt(server: ServerName, method: string, segments: readonly string[]): RouteMatch<ToolName> | undefined {
     return this.#inside.routes.get(server)?.match(method, segments);
+  }
+
+  /** Raw arguments as the tool takes them; `undefined` for a tool that is not in the catalog. */
+  shape(name: ToolName, judged: Judged): Result<ShapedArguments, readonly Violation[]> | undefined {
+    const [tool, schema] = [this.tool(name), this.argumentSchema(name)];
+    return tool === undefined || schema === undefined ? undefined : shapeArguments({ tool, schema }, judged);
   }
 
   /** Arguments of a route's path that would make the call a request of another tool, or of none; for the validation gate. */

@@ -34,6 +34,8 @@ export const FEATURES: readonly string[] = [
   'selector.prefix',
   'selector.tool',
   'tool.notes',
+  'tool.ranges',
+  'tool.unknown_arguments',
   ...DEMAND_NAMES.map((name) => `rule.${DEMANDS[name].field}`),
 ].toSorted();
 
@@ -50,6 +52,8 @@ export function featuresOf({ rules, environment, issuers, tools }: Used): readon
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
   if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
   if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
+  if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');
+  if (tools.some(({ unknownArguments }) => unknownArguments !== undefined)) used.add('tool.unknown_arguments');
   if (Object.keys(environment).length > 0) used.add('environment.v1');
   for (const rule of rules) {
     used.add(`rule.${rule.verb}`);

@@ -1,13 +1,14 @@
 /** Tool servers and tools: read from documents and parts alike, and written back in the same form. */
 
 import { EFFECTS } from '@sallyport/model';
-import type { HttpRoute, Json, JsonObject, NotedPath, ServerName, Tool, ToolServer } from '@sallyport/model';
+import type { DateRange, HttpRoute, Json, JsonObject, NotedPath, ServerName, Tool, ToolServer } from '@sallyport/model';
 import { WORD, className, serverName, toolNameReader } from './forms.ts';
+import { LIMITS } from './limits.ts';
 import type { Node, Problems } from './node.ts';
 import { jsonOfNode, quote } from './node.ts';
 import { routeTemplate } from '@sallyport/strict';
 import type { Reader } from './read.ts';
-import { fields, list, oneOf, record, text } from './read.ts';
+import { duration, fields, formatSpan, list, oneOf, record, text } from './read.ts';
 
 export const NETWORKS = ['public', 'private', 'loopback'] as const;
 export type Network = (typeof NETWORKS)[number];
@@ -50,7 +51,19 @@ export const destination: Reader<DeclaredDestination> = (node, problems) => {
   return server === undefined || url === undefined || network === undefined ? undefined : { server, url, network };
 };
 
-const TOOL_FIELDS = ['name!', 'description', 'effect', 'classes', 'arguments', 'route', 'touches', 'remember', 'deny_as'];
+const TOOL_FIELDS = [
+  'name!',
+  'description',
+  'effect',
+  'classes',
+  'arguments',
+  'route',
+  'unknown_arguments',
+  'ranges',
+  'touches',
+  'remember',
+  'deny_as',
+];
 
 /** A tool; without an effect it counts as destructive, without arguments it takes none. */
 export const tool: Reader<Tool> = (node, problems) => {
@@ -58,6 +71,8 @@ export const tool: Reader<Tool> = (node, problems) => {
   const name = declared?.get('name', toolNameReader);
   if (declared === undefined || name === undefined) return undefined;
   const route = declared.get('route', httpRoute);
+  const unknownArguments = declared.get('unknown_arguments', oneOf('way to treat unknown arguments', ['reject', 'strip']));
+  const ranges = declared.get('ranges', list('`ranges`', dateRange, { min: 1, max: 8 }));
   const touches = declared.get('touches', notedPaths('touches', 'args'));
   const remember = declared.get('remember', notedPaths('remember', 'result'));
   return {
@@ -67,6 +82,8 @@ export const tool: Reader<Tool> = (node, problems) => {
     description: declared.get('description', text('a description')) ?? '',
     arguments: declared.get('arguments', argumentsSchema) ?? { type: 'object', properties: {} },
     ...(route === undefined ? {} : { route }),
+    ...(unknownArguments === 'strip' ? { unknownArguments } : {}),
+    ...(ranges === undefined ? {} : { ranges }),
     ...(touches === undefined ? {} : { touches }),
     ...(remember === undefined ? {} : { remember }),
     denyAs: declared.get('deny_as', oneOf('deny_as', ['tool_result', 'error'])) ?? 'tool_result',
@@ -81,6 +98,8 @@ export function encodeTool(value: Tool): Json {
     ...(value.description === '' ? {} : { description: value.description }),
     arguments: value.arguments,
     ...(value.route === undefined ? {} : { route: encodeRoute(value.route) }),
+    ...(value.unknownArguments === undefined ? {} : { unknown_arguments: value.unknownArguments }),
+    ...(value.ranges === undefined ? {} : { ranges: value.ranges.map(encodeRange) }),
     ...(value.touches === undefined ? {} : { touches: encodePaths('args', value.touches) }),
     ...(value.remember === undefined ? {} : { remember: encodePaths('result', value.remember) }),
     deny_as: value.denyAs,
@@ -107,6 +126,18 @@ function encodeRoute({ method, path, query }: HttpRoute): Json {
 
 function isRoutePath(path: string): boolean {
   return routeTemplate(path) !== undefined;
+}
+
+const dateRange: Reader<DateRange> = (node, problems) => {
+  const declared = fields(node, problems, 'a range', ['from!', 'to!', 'max!', 'over']);
+  const [from, to] = [declared?.get('from', text('an argument')), declared?.get('to', text('an argument'))];
+  const maxMs = declared?.get('max', duration('`max`', LIMITS.rangeMsMax));
+  if (declared === undefined || from === undefined || to === undefined || maxMs === undefined) return undefined;
+  return { from, to, maxMs, over: declared.get('over', oneOf('way to treat a range', ['reject', 'narrow'])) ?? 'reject' };
+};
+
+function encodeRange({ from, to, maxMs, over }: DateRange): Json {
+  return { from, to, max: formatSpan(maxMs), over };
 }
 
 /** Names of notes, each with where its values stand: `args.order_id`, `result.items[].id`. */

@@ -25,6 +25,8 @@ export type { CompiledPolicy } from './compile.ts';
 export { compile } from './compile.ts';
 export type { PolicyInput, PolicyDecision } from './decide.ts';
 export type { ReservationSpec } from './limit.ts';
+export type { ShapedArguments } from './shape.ts';
+export { shapeArguments } from './shape.ts';
 export type { CallNotes } from './notes.ts';
 export { NOTES_MAX, notesOf, remembersResult } from './notes.ts';
 export { decide, DEFAULT_DENY } from './decide.ts';

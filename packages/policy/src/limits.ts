@@ -40,6 +40,8 @@ export const LIMITS = {
   countMax: 1_000_000,
   /** Agents between a person and the one that calls. */
   chainMax: 16,
+  /** Between two dates of a call: a hundred years. */
+  rangeMsMax: 3_155_760_000_000,
   /** A window of a limit: 400 days. */
   windowMsMax: 34_560_000_000,
   sessionMaxMsMax: 604_800_000,

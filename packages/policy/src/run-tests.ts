@@ -97,10 +97,11 @@ function principalOf({ principal, tenant, roles, scopes, attributes, at, authAge
 function argumentsOf(policy: CompiledPolicy, tool: Tool, one: TestCase): TypedArguments | DenialCode {
   const judged = judge(utf8(one.argsJson));
   if (!judged.ok) return 'malformed_request';
-  const validated = policy.argumentSchema(one.call)?.validate(judged.value);
-  if (validated === undefined) return 'tool_not_allowed';
-  if (!validated.ok) return validated.error[0]?.code ?? 'schema_violation';
-  return policy.misspelled(tool, validated.value).length === 0 ? validated.value : 'schema_violation';
+  const shaped = policy.shape(one.call, judged.value);
+  if (shaped === undefined) return 'tool_not_allowed';
+  if (!shaped.ok) return shaped.error[0]?.code ?? 'schema_violation';
+  const { args } = shaped.value;
+  return policy.misspelled(tool, args).length === 0 ? args : 'schema_violation';
 }
 
 function problemOf({ call, source, expected, seen, explanation }: TestOutcome): Problem {

@@ -3,7 +3,7 @@
 export type { Step } from './place.ts';
 export { formatPlace } from './place.ts';
 export type { JudgeLimits, JudgeOptions, JsonProblemCode, JsonProblem, Judged } from './judged.ts';
-export { JUDGE_LIMITS, judge, denyJson } from './judged.ts';
+export { JUDGE_LIMITS, judge, withoutMembers, denyJson } from './judged.ts';
 export type { TypedValue, TypedRecord, TypedArguments } from './typed-value.ts';
 export type { SchemaType, ObjectType, PropertyType, Violation, ArgumentSchema } from './schema.ts';
 export { compileSchema } from './schema.ts';

@@ -68,6 +68,20 @@ export interface Judged {
   at(...steps: readonly Step[]): Judged | undefined;
 }
 
+/** A document less members at its top, its numbers as exact as before. For an object alone. */
+export function withoutMembers(judged: Judged, names: ReadonlySet<string>): Judged {
+  const whole = judged.tree as { readonly [key: string]: Json };
+  const rest = Object.fromEntries(Object.entries(whole).filter(([name]) => !names.has(name)));
+  return {
+    tree: rest,
+    numberText: (holder, key) => judged.numberText(holder === rest ? whole : holder, key),
+    at: (...steps) => {
+      if (steps.length === 0) return withoutMembers(judged, names);
+      return names.has(String(steps[0])) ? undefined : judged.at(...steps);
+    },
+  };
+}
+
 /** How many places one refusal names. */
 const PROBLEMS_MAX = 16;
 const DEPTH_CEILING = 512;

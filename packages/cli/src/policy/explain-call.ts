@@ -80,9 +80,9 @@ function argumentsOf(
 ): Result<TypedArguments, { readonly code: DenialCode; readonly lines: readonly string[] }> {
   const judged = judge(utf8(argsJson));
   if (!judged.ok) return fail({ code: 'malformed_request', lines: judged.error.map(({ path, message }) => lineOf(path, message)) });
-  const validated = policy.argumentSchema(tool)?.validate(judged.value);
+  const validated = policy.shape(tool, judged.value);
   if (validated === undefined) return fail({ code: 'tool_not_allowed', lines: ['the tool has no schema'] });
-  if (validated.ok) return spelled(policy, tool, validated.value);
+  if (validated.ok) return spelled(policy, tool, validated.value.args);
   return fail({
     code: validated.error[0]?.code ?? 'schema_violation',
     lines: validated.error.map(({ path, message }) => lineOf(path, message)),

@@ -91,11 +91,16 @@ export async function deliver(
     const { ask, session, head } = call;
     const context = { ask, session, signal: lease.signal, traceparent: head.headers.get('traceparent') };
     const forwarded = await ports.upstream.forward(permit, context);
-    if (!('failure' in forwarded)) return await released(forwarded, delivery);
+    if (!('failure' in forwarded)) return await released(told(forwarded, call), delivery);
     return await failed(forwarded, delivery);
   } catch (thrown) {
     return failed(failureOf(thrown, lease), delivery);
   }
+}
+
+/** The caller is told which of its arguments were changed on the way; their names are the schema's own. */
+function told(answer: Answer, { narrowed }: CallFacts): Answer {
+  return narrowed.length === 0 ? answer : { ...answer, headers: { ...answer.headers, 'sallyport-narrowed': narrowed.join(', ') } };
 }
 
 /**

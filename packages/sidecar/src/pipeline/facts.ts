@@ -83,6 +83,10 @@ export interface Named {
 /** validation: arguments, exact and of one type each. */
 export interface Validated {
   readonly args: TypedArguments;
+  /** What the tool's declaration made of what was sent, in words, for the record. */
+  readonly changes: readonly string[];
+  /** Arguments whose values were changed; the caller is told. */
+  readonly narrowed: readonly string[];
 }
 
 /** authorization: the rule that allows, and what it wants reserved. */

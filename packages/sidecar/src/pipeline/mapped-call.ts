@@ -6,8 +6,8 @@
 
 import { mappedArguments, unfitForQuery, type MappedRoute } from '@sallyport/dialects';
 import { fail, localNameOf, ok, type Result } from '@sallyport/model';
-import type { CompiledPolicy } from '@sallyport/policy';
-import type { Judged, TypedArguments, Violation } from '@sallyport/strict';
+import { shapeArguments, type CompiledPolicy, type ShapedArguments } from '@sallyport/policy';
+import type { Judged, Violation } from '@sallyport/strict';
 import { askedCall, type Ask } from './asked.ts';
 import type { Asked, HeadFacts, Named } from './facts.ts';
 import type { PinnedTool } from './ports.ts';
@@ -21,11 +21,12 @@ export function mappedAsk(route: MappedRoute, body: Judged | undefined, policy: 
 }
 
 /** The arguments of a call, typed by the pinned schema, and fit for the pinned route. */
-export function typedArguments({ ask, tool, held }: HeadFacts & Asked & Named): Result<TypedArguments, readonly Violation[]> {
+export function typedArguments({ ask, tool, held }: HeadFacts & Asked & Named): Result<ShapedArguments, readonly Violation[]> {
   const raw = rawArguments(ask, tool);
-  const typed = raw.ok ? tool.schema.validate(raw.value) : raw;
+  const typed = raw.ok ? shapeArguments(tool, raw.value) : raw;
   if (!typed.ok || tool.tool.route === undefined) return typed;
-  const unfit = [...held.snapshot.policy.misspelled(tool.tool, typed.value), ...unfitForQuery(tool.tool.route, typed.value)];
+  const { args } = typed.value;
+  const unfit = [...held.snapshot.policy.misspelled(tool.tool, args), ...unfitForQuery(tool.tool.route, args)];
   return unfit.length === 0 ? typed : fail(unfit.map(violation));
 }
 

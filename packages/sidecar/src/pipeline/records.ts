@@ -19,8 +19,8 @@ export type Recordable = CallIds & Pick<Arrival, 'leg' | 'method' | 'target'> & 
 
 /** The DECISION of a call that every gate passed. */
 export function allowBody(facts: CallFacts, ports: Ports): DecisionBody {
-  const { budgets } = facts.reserved;
-  const rule = { gate: 'authorization', rule_id: facts.decision.ruleId, detail: budgets.length === 0 ? null : budgets.join('; ') };
+  const said = [...facts.changes, ...facts.reserved.budgets];
+  const rule = { gate: 'authorization', rule_id: facts.decision.ruleId, detail: said.length === 0 ? null : said.join('; ') };
   return { ...common(facts, ports), ...rule, decision: 'allow', code: '-', latency_ms: latency(facts, ports) };
 }
 

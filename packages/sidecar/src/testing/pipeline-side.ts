@@ -99,6 +99,8 @@ export function pipelineSide({ effect = 'read', dialect = 'http-tool', forward, 
     },
     decision: { comparedArguments: [] },
     args: {},
+    changes: [],
+    narrowed: [],
     tool: { tool: { name: 'orders/get', effect, denyAs: 'tool_result' } },
     reserved: {
       frames: [],

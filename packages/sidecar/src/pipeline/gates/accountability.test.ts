@@ -10,6 +10,7 @@ const facts = (effect: string, classes: string[] = []): CallFacts =>
     held: { snapshot: { generation: 1, releaseSeq: 1 }, ageMs: 0, freshnessSeq: 1 },
     session: { id: 's1', principal: { id: 'alice', tenant: 't' } },
     tool: { tool: { name: 'orders/get', effect, classes } },
+    changes: [],
     decision: { ruleId: 'r' },
     reserved: { frames: [{ kind: 'reservation', bytes: new Uint8Array([1]) }], budgets: [] },
     method: 'POST',

@@ -1,4 +1,5 @@
-import { Decimal } from '@sallyport/model';
+import { Decimal, type Tool } from '@sallyport/model';
+import { shapeArguments } from '@sallyport/policy';
 import { compileSchema, judge } from '@sallyport/strict';
 import { describe, expect, it } from 'vitest';
 import { decideValidation } from './validation.ts';
@@ -15,7 +16,8 @@ const schema = compileSchema(
 const judged = (body: string): ReturnType<typeof decideValidation> => {
   const json = judge(new TextEncoder().encode(body));
   if (!schema.ok || !json.ok) throw new Error('the fixture is wrong');
-  return decideValidation(schema.value.validate(json.value));
+  const tool = { name: 'orders/refund' } as Tool;
+  return decideValidation(shapeArguments({ tool, schema: schema.value }, json.value));
 };
 
 describe('validation', () => {

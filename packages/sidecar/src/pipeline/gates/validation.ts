@@ -2,20 +2,21 @@
 
 import { mirrorsProblem } from '@sallyport/dialects';
 import { deny, type Result } from '@sallyport/model';
+import type { ShapedArguments } from '@sallyport/policy';
 import type { TypedArguments, Violation } from '@sallyport/strict';
 import type { Asked, HeadFacts, InSession, Named, Validated } from '../facts.ts';
 import { pass, refuse, type Deny, type Gate, type Judgement } from '../gate.ts';
 import { typedArguments } from '../mapped-call.ts';
 import type { Ports } from '../ports.ts';
 
-type Gathered = Result<TypedArguments, readonly Violation[]> | Deny;
+type Gathered = Result<ShapedArguments, readonly Violation[]> | Deny;
 
 export const validation: Gate<HeadFacts & Asked & InSession & Named, Gathered, Validated, Ports> = {
   name: 'validation',
   dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'has no arguments' } },
   gather: (facts) => {
     const typed = typedArguments(facts);
-    return typed.ok ? (mirrored(facts, typed.value) ?? typed) : typed;
+    return typed.ok ? (mirrored(facts, typed.value.args) ?? typed) : typed;
   },
   decide: decideValidation,
 };
@@ -31,7 +32,7 @@ function mirrored({ ask, tool, head }: HeadFacts & Asked & Named, args: TypedArg
 /** `field_not_allowed` when unknown arguments are all that is wrong, else `schema_violation`; names every field at fault. */
 export function decideValidation(typed: Gathered): Judgement<Validated> {
   if ('verdict' in typed) return typed;
-  if (typed.ok) return pass({ args: typed.value });
+  if (typed.ok) return pass(typed.value);
   const code = typed.error.every((violation) => violation.code === 'field_not_allowed') ? 'field_not_allowed' : 'schema_violation';
   const fields = [...new Set(typed.error.map(({ path }) => path))];
   return refuse(deny(code, typed.error.map(({ path, message }) => `${path}: ${message}`).join('; '), { fields }));

@@ -95,7 +95,7 @@ describe('a server that never comes to an end', () => {
         (id) => json({ jsonrpc: '2.0', id, result: TEXT }),
         (id) => (isDripping ? dripping() : json({ jsonrpc: '2.0', id, result: INFO })),
       ),
-      { forward: { handshakeMsMax: 100, mcpSessionsMax: 1 } },
+      { forward: { handshakeMsMax: 400, mcpSessionsMax: 1 } },
     );
     const session = await gate.session();
     expect(mcpDenialOf(await desk(gate, 'act', session))).toMatchObject({ code: 'upstream_timeout', effect: 'none' });

@@ -76,14 +76,21 @@ describe('a release while a connected sidecar has not staged it', () => {
   });
 
   it('is refused, naming who, and what to do', async () => {
+    desk.writePolicy('p', { maxLength: 21 });
     const { exit, out, err } = await desk.admin('policy', 'publish', 'p');
     expect([exit, out]).toEqual([1, '']);
     expect(err).toContain('not_staged: 1 connected sidecars have not staged it');
     expect(err).toContain('--leave-behind releases without them, and they go dark once stale');
     expect(err).toContain(`\`${SILENT}\` has not staged it`);
+    expect(err).toContain('revision 2 of default is published, and not released (go on with `sallyport release promote --to 2`');
+    // Tried again, the same revision is released: nothing is published twice.
     expect((await desk.admin('policy', 'publish', 'p', '--json')).json()).toMatchObject({
       exit: 1,
-      problems: [{ path: 'not_staged' }, { path: 'not_staged', message: `\`${SILENT}\` has not staged it` }],
+      problems: [
+        { path: 'not_staged' },
+        { path: 'not_staged', message: `\`${SILENT}\` has not staged it` },
+        { message: 'revision 2 of default is published, and not released' },
+      ],
     });
   });
 
@@ -99,7 +106,7 @@ describe('a release while a connected sidecar has not staged it', () => {
   it('does not wait for those who are gone, and names them', async () => {
     silent.stream.close();
     silent.channel.close();
-    await desk.admin('policy', 'publish', 'p', '--leave-behind');
+    await desk.admin('policy', 'publish', 'p', '--force', '--leave-behind');
     const { exit, out } = await desk.admin('policy', 'rollback', '--to', '1', '--reason', 'x', '--leave-behind', '--wait');
     expect(exit).toBe(0);
     expect(out).toContain(`not ${SILENT}: not connected, enforces release 0 while it is fresh`);

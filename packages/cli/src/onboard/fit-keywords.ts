@@ -32,3 +32,10 @@ export const IDLE: Readonly<Record<string, readonly string[]>> = {
   minimum: ['integer', 'number'],
   maximum: ['integer', 'number'],
 };
+
+/** What our compiler has, and what the rules make of it. */
+export const KNOWN: ReadonlySet<string> = new Set(
+  'type enum const properties required additionalProperties items minItems maxItems minimum maximum minLength maxLength pattern format anyOf $ref title description default x-mcp-header $schema exclusiveMinimum exclusiveMaximum multipleOf nullable unevaluatedProperties allOf oneOf'.split(
+    ' ',
+  ),
+);

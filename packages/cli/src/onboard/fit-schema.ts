@@ -4,12 +4,13 @@
  * which is safe because the server judges the call too; what a policy must rely on belongs into the policy.
  */
 
-import { compilePattern, compileSchema } from '@sallyport/strict';
+import { compileSchema } from '@sallyport/strict';
 import type { Judged } from '@sallyport/strict';
 import type { Json, JsonObject } from '@sallyport/model';
 import { mergeAllOf } from './fit-all-of.ts';
-import { IDLE, NOTHING_ABOUT_VALUES, SERVER_ALONE, STRING_FORMATS } from './fit-keywords.ts';
-import { fitCounts, fitNumbers, fitTypes, fitValues } from './fit-values.ts';
+import { IDLE, NOTHING_ABOUT_VALUES } from './fit-keywords.ts';
+import { fitCounts, fitNumbers, fitTexts, fitTypes, fitValues } from './fit-values.ts';
+import { fitWords, tellForeign } from './fit-words.ts';
 import type { Done } from './import-note.ts';
 import { isList, isObject, listOf } from './json-shape.ts';
 import { isPlainText, quotedText, shortText, visibleText } from './visible-text.ts';
@@ -26,9 +27,6 @@ export interface Fitted {
   readonly schema: JsonObject | undefined;
   readonly notes: readonly FitNote[];
 }
-
-/** Length of the words that a schema says of an argument. */
-const WORDS_CHARS_MAX = 2_000;
 
 /** Fits the schema of a tool's arguments. */
 export function fitSchema(judged: Judged): Fitted {
@@ -108,7 +106,7 @@ class Fitter {
     }
     const note = (keyword: string, done: Done, says: string): void => this.#note([...steps, keyword], done, says);
     const schema = this.#combined(given, steps);
-    const words = this.#words(schema, steps);
+    const words = fitWords(schema, note);
     const reference = schema['$ref'];
     if (typeof reference === 'string') return { ...words, ...this.#reference(reference, schema, steps) };
     const alternatives = schema['anyOf'];
@@ -118,7 +116,7 @@ class Fitter {
         .filter((one) => one !== undefined);
       return branches.length === 0 ? undefined : { ...words, anyOf: branches };
     }
-    this.#toldOf(schema, steps);
+    tellForeign(schema, note);
     const types = fitTypes(schema, note);
     const isExact = (holder: object, key: string): boolean => this.#judged.numberText(holder, key) === undefined;
     const fitted: Record<string, Json> = {
@@ -127,7 +125,7 @@ class Fitter {
       ...fitValues(schema, types, note),
       ...fitNumbers(schema, { isExact: (key) => isExact(given, key), note, isInteger: types['type'] === 'integer' }),
       ...fitCounts(schema, note),
-      ...this.#strings(schema, steps),
+      ...fitTexts(schema, note),
       ...this.#members(schema, types['type'], steps),
       ...this.#elements(schema, steps),
     };
@@ -172,57 +170,6 @@ class Fitter {
       this.#note([...steps, '$ref'], 'loosened', `what stands beside it is dropped: ${beside.map(quotedText).join(', ')}`);
     if (!isPlainText(reference)) this.#note([...steps, '$ref'], 'refused', 'holds characters that nobody sees');
     return { $ref: reference.replace(/^#\/definitions\//, '#/$defs/') };
-  }
-
-  /** Title, description and default, with every hidden character written out. */
-  #words(schema: JsonObject, steps: readonly string[]): Record<string, Json> {
-    const words: Record<string, Json> = {};
-    for (const key of ['title', 'description'] as const) {
-      const value = schema[key];
-      if (typeof value !== 'string') continue;
-      const shown = shortText(visibleText(value), WORDS_CHARS_MAX);
-      if (!isPlainText(value) && value.replaceAll('\r\n', '\n') !== shown)
-        this.#note([...steps, key], 'revealed', 'holds hidden characters, now written out');
-      else if (shown.length < value.replaceAll('\r\n', '\n').length)
-        this.#note([...steps, key], 'revealed', `cut to ${WORDS_CHARS_MAX} characters`);
-      words[key] = shown;
-    }
-    const otherwise = schema['default'];
-    // Never applied, so only what can be read at a glance is kept.
-    if (typeof otherwise === 'boolean' || (typeof otherwise === 'string' && otherwise.length <= 200 && isPlainText(otherwise)))
-      words['default'] = otherwise;
-    if (typeof otherwise === 'number' && Number.isSafeInteger(otherwise)) words['default'] = otherwise;
-    if (typeof schema['x-mcp-header'] === 'string' && isPlainText(schema['x-mcp-header'])) words['x-mcp-header'] = schema['x-mcp-header'];
-    return words;
-  }
-
-  /** Keywords that are not ours. */
-  #toldOf(schema: JsonObject, steps: readonly string[]): void {
-    for (const key of Object.keys(schema)) {
-      const shown = shortText(visibleText(key), 40);
-      if (SERVER_ALONE.has(key)) this.#note([...steps, shown], 'loosened', 'dropped: the server alone judges it');
-      else if (key === 'patternProperties') this.#note([...steps, key], 'tightened', 'dropped: members that it would accept are refused');
-      else if (key === 'unevaluatedProperties' && schema[key] !== false)
-        this.#note([...steps, key], 'tightened', 'dropped: members that are not named are refused');
-      else if (!KNOWN.has(key)) this.#note([...steps, shown], 'unchanged', 'dropped: it says nothing about values');
-    }
-  }
-
-  #strings(schema: JsonObject, steps: readonly string[]): Record<string, Json> {
-    const fitted: Record<string, Json> = {};
-    const { pattern, format } = schema;
-    if (typeof pattern === 'string') {
-      const compiled = compilePattern(pattern);
-      if (!isPlainText(pattern)) this.#note([...steps, 'pattern'], 'refused', 'holds characters that nobody sees');
-      else if (compiled.ok) fitted['pattern'] = pattern;
-      else this.#note([...steps, 'pattern'], 'loosened', `dropped: ${compiled.error.message}`);
-    }
-    if (typeof format !== 'string') return fitted;
-    const isText = schema['type'] === undefined || listOf(schema['type']).includes('string');
-    if (isText && STRING_FORMATS.has(format)) fitted['format'] = format;
-    else if (isText) this.#note([...steps, 'format'], 'loosened', `dropped: ${quotedText(format)} is no format of ours`);
-    else this.#note([...steps, 'format'], 'unchanged', `dropped: ${quotedText(format)} is no format of text`);
-    return fitted;
   }
 
   #members(schema: JsonObject, type: Json | undefined, steps: readonly string[]): Record<string, Json> {
@@ -276,13 +223,6 @@ class Fitter {
     return { items: this.#fit(items, [...steps, 'items']) ?? {} };
   }
 }
-
-/** What our compiler knows and the rules above have looked at. */
-const KNOWN: ReadonlySet<string> = new Set(
-  'type enum const properties required additionalProperties items minItems maxItems minimum maximum minLength maxLength pattern format anyOf $ref title description default x-mcp-header $schema exclusiveMinimum exclusiveMaximum multipleOf nullable unevaluatedProperties allOf oneOf'.split(
-    ' ',
-  ),
-);
 
 /** A keyword for strings in a schema of numbers is ignored by JSON Schema, and refused by ours. */
 function withoutIdle(schema: Record<string, Json>, note: (keyword: string, done: Done, says: string) => void): JsonObject {

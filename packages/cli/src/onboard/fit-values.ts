@@ -1,9 +1,11 @@
-/** Types, listed values and bounds of a server's schema, in the spelling of ours. */
+/** Types, listed values, bounds and texts of a server's schema, in the spelling of ours. */
 
 import type { Json, JsonObject } from '@sallyport/model';
+import { compilePattern } from '@sallyport/strict';
+import { STRING_FORMATS } from './fit-keywords.ts';
 import type { Done } from './import-note.ts';
 import { isList, listOf } from './json-shape.ts';
-import { isPlainText } from './visible-text.ts';
+import { isPlainText, quotedText } from './visible-text.ts';
 
 type Note = (keyword: string, done: Done, says: string) => void;
 
@@ -117,6 +119,24 @@ export function fitCounts(schema: JsonObject, note: Note): JsonObject {
     delete fitted[least];
     delete fitted[most];
   }
+  return fitted;
+}
+
+/** `pattern` and `format`, which we do enforce where a server may only describe. */
+export function fitTexts(schema: JsonObject, note: Note): JsonObject {
+  const fitted: Record<string, Json> = {};
+  const { pattern, format, type } = schema;
+  if (typeof pattern === 'string') {
+    const compiled = compilePattern(pattern);
+    if (!isPlainText(pattern)) note('pattern', 'refused', 'holds characters that nobody sees');
+    else if (compiled.ok) fitted['pattern'] = pattern;
+    else note('pattern', 'loosened', `dropped: ${compiled.error.message}`);
+  }
+  if (typeof format !== 'string') return fitted;
+  const isText = type === undefined || listOf(type).includes('string');
+  if (isText && STRING_FORMATS.has(format)) fitted['format'] = format;
+  else if (isText) note('format', 'loosened', `dropped: ${quotedText(format)} is no format of ours`);
+  else note('format', 'unchanged', `dropped: ${quotedText(format)} is no format of text`);
   return fitted;
 }
 

@@ -12,6 +12,7 @@ import { isObject, listOf } from './json-shape.ts';
 import { lockFileName } from './lock-file.ts';
 import type { LockedTool } from './lock-file.ts';
 import { sampleArguments } from './sample-arguments.ts';
+import { HEAD, KEYS_FILE, agentText, environmentText, identityText, serversText } from './scaffold-documents.ts';
 import { quotedText, shortText } from './visible-text.ts';
 import { yamlFlow } from './yaml-text.ts';
 import type { ServerPlace } from './server-place.ts';
@@ -35,8 +36,6 @@ export interface Scaffold {
   readonly tests: number;
 }
 
-const HEAD = 'apiVersion: sallyport.dev/v1';
-const KEYS_FILE = 'operator-keys.json';
 /** Entries of one list in a rule. */
 const LIST_MAX = 256;
 
@@ -79,67 +78,7 @@ function tryOut(files: readonly PolicyFile[]): TestReport {
   return runTests(built.value.policy);
 }
 
-/** `everything_url` for `everything`: a name that conditions can read. */
-function environmentName(server: ServerName): string {
-  return `${server.replaceAll('-', '_')}_url`;
-}
-
 const localName = ({ name }: LockedTool): string => name.slice(name.indexOf('/') + 1);
-
-function agentText({ agent, owner, server }: ScaffoldOptions): string {
-  return `${HEAD}
-# The agent, and the tool servers that its rules may speak of. What no rule allows is denied.
-kind: Agent
-name: ${agent}
-owner: ${JSON.stringify(owner)}
-uses: [${server}]
-sessions: { roots: [operator], idle: 15m, max: 8h }
-`;
-}
-
-function identityText({ issuer }: ScaffoldOptions): string {
-  return `${HEAD}
-# For whom the agent acts: tokens of this issuer, verified with the keys in ${KEYS_FILE} and with no others. It is the
-# development issuer of one machine (\`sallyport operator token\`), which proves nothing about anybody: before anything
-# depends on it, put your identity provider in its place.
-kind: Issuer
-issuer: ${issuer.issuer}
-audience: ${issuer.audience}
-keys_file: ${KEYS_FILE}
-max_lifetime: 1h
-`;
-}
-
-function environmentText({ server, place }: ScaffoldOptions): string {
-  return `${HEAD}
-# What differs between environments; every other file is the same in all of them.
-kind: Environment
-name: development
-values:
-  ${environmentName(server)}: { url: ${JSON.stringify(place.url)} }
-`;
-}
-
-function serversText({ server, place }: ScaffoldOptions, tool: LockedTool | undefined): string {
-  const overlay =
-    tool === undefined
-      ? ''
-      : `---
-# Your own words on a tool, which an import never touches, such as:
-#
-# kind: ToolOverlay
-# name: ${tool.name}
-# effect: write
-# classes: [pii]
-`;
-  return `${HEAD}
-# Where the tools are. What they are stands in ${lockFileName(server)}, as \`sallyport tools import ${server}\` wrote it.
-kind: ToolServer
-name: ${server}
-mcp: { url: "\${env.${environmentName(server)}}" }
-network: ${place.destination.network}
-${overlay}`;
-}
 
 function rulesText({ agent, role, server }: ScaffoldOptions, reads: readonly LockedTool[], others: readonly LockedTool[]): string {
   const ids = new Set<string>();

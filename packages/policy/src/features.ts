@@ -55,19 +55,23 @@ export function featuresOf({ rules, environment, issuers, tools }: Used): readon
   if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');
   if (tools.some(({ unknownArguments }) => unknownArguments !== undefined)) used.add('tool.unknown_arguments');
   if (Object.keys(environment).length > 0) used.add('environment.v1');
-  for (const rule of rules) {
-    used.add(`rule.${rule.verb}`);
-    for (const key of ['scopes', 'bind', 'arguments', 'after', 'when', 'once', 'max', 'sequence', 'budget'] as const)
-      if (rule[key] !== undefined) used.add(`rule.${key}`);
-    for (const key of ['roles', 'tenants', 'principals'] as const) if (rule.for?.[key] !== undefined) used.add(`for.${key}`);
-    if (rule.once?.per !== undefined) used.add('rule.once.per');
-    if (rule.once?.withinMs !== undefined) used.add('rule.once.within');
-    if (rule.after?.some((one) => one.with !== undefined) === true) used.add('rule.after.with');
-    for (const { field } of demandsOf(rule)) used.add(`rule.${field}`);
-    if (expressionsOf(rule).length > 0) used.add('cel.v1');
-    for (const selector of rule.tools) if ('method' in selector) used.add('selector.method');
-    for (const selector of rule.tools)
-      used.add('tool' in selector ? (selector.tool.endsWith('*') ? 'selector.prefix' : 'selector.tool') : 'selector.attribute');
-  }
+  for (const rule of rules) for (const feature of featuresOfRule(rule)) used.add(feature);
   return [...used].toSorted();
+}
+
+function featuresOfRule(rule: Rule): ReadonlySet<string> {
+  const used = new Set<string>();
+  used.add(`rule.${rule.verb}`);
+  for (const key of ['scopes', 'bind', 'arguments', 'after', 'when', 'once', 'max', 'sequence', 'budget'] as const)
+    if (rule[key] !== undefined) used.add(`rule.${key}`);
+  for (const key of ['roles', 'tenants', 'principals'] as const) if (rule.for?.[key] !== undefined) used.add(`for.${key}`);
+  if (rule.once?.per !== undefined) used.add('rule.once.per');
+  if (rule.once?.withinMs !== undefined) used.add('rule.once.within');
+  if (rule.after?.some((one) => one.with !== undefined) === true) used.add('rule.after.with');
+  for (const { field } of demandsOf(rule)) used.add(`rule.${field}`);
+  if (expressionsOf(rule).length > 0) used.add('cel.v1');
+  for (const selector of rule.tools) if ('method' in selector) used.add('selector.method');
+  for (const selector of rule.tools)
+    used.add('tool' in selector ? (selector.tool.endsWith('*') ? 'selector.prefix' : 'selector.tool') : 'selector.attribute');
+  return used;
 }

@@ -27,6 +27,12 @@ const policy = ({ http, mcp }: { http: string; mcp: string }, agent: string = AG
     small: ', when: args.amount <= 10',
     after: ', after: [SERVER/look]',
     once: ', once: {}',
+    spent: ', budget: { sum: args.amount, max: "10" }',
+    tasked: ', task: [expenses]',
+    proven: ', step_up: { amr: [mfa] }',
+    approved: ', approval: { by: { role: lead } }',
+    risky: ', risk: { max: 10 }',
+    scheduled: ', delegation: { roots: [schedule] }',
   };
   const documents = Object.entries(servers).flatMap(([server, where]) => [
     `kind: ToolServer\nname: ${server}\n${where}\nnetwork: loopback`,
@@ -158,6 +164,13 @@ const OUTSIDE: Readonly<Partial<Record<DenialCode, Provoke>>> = {
     await call(bench, dialect, 'once', { session, args: { id: 'a' } });
     return call(bench, dialect, 'once', { session, args: { id: 'b' } });
   },
+  budget_exceeded: (bench, dialect) => call(bench, dialect, 'spent', { args: { amount: 11 } }),
+  out_of_task: (bench, dialect) => call(bench, dialect, 'tasked'),
+  step_up_required: (bench, dialect) => call(bench, dialect, 'proven'),
+  requires_approval: (bench, dialect) => call(bench, dialect, 'approved'),
+  risk_too_high: (bench, dialect) => call(bench, dialect, 'risky'),
+  delegation_not_allowed: (bench, dialect) => call(bench, dialect, 'scheduled'),
+  tool_step_mismatch: async (bench, dialect) => call(bench, dialect, 'look', { session: await bench.session({ tool_step: 'scoped' }) }),
   egress_denied: (bench, dialect) => raw(bench, dialect, '{}', '/nowhere'),
   method_not_allowed: async (bench, dialect) =>
     dialect === 'mcp'

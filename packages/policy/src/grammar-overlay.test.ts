@@ -107,3 +107,31 @@ it('what no rule allows is one thing to say for a server, however many tools it 
     'lock.yaml:3:7: name: warning: no rule allows 9 tools of `files`: read, delete, t0, t1, t2, … (for agents they do not exist)',
   ]);
 });
+
+describe('warnings without end', () => {
+  const many = Array.from({ length: 300 }, (_, at) => `  - { id: r${at}, allow: [files/t${at}] }\n`).join('');
+  const tools = Array.from({ length: 300 }, (_, at) => `---\nkind: Tool\nname: files/t${at}\n`).join('');
+  const policy = (more: string): ReturnType<typeof parseDocuments> =>
+    parseDocuments([
+      { path: 'lock.yaml', text: `${CATALOG}${tools}` },
+      {
+        path: 'rules.yaml',
+        text: `apiVersion: sallyport.dev/v1\nkind: Agent\nname: a\nowner: o\nuses: [files]\n---\nkind: Policy\nagent: a\nrules:\n${many}${more}`,
+      },
+    ]);
+
+  it('never keep a policy from being built', () => {
+    const result = policy('');
+    expect(result.ok && [result.value.warnings.length, result.value.warnings.at(-1)]).toEqual([
+      201,
+      { path: '', message: 'and 101 more warnings', severity: 'warning' },
+    ]);
+  });
+
+  it('never hide a problem', () => {
+    const result = policy('  - { id: zz, allow: [files/nothing] }\n');
+    expect(result.ok ? [] : result.error.filter(({ severity }) => severity === undefined).map(({ message }) => message)).toEqual([
+      'no tool `files/nothing`',
+    ]);
+  });
+});

@@ -42,18 +42,15 @@ export type Node = ScalarNode | ListNode | MapNode;
 
 /** Collects problems up to a bound; what comes after is counted, so that a hostile file cannot fill the memory. */
 export class Problems {
-  /** Written by `add` alone. */
+  /** Written by `#keep` alone, as everything here. */
   readonly #list: Problem[] = [];
-  /** Written by `add` alone. */
-  #dropped = 0;
+  #errors = 0;
+  #droppedErrors = 0;
+  #droppedWarnings = 0;
 
   add(place: Place, message: string, more: { remedy?: string | undefined; severity?: 'warning' } = {}): undefined {
     const { path, file, line, column } = place;
-    if (this.#list.length >= LIMITS.problemsMax) {
-      this.#dropped++;
-      return undefined;
-    }
-    this.#list.push({
+    this.#keep({
       path,
       message,
       ...(more.remedy === undefined ? {} : { remedy: more.remedy }),
@@ -67,10 +64,18 @@ export class Problems {
 
   /** Adds what another parser found, keeping its places. */
   addAll(problems: readonly Problem[]): void {
-    for (const problem of problems) {
-      if (this.#list.length < LIMITS.problemsMax) this.#list.push(problem);
-      else this.#dropped++;
-    }
+    for (const problem of problems) this.#keep(problem);
+  }
+
+  /** Each kind has the bound for itself: warnings never crowd out a problem, nor make one by being many. */
+  #keep(problem: Problem): void {
+    const isWarning = problem.severity === 'warning';
+    const held = isWarning ? this.#list.length - this.#errors : this.#errors;
+    if (held < LIMITS.problemsMax) {
+      this.#list.push(problem);
+      if (!isWarning) this.#errors++;
+    } else if (isWarning) this.#droppedWarnings++;
+    else this.#droppedErrors++;
   }
 
   /** Whether something is wrong at this very place already, so that its consequences need not be listed too. */
@@ -87,11 +92,11 @@ export class Problems {
 
   /** How many were added so far. */
   get count(): number {
-    return this.#list.length + this.#dropped;
+    return this.#list.length + this.#droppedErrors + this.#droppedWarnings;
   }
 
   get hasErrors(): boolean {
-    return this.#dropped > 0 || this.#list.some((problem) => problem.severity === undefined);
+    return this.#errors > 0;
   }
 
   /** Errors and warnings, by file, line, column and path; the last one says how many more there were. */
@@ -104,8 +109,15 @@ export class Problems {
         compareText(a.path, b.path) ||
         compareText(a.message, b.message),
     );
-    if (this.#dropped === 0) return byPlace;
-    return [...byPlace, { path: '', message: `and ${this.#dropped} more problems`, remedy: 'mend these first' }];
+    return [...byPlace, ...this.#uncounted()];
+  }
+
+  #uncounted(): readonly Problem[] {
+    const [errors, warnings] = [this.#droppedErrors, this.#droppedWarnings];
+    return [
+      ...(warnings === 0 ? [] : [{ path: '', message: `and ${warnings} more warnings`, severity: 'warning' } as const]),
+      ...(errors === 0 ? [] : [{ path: '', message: `and ${errors} more problems`, remedy: 'mend these first' }]),
+    ];
   }
 
   warnings(): readonly Problem[] {

@@ -221,6 +221,43 @@ describe('a first policy', () => {
   });
 });
 
+describe('a first policy for a server that is too much', () => {
+  it('is made for those of its tools that are asked for', async () => {
+    const { json } = await at.type(
+      'init',
+      '--server',
+      await serve(listedTool('get_a', READ), listedTool('get_b', READ), listedTool('put')),
+      '--only',
+      'get_*',
+      '--json',
+    );
+    expect(json()).toMatchObject({ tools: 2, allowed: ['get_a', 'get_b'] });
+  });
+
+  it('of many tools stays a page that can be read, and builds', async () => {
+    const many = Array.from({ length: 700 }, (_, n) => ({ name: `t${n}`, inputSchema: { type: 'object' }, ...(n % 2 === 0 ? READ : {}) }));
+    const { exit, json } = await at.type('init', '--server', await serve(...many), '--name', 'files', '--json');
+    expect([exit, json()]).toMatchObject([0, { tools: 700, tests: 102 }]);
+    expect(await judged('policy')).toEqual([0, 0, 0]);
+    expect(at.read('policy/rules.yaml')).toContain('  # and 250 more, which stand in the lock file\n');
+    expect(at.read('policy/rules.yaml').match(/^ {2}- id: .*$/gm)).toEqual(['  - id: read', '  - id: read-2']);
+  });
+
+  it.each([
+    ['a text without end', { type: 'string', minLength: 9_000_000_000_000 }],
+    ['a list without end', { type: 'array', minItems: 9_000_000_000_000 }],
+    ['lists in lists', Array.from({ length: 8 }).reduce<object>((items) => ({ type: 'array', minItems: 16, items }), { type: 'string' })],
+    ['itself, in many places', { $ref: '#/$defs/a' }],
+  ])('that wants %s gets no test made up', async (_name, argument) => {
+    const names = Array.from({ length: 50 }, (_, n) => `p${n}`);
+    const self = { type: 'object', required: names, properties: Object.fromEntries(names.map((name) => [name, { $ref: '#/$defs/a' }])) };
+    const inputSchema = { type: 'object', properties: { x: argument }, required: ['x'], $defs: { a: self } };
+    const { exit, json } = await at.type('init', '--server', await serve(listedTool('get', { ...READ, inputSchema })), '--json');
+    expect([exit, json()['tests']]).toEqual([0, 1]);
+    expect(at.read('policy/tests.yaml').length).toBeLessThan(1_000);
+  });
+});
+
 describe('the development issuer', () => {
   it('is made once, its key for its owner alone, and what it signs is what the policy pins', async () => {
     const url = await serve(listedTool('get', READ));

@@ -17,7 +17,7 @@ import type { Scaffold } from '../onboard/scaffold.ts';
 import { nameFor, placeOfUrl } from '../onboard/server-place.ts';
 import type { ServerPlace } from '../onboard/server-place.ts';
 import { isFree, writeFolder } from '../onboard/write-folder.ts';
-import { required, text, textOr } from '../option.ts';
+import { many, required, text, textOr } from '../option.ts';
 import { counted, refusal, table } from '../output.ts';
 import type { Output } from '../output.ts';
 
@@ -39,6 +39,7 @@ export const init: Command = command({
     role: textOr('--role ROLE', 'the role of operators that the rules are for', 'member'),
     owner: text('--owner NAME', 'who answers for the agent (default: $USER)'),
     tokenFile: text('--token-file FILE', 'a token to show the server, for servers that want one'),
+    only: many('--only NAME', 'only this tool of the server; `get_*` for a prefix (repeatable)'),
     dir: dirOption,
   },
   examples: [
@@ -62,7 +63,7 @@ export const init: Command = command({
     const wire = await wireTo(place.value, token?.ok === true ? token.value : undefined, io);
     try {
       const server = (saidName: string): ServerName => (options.name ?? nameFor(saidName, options.server)) as ServerName;
-      const imported = await importTools(wire, { server, before: undefined, only: [] });
+      const imported = await importTools(wire, { server, before: undefined, only: options.only });
       if (!imported.ok) return await out.refuse({ exit: 1, problems: imported.error });
       const { agent, role } = options;
       const owner = options.owner ?? io.env['USER'] ?? 'me';

@@ -4,6 +4,10 @@ import type { Json, JsonObject } from '@sallyport/model';
 import { isList, isObject, listOf } from './json-shape.ts';
 
 const DEPTH_MAX = 8;
+/** A schema is a stranger's: what refers to itself in a hundred places must not be written out. */
+const VALUES_MAX = 200;
+const CHARS_MAX = 200;
+const ITEMS_MAX = 16;
 const EXAMPLES: Readonly<Record<string, string>> = {
   date: '2026-01-31',
   'date-time': '2026-01-31T12:00:00Z',
@@ -18,18 +22,21 @@ const EXAMPLES: Readonly<Record<string, string>> = {
 
 /** `undefined` where no such value could be made up; what is made up is for the caller to try. */
 export function sampleArguments(schema: JsonObject): JsonObject | undefined {
-  const sample = sampleOf(schema, { root: schema, depth: 0 });
+  const sample = sampleOf(schema, { root: schema, depth: 0, budget: { left: VALUES_MAX } });
   return isObject(sample) ? sample : undefined;
 }
 
 interface Inside {
   readonly root: JsonObject;
   readonly depth: number;
+  /** Owner: `sampleOf`, which takes one for each value. */
+  readonly budget: { left: number };
 }
 
-function sampleOf(schema: Json | undefined, { root, depth }: Inside): Json | undefined {
-  if (!isObject(schema) || depth > DEPTH_MAX) return undefined;
-  const inner = { root, depth: depth + 1 };
+function sampleOf(schema: Json | undefined, { root, depth, budget }: Inside): Json | undefined {
+  if (!isObject(schema) || depth > DEPTH_MAX || budget.left === 0) return undefined;
+  budget.left -= 1;
+  const inner = { root, depth: depth + 1, budget };
   if (typeof schema['$ref'] === 'string') return sampleOf(referenced(root, schema['$ref']), inner);
   if (isList(schema['anyOf'])) return first(schema['anyOf'].map((branch) => sampleOf(branch, inner)));
   if (schema['const'] !== undefined) return schema['const'];
@@ -52,7 +59,7 @@ const BY_TYPE: Readonly<Record<string, Make>> = {
 
 function textOf({ format, pattern, minLength, maxLength }: JsonObject): string | undefined {
   // What a pattern wants is not guessed.
-  if (pattern !== undefined) return undefined;
+  if (pattern !== undefined || Number(minLength ?? 0) > CHARS_MAX) return undefined;
   const text = typeof format === 'string' ? EXAMPLES[format] : 'example';
   return text?.padEnd(Number(minLength ?? 0), 'x').slice(0, Number(maxLength ?? Number.POSITIVE_INFINITY));
 }
@@ -66,8 +73,9 @@ function numberOf({ minimum, maximum }: JsonObject): number {
 function listOfSamples({ items, minItems }: JsonObject, inside: Inside): Json | undefined {
   const count = Number(minItems ?? 0);
   if (count === 0) return [];
-  const item = sampleOf(items ?? { type: 'string' }, inside);
-  return item === undefined || count > 16 ? undefined : Array.from({ length: count }, () => item);
+  if (count > ITEMS_MAX) return undefined;
+  const made = Array.from({ length: count }, () => sampleOf(items ?? { type: 'string' }, inside));
+  return made.every((item) => item !== undefined) ? made : undefined;
 }
 
 function membersOf({ properties, required }: JsonObject, inside: Inside): JsonObject | undefined {

@@ -38,6 +38,9 @@ export interface Scaffold {
 
 /** Entries of one list in a rule. */
 const LIST_MAX = 256;
+/** A page that people read: of what a server has beyond that, the lock file tells. */
+const COMMENTED_MAX = 100;
+const CASES_MAX = 100;
 
 export function scaffold(options: ScaffoldOptions): Scaffold {
   const { tools } = options;
@@ -90,7 +93,10 @@ function rulesText({ agent, role, server }: ScaffoldOptions, reads: readonly Loc
       : `
   # What ${server} does not mark as read-only is denied, and hidden from listings. Take the # away where the agent needs a
   # tool, and say for whom, within which bounds of its arguments, and how often.
-${others.map((tool) => commentedRule(tool, role, ids)).join('')}`;
+${others
+  .slice(0, COMMENTED_MAX)
+  .map((tool) => commentedRule(tool, role, ids))
+  .join('')}${beyond(others.length - COMMENTED_MAX)}`;
   if (reads.length === 0)
     return `${head}# ${server} marks none of its tools as read-only, so this first policy allows nothing. Take the # away from the next
 # four lines, and from the rules that the agent needs.
@@ -105,6 +111,10 @@ agent: ${agent}
 rules:
   # ${server} marks these as read-only. That is its word, and reading can be harm enough: strike what the agent does not need.
 ${allowedRules(reads, role, ids)}${rest}`;
+}
+
+function beyond(count: number): string {
+  return count > 0 ? `\n  # and ${count} more, which stand in the lock file\n` : '';
 }
 
 function allowedRules(reads: readonly LockedTool[], role: string, ids: Set<string>): string {
@@ -168,7 +178,7 @@ function casesOf(reads: readonly LockedTool[], others: readonly LockedTool[]): r
     const sample = sampleArguments(tool.arguments);
     return sample === undefined ? undefined : yamlFlow(sample);
   };
-  const allowed = reads.flatMap((tool): readonly Case[] => {
+  const allowed = reads.slice(0, CASES_MAX).flatMap((tool): readonly Case[] => {
     const sample = args(tool);
     return sample === undefined ? [] : [{ tool: tool.name, args: sample, expect: 'allow', who: 'role' }];
   });

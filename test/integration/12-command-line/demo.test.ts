@@ -116,7 +116,7 @@ describe('the demo', () => {
         refused('403 call_limit_exceeded', 'read-receipt'),
         refused('403 call_limit_exceeded', 'file-report'),
         '1 x 200 ok, 19 x 403 call_limit_exceeded, tool got 1',
-        refused('403 parameter_not_allowed', 'file-report'),
+        refused('403 requires_approval', 'file-report'),
         refused('403 resource_binding_mismatch', 'tell-manager'),
         refused('403 resource_binding_mismatch', 'approved-cost-center'),
         refused('401 unauthenticated', 'the authentication gate'),

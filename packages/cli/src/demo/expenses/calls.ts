@@ -135,16 +135,21 @@ export const REFUSED_LATER: readonly ToldCall[] = [
 ];
 
 /** In a session that has just begun. */
-export const REFUSED_AT_ONCE: readonly ToldCall[] = [
-  denied(fileReport(AMOUNT), 'a report before any receipt was read', '403 session_precondition_failed', 'file-report'),
-  denied(
-    fileReport(500.01),
-    'one cent above the filing limit: $500.01',
-    '403 parameter_not_allowed',
-    'file-report',
-    'to come: this will ask the manager for approval (requires_approval)',
-  ),
-];
+export const REFUSED_EARLY: ToldCall = denied(
+  fileReport(AMOUNT),
+  'a report before any receipt was read',
+  '403 session_precondition_failed',
+  'file-report',
+);
+
+/** In one in which a receipt was read. */
+export const REFUSED_ABOVE: ToldCall = denied(
+  fileReport(500.01),
+  'one cent above the filing limit: $500.01',
+  '403 requires_approval',
+  'file-report',
+  'to come: asking a manager, and filing it once they approve',
+);
 
 export const REFUSED_DAVE: ToldCall = denied(
   readReceipt,

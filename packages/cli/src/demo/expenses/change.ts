@@ -17,10 +17,10 @@ export async function changeRule(telling: Telling, desk: Desk): Promise<void> {
     title: 'A rule is changed while the agent works',
     says: ['The filing limit in policy/rules.yaml becomes smaller:'],
   });
-  screen.print('     - amount: { maximum: 500 }', '     + amount: { maximum: 100 }', '');
+  screen.print('     - approval: { when: args.amount > 500, …', '     + approval: { when: args.amount > 100, …', '');
   const session = await desk.open(ALICE);
   await desk.call(readReceipt, session);
-  editFile(join(stage.policyDir, 'rules.yaml'), (text) => text.replace('amount: { maximum: 500 }', 'amount: { maximum: 100 }'));
+  editFile(join(stage.policyDir, 'rules.yaml'), (text) => text.replace('args.amount > 500', 'args.amount > 100'));
   const refused = answerOf(await stage.type(['policy', 'publish', POLICY_DIR, '--json']));
   const { problems = [] } = refused as { readonly problems?: readonly { readonly file?: string; readonly line?: number }[] };
   const [first] = problems;
@@ -47,5 +47,5 @@ export async function changeRule(telling: Telling, desk: Desk): Promise<void> {
   desk.rereadRules();
   const call = fileReport(AMOUNT);
   const title = 'the next call, in an open session: $127.50';
-  await desk.tell({ ...call, title, told: '403 parameter_not_allowed', rule: 'file-report' }, session);
+  await desk.tell({ ...call, title, told: '403 requires_approval', rule: 'file-report' }, session);
 }

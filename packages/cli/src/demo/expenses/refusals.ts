@@ -8,9 +8,10 @@ import {
   ALICE,
   CONTRACTOR,
   DAVE,
-  REFUSED_AT_ONCE,
+  REFUSED_ABOVE,
   REFUSED_CONTRACTOR,
   REFUSED_DAVE,
+  REFUSED_EARLY,
   REFUSED_LATER,
   REFUSED_NOBODY,
   REFUSED_STRANGER,
@@ -30,9 +31,10 @@ export async function refuseTheRest(telling: Telling, desk: Desk, session: Sessi
   for (const call of REFUSED_LATER) await desk.tell(call, session);
   await callHiddenTool(desk, session);
   const another = await desk.open(ALICE);
-  // Owner: this function. The refusal of $500.01, which somebody might like to be somebody else's.
-  let target: Decided | undefined;
-  for (const call of REFUSED_AT_ONCE) target = await desk.tell(call, another);
+  await desk.tell(REFUSED_EARLY, another);
+  await desk.call(readReceipt, another);
+  // Somebody might like this refusal to be somebody else's.
+  const target = await desk.tell(REFUSED_ABOVE, another);
   await raceForOne(telling, desk, another);
   await desk.tell(REFUSED_DAVE, await desk.open(DAVE));
   await desk.tell(REFUSED_CONTRACTOR, await desk.open(CONTRACTOR));
@@ -65,7 +67,6 @@ async function callHiddenTool(desk: Desk, session: Session): Promise<void> {
 const RACERS = 20;
 
 async function raceForOne({ steps }: Telling, desk: Desk, session: Session): Promise<void> {
-  await desk.call(readReceipt, session);
   const before = desk.reached('accounting-api');
   const amounts = Array.from({ length: RACERS }, (_, index) => index + 1);
   const answers = await Promise.all(amounts.map(async (amount) => desk.call(fileReport(amount), session)));

@@ -57,6 +57,10 @@ const ENTRIES: Readonly<Record<string, { readonly layers: readonly Layer[]; read
     layers: ['SHELL', 'APP', 'TEST'],
     why: 'private keys and randomness belong to shells and apps; a pure package that signs cannot be replayed',
   },
+  'policy/lab': {
+    layers: ['APP', 'TEST'],
+    why: 'the lab compares policies on a desk; what decides calls must not carry it',
+  },
   'cli/mcp-servers': {
     layers: ['TEST'],
     why: 'the tool servers of the demo serve tests as well; whatever else the command knows stays behind it',

@@ -1,12 +1,11 @@
 /** `sallyport policy check`: everything that is wrong with a policy, at once. */
 
-import { formatProblem } from '@sallyport/model';
-import type { Problem } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
 import { at } from '../files.ts';
 import type { Io } from '../io.ts';
-import { counted, problemJson, refusalJson } from '../output.ts';
+import { checkedReport, problemsReport } from '../lab/policy-report.ts';
+import { answerReport, formatOption } from '../lab/report.ts';
 import { policyFileNames, readPolicy } from '../policy/read-policy.ts';
 
 export const POLICY_DIR = { name: 'DIR', says: 'folder with the policy: every .yaml and .json below it' } as const;
@@ -19,25 +18,16 @@ export const policyCheck: Command = command({
     'Reads the documents, compiles every condition against the types of the tools, and looks for rules that can never match. Exits with 1 where there is a problem; warnings alone do not count. Runs no tests: see policy test.',
   ],
   arguments: [POLICY_DIR],
-  options: {},
-  examples: [{ line: 'policy check examples/demo-policy', says: 'before every commit' }],
-  async run({ arguments: [dir = ''], io, out }) {
+  options: { format: formatOption },
+  examples: [
+    { line: 'policy check examples/demo-policy', says: 'before every commit' },
+    { line: 'policy check examples/demo-policy --format sarif', says: 'for a code host that shows problems beside their lines' },
+  ],
+  async run({ arguments: [dir = ''], options, io, out }) {
     const read = readPolicy(dir, io);
     if (!read.ok && read.error.exit === 64) return out.refuse(read.error);
-    if (!read.ok) {
-      const { problems } = read.error;
-      const lines = [...problems.map(formatProblem), `${countOf(problems)}${inFiles(dir, io)}`];
-      await out.answer({ ok: false, ...refusalJson({ exit: 1, problems }) }, lines.join('\n'));
-      return 1;
-    }
-    const { warnings, ruleCount, toolCount, testCount, features } = read.value;
-    const sizes = [counted(ruleCount, 'rule'), counted(toolCount, 'tool'), counted(testCount, 'test')].join(', ');
-    const verdict = warnings.length === 0 ? `ok: ${sizes}` : `ok: ${sizes}, ${counted(warnings.length, 'warning')}`;
-    await out.answer(
-      { ok: true, rules: ruleCount, tools: toolCount, tests: testCount, features, problems: warnings.map(problemJson) },
-      [...warnings.map(formatProblem), verdict].join('\n'),
-    );
-    return 0;
+    const report = read.ok ? checkedReport(read.value) : problemsReport('policy check', read.error.problems, inFiles(dir, io));
+    return answerReport(report, options.format, { out, io });
   },
 });
 
@@ -51,9 +41,3 @@ function inFiles(dir: string, io: Io): string {
 
 /** A policy of more files is a large one. */
 const FILES_EXPECTED = 50;
-
-function countOf(problems: readonly Problem[]): string {
-  const warnings = problems.filter(({ severity }) => severity === 'warning').length;
-  const errors = counted(problems.length - warnings, 'problem');
-  return warnings === 0 ? errors : `${errors}, ${counted(warnings, 'warning')}`;
-}

@@ -1,12 +1,15 @@
 /** `sallyport policy test`: the documents of kind Test, judged by the policy as a sidecar would compile it. */
 
-import { formatProblem } from '@sallyport/model';
 import { runTests } from '@sallyport/policy';
+import { coverageOf } from '@sallyport/policy/lab';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
-import { counted, refusal, refusalJson } from '../output.ts';
-import { readPolicy, located } from '../policy/read-policy.ts';
-import { reportJson } from '../policy/report.ts';
+import { problemsReport } from '../lab/policy-report.ts';
+import { answerReport, formatOption } from '../lab/report.ts';
+import { testedReport } from '../lab/test-report.ts';
+import { flag } from '../option.ts';
+import { refusal } from '../output.ts';
+import { readPolicy } from '../policy/read-policy.ts';
 import { POLICY_DIR } from './policy-check.ts';
 
 export const policyTest: Command = command({
@@ -15,20 +18,31 @@ export const policyTest: Command = command({
   summary: 'run the tests that stand beside a policy',
   details: [
     'Each failing case is shown with its line, what was expected, what was seen, and why. Exits with 1 where one fails, or where there is none: a policy without tests cannot show what it comes to.',
+    'Coverage says of each rule whether tests are allowed and denied by it, and of each of its requirements whether a test is denied by it alone. A number behind a requirement is how many are.',
   ],
   arguments: [POLICY_DIR],
-  options: {},
-  examples: [{ line: 'policy test examples/demo-policy', says: 'what publishing will run as well' }],
-  async run({ arguments: [dir = ''], io, out }) {
+  options: {
+    coverage: flag('--coverage', 'say what the tests show of each rule'),
+    requireCoverage: flag('--require-coverage', 'the same, and exit with 1 where a rule or a requirement is not shown'),
+    format: formatOption,
+  },
+  examples: [
+    { line: 'policy test examples/demo-policy', says: 'what publishing will run as well' },
+    { line: 'policy test examples/demo-policy --coverage', says: 'what the tests do not show' },
+    { line: 'policy test examples/demo-policy --require-coverage --format junit', says: 'for CI' },
+  ],
+  async run({ arguments: [dir = ''], options, io, out }) {
     const read = readPolicy(dir, io);
+    const isReport = options.format !== 'text' && options.format !== 'json';
+    if (!read.ok && isReport && read.error.exit === 1)
+      return answerReport(problemsReport('policy test', read.error.problems), options.format, { out, io });
     if (!read.ok) return out.refuse(read.error);
-    const report = runTests(read.value.policy);
+    const { policy } = read.value;
+    const report = runTests(policy);
     if (report.outcomes.length === 0) return out.refuse(refusal(1, `\`${dir}\` holds no tests`, 'add a document of kind Test'));
-    const verdict =
-      report.failed === 0 ? `ok: ${counted(report.passed, 'test')} passed` : `${report.failed} failed, ${report.passed} passed`;
-    const problems = located(dir, report.problems);
-    const why = report.failed === 0 ? {} : refusalJson({ exit: 1, problems });
-    await out.answer({ ...reportJson(report), ...why }, [...problems.map(formatProblem), verdict].join('\n'));
-    return report.failed === 0 ? 0 : 1;
+    const isCovering = options.coverage || options.requireCoverage;
+    const coverage = isCovering ? { coverage: coverageOf(policy, report) } : {};
+    const tested = testedReport({ dir, report, ...coverage, isRequired: options.requireCoverage });
+    return answerReport(tested, options.format, { out, io });
   },
 });

@@ -276,3 +276,92 @@ describe('policy explain', () => {
     });
   });
 });
+
+describe('a report of check and test', () => {
+  it('in every form says the same verdict by exit code, for a policy that builds and one that does not', async () => {
+    writePolicy(at, 'bad', smallPolicy({ more: '  - { id: broken, allow: [sums/ad] }\n' }));
+    writePolicy(at, 'failing', smallPolicy({ expect: 'tool_not_allowed' }));
+    for (const form of ['text', 'json', 'junit', 'sarif', 'markdown']) {
+      const exits: number[] = [];
+      for (const [verb, dir] of [
+        ['check', 'p'],
+        ['check', 'bad'],
+        ['test', 'p'],
+        ['test', 'bad'],
+        ['test', 'failing'],
+      ] as const)
+        exits.push((await at.type('policy', verb, dir, '--format', form)).exit);
+      expect([form, exits]).toEqual([form, [0, 1, 0, 1, 1]]);
+    }
+  });
+
+  it('names file, line and remedy of a problem in JUnit and SARIF', async () => {
+    writePolicy(at, 'bad', smallPolicy({ more: '  - { id: broken, allow: [sums/ad] }\n' }));
+    const junit = await at.type('policy', 'check', 'bad', '--format', 'junit');
+    expect(junit.out).toContain('file="bad/rules.yaml" line="9"><failure message="bad/rules.yaml:9:27: rules[1].allow[0]: ');
+    expect(junit.out).toContain('(did you mean `sums/add`)');
+    const sarif = (await at.type('policy', 'check', 'bad', '--format', 'sarif')).json();
+    expect(sarif).toMatchObject({
+      runs: [
+        {
+          results: [
+            {
+              ruleId: 'policy-problem',
+              locations: [{ physicalLocation: { artifactLocation: { uri: 'bad/rules.yaml' }, region: { startLine: 9, startColumn: 27 } } }],
+            },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('gives each test of a JUnit report its own outcome', async () => {
+    writePolicy(at, 'failing', smallPolicy({ expect: 'tool_not_allowed' }));
+    const { out } = await at.type('policy', 'test', 'failing', '--format', 'junit');
+    expect(out).toContain('<testsuite name="tests" tests="2" failures="1" errors="0" skipped="0">');
+    expect(out).toMatch(/sums\/add expects tool_not_allowed \(line 13\)" file="failing\/rules.yaml" line="13"><failure message="failing/);
+    expect(out).toMatch(/sums\/add expects parameter_not_allowed \(line 14\)" file="failing\/rules.yaml" line="14"\/>/);
+  });
+});
+
+describe('policy test --coverage', () => {
+  it('tells both counts and every gap, and is a no only where it is required', async () => {
+    const told = await at.type('policy', 'test', 'p', '--coverage');
+    expect([told.exit, told.out]).toEqual([
+      0,
+      `p/rules.yaml:5  allow  small-sums  1 allowed  1 denied  for 0, arguments 1
+p/rules.yaml:5: warning: no test is denied by \`for\` of rule \`small-sums\` alone (add a case that meets everything else that the rule demands)
+ok: 2 tests passed; 1 allowed and 1 denied cases, 1 of 1 rule shown to do both, 1 gap
+`,
+    ]);
+    const required = await at.type('policy', 'test', 'p', '--require-coverage');
+    expect([required.exit, required.out.trimEnd().split('\n').at(-1)]).toEqual([
+      1,
+      '2 tests passed, not covered; 1 allowed and 1 denied cases, 1 of 1 rule shown to do both, 1 gap',
+    ]);
+    expect((await at.type('policy', 'test', 'p', '--require-coverage', '--json')).json()).toMatchObject({
+      exit: 1,
+      code: 'answer_is_no',
+      coverage: { allow_cases: 1, deny_cases: 1, complete: false, gaps: [{ id: 'coverage-gap', level: 'error', line: 5 }] },
+    });
+  });
+
+  it('demands a denied case for each allowed one, and both for every rule', async () => {
+    const { 'rules.yaml': rules = '' } = smallPolicy();
+    const covered = `${rules}---\nkind: Test\ncases: [{ call: sums/add, args: { n: 7 }, expect: tool_not_allowed }]\n`;
+    at.write('p/rules.yaml', covered);
+    expect(await at.type('policy', 'test', 'p', '--require-coverage')).toMatchObject({
+      exit: 0,
+      out: expect.stringContaining('1 allowed and 2 denied cases, 1 of 1 rule shown to do both, 0 gaps'),
+    });
+    const more = '  - { call: sums/add, args: { n: 8 }, expect: allow }\n  - { call: sums/add, args: { n: 9 }, expect: allow }\n';
+    at.write(
+      'p/rules.yaml',
+      covered.replace('expect: parameter_not_allowed }\n', (found) => found + more),
+    );
+    expect(await at.type('policy', 'test', 'p', '--require-coverage')).toMatchObject({
+      exit: 1,
+      out: expect.stringContaining('2 denied and 3 allowed cases (add cases that expect a denial)'),
+    });
+  });
+});

@@ -133,6 +133,21 @@ describe('shipping', () => {
     await expect.poll(() => told.acks.at(-1)).toBe(7);
   });
 
+  it('few records wait until those before are answered, and then go out together', async () => {
+    const held: (() => void)[] = [];
+    const answering = script;
+    script = (message, answer) => void held.push(() => answering(message, answer));
+    const batches = (): number => seen.filter(({ message }) => message.case === 'batch').length;
+    await shipping();
+    await expect.poll(batches).toBe(1);
+    for (let i = 0; i < 3; i++) await side.recorder.decision(decisionBody(`d${i}`), DISK);
+    script = answering;
+    for (const tell of held) tell();
+    await expect.poll(() => side.journal.status.unacknowledgedRecords).toBe(0);
+    expect(sent()).toEqual([1, 2, 3, 4]);
+    expect(batches()).toBe(2);
+  });
+
   it('what was never acknowledged is sent again over the next connection, and nothing is skipped', async () => {
     script = () => {};
     for (let i = 0; i < 3; i++) await side.recorder.decision(decisionBody(`d${i}`), DISK);

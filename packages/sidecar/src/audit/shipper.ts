@@ -40,7 +40,8 @@ export async function ship(options: ShipperOptions, { signal }: { signal: AbortS
     signal.addEventListener('abort', stop, { once: true });
     let reason: string;
     try {
-      reason = await shipOnce({ ...options, refused, source, offered: new Set(), pause: Promise.resolve() }, over);
+      const fresh = { offered: new Set<string>(), pause: Promise.resolve(), answers: 0, onAnswer: () => {} };
+      reason = await shipOnce({ ...options, refused, source, ...fresh }, over);
     } catch (thrown) {
       // What is not acknowledged is still in the journal and goes out over the next connection.
       reason = thrown instanceof Error ? thrown.message : String(thrown);
@@ -62,6 +63,10 @@ interface Connection extends ShipperOptions {
   readonly offered: Set<string>;
   /** Owner: `listen`. What sending waits for. */
   pause: Promise<unknown>;
+  /** Owner: `listen`. How many answers have come. */
+  answers: number;
+  /** Owner: `answered`. Called at each. */
+  onAnswer: () => void;
 }
 
 async function shipOnce(connection: Connection, over: AbortController): Promise<string> {
@@ -89,6 +94,8 @@ async function send(out: StreamWriter<ShipMessage>, connection: Connection, sign
       await Promise.race(source.hasEnded ? [gone] : [journal.whenUnshipped(cursor), gone]);
       continue;
     }
+    const { answers } = connection;
+    let isAsked = false;
     for (const batch of batches(records)) {
       await Promise.race([connection.pause, gone]);
       const [first] = batch;
@@ -102,10 +109,24 @@ async function send(out: StreamWriter<ShipMessage>, connection: Connection, sign
       }
       const value = create(BatchSchema, { stream, firstSeq: BigInt(first.seq), records: batch.map(({ line }) => line) });
       out.write(create(ShipMessageSchema, { message: { case: 'batch', value } }), { priority: true });
+      isAsked = true;
       await Promise.race([out.drained(), gone]);
     }
     cursor = records.at(-1)?.cursor ?? cursor;
+    if (isAsked && bytesOf(records) < BATCH_BYTES_MAX) await Promise.race([answered(connection, answers), gone]);
   }
+}
+
+/**
+ * Few records go out only when those before have been answered; meanwhile others gather (Nagle, RFC 896). Each batch asks
+ * the disk for a sync and the network for a message: one for every record took more of a busy sidecar than writing it.
+ */
+async function answered(connection: Connection, answers: number): Promise<void> {
+  if (connection.answers === answers) await new Promise<void>((resolve) => (connection.onAnswer = resolve));
+}
+
+function bytesOf(records: readonly UnshippedRecord[]): number {
+  return records.reduce((sum, { line }) => sum + line.length, 0);
 }
 
 /** Contiguous records of one stream each. */
@@ -125,6 +146,8 @@ function batches(records: readonly UnshippedRecord[]): readonly (readonly Unship
 /** Takes answers until there are no more; resolves with how the stream ended. */
 async function listen(incoming: IncomingStream<ShipAnswer>, connection: Connection, signal: AbortSignal): Promise<string> {
   for await (const { answer } of incoming) {
+    connection.answers += 1;
+    connection.onAnswer();
     switch (answer.case) {
       case 'ack':
         await acknowledged(answer.value, connection);

@@ -38,6 +38,8 @@ function findingsOf(issue: Issue, tree: SchemaNode): readonly Finding[] {
     case 'too_big':
       return [{ path, message: `expected at most ${amount(issue.maximum, issue.origin, node)}${seen}` }];
     case 'too_small':
+      // A list that is left out comes here as one without items.
+      if (isEmptyList(issue.input)) return [{ path, message: 'missing, or a list without items', ...remedy(node.description) }];
       return [{ path, message: `expected at least ${amount(issue.minimum, issue.origin, node)}${seen}` }];
     case 'invalid_value':
       return [{ path, ...wrongWord(issue.input, issue.values.map(String)) }];
@@ -52,6 +54,10 @@ function findingsOf(issue: Issue, tree: SchemaNode): readonly Finding[] {
     case 'not_multiple_of':
       return [{ path, message: `not acceptable here${seen}`, ...remedy(node.description) }];
   }
+}
+
+function isEmptyList(input: unknown): boolean {
+  return Array.isArray(input) && input.length === 0;
 }
 
 /** A key that the schema does not know, with the nearest that it does. */

@@ -107,6 +107,17 @@ test('reports every problem at once, in the order of the file, each with line, c
   ]);
 });
 
+test.each(['{}', 'roots: []'])('a list that needs an item is missing where it has none: %s', (content) => {
+  const path = write(content);
+  const wanting = section('A gate', {
+    roots: listOf(text({ says: 'a file', charactersMax: 9 }), { says: 'the signed Roots', itemsMax: 3, itemsMin: 1 }),
+  });
+  const result = readConfig(wanting, { file: path });
+  expect(result.ok ? [] : result.error.map(({ path: at, message, remedy }) => [at, message, remedy])).toEqual([
+    ['roots', 'missing, or a list without items', 'the signed Roots'],
+  ]);
+});
+
 describe('precedence: flag over environment over file over default', () => {
   const content = 'agent: support\nlimits: { idle_ms: 11 }';
   const idle = (sources: Omit<ConfigSources, 'file'>): unknown => {

@@ -133,7 +133,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
       bundle: { read: () => held },
       judge: (call, now) => judgeLease(call, now, ports),
     }),
-    counters: { decision: () => {}, bug: () => bugs++, unrecorded: () => {} },
+    counters: { decision: () => {}, bug: () => bugs++, unrecorded: () => {}, upstreamFailed: () => {} },
     ids: { request: () => nextId() as RequestId, decision: () => nextId() as DecisionId },
   };
   const ports: Ports = { ...base, ...options.ports?.(base) };

@@ -12,7 +12,7 @@ import type { Log } from '@sallyport/telemetry';
 import { join } from 'node:path';
 import { lastDecisions } from './admin/decisions.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
-import { alertBound } from './audit/alert-bound.ts';
+import { floodBound } from './audit/flood-bound.ts';
 import { startRecorder, type StreamRecorder } from './audit/recorder.ts';
 import { strangers } from './audit/strangers.ts';
 import type { TrustedBundle } from './bundle/trusted-bundle.ts';
@@ -52,11 +52,11 @@ export class Evidence {
   /** Owner: `watch`. The state that was last put on record. */
   #noted: Held['state'] = 'absent';
 
-  readonly #boundAlert: ReturnType<typeof alertBound>;
+  readonly #boundAlert: ReturnType<typeof floodBound>;
 
   constructor(options: EvidenceOptions) {
     this.#with = options;
-    this.#boundAlert = alertBound(options.clock);
+    this.#boundAlert = floodBound(options.clock);
   }
 
   /** `undefined` until it is open. */

@@ -6,12 +6,14 @@ import { Fault, type AgentName, type Clock, type DecisionId, type Random, type R
 import { createUpstreams } from '@sallyport/net';
 import { ulids, type BytesAccount, type Drain } from '@sallyport/runtime';
 import type { MemoryReservations } from '@sallyport/store';
+import type { Log } from '@sallyport/telemetry';
+import { floodBound } from './audit/flood-bound.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
-import type { BundleHolder, Ports, Recorder } from './pipeline/ports.ts';
+import type { BundleHolder, Counters, Ports, Recorder } from './pipeline/ports.ts';
 import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
 import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
@@ -29,6 +31,7 @@ export interface PortsFrom {
   readonly account: BytesAccount;
   readonly holder: BundleHolder;
   readonly metrics: SidecarMetrics;
+  readonly log: Log;
   readonly reservations: MemoryReservations;
   /** `undefined` until there is an identity; what needs one is then refused. */
   readonly recorder: () => Recorder | undefined;
@@ -102,10 +105,25 @@ export function pipelinePorts(from: PortsFrom): {
       bundle: from.holder,
       judge: (call, now) => judgeLease(call, now, ports),
     }),
-    counters: from.metrics,
+    counters: countersOf(from),
     ids: { request: () => next() as RequestId, decision: () => next() as DecisionId },
   };
   return { ports, upstream, sessions };
+}
+
+/** The metrics, and a line of the log for what an operator has to look at. */
+function countersOf({ metrics, log, clock }: PortsFrom): Counters {
+  const bound = floodBound(clock);
+  return {
+    decision: (decision, code, gate) => metrics.decision(decision, code, gate),
+    bug: () => metrics.bug(),
+    unrecorded: () => metrics.unrecorded(),
+    upstreamFailed(server, code, detail) {
+      metrics.upstreamFailed(server, code, detail);
+      const kept = bound(`${server} ${code}`, detail);
+      if (kept !== undefined) log.warn('upstream_failed', { name: server, code, detail: kept });
+    },
+  };
 }
 
 function upstreamOf({ config, clock, drain, account, build }: PortsFrom): ForwardUpstream {

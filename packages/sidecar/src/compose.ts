@@ -263,6 +263,7 @@ class RunningSidecar implements Sidecar {
       account: this.#bytes,
       holder: this.#holder,
       metrics: this.#metrics,
+      log,
       reservations,
       recorder: () => this.#evidence.recorder,
       tokens: () => this.#tokens,

@@ -42,6 +42,11 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     labels: ['code'],
   });
   const activations = metrics.counter({ name: 'sallyport_activations_total', help: 'Releases that became the one in force.' });
+  const upstreamFailures = metrics.counter({
+    name: 'sallyport_upstream_failures_total',
+    help: 'Calls that a tool’s server failed, by server and code.',
+    labels: ['server', 'code'],
+  });
   const alerts = metrics.counter({ name: 'sallyport_alerts_total', help: 'Alerts, by code.', labels: ['code'] });
   const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1_000);
   metrics.gaugeFrom({ name: 'sallyport_policy_age_seconds', help: 'Age in force of the active release.' }, () =>
@@ -78,6 +83,7 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     },
     bug: () => bugs.add({}),
     unrecorded: () => unrecorded.add({}),
+    upstreamFailed: (server, code) => upstreamFailures.add({ server, code }),
     rejected: (code) => rejections.add({ code }),
     activated: () => activations.add({}),
     alert: (code) => alerts.add({ code }),

@@ -124,6 +124,8 @@ describe('what goes wrong on the way back', () => {
     expect(noted.events.filter((event) => event === 'lease closed')).toHaveLength(1);
     expect(noted.events).not.toContain('fact completed');
     expect(noted.bugs).toBe(code === 'internal' ? 1 : 0);
+    // Somebody has to look at the tool's server, and at nothing else.
+    expect(noted.failures).toEqual(code.startsWith('upstream_') ? [`orders ${code}`] : []);
   });
 
   it.each<[effect: Effect, expected: string]>([

@@ -4,7 +4,7 @@
  * one OUTCOME.
  */
 
-import { Fault, deny, type Denial, type DenialCode, type DenialEffect } from '@sallyport/model';
+import { Fault, deny, serverOf, type Denial, type DenialCode, type DenialEffect } from '@sallyport/model';
 import { UpstreamFault } from '@sallyport/net';
 import type { CallFacts, HeadFacts } from './facts.ts';
 import type { Ran } from './gate-list.ts';
@@ -234,11 +234,15 @@ const UPSTREAM_CODES: Readonly<Partial<Record<Fault['code'], { code: DenialCode;
   aborted: { code: 'upstream_error', result: 'cut' },
 };
 
+const UPSTREAM_FAILURES: ReadonlySet<DenialCode> = new Set(['upstream_error', 'upstream_timeout', 'upstream_untrusted']);
+
 /** Settles a call that went wrong and answers it. What the denial says of the effect is what we know, never a hope. Never rejects. */
 async function failed(failure: Failure, { call, lease, ports, answer }: Delivery & { answer?: Answer }): Promise<Answer> {
   lease.close();
   const { code, detail } = failure.failure;
   if (code === 'internal') ports.counters.bug();
+  if (UPSTREAM_FAILURES.has(code) && failure.isCancelled !== true)
+    ports.counters.upstreamFailed(serverOf(call.tool.tool.name), code, detail);
   const outcome: Outcome = {
     result: failure.result,
     ...(failure.isCancelled === true ? {} : { code }),

@@ -241,6 +241,8 @@ export interface Counters {
   bug(): void;
   /** A refusal or an outcome that the journal could not keep. */
   unrecorded(): void;
+  /** A tool's server that could not be reached, or answered what is no answer. */
+  upstreamFailed(server: ServerName, code: DenialCode, detail: string): void;
 }
 
 export interface Ports {

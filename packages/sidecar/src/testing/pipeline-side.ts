@@ -15,6 +15,7 @@ export interface Noted {
   readonly outcomes: OutcomeBody[];
   bugs: number;
   unrecorded: number;
+  readonly failures: string[];
 }
 
 export interface PipelineSide {
@@ -39,7 +40,7 @@ const NO_BODY: Body = {
 };
 
 export function pipelineSide({ effect = 'read', dialect = 'http-tool', forward, failing = {} }: PipelineSideOptions = {}): PipelineSide {
-  const noted: Noted = { events: [], decisions: [], outcomes: [], bugs: 0, unrecorded: 0 };
+  const noted: Noted = { events: [], decisions: [], outcomes: [], bugs: 0, unrecorded: 0, failures: [] };
   const { events } = noted;
   const failed = (what: 'decision' | 'outcome' | 'settle'): void => {
     const error = failing[what];
@@ -76,6 +77,7 @@ export function pipelineSide({ effect = 'read', dialect = 'http-tool', forward, 
       decision: () => {},
       bug: () => (noted.bugs += 1),
       unrecorded: () => (noted.unrecorded += 1),
+      upstreamFailed: (server: string, code: string) => void noted.failures.push(`${server} ${code}`),
     },
   } as unknown as Ports;
   const call = {

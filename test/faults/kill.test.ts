@@ -9,7 +9,7 @@ import type { Digest, Instant } from '@sallyport/model';
 import { systemClock } from '@sallyport/runtime';
 import { recordingUpstream, tokenIssuer, type RecordingUpstream } from '@sallyport/testkit';
 import { trustRoot } from '@sallyport/trust';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { chance, processes, type App, type Processes } from '../support/processes.ts';
@@ -43,7 +43,7 @@ describe(`kill -9 (seed ${SEED})`, () => {
     running = await processes();
     running.start('control-plane');
     await eventually(() => running.admin.publish(policy(1)).catch(() => undefined), 'a control plane that takes policy', CEILING_MS);
-    writeFileSync(join(running.dir, 'join-token'), await running.admin.joinToken('support-triage'), { mode: 0o600 });
+    await running.enrol();
     running.start('sidecar');
     await running.ready();
   });

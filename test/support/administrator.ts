@@ -39,7 +39,7 @@ import {
   type Ring,
 } from '@sallyport/model';
 import { createClient, openChannel, tlsHolder, type Channel, type Client } from '@sallyport/net';
-import { buildParts, parseDocuments } from '@sallyport/policy';
+import { buildParts, parseDocuments, type PolicyFile } from '@sallyport/policy';
 import {
   describeParts,
   digestOfPayload,
@@ -64,6 +64,8 @@ export interface PublishedPolicy {
   readonly releaseSeq: number;
 }
 
+/** Documents as one text, or as files. */
+type Policy = string | readonly PolicyFile[];
 type Built = Pick<Extract<ReturnType<typeof buildParts>, { readonly ok: true }>['value'], 'parts' | 'features'>;
 
 export interface Administrator {
@@ -73,18 +75,18 @@ export interface Administrator {
   signer(name: 'root' | 'registrar' | 'release-1' | 'release-2' | 'publisher'): LocalSigner;
   /** Builds, signs and uploads; the problems where the control plane refused. */
   submitBundle(
-    yaml: string,
+    policy: Policy,
     bend?: { signers?: readonly LocalSigner[]; edit?: (bundle: Bundle) => Bundle },
   ): Promise<{ digest: Digest; revision: number; problems: readonly Problem[] }>;
   /** As `submitBundle`, with the parts edited after the build, as no honest builder would. */
-  submitParts(yaml: string, edit: (name: PartName, text: string) => string): ReturnType<Administrator['submitBundle']>;
+  submitParts(policy: Policy, edit: (name: PartName, text: string) => string): ReturnType<Administrator['submitBundle']>;
   /** Signs and submits a release of one bundle. */
   promote(
     bundle: { digest: Digest; revision: number },
     more?: Partial<Release> & { signers?: readonly LocalSigner[]; leaveBehind?: boolean },
   ): Promise<SubmitReleaseResponse>;
   /** Both, with every refusal an error. */
-  publish(yaml: string, more?: Parameters<Administrator['promote']>[1]): Promise<PublishedPolicy>;
+  publish(policy: Policy, more?: Parameters<Administrator['promote']>[1]): Promise<PublishedPolicy>;
   revoke(selector: string, value: string, before?: Instant): Promise<number>;
   joinToken(agent: string): Promise<string>;
   status(): Promise<StatusResponse>;
@@ -126,8 +128,8 @@ export function administrator(
   const heads = async (): Promise<ReturnType<typeof need<{ revision: bigint; bundle: string; releaseSeq: bigint }>>> =>
     need(await publishClient.getHeads(create(GetHeadsRequestSchema, { area: AREA, ring: RING }), DEADLINE));
 
-  const build = (yaml: string): Built => {
-    const source = parseDocuments([{ path: 'policy.yaml', text: yaml }]);
+  const build = (policy: Policy): Built => {
+    const source = parseDocuments(typeof policy === 'string' ? [{ path: 'policy.yaml', text: policy }] : policy);
     const built = source.ok ? buildParts(source.value) : source;
     if (!built.ok) throw new Error(JSON.stringify(built.error, undefined, 1));
     return built.value;
@@ -166,9 +168,9 @@ export function administrator(
     fleetClient,
     auditClient,
     signer,
-    submitBundle: async (yaml, bend) => submit(build(yaml), bend),
-    async submitParts(yaml, edit) {
-      const { parts, features } = build(yaml);
+    submitBundle: async (policy, bend) => submit(build(policy), bend),
+    async submitParts(policy, edit) {
+      const { parts, features } = build(policy);
       const edited = PART_NAMES.map((name) => [name, new TextEncoder().encode(edit(name, fromUtf8(parts[name]) ?? ''))] as const);
       return submit({ parts: Object.fromEntries(edited) as Built['parts'], features });
     },
@@ -188,8 +190,8 @@ export function administrator(
       const envelope = await signEnvelope('Release', encodeRelease(release), signers);
       return need(await publishClient.submitRelease(create(SubmitReleaseRequestSchema, { envelope, leaveBehind }), DEADLINE));
     },
-    async publish(yaml, more) {
-      const bundle = await self.submitBundle(yaml);
+    async publish(policy, more) {
+      const bundle = await self.submitBundle(policy);
       if (bundle.problems.length > 0) throw new Error(JSON.stringify(bundle.problems, undefined, 1));
       const released = await self.promote(bundle, more);
       if (released.refusal !== '') throw new Error(`${released.refusal}: ${released.detail} ${released.notStaged.join(', ')}`);

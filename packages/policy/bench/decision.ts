@@ -9,7 +9,7 @@
 import { utf8 } from '@sallyport/crypto';
 import type { AgentName, Instant, Principal, PrincipalId, RuleId, ServerName, SessionId, TenantId, Tool, ToolName } from '@sallyport/model';
 import { buildParts, decide } from '@sallyport/policy';
-import type { CompiledPolicy, PolicyInput, PolicySource, Rule, SessionFacts } from '@sallyport/policy';
+import type { CompiledPolicy, PolicyInput, PolicySource, Rule, RuleBody, SessionFacts } from '@sallyport/policy';
 import { judge } from '@sallyport/strict';
 
 /** What the bench needs of Node; this package compiles without Node's types. */
@@ -65,7 +65,7 @@ function sourceWith(ruleCount: number): PolicySource {
 
 function rulesOf({ name }: Tool, index: number): readonly Rule[] {
   const tools = [{ tool: name }];
-  const rule = (id: string, more: Pick<Rule, 'verb'> & Partial<Rule>): Rule => ({
+  const rule = (id: string, more: Pick<RuleBody, 'verb'> & Partial<RuleBody>): Rule => ({
     id: `${id}-${index}` as RuleId,
     agent: AGENT,
     tools,

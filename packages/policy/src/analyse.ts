@@ -4,6 +4,7 @@
  * out is what `compile` builds the index from. Spec: policy-v1 sections 4 and 7.
  */
 
+import { invariant } from '@sallyport/model';
 import type { Agent, Issuer, JsonObject, Tool, ToolName } from '@sallyport/model';
 import { compileSchema } from '@sallyport/strict';
 import type { ArgumentSchema } from '@sallyport/strict';
@@ -19,6 +20,8 @@ import { demandsOf } from './demands.ts';
 import type { Step } from './declared.ts';
 import { argumentNamesOf, nodeCountOf } from './expression.ts';
 import type { Expression, ExpressionProblem } from './expression.ts';
+import { concernedAgents, isAtHome, layerOfRule, viewsOf } from './layering.ts';
+import type { Layering } from './layering.ts';
 import { LIMITS } from './limits.ts';
 import { narrowedSchema } from './narrow.ts';
 import type { Place, Problems } from './node.ts';
@@ -37,6 +40,8 @@ export interface World {
   readonly issuers: readonly Issuer[];
   readonly environment: EnvironmentValues;
   readonly rules: readonly Rule[];
+  /** Where several layers are joined. */
+  readonly layering?: Layering;
 }
 
 /** Where things stand, in an author's file or in a part. */
@@ -47,12 +52,18 @@ export interface Places {
   tool(index: number, path: string): Place;
 }
 
+/** An agent that a rule is about, and the tools of it. */
+export interface Target {
+  readonly agent: Agent;
+  /** By name. */
+  readonly tools: readonly Tool[];
+}
+
 /** A rule with what was found out about it. */
 export interface RulePlan {
   readonly rule: Rule;
-  readonly agent: Agent;
-  /** The tools that the rule is about, by name. */
-  readonly tools: readonly Tool[];
+  /** One for a rule of one agent; across agents, one for each that uses a tool of the rule's. */
+  readonly targets: readonly Target[];
   /** The narrower schemas, by tool, where the rule has any. */
   readonly narrow?: ReadonlyMap<ToolName, ArgumentSchema>;
 }
@@ -80,7 +91,9 @@ export function analyse(world: World, places: Places, problems: Problems): Plan 
   }
   const analysis = new Analysis(world, places, problems, schemas);
   const rules = world.rules.flatMap((rule, index) => analysis.rule(rule, index) ?? []);
-  checkReach(rules, ({ rule }, ...steps) => places.rule(world.rules.indexOf(rule), ...steps), problems);
+  // Each layer answers for itself: what a layer above denies is not the mistake of the one that allows it below.
+  const atHome = rules.filter(({ rule }) => isAtHome(world.layering, rule));
+  checkReach(atHome, ({ rule }, ...steps) => places.rule(world.rules.indexOf(rule), ...steps), problems);
   return { schemas, rules };
 }
 
@@ -92,7 +105,8 @@ class Analysis {
   readonly #places: Places;
   readonly #problems: Problems;
   readonly #schemas: ReadonlyMap<ToolName, ArgumentSchema>;
-  readonly #shared: Scope;
+  /** What conditions may read, by the layer of their rule. */
+  readonly #shared: readonly Scope[];
   readonly #agents: ReadonlyMap<string, Agent>;
   /** These three are written by their own method alone, and only save work: equal texts are judged once. */
   readonly #expressions = new Map<string, ReturnType<typeof parseExpression>>();
@@ -108,7 +122,10 @@ class Analysis {
     this.#places = places;
     this.#problems = problems;
     this.#schemas = schemas;
-    this.#shared = sharedScope(world.issuers, world.environment, notedBy(world.tools));
+    const { issuers, environment, tools } = world;
+    this.#shared = viewsOf(world.layering, { issuers, environment, tools }).map((view) =>
+      sharedScope(view.issuers, view.environment, notedBy(view.tools)),
+    );
     this.#agents = new Map(world.agents.map((agent) => [agent.name, agent]));
   }
 
@@ -126,13 +143,16 @@ class Analysis {
   }
 
   rule(rule: Rule, index: number): RulePlan | undefined {
-    const agent = this.#agents.get(rule.agent);
-    if (agent === undefined) return undefined;
-    const tools = this.#world.index.selectAll(agent, rule.tools);
-    this.#emptySelectors(rule, index, agent);
-    this.#pairs += tools.length;
+    const own = rule.agent === undefined ? undefined : this.#agents.get(rule.agent);
+    if (rule.agent !== undefined && own === undefined) return undefined;
+    const targets = this.#targets(rule, own);
+    const tools = own === undefined ? allTools(targets) : (targets[0]?.tools ?? []);
+    // Across agents a rule may be about what no agent has yet: that is what it is there for.
+    if (own !== undefined) this.#emptySelectors(rule, index, own);
+    const pairs = targets.reduce((sum, target) => sum + target.tools.length, 0);
+    this.#pairs += pairs;
     if (this.#pairs > LIMITS.rulePairsMax) {
-      if (this.#pairs - tools.length <= LIMITS.rulePairsMax) {
+      if (this.#pairs - pairs <= LIMITS.rulePairsMax) {
         this.#problems.add(this.#places.rule(index), `rules and their tools make more than ${LIMITS.rulePairsMax} pairs`, {
           remedy: 'name tools instead of classes, or divide the bundle',
         });
@@ -143,7 +163,15 @@ class Analysis {
     this.#anonymous(rule, index, tools);
     this.#conditions(rule, index, tools);
     const narrow = rule.arguments === undefined ? undefined : this.#narrow(rule, index, tools);
-    return { rule, agent, tools, ...(narrow === undefined ? {} : { narrow }) };
+    return { rule, targets, ...(narrow === undefined ? {} : { narrow }) };
+  }
+
+  #targets(rule: Rule, own: Agent | undefined): readonly Target[] {
+    const about = (agent: Agent): Target => ({ agent, tools: this.#world.index.selectAll(agent, rule.tools) });
+    if (own !== undefined) return [about(own)];
+    return concernedAgents(rule, this.#world)
+      .map(about)
+      .filter(({ tools }) => tools.length > 0);
   }
 
   /** A selector that is about nothing is a mistake now and a surprise later. */
@@ -217,11 +245,13 @@ class Analysis {
     }
     const reported = new Set<string>();
     const elsewhere = this.#sharedNames(parsed.value, tools);
+    const rule = this.#world.rules[index];
+    const layer = rule === undefined ? 0 : layerOfRule(this.#world.layering, rule);
     let constants: readonly ExpressionProblem[] | undefined;
     const size = nodeCountOf(parsed.value);
     for (const tool of tools) {
       if (!this.#spend(size, index)) return undefined;
-      const checked = this.#check(parsed.value, condition, tool, elsewhere);
+      const checked = this.#check(parsed.value, condition, { tool, layer, elsewhere });
       if (checked === undefined) continue;
       for (const problem of checked.problems) {
         if (reported.has(keyOf(problem))) continue;
@@ -253,14 +283,20 @@ class Analysis {
     return argumentNamesOf(expression).filter((name) => tools.some((tool) => this.#schemas.get(tool.name)?.type.properties.has(name)));
   }
 
-  #check(expression: Expression, condition: RuleExpression, tool: Tool, elsewhere: readonly string[]): Checked | undefined {
+  #check(
+    expression: Expression,
+    condition: RuleExpression,
+    { tool, layer, elsewhere }: { readonly tool: Tool; readonly layer: number; readonly elsewhere: readonly string[] },
+  ): Checked | undefined {
     const schema = this.#schemas.get(tool.name);
     if (schema === undefined) return undefined;
     const { wants, guardsAbsence } = condition.options;
-    const key = JSON.stringify([tool.name, condition.text, wants, guardsAbsence, elsewhere]);
+    const shared = this.#shared[layer];
+    invariant(shared !== undefined, 'every layer has its view');
+    const key = JSON.stringify([layer, tool.name, condition.text, wants, guardsAbsence, elsewhere]);
     const known =
       this.#checked.get(key) ??
-      checkExpression(expression, new Map([...this.#shared, ['args', argumentsType(schema.type, elsewhere)]]), condition.options);
+      checkExpression(expression, new Map([...shared, ['args', argumentsType(schema.type, elsewhere)]]), condition.options);
     this.#checked.set(key, known);
     return known;
   }
@@ -295,6 +331,11 @@ class Analysis {
     this.#narrowed.set(key, compiled.value);
     return compiled.value;
   }
+}
+
+function allTools(targets: readonly Target[]): readonly Tool[] {
+  const byName = new Map(targets.flatMap(({ tools }) => tools.map((tool) => [tool.name, tool] as const)));
+  return [...byName.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** What merging and compiling one narrower schema is counted as. */

@@ -11,7 +11,7 @@ import { lookOf } from './forms.ts';
 import type { DeclaredServer } from './grammar-catalog.ts';
 import { LIMITS } from './limits.ts';
 import { budgetMax } from './limit.ts';
-import type { Problems } from './node.ts';
+import type { Place, Problems } from './node.ts';
 import { didYouMean, quote } from './node.ts';
 import type { Rule } from './rule.ts';
 
@@ -96,7 +96,7 @@ function bounded(declared: Declared, problems: Problems): void {
   }
 }
 
-function unknown(place: { path: string }, what: string, name: string, known: Iterable<string>, problems: Problems): void {
+function unknown(place: Place, what: string, name: string, known: Iterable<string>, problems: Problems): void {
   problems.add(place, `no ${what} ${quote(name)}`, { remedy: didYouMean(name, known) ?? 'declare it' });
 }
 
@@ -122,8 +122,8 @@ function checkRules(declared: Declared, problems: Problems): void {
   const agents = new Map<string, Agent>(declared.agents.map(({ value }) => [value.name, value]));
   const tools = new Map<string, Tool>(declared.tools.map(({ value }) => [value.name, value]));
   for (const { value, node } of declared.rules) {
-    const agent = agents.get(value.agent);
-    if (agent === undefined) unknown(placeAt(node, 'agent'), 'agent', value.agent, agents.keys(), problems);
+    const agent = value.agent === undefined ? undefined : agents.get(value.agent);
+    if (value.agent !== undefined && agent === undefined) unknown(placeAt(node, 'agent'), 'agent', value.agent, agents.keys(), problems);
     for (const key of ['tenants', 'principals'] as const) {
       for (const [index, name] of (value.for?.[key] ?? []).entries())
         substitute(name, placeAt(node, 'for', key, index), declared.environment, problems);
@@ -133,11 +133,47 @@ function checkRules(declared: Declared, problems: Problems): void {
         remedy: 'declare it as a decimal or an integer in a document of kind Environment',
       });
     if (agent !== undefined) checkRuleTools({ value, node }, agent, tools, problems);
+    if (value.agent === undefined) checkAcross({ value, node }, declared, problems);
   }
 }
 
+/**
+ * What a rule across agents names may be declared in a layer below, which its builder does not see: so it is pointed out
+ * and not refused. What it requires to have completed is its own business, and must be known.
+ */
+function checkAcross({ value, node }: Located<Rule>, { agents, servers, tools }: Declared, problems: Problems): void {
+  const [agentNames, serverNames, toolNames] = [agents, servers, tools].map(
+    (list) => new Set<string>(list.map(({ value: { name } }) => name)),
+  ) as [Set<string>, Set<string>, Set<string>];
+  const warned = (place: Place, what: string, name: string, known: Set<string>): void => {
+    if (known.has(name)) return;
+    const remedy = didYouMean(name, known) ?? 'it must be declared in a layer below, or the rule is about nothing';
+    problems.add(place, `no ${what} ${quote(name)} here`, { remedy, severity: 'warning' });
+  };
+  if (value.agents !== '*' && value.agents !== undefined)
+    for (const [index, name] of value.agents.entries()) warned(placeAt(node, 'agents', index), 'agent', name, agentNames);
+  for (const [index, selector] of value.tools.entries()) {
+    const place = placeAt(node, value.verb, index);
+    if ('tool' in selector) {
+      const isPrefix = selector.tool.endsWith('*');
+      warned(
+        place,
+        isPrefix ? 'tool server' : 'tool',
+        isPrefix ? serverOfPrefix(selector.tool) : selector.tool,
+        isPrefix ? serverNames : toolNames,
+      );
+    } else if (selector.server !== undefined) warned(place, 'tool server', selector.server, serverNames);
+  }
+  for (const [index, { tool }] of (value.after ?? []).entries())
+    if (!toolNames.has(tool)) unknown(placeAt(node, 'after', index), 'tool', tool, toolNames, problems);
+}
+
+function serverOfPrefix(prefix: string): string {
+  return prefix.slice(0, prefix.indexOf('/'));
+}
+
 function checkRuleTools({ value, node }: Located<Rule>, agent: Agent, tools: ReadonlyMap<string, Tool>, problems: Problems): void {
-  const usable = (place: { path: string }, name: string): void => {
+  const usable = (place: Place, name: string): void => {
     const isNamed = tools.has(name);
     if (!isNamed) return unknown(place, 'tool', name, tools.keys(), problems);
     const server = serverOf(name as Tool['name']);

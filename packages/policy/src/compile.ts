@@ -211,16 +211,20 @@ function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<A
   const drafts = new Map<AgentName, Map<ToolName, Draft>>();
   const noted = notedBy(parts.tools);
   const compared = comparedArguments(plan);
-  const counting = new Set(parts.rules.filter(({ sequence }) => sequence !== undefined).map(({ agent }) => agent));
+  const counting = new Set(
+    plan.rules.flatMap(({ rule, targets }) => (rule.sequence === undefined ? [] : targets.map(({ agent }) => agent.name))),
+  );
   for (const found of plan.rules.toSorted((a, b) => compareText(a.rule.id, b.rule.id))) {
     const compiled = compileRule(found, parts, programs);
-    const ofAgent = drafts.get(found.agent.name) ?? new Map<ToolName, Draft>();
-    drafts.set(found.agent.name, ofAgent);
-    for (const tool of found.tools) {
-      const draft = ofAgent.get(tool.name) ?? { tool, agent: found.agent, denies: [], requires: [], allows: [] };
-      ofAgent.set(tool.name, draft);
-      const rulesOf = { allow: draft.allows, deny: draft.denies, require: draft.requires };
-      rulesOf[found.rule.verb].push(compiled);
+    for (const { agent, tools } of found.targets) {
+      const ofAgent = drafts.get(agent.name) ?? new Map<ToolName, Draft>();
+      drafts.set(agent.name, ofAgent);
+      for (const tool of tools) {
+        const draft = ofAgent.get(tool.name) ?? { tool, agent, denies: [], requires: [], allows: [] };
+        ofAgent.set(tool.name, draft);
+        const rulesOf = { allow: draft.allows, deny: draft.denies, require: draft.requires };
+        rulesOf[found.rule.verb].push(compiled);
+      }
     }
   }
   const entryOfDraft = (draft: Draft): Entry => ({
@@ -235,10 +239,12 @@ function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<A
 /** By agent and tool, the arguments that preconditions compare. */
 function comparedArguments(plan: Plan): ReadonlyMap<string, readonly string[]> {
   const names = new Map<string, Set<string>>();
-  for (const { rule, agent } of plan.rules) {
+  for (const { rule, targets } of plan.rules) {
     for (const { tool, with: values = {} } of rule.after ?? []) {
-      const key = `${agent.name} ${tool}`;
-      names.set(key, new Set([...(names.get(key) ?? []), ...Object.keys(values)]));
+      for (const { agent } of targets) {
+        const key = `${agent.name} ${tool}`;
+        names.set(key, new Set([...(names.get(key) ?? []), ...Object.keys(values)]));
+      }
     }
   }
   return new Map([...names].map(([key, found]) => [key, [...found].toSorted()]));

@@ -14,13 +14,12 @@ import { checkNames } from './check-names.ts';
 import { nodeAt, placeAt, placeOfPath } from './declared.ts';
 import type { Declared, Located } from './declared.ts';
 import { environmentValues } from './environment.ts';
-import { agentName } from './forms.ts';
 import { server, tool } from './grammar-catalog.ts';
 import type { DeclaredServer } from './grammar-catalog.ts';
 import { agent, issuer } from './grammar-identity.ts';
 import type { FindKeys } from './grammar-identity.ts';
 import { overlaid, toolOverlay } from './grammar-overlay.ts';
-import { ruleOf } from './grammar-rule.ts';
+import { concerned, ruleOf } from './grammar-rule.ts';
 import { testOf } from './grammar-test.ts';
 import { LIMITS } from './limits.ts';
 import { Problems, compareText, nodeOfJson } from './node.ts';
@@ -124,10 +123,10 @@ function documentsOf(file: PolicyFile, problems: Problems): readonly Found[] {
 }
 
 function rulesOf(body: MapNode, problems: Problems): readonly Located<Rule>[] {
-  const declared = fields(body, problems, 'a Policy', ['agent!', 'rules!']);
-  const name = declared?.get('agent', agentName);
-  if (declared === undefined || name === undefined) return [];
-  const reader = ruleOf(name);
+  const declared = fields(body, problems, 'a Policy', ['agent', 'agents', 'rules!']);
+  const whose = declared === undefined ? undefined : concerned('a Policy', declared, problems);
+  if (declared === undefined || whose === undefined) return [];
+  const reader = ruleOf(whose);
   // `list` cannot keep the nodes: each rule is read where it stands.
   const rules = declared.get(
     'rules',

@@ -13,6 +13,7 @@ export const FEATURES: readonly string[] = [
   'for.principals',
   'for.roles',
   'for.tenants',
+  'policy.agents',
   'route.query',
   'rule.after',
   'rule.after.with',
@@ -62,6 +63,7 @@ export function featuresOf({ rules, environment, issuers, tools }: Used): readon
 function featuresOfRule(rule: Rule): ReadonlySet<string> {
   const used = new Set<string>();
   used.add(`rule.${rule.verb}`);
+  if (rule.agent === undefined) used.add('policy.agents');
   for (const key of ['scopes', 'bind', 'arguments', 'after', 'when', 'once', 'max', 'sequence', 'budget'] as const)
     if (rule[key] !== undefined) used.add(`rule.${key}`);
   for (const key of ['roles', 'tenants', 'principals'] as const) if (rule.for?.[key] !== undefined) used.add(`for.${key}`);

@@ -11,7 +11,7 @@ import type { Problems } from './node.ts';
 import type { Fields, Reader } from './read.ts';
 import { duration, fields, formatSpan, list, oneOf, record, text } from './read.ts';
 import { count } from './read-more.ts';
-import type { Budget, LimitSpan, Max, Once, Precondition, Rule, RuleFor, Selector, Sequence, Verb } from './rule.ts';
+import type { Budget, Concerned, LimitSpan, Max, Once, Precondition, Rule, RuleBody, RuleFor, Selector, Sequence, Verb } from './rule.ts';
 
 const VERBS = ['allow', 'deny', 'require'] as const;
 /** What a deny rule cannot have, as authors write it. */
@@ -27,22 +27,40 @@ const REQUIREMENTS: readonly string[] = [
   ...DEMAND_NAMES.map((name) => DEMANDS[name].field),
 ];
 
-/** A rule inside a Policy document, whose agent stands beside it. */
-export function ruleOf(agent: AgentName): Reader<Rule> {
+/** A rule inside a Policy document, which says whose it is. */
+export function ruleOf(whose: Concerned): Reader<Rule> {
   return (node, problems) => {
     const declared = fields(node, problems, 'a rule', ['id!', ...VERBS, 'for', 'when', ...REQUIREMENTS]);
-    return declared === undefined ? undefined : readRule(agent, declared, problems);
+    return declared === undefined ? undefined : readRule(whose, declared, problems);
   };
 }
 
-/** A rule of a part, which names its agent. */
+/** A rule of a part, which says itself whose it is. */
 export const rule: Reader<Rule> = (node, problems) => {
-  const declared = fields(node, problems, 'a rule', ['agent!', 'id!', ...VERBS, 'for', 'when', ...REQUIREMENTS]);
-  const agent = declared?.get('agent', agentName);
-  return declared === undefined || agent === undefined ? undefined : readRule(agent, declared, problems);
+  const declared = fields(node, problems, 'a rule', ['agent', 'agents', 'id!', ...VERBS, 'for', 'when', ...REQUIREMENTS]);
+  const whose = declared === undefined ? undefined : concerned('a rule', declared, problems);
+  return declared === undefined || whose === undefined ? undefined : readRule(whose, declared, problems);
 };
 
-function readRule(agent: AgentName, declared: Fields, problems: Problems): Rule | undefined {
+/** `agent: triage`, `agents: "*"` or `agents: [triage, billing]`: exactly one of the two fields. */
+export function concerned(what: string, declared: Fields, problems: Problems): Concerned | undefined {
+  if (declared.has('agent') === declared.has('agents'))
+    return problems.add(declared.place, `${what} has either \`agent\` or \`agents\``, { remedy: 'such as agent: support-triage' });
+  const agent = declared.get('agent', agentName);
+  if (agent !== undefined) return { agent };
+  const agents = declared.get('agents', agentNames);
+  return agents === undefined ? undefined : { agents };
+}
+
+/** `"*"`, or a list of names. */
+export const agentNames: Reader<'*' | readonly AgentName[]> = (node, problems) =>
+  node.kind === 'scalar' && node.value === '*' ? '*' : list('`agents`', agentName, { min: 1, key: (entry) => entry })(node, problems);
+
+export function encodeAgents(agents: '*' | readonly AgentName[]): Json {
+  return agents === '*' ? agents : agents.toSorted();
+}
+
+function readRule(whose: Concerned, declared: Fields, problems: Problems): Rule | undefined {
   const id = declared.get('id', ruleId);
   const verb = verbOf(declared, problems);
   const tools =
@@ -69,9 +87,14 @@ function readRule(agent: AgentName, declared: Fields, problems: Problems): Rule 
       });
     }
   }
+  // What is granted is granted to an agent by name: a line that grants to all is the line that nobody reads again.
+  if (verb === 'allow' && whose.agent === undefined)
+    problems.add(declared.node('allow')?.place ?? declared.place, 'a policy across agents cannot allow', {
+      remedy: 'it has `deny` and `require` rules alone; allow in a Policy of one `agent`',
+    });
   if (id === undefined || verb === undefined || tools === undefined) return undefined;
-  const present = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as Partial<Rule>;
-  return { id, agent, verb, tools, ...present };
+  const present = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as Partial<RuleBody>;
+  return { id, ...whose, verb, tools, ...present };
 }
 
 function verbOf(declared: Fields, problems: Problems): Verb | undefined {
@@ -213,7 +236,8 @@ export function encodeSelector(value: Selector): Json {
 
 /** Lists whose order means nothing are sorted, so that the same rule has the same bytes. */
 export function encodeRule(value: Rule): Json {
-  const json: Record<string, Json> = { agent: value.agent, id: value.id, [value.verb]: value.tools.map(encodeSelector).toSorted(byText) };
+  const whose: Record<string, Json> = value.agent === undefined ? { agents: encodeAgents(value.agents) } : { agent: value.agent };
+  const json: Record<string, Json> = { ...whose, id: value.id, [value.verb]: value.tools.map(encodeSelector).toSorted(byText) };
   if (value.for !== undefined)
     json['for'] = Object.fromEntries(Object.entries(value.for).map(([key, names]: [string, readonly string[]]) => [key, names.toSorted()]));
   if (value.scopes !== undefined) json['scopes'] = value.scopes.toSorted();

@@ -4,11 +4,11 @@ import type { AgentName, RuleId, ServerName, Tool, ToolName } from '@sallyport/m
 import { compile } from './compile.ts';
 import { LIMITS } from './limits.ts';
 import type { Parts } from './parts.ts';
-import type { Rule } from './rule.ts';
+import type { Rule, RuleBody } from './rule.ts';
 
 const AGENT = 'triage' as AgentName;
 
-function partsOf(toolCount: number, rules: readonly Partial<Rule>[]): Parts {
+function partsOf(toolCount: number, rules: readonly Partial<RuleBody>[]): Parts {
   const tools = Array.from({ length: toolCount }, (_, index): Tool => ({
     name: `a/t${index}` as ToolName,
     effect: 'read',

@@ -7,6 +7,7 @@ export type {
   RuleFor,
   Once,
   Rule,
+  RuleBody,
   EnvironmentValue,
   EnvironmentValues,
   TestGiven,

@@ -10,7 +10,7 @@ import { parseDocuments } from './documents.ts';
 import type { PolicySource } from './documents.ts';
 import { explain } from './explain.ts';
 import { readParts, writeParts } from './parts.ts';
-import type { Rule, Selector, Verb } from './rule.ts';
+import type { Rule, RuleBody, Selector, Verb } from './rule.ts';
 import type { SessionFacts } from './session.ts';
 import { visible } from './visible.ts';
 
@@ -260,7 +260,7 @@ describe('for any policy and any call', () => {
     fc.assert(
       fc.property(given, (call) => {
         const erring = { ...call, json: '{"id":"a","amount":1}' };
-        const rule = (id: string, more: Partial<Rule>): Rule => ({
+        const rule = (id: string, more: Partial<RuleBody>): Rule => ({
           id: id as RuleId,
           agent: AGENT,
           verb: 'allow',

@@ -104,9 +104,17 @@ export interface DemandValues {
 /** Who may approve: anyone with the role, anyone of the group, or one person. */
 export type ApprovedBy = { readonly role: string } | { readonly group: string } | { readonly person: string };
 
-export interface Rule extends Partial<DemandValues> {
+/** Whose calls a rule is about: those of one agent, or, across agents, of all or of those that are listed. */
+export type Concerned =
+  | { readonly agent: AgentName; readonly agents?: never }
+  /** `deny` and `require` rules alone; about the tools of each that it uses. */
+  | { readonly agent?: never; readonly agents: '*' | readonly AgentName[] };
+
+export type Rule = RuleBody & Concerned;
+
+/** A rule without whose it is. */
+export interface RuleBody extends Partial<DemandValues> {
   readonly id: RuleId;
-  readonly agent: AgentName;
   readonly verb: Verb;
   readonly tools: readonly Selector[];
   readonly for?: RuleFor;

@@ -13,7 +13,9 @@ import { quote } from './node.ts';
 export function warn(declared: Declared, plan: Plan, problems: Problems): void {
   const called = new Set<string>(declared.tests.flatMap(({ value }) => [...value.cases, ...value.steps]).map(({ call }) => call));
   const granted = new Set<string>(
-    plan.rules.filter(({ rule }) => rule.verb === 'allow').flatMap(({ tools }) => tools.map((tool) => tool.name)),
+    plan.rules
+      .filter(({ rule }) => rule.verb === 'allow')
+      .flatMap(({ targets }) => targets.flatMap(({ tools }) => tools.map((tool) => tool.name))),
   );
   const unused = declared.tools.filter(({ value }) => !granted.has(value.name));
   for (const { value, node } of declared.servers) {

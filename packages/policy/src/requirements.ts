@@ -151,7 +151,7 @@ export function unmetOf(call: Call, compiled: CompiledRule): readonly Unmet[] | 
     const { name } = call.entry.tool;
     // A credential that was issued for one step is good for no other, whatever else it holds.
     if (step !== undefined && step !== name && step !== localNameOf(name))
-      add(unmet('step', compiled, { subject: 'session.step', detail: 'the credential was issued for another tool' }));
+      add(unmet('step', compiled, { subject: 'session.step', detail: `the credential was issued for the step ${step}` }));
   }
   if (compiled.when !== undefined && rule.verb === 'allow') {
     const why = unless(call, compiled.when);

@@ -86,6 +86,11 @@ describe('a denial over MCP', () => {
     });
   });
 
+  it('says how far an argument may go, where the tool itself says so', () => {
+    const told = denial('schema_violation', { fields: ['from'], limits: [{ field: 'from', max: '90d', before: 'to' }] });
+    expect(denialText(told)).toContain('(from) [schema_violation]. from may lie at most 90d before to. Nothing was carried out.');
+  });
+
   it('says when a repeat is welcome, and when it would do harm', () => {
     expect(denialText(denial('rate_limited', { retryable: true, retry_after_ms: 1500 }))).toContain(
       'The same call may be repeated after 2 s.',

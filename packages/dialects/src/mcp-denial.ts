@@ -86,10 +86,11 @@ const RPC_CODE_OF: ReadonlyMap<DenialCode, number> = new Map<DenialCode, number>
 /** What the model reads: what is wrong, what to do, what has happened, and the reference for a person. One paragraph. */
 export function denialText(denial: PublicDenial): string {
   const fields = denial.fields === undefined || denial.fields.length === 0 ? '' : ` (${denial.fields.join(', ')})`;
+  const limits = (denial.limits ?? []).map(({ field, max, before }) => ` ${field} may lie at most ${max} before ${before}.`).join('');
   const wait = denial.retry_after_ms === undefined ? '' : ` after ${Math.ceil(denial.retry_after_ms / 1000)} s`;
   const again = denial.retryable ? ` The same call may be repeated${wait}.` : '';
   return (
-    `Refused: ${denial.title}${fields} [${denial.code}]. ${EFFECT_TEXT[denial.effect]} ${NEXT_TEXT[denial.next_action]}${again} ` +
+    `Refused: ${denial.title}${fields} [${denial.code}].${limits} ${EFFECT_TEXT[denial.effect]} ${NEXT_TEXT[denial.next_action]}${again} ` +
     `To the user say: "${denial.user_message}" Reference: ${denial.decision_id}`
   );
 }

@@ -178,12 +178,22 @@ export interface Denial {
   readonly ruleId?: RuleId;
   /** Argument paths at fault. Public: they name only what the caller itself sent, or what the tool's listing shows. */
   readonly fields?: readonly string[];
+  /** How far a field at fault may go, by the tool's own declaration. Public: it is the same for every caller of the tool. */
+  readonly limits?: readonly FieldLimit[];
   readonly retryAfterMs?: number;
   /**
    * Where a JSON-RPC protocol has a name of its own for exactly this: what is said in place of the table's status and
    * title. Public, like `fields`: it speaks of nothing but what the caller itself sent.
    */
   readonly rpc?: RpcName;
+}
+
+/** `field` lies at most `max` before `before`, two dates among the arguments. */
+export interface FieldLimit {
+  readonly field: string;
+  /** A span as policies write it, such as `90d`. */
+  readonly max: string;
+  readonly before: string;
 }
 
 export interface RpcName {
@@ -221,6 +231,7 @@ export interface PublicDenial {
   readonly next_action: NextAction;
   readonly user_message: string;
   readonly fields?: readonly string[];
+  readonly limits?: readonly FieldLimit[];
   readonly retry_after_ms?: number;
 }
 
@@ -240,6 +251,7 @@ export function publicDenial(
     next_action: row.nextAction,
     user_message: row.userMessage,
     ...(denial.fields === undefined ? {} : { fields: denial.fields }),
+    ...(denial.limits === undefined ? {} : { limits: denial.limits }),
     ...(denial.retryAfterMs === undefined ? {} : { retry_after_ms: denial.retryAfterMs }),
   };
 }

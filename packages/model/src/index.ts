@@ -37,5 +37,5 @@ export type { PartName, Agent, SessionRoot, PinnedJwk, Issuer, Destination } fro
 export { PART_NAMES } from './bundle.ts';
 export type { DateRange, Effect, HttpMethod, HttpRoute, NotedPath, Tool, ToolServer } from './tool.ts';
 export { EFFECTS } from './tool.ts';
-export type { DenialCode, NextAction, DenialEffect, PublicAnswer, Denial, PublicDenial } from './denial.ts';
+export type { DenialCode, NextAction, DenialEffect, PublicAnswer, Denial, FieldLimit, PublicDenial } from './denial.ts';
 export { ANSWERS, DENIAL_CODES, deny, isRetryable, publicDenial } from './denial.ts';

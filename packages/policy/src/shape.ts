@@ -5,7 +5,7 @@
  */
 
 import { fail, ok } from '@sallyport/model';
-import type { DateRange, JsonObject, Problem, Result, Tool } from '@sallyport/model';
+import type { DateRange, FieldLimit, JsonObject, Problem, Result, Tool } from '@sallyport/model';
 import { withoutMembers } from '@sallyport/strict';
 import type { ArgumentSchema, Judged, TypedArguments, Violation } from '@sallyport/strict';
 import { formatSpan } from './read.ts';
@@ -50,12 +50,15 @@ function withRanges(
   for (const range of ranges) {
     const [from, to] = [args[range.from], args[range.to]];
     const [start, end] = [instantOf(from), instantOf(to)];
-    const violate = (message: string): void => void violations.push({ code: 'schema_violation', path: range.from, message });
+    const violate = (message: string, limit?: FieldLimit): void =>
+      void violations.push({ code: 'schema_violation', path: range.from, message, ...(limit === undefined ? {} : { limit }) });
     if (typeof from !== 'string' || start === undefined || end === undefined) violate(`must be given, and so must ${range.to}`);
     else if (start > end) violate(`must not be after ${range.to}`);
     else if (end - start > range.maxMs) {
-      if (range.over === 'reject') violate(`must lie at most ${formatSpan(range.maxMs)} before ${range.to}`);
-      else {
+      if (range.over === 'reject') {
+        const max = formatSpan(range.maxMs);
+        violate(`must lie at most ${max} before ${range.to}`, { field: range.from, max, before: range.to });
+      } else {
         const narrowed = formatLike(from, end - range.maxMs);
         moved.set(range.from, narrowed);
         changes.push(`narrowed \`${range.from}\` from ${from} to ${narrowed}`);

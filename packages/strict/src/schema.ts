@@ -1,7 +1,7 @@
 /** Argument schemas: a named subset of JSON Schema, interpreted. docs/spec/arguments-v1.md section 3. */
 
 import { fail, invariant, ok } from '@sallyport/model';
-import type { JsonObject, Problem, Result } from '@sallyport/model';
+import type { FieldLimit, JsonObject, Problem, Result } from '@sallyport/model';
 import type { Judged } from './judged.ts';
 import { compileNodes } from './schema-compile.ts';
 import { typeOfSchema } from './schema-type.ts';
@@ -39,6 +39,8 @@ export interface Violation {
   /** `items[0].amount`; empty for the arguments as a whole. Names of the caller's making are cut at 64 characters. */
   readonly path: string;
   readonly message: string;
+  /** How far it may go, where that is what was wrong. */
+  readonly limit?: FieldLimit;
 }
 
 export interface ArgumentSchema {

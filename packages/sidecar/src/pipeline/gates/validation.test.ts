@@ -1,4 +1,4 @@
-import { Decimal, type Tool } from '@sallyport/model';
+import { Decimal, fail, type Tool } from '@sallyport/model';
 import { shapeArguments } from '@sallyport/policy';
 import { compileSchema, judge } from '@sallyport/strict';
 import { describe, expect, it } from 'vitest';
@@ -37,6 +37,13 @@ describe('validation', () => {
     const judgement = judged(body);
     expect(judgement).toMatchObject({ verdict: 'deny', denial: { code } });
     expect(judgement.verdict === 'deny' ? judgement.denial.fields?.toSorted() : undefined).toEqual(fields);
+  });
+
+  it('says how far dates may lie apart where that alone is known to every caller', () => {
+    const limit = { field: 'from', max: '90d', before: 'to' };
+    const violations = [{ code: 'schema_violation', path: 'from', message: 'must lie at most 90d before to', limit }] as const;
+    expect(decideValidation(fail(violations))).toMatchObject({ denial: { code: 'schema_violation', fields: ['from'], limits: [limit] } });
+    expect(judged('{}')).not.toHaveProperty('denial.limits');
   });
 
   it('passes typed arguments, exact', () => {

@@ -35,5 +35,7 @@ export function decideValidation(typed: Gathered): Judgement<Validated> {
   if (typed.ok) return pass(typed.value);
   const code = typed.error.every((violation) => violation.code === 'field_not_allowed') ? 'field_not_allowed' : 'schema_violation';
   const fields = [...new Set(typed.error.map(({ path }) => path))];
-  return refuse(deny(code, typed.error.map(({ path, message }) => `${path}: ${message}`).join('; '), { fields }));
+  const limits = typed.error.flatMap(({ limit }) => limit ?? []);
+  const detail = typed.error.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  return refuse(deny(code, detail, { fields, ...(limits.length === 0 ? {} : { limits }) }));
 }

@@ -57,6 +57,8 @@ export interface Entry {
   readonly denies: readonly CompiledRule[];
   readonly requires: readonly CompiledRule[];
   readonly allows: readonly CompiledRule[];
+  /** Rules of any verb that are evaluated and not effective; in none of the lists above. */
+  readonly shadows: readonly CompiledRule[];
   /** What conditions see as `tool` and `agent`. */
   readonly toolFacts: Readonly<Record<string, unknown>>;
   readonly agentFacts: Readonly<Record<string, unknown>>;
@@ -205,6 +207,7 @@ interface Draft {
   readonly denies: CompiledRule[];
   readonly requires: CompiledRule[];
   readonly allows: CompiledRule[];
+  readonly shadows: CompiledRule[];
 }
 
 function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<AgentName, ReadonlyMap<ToolName, Entry>> {
@@ -220,10 +223,10 @@ function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<A
       const ofAgent = drafts.get(agent.name) ?? new Map<ToolName, Draft>();
       drafts.set(agent.name, ofAgent);
       for (const tool of tools) {
-        const draft = ofAgent.get(tool.name) ?? { tool, agent, denies: [], requires: [], allows: [] };
+        const draft = ofAgent.get(tool.name) ?? { tool, agent, denies: [], requires: [], allows: [], shadows: [] };
         ofAgent.set(tool.name, draft);
         const rulesOf = { allow: draft.allows, deny: draft.denies, require: draft.requires };
-        rulesOf[found.rule.verb].push(compiled);
+        (found.rule.shadow === true ? draft.shadows : rulesOf[found.rule.verb]).push(compiled);
       }
     }
   }
@@ -250,11 +253,12 @@ function comparedArguments(plan: Plan): ReadonlyMap<string, readonly string[]> {
   return new Map([...names].map(([key, found]) => [key, [...found].toSorted()]));
 }
 
-function entryFrom({ tool, agent, denies, requires, allows }: Draft): Omit<Entry, 'noted' | 'comparedArguments' | 'countsSteps'> {
+function entryFrom({ tool, agent, denies, requires, allows, shadows }: Draft): Omit<Entry, 'noted' | 'comparedArguments' | 'countsSteps'> {
   return {
     tool,
     denies,
     requires,
+    shadows,
     // A rule that spends nothing is preferred: what was granted once must not be used up by a call that needs no grant.
     allows: [...allows.filter(({ limits }) => limits.length === 0), ...allows.filter(({ limits }) => limits.length > 0)],
     toolFacts: {

@@ -10,10 +10,13 @@ import type { CompiledPolicy, CompiledRule } from './compile.ts';
 import { unfitAttribute } from './facts.ts';
 import { reservationOf } from './limit.ts';
 import type { ReservationSpec } from './limit.ts';
-import { Call, REQUIREMENTS, isFor, unless, unmet, unmetOf } from './requirements.ts';
+import { Call, REQUIREMENTS, isFor, unmetOf } from './requirements.ts';
 import type { Unmet } from './requirements.ts';
 import type { Approver, Hop, Source } from './rule.ts';
 import type { SessionFacts } from './session.ts';
+import { shadowFindings } from './shadow.ts';
+import type { ShadowFinding } from './shadow.ts';
+import { demandsOn, firstDenial } from './ceilings.ts';
 
 export interface PolicyInput {
   readonly principal: Principal;
@@ -39,6 +42,8 @@ export type PolicyDecision =
       /** Arguments whose values some precondition will compare, once the call has completed. */
       readonly comparedArguments: readonly string[];
       readonly source?: Source;
+      /** What rules in shadow would have made of it, where they would have made something else. */
+      readonly shadow?: readonly ShadowFinding[];
     }
   | {
       readonly decision: 'deny';
@@ -52,6 +57,7 @@ export type PolicyDecision =
       readonly source?: Source;
       /** Every unmet requirement that answers, in table order. */
       readonly unmet: readonly Unmet[];
+      readonly shadow?: readonly ShadowFinding[];
     };
 
 /** What a record names when no rule matched. */
@@ -65,32 +71,28 @@ export function decide(policy: CompiledPolicy, input: PolicyInput): PolicyDecisi
   const unfit = unfitAttribute(policy, input.principal);
   if (unfit !== undefined) return defaultDeny(`attribute ${unfit} of principal ${input.principal.id} is not of its declared type`);
   const call = new Call(policy, input, entry);
-  return denial(call) ?? grant(call);
+  const denied = denial(call);
+  const decision = denied ?? grant(call);
+  return entry.shadows.length === 0 ? decision : withShadow(decision, shadowFindings(call, { decision, isDenied: denied !== undefined }));
+}
+
+function withShadow(decision: PolicyDecision, shadow: readonly ShadowFinding[]): PolicyDecision {
+  return shadow.length === 0 ? decision : { ...decision, shadow };
 }
 
 /** The first deny rule, by id, that matches or that cannot be evaluated. */
 function denial(call: Call): PolicyDecision | undefined {
-  for (const compiled of call.entry.denies) {
-    if (!isFor(compiled, call.input.principal)) continue;
-    const value = compiled.when === undefined ? true : call.value(compiled.when);
-    if (value === false) continue;
-    // Anything but `false` denies: a condition that errs must not let through what it was written to stop.
-    const why =
-      compiled.when === undefined
-        ? 'the rule denies this tool'
-        : value === true
-          ? `\`${compiled.when.text}\` holds`
-          : unless(call, compiled.when);
-    return {
-      decision: 'deny',
-      code: 'no_matching_policy',
-      ruleId: compiled.rule.id,
-      detail: `denied by rule ${compiled.rule.id}: ${why ?? ''}`,
-      ...(compiled.source === undefined ? {} : { source: compiled.source }),
-      unmet: [],
-    };
-  }
-  return undefined;
+  const found = firstDenial(call);
+  if (found === undefined) return undefined;
+  const { compiled, why } = found;
+  return {
+    decision: 'deny',
+    code: 'no_matching_policy',
+    ruleId: compiled.rule.id,
+    detail: `denied by rule ${compiled.rule.id}: ${why}`,
+    ...(compiled.source === undefined ? {} : { source: compiled.source }),
+    unmet: [],
+  };
 }
 
 function grant(call: Call): PolicyDecision {
@@ -109,33 +111,6 @@ function grant(call: Call): PolicyDecision {
   }
   if (nearest === undefined) return defaultDeny(`no allow rule about ${call.entry.tool.name} is for principal ${call.input.principal.id}`);
   return refuse([...nearest.list, ...demands.unmet], [nearest.compiled, ...demands.rules]);
-}
-
-interface Demands {
-  /** Require rules that apply to the call. */
-  readonly rules: readonly CompiledRule[];
-  readonly unmet: readonly Unmet[];
-}
-
-const NO_DEMANDS: Demands = { rules: [], unmet: [] };
-
-/** What require rules add, whichever allow rule grants. One whose `when` cannot be evaluated applies and is not met. */
-function demandsOn(call: Call): Demands {
-  if (call.entry.requires.length === 0) return NO_DEMANDS;
-  const rules: CompiledRule[] = [];
-  const list: Unmet[] = [];
-  for (const compiled of call.entry.requires) {
-    if (!isFor(compiled, call.input.principal)) continue;
-    const guard = compiled.when === undefined ? true : call.value(compiled.when);
-    if (guard === false) continue;
-    rules.push(compiled);
-    if (guard !== true && compiled.when !== undefined) {
-      list.push(unmet('when', compiled, { subject: compiled.when.text, detail: unless(call, compiled.when) ?? '' }));
-    } else {
-      list.push(...(unmetOf(call, compiled) ?? []));
-    }
-  }
-  return { rules, unmet: list };
 }
 
 function allow(call: Call, compiled: CompiledRule, requires: readonly CompiledRule[]): PolicyDecision {

@@ -27,7 +27,8 @@ export function explain(policy: CompiledPolicy, input: PolicyInput): Explanation
   const call = new Call(policy, input, entry);
   const compiled = [...entry.denies, ...entry.requires, ...entry.allows];
   const rules = compiled.map((one) => explainRule(call, one)).toSorted((a, b) => rank(a, decision) - rank(b, decision));
-  return { tool: input.tool.name, decision, rules, change: changeOf(call, decision, { rules, shown: 'values' }) };
+  const shadows = entry.shadows.map((one) => explainRule(call, one));
+  return { tool: input.tool.name, decision, rules: [...rules, ...shadows], change: changeOf(call, decision, { rules, shown: 'values' }) };
 }
 
 /**
@@ -70,7 +71,12 @@ function rank(rule: RuleExplanation, decision: PolicyDecision): number {
 
 function explainRule(call: Call, compiled: CompiledRule): RuleExplanation {
   const { rule, source, when } = compiled;
-  const about = { ruleId: rule.id, verb: rule.verb, ...(source === undefined ? {} : { source }) };
+  const about = {
+    ruleId: rule.id,
+    verb: rule.verb,
+    ...(rule.shadow === true ? { shadow: true as const } : {}),
+    ...(source === undefined ? {} : { source }),
+  };
   const notFor = unmetFor(compiled, call.input.principal);
   const list: Unmet[] = notFor === undefined ? [] : [notFor];
   if (rule.verb !== 'allow' && when !== undefined) {
@@ -171,10 +177,10 @@ export function formatExplanation({ tool, decision, rules, change }: Explanation
   ].join('\n');
 }
 
-function formatRule({ ruleId, verb, source, matches, unmet: list }: RuleExplanation): readonly string[] {
+function formatRule({ ruleId, verb, shadow, source, matches, unmet: list }: RuleExplanation): readonly string[] {
   const where = source === undefined ? '' : ` (${formatSource(source)})`;
   return [
-    `  ${verb} ${ruleId}${where}: ${matches ? 'matches' : 'does not match'}`,
+    `  ${shadow === true ? 'in shadow: ' : ''}${verb} ${ruleId}${where}: ${matches ? 'matches' : 'does not match'}`,
     ...list.flatMap(formatUnmet).map((line) => `  ${line}`),
   ];
 }

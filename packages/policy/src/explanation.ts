@@ -14,6 +14,8 @@ export interface UnmetExplanation extends Unmet {
 export interface RuleExplanation {
   readonly ruleId: string;
   readonly verb: Verb;
+  /** It is evaluated and has no effect. */
+  readonly shadow?: true;
   readonly source?: Source;
   /** Allow: every requirement is met. Deny: it denies. Require: it applies, and what it demands is met. */
   readonly matches: boolean;

@@ -29,6 +29,7 @@ export const FEATURES: readonly string[] = [
   'rule.require',
   'rule.scopes',
   'rule.sequence',
+  'rule.shadow',
   'rule.when',
   'selector.attribute',
   'selector.method',
@@ -64,7 +65,7 @@ function featuresOfRule(rule: Rule): ReadonlySet<string> {
   const used = new Set<string>();
   used.add(`rule.${rule.verb}`);
   if (rule.agent === undefined) used.add('policy.agents');
-  for (const key of ['scopes', 'bind', 'arguments', 'after', 'when', 'once', 'max', 'sequence', 'budget'] as const)
+  for (const key of ['scopes', 'bind', 'arguments', 'after', 'when', 'once', 'max', 'sequence', 'budget', 'shadow'] as const)
     if (rule[key] !== undefined) used.add(`rule.${key}`);
   for (const key of ['roles', 'tenants', 'principals'] as const) if (rule.for?.[key] !== undefined) used.add(`for.${key}`);
   if (rule.once?.per !== undefined) used.add('rule.once.per');

@@ -7,37 +7,36 @@ import { agentName, className, ruleId, serverName, token, tokenOrReference, tool
 import { METHODS, schemaNode } from './grammar-catalog.ts';
 import { expression } from './grammar-expression.ts';
 import { LIMITS } from './limits.ts';
+import { quote } from './node.ts';
 import type { Problems } from './node.ts';
 import type { Fields, Reader } from './read.ts';
 import { duration, fields, formatSpan, list, oneOf, record, text } from './read.ts';
-import { count } from './read-more.ts';
+import { count, isTrue } from './read-more.ts';
 import type { Budget, Concerned, LimitSpan, Max, Once, Precondition, Rule, RuleBody, RuleFor, Selector, Sequence, Verb } from './rule.ts';
 
 const VERBS = ['allow', 'deny', 'require'] as const;
+const LIMIT_FIELDS = ['once', 'max', 'sequence', 'budget'] as const;
 /** What a deny rule cannot have, as authors write it. */
 const REQUIREMENTS: readonly string[] = [
   'scopes',
   'bind',
   'arguments',
   'after',
-  'once',
-  'max',
-  'sequence',
-  'budget',
+  ...LIMIT_FIELDS,
   ...DEMAND_NAMES.map((name) => DEMANDS[name].field),
 ];
 
 /** A rule inside a Policy document, which says whose it is. */
 export function ruleOf(whose: Concerned): Reader<Rule> {
   return (node, problems) => {
-    const declared = fields(node, problems, 'a rule', ['id!', ...VERBS, 'for', 'when', ...REQUIREMENTS]);
+    const declared = fields(node, problems, 'a rule', ['id!', ...VERBS, 'for', 'when', 'shadow', ...REQUIREMENTS]);
     return declared === undefined ? undefined : readRule(whose, declared, problems);
   };
 }
 
 /** A rule of a part, which says itself whose it is. */
 export const rule: Reader<Rule> = (node, problems) => {
-  const declared = fields(node, problems, 'a rule', ['agent', 'agents', 'id!', ...VERBS, 'for', 'when', ...REQUIREMENTS]);
+  const declared = fields(node, problems, 'a rule', ['agent', 'agents', 'id!', ...VERBS, 'for', 'when', 'shadow', ...REQUIREMENTS]);
   const whose = declared === undefined ? undefined : concerned('a rule', declared, problems);
   return declared === undefined || whose === undefined ? undefined : readRule(whose, declared, problems);
 };
@@ -68,6 +67,7 @@ function readRule(whose: Concerned, declared: Fields, problems: Problems): Rule 
       ? undefined
       : declared.get(verb, list(`\`${verb}\``, selector, { min: 1, key: (entry) => JSON.stringify(encodeSelector(entry)) }));
   const parts = {
+    shadow: declared.get('shadow', isTrue),
     for: declared.get('for', ruleFor),
     scopes: declared.get('scopes', list('`scopes`', token, { min: 1, key: (entry) => entry })),
     bind: declared.get('bind', list('`bind`', expression, { min: 1, key: (entry) => entry })),
@@ -84,6 +84,13 @@ function readRule(whose: Concerned, declared: Fields, problems: Problems): Rule 
     for (const requirement of REQUIREMENTS.filter((key) => declared.has(key))) {
       problems.add(declared.node(requirement)?.place ?? declared.place, `a deny rule cannot have \`${requirement}\``, {
         remedy: 'narrow it with `for` and `when`',
+      });
+    }
+  }
+  if (declared.has('shadow')) {
+    for (const limit of LIMIT_FIELDS.filter((key) => declared.has(key))) {
+      problems.add(declared.node(limit)?.place ?? declared.place, `a rule in shadow cannot have ${quote(limit)}`, {
+        remedy: 'it reserves nothing, so that a limit of its is never reached',
       });
     }
   }
@@ -238,6 +245,7 @@ export function encodeSelector(value: Selector): Json {
 export function encodeRule(value: Rule): Json {
   const whose: Record<string, Json> = value.agent === undefined ? { agents: encodeAgents(value.agents) } : { agent: value.agent };
   const json: Record<string, Json> = { ...whose, id: value.id, [value.verb]: value.tools.map(encodeSelector).toSorted(byText) };
+  if (value.shadow === true) json['shadow'] = true;
   if (value.for !== undefined)
     json['for'] = Object.fromEntries(Object.entries(value.for).map(([key, names]: [string, readonly string[]]) => [key, names.toSorted()]));
   if (value.scopes !== undefined) json['scopes'] = value.scopes.toSorted();

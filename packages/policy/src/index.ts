@@ -25,6 +25,7 @@ export { readParts } from './parts.ts';
 export type { CompiledPolicy } from './compile.ts';
 export { compile } from './compile.ts';
 export type { PolicyInput, PolicyDecision } from './decide.ts';
+export type { ShadowFinding } from './shadow.ts';
 export type { ReservationSpec } from './limit.ts';
 export type { ShapedArguments } from './shape.ts';
 export { shapeArguments } from './shape.ts';

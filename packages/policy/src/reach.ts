@@ -13,7 +13,7 @@ type OfAgent = Pick<RulePlan, 'rule'> & Target;
 
 /** Reports them, each agent by itself. Rules across agents deny like others, and may be about what some agent never does. */
 export function checkReach(plans: readonly RulePlan[], placeOf: PlaceOf, problems: Problems): void {
-  const pairs = plans.flatMap(({ rule, targets }) => targets.map((target): OfAgent => ({ rule, ...target })));
+  const pairs = plans.flatMap(({ rule, targets }) => (rule.shadow === true ? [] : targets).map((target): OfAgent => ({ rule, ...target })));
   for (const ofAgent of Map.groupBy(pairs, ({ agent }) => agent.name).values()) {
     const denied = deniedOutright(ofAgent);
     for (const plan of ofAgent) {

@@ -116,6 +116,8 @@ export type Rule = RuleBody & Concerned;
 export interface RuleBody extends Partial<DemandValues> {
   readonly id: RuleId;
   readonly verb: Verb;
+  /** Evaluated, and never effective: what it would have done is recorded. */
+  readonly shadow?: true;
   readonly tools: readonly Selector[];
   readonly for?: RuleFor;
   readonly scopes?: readonly string[];

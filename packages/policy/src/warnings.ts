@@ -14,7 +14,7 @@ export function warn(declared: Declared, plan: Plan, problems: Problems): void {
   const called = new Set<string>(declared.tests.flatMap(({ value }) => [...value.cases, ...value.steps]).map(({ call }) => call));
   const granted = new Set<string>(
     plan.rules
-      .filter(({ rule }) => rule.verb === 'allow')
+      .filter(({ rule }) => rule.verb === 'allow' && rule.shadow !== true)
       .flatMap(({ targets }) => targets.flatMap(({ tools }) => tools.map((tool) => tool.name))),
   );
   const unused = declared.tools.filter(({ value }) => !granted.has(value.name));
@@ -55,7 +55,7 @@ export function warn(declared: Declared, plan: Plan, problems: Problems): void {
     }
   }
   for (const { value, node } of declared.agents) {
-    if (declared.rules.some(({ value: rule }) => rule.agent === value.name && rule.verb === 'allow')) continue;
+    if (declared.rules.some(({ value: rule }) => rule.agent === value.name && rule.verb === 'allow' && rule.shadow !== true)) continue;
     problems.add(placeAt(node, 'name'), `agent ${quote(value.name)} may do nothing`, { remedy: 'add an allow rule', severity: 'warning' });
   }
 }

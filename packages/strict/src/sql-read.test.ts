@@ -59,6 +59,12 @@ describe('what is no such query', () => {
     ['an analysing procedure', 'SELECT * FROM t PROCEDURE ANALYSE()'],
     ['waiting', "SELECT 1 WAITFOR DELAY '1:00'"],
     ['a number that runs into a word', 'SELECT 1delete'],
+    ['a number with a point that runs into a word (SQL Server, MySQL)', 'SELECT 1.e5delete FROM t'],
+    ['the same with a procedure behind it', "SELECT 1.e5exec xp_cmdshell 'dir'"],
+    ['the same with more digits', 'SELECT 1.5.e5drop TABLE t'],
+    ['a loop without end (SQL Server)', 'SELECT 1 WHILE 1 = 1 SELECT 2'],
+    ['a signature for a procedure (SQL Server)', 'SELECT 1 ADD SIGNATURE TO p BY CERTIFICATE c'],
+    ['a table locked by a hint (SQL Server)', 'SELECT * FROM t WITH (TABLOCKX, HOLDLOCK)'],
     ['a setting', 'PRAGMA writable_schema = 1'],
     ['another file', "ATTACH DATABASE 'x' AS y"],
   ])('%s', (_, sql) => expect(isReadOnlySql(sql)).toBe(false));

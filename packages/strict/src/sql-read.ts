@@ -21,11 +21,12 @@ const NUMBER = '0';
 /**
  * One alternative for each kind of token, tried where the last one ended. Quotes end at their own doubled-free end and
  * hold no backslash, which only some databases take for an escape; names in backticks and brackets are plain words,
- * because not all know those quotes. There are no comments (`--`, `/*`, `#`), no variables (`@`, `$`, `?`, single `:`), no
- * escapes. Outside of quotes all is ASCII, so that no other space or letter means something to one of them.
+ * because not all know those quotes. A number is taken whole: cut short at a point, `1.e5delete` would hide its word. There
+ * are no comments (`--`, `/*`, `#`), no variables (`@`, `$`, `?`, single `:`), no escapes. Outside of quotes all is ASCII, so that no
+ * other space or letter means something to one of them.
  */
 const TOKEN =
-  /[ \t\r\n]+|('(?:[^'\\\p{Cc}]|'')*'|"(?:[^"\\\p{Cc}]|"")*"|`[A-Za-z_][A-Za-z0-9_]*`|\[[A-Za-z0-9_]+\])|([A-Za-z_][A-Za-z0-9_]*)|((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![A-Za-z_]))|(::|\|\||<=|>=|<>|!=|-(?!-)|\/(?!\*)|[+*%<>=(),.;])/uy;
+  /[ \t\r\n]+|('(?:[^'\\\p{Cc}]|'')*'|"(?:[^"\\\p{Cc}]|"")*"|`[A-Za-z_][A-Za-z0-9_]*`|\[[A-Za-z0-9_]+\])|([A-Za-z_][A-Za-z0-9_]*)|((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![A-Za-z0-9_.]))|(::|\|\||<=|>=|<>|!=|-(?!-)|\/(?!\*)|[+*%<>=(),.;])/uy;
 
 /** Words in lower case, signs as they are; `undefined` where anything is not known. */
 function tokensOf(text: string): string[] | undefined {
@@ -71,6 +72,7 @@ const ACTING = words(
    set drop alter create truncate grant revoke deny exec execute declare deallocate use kill shutdown bulk backup restore
    begin commit rollback savepoint checkpoint waitfor reconfigure dbcc raiserror throw send receive revert setuser
    writetext updatetext readtext enable disable openrowset opendatasource openquery openxml
+   while goto add rename save conversation xlock updlock tablockx holdlock
    attach detach vacuum pragma`,
 );
 

@@ -238,6 +238,12 @@ describe('how often, how often in a row, how much', () => {
     ],
     // What is not there cannot be summed, and what is negative would make room.
     ['budget: { sum: args.amount, max: "10" }', [PAY, pay('-5'), pay('10')], ['budget_exceeded', 'budget_exceeded', 'allow']],
+    // A sum of more digits than a decimal has could not be read back after a restart.
+    [
+      'budget: { sum: args.amount + 1, max: "10", within: 1h }',
+      [pay('0.00000000000000000000000000000000000001'), pay('0.1')],
+      ['budget_exceeded', 'allow'],
+    ],
   ])('%s', (rule, steps, codes) => expect(codesOf(rule, '{}', steps)).toEqual(codes));
 });
 

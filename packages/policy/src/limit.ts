@@ -112,8 +112,12 @@ export function isKey(value: unknown): value is string | boolean | bigint | Deci
   return typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint' || value instanceof Decimal;
 }
 
-/** A number that can be summed: a negative one would make room for others. */
+/**
+ * A number that can be summed: a negative one would make room for others, and one of more digits than a decimal has, which
+ * sums of arguments and whole numbers can be, could not be read back from the journal.
+ */
 function amountOf(value: unknown): Decimal | undefined {
   const amount = typeof value === 'bigint' ? Decimal.fromBigInt(value) : value instanceof Decimal ? value : undefined;
-  return amount !== undefined && amount.compare(NOTHING) >= 0 ? amount : undefined;
+  if (amount === undefined || amount.compare(NOTHING) < 0) return undefined;
+  return Decimal.parse(amount.toString());
 }

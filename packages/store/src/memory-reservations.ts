@@ -4,8 +4,8 @@
  */
 
 import { utf8 } from '@sallyport/crypto';
-import { fail, invariant, ok } from '@sallyport/model';
-import type { Decimal, Instant, Result, SessionId } from '@sallyport/model';
+import { Decimal, fail, invariant, ok } from '@sallyport/model';
+import type { Instant, Result, SessionId } from '@sallyport/model';
 import { attemptRows } from './attempt-rows.ts';
 import type { AttemptRows } from './attempt-rows.ts';
 import { NOTHING, durableAttempts, readAttempts, readJson, writeAttempts } from './attempts.ts';
@@ -272,8 +272,11 @@ function nameOf({ kind, key, session }: CounterName): string {
 
 function assertLimit(limit: Limit): void {
   invariant(limit.key !== '' && limit.key.length <= RESERVATION_KEY_CHARS_MAX, 'a limit has a key of bounded length');
-  if (limit.kind === 'sum') invariant(limit.amount.compare(NOTHING) >= 0 && limit.max.compare(NOTHING) >= 0, 'no amount is negative');
-  else invariant(Number.isSafeInteger(limit.max) && limit.max >= 0, 'a limit is a count');
+  if (limit.kind === 'sum') {
+    invariant(limit.amount.compare(NOTHING) >= 0 && limit.max.compare(NOTHING) >= 0, 'no amount is negative');
+    // What cannot be read back would keep the next start from reading anything.
+    invariant(Decimal.parse(limit.amount.toString()) !== undefined, 'an amount is a decimal');
+  } else invariant(Number.isSafeInteger(limit.max) && limit.max >= 0, 'a limit is a count');
   if (limit.kind === 'run') return;
   invariant(limit.window_ms === null ? limit.session !== null : limit.window_ms > 0, 'a limit ends with its window or with its session');
 }

@@ -105,6 +105,12 @@ function summingSuite(name: string, make: MakeStore): void {
       const store = await make({ entriesMax: 100 });
       await expect((async () => tried(store, 'a', [budget('k', ['-1', '5'])]))()).rejects.toThrow(/negative/);
     });
+
+    it('an amount of more digits than a decimal has is never kept: no later start could read it', async () => {
+      const store = await make({ entriesMax: 100 });
+      const amount = decimal('1').add(decimal(`0.${'0'.repeat(37)}1`));
+      await expect((async () => tried(store, 'a', [{ ...budget('k', ['0', '5']), amount }]))()).rejects.toThrow(/decimal/);
+    });
   });
 }
 

@@ -19,6 +19,7 @@ import { init } from './commands/init.ts';
 import { operatorToken } from './commands/operator-token.ts';
 import { policyBuild } from './commands/policy-build.ts';
 import { policyCheck } from './commands/policy-check.ts';
+import { policyDiff } from './commands/policy-diff.ts';
 import { policyExplain } from './commands/policy-explain.ts';
 import { policyLog } from './commands/policy-log.ts';
 import { policyPublish } from './commands/policy-publish.ts';
@@ -38,6 +39,7 @@ export const COMMANDS: readonly Command[] = [
   completion,
   policyCheck,
   policyTest,
+  policyDiff,
   policyExplain,
   policyPublish,
   policyRollback,

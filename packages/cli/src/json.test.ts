@@ -16,6 +16,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   completion: [2, 'tcsh'],
   'policy check': [64, 'nowhere'],
   'policy test': [1, 'broken'],
+  'policy diff': [64, 'broken', 'broken'],
   'policy explain': [1, 'broken', '--call', 'a/b'],
   'policy publish': [64, 'failing'],
   'policy rollback': [64, '--reason', 'x'],

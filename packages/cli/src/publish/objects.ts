@@ -2,7 +2,7 @@
 
 import { GetObjectRequestSchema, create } from '@sallyport/contract';
 import { concatBytes } from '@sallyport/crypto';
-import { isAgentName } from '@sallyport/model';
+import { PART_NAMES, isAgentName } from '@sallyport/model';
 import type { AgentName, Digest, Json, JsonObject, PartName } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import { ENVELOPE_BYTES_MAX, PART_BYTES_MAX, digestOfPayload, parseEnvelope, readBundle } from '@sallyport/trust';
@@ -36,6 +36,18 @@ export async function fetchAgents(link: Link, { parts }: Bundle, io: Io): Promis
 
 function memberOf(json: Json, name: string): Json | undefined {
   return typeof json === 'object' && json !== null && !Array.isArray(json) ? (json as JsonObject)[name] : undefined;
+}
+
+/** The parts of a published bundle; `undefined` where one is not there, or is not what the manifest names. */
+export async function fetchParts(link: Link, { parts }: Bundle, io: Io): Promise<Record<PartName, Uint8Array> | undefined> {
+  const fetched: Partial<Record<PartName, Uint8Array>> = {};
+  for (const name of PART_NAMES) {
+    const { digest } = parts[name];
+    const bytes = await fetchObject(link, { digest, bytesMax: PART_BYTES_MAX }, io);
+    if (bytes === undefined || digestOfPayload(bytes) !== digest) return undefined;
+    fetched[name] = bytes;
+  }
+  return fetched as Record<PartName, Uint8Array>;
 }
 
 /** Two bundles with the same text are the same policy, whatever their revision, lineage and commit. */

@@ -2,3 +2,6 @@
 
 export type { Coverage, CoverageGap, RowCoverage, RuleCoverage } from './coverage.ts';
 export { coverageOf, gapsOf } from './coverage.ts';
+export type { FieldChange, ItemChange, ItemKind, PartBytes } from './structure.ts';
+export type { CallChange, DiffSide, PolicyDiff } from './diff.ts';
+export { allowsMore, diffPolicies } from './diff.ts';

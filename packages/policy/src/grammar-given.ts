@@ -63,6 +63,8 @@ export const testGiven: Reader<TestGiven> = (node, problems) => {
 
 function attribute(node: Node, problems: Problems): string | number | boolean | readonly string[] | undefined {
   if (node.kind === 'list') return list('an attribute', text('an entry'), { max: LIST_CAPS.attribute })(node, problems);
+  // A claim may be empty text; beyond that it is text like any other.
+  if (node.kind === 'scalar' && typeof node.value === 'string' && node.value !== '') return text('an attribute')(node, problems);
   if (node.kind === 'scalar' && node.value !== null) return node.value;
   return problems.add(node.place, 'an attribute is text, a number, true or false, or a list of text');
 }

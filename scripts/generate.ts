@@ -3,7 +3,8 @@
  * nothing; `npm run check` and CI hold the committed files to it.
  *
  *   packages/contract/src/gen   from proto/, by buf
- *   docs/reference              from the configuration schema of each app, and the commands of the command line
+ *   docs/reference              from the configuration schema of each app, the commands of the command line, and the table
+ *                               of what policy documents may hold
  *   docs/performance.md         its tables, from the reports in docs/performance
  */
 
@@ -63,6 +64,9 @@ async function generateReference(): Promise<void> {
   }
   const { describeCommands } = await import('@sallyport/cli');
   writeFileSync(join(REFERENCE, 'cli.md'), describeCommands());
+  const { policyReference, policySchema } = await import('@sallyport/policy/editor');
+  writeFileSync(join(REFERENCE, 'policy.md'), policyReference());
+  writeFileSync(join(REFERENCE, 'policy.schema.json'), `${JSON.stringify(policySchema(), undefined, 2)}\n`);
 }
 
 generateContract();

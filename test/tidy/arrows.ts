@@ -57,6 +57,10 @@ const ENTRIES: Readonly<Record<string, { readonly layers: readonly Layer[]; read
     layers: ['SHELL', 'APP', 'TEST'],
     why: 'private keys and randomness belong to shells and apps; a pure package that signs cannot be replayed',
   },
+  'policy/editor': {
+    layers: ['APP', 'TEST'],
+    why: 'words for editors and for a reference page serve whoever writes policy; what decides calls must not carry them',
+  },
   'policy/lab': {
     layers: ['APP', 'TEST'],
     why: 'the lab compares policies on a desk; what decides calls must not carry it',

@@ -27,7 +27,8 @@ export const WORD: { test: (text: string) => boolean; words: string } = {
   words: 'a word: 1 to 63 of a-z, 0-9 and _, starting with a letter, and not reserved by CEL',
 };
 
-const CEL_RESERVED: ReadonlySet<string> = new Set(
+/** Words that CEL keeps to itself. */
+export const CEL_RESERVED: ReadonlySet<string> = new Set(
   'as break const continue else for function if import in let loop package namespace return true false null var void while'.split(' '),
 );
 

@@ -10,7 +10,7 @@ import type { Problems, Place } from './node.ts';
 import { didYouMean, quote } from './node.ts';
 
 /** Keywords that take values away and never change a type. */
-const NARROWING = [
+export const NARROWING: readonly string[] = [
   'enum',
   'const',
   'minimum',

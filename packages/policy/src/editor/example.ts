@@ -1,0 +1,214 @@
+/**
+ * One policy that uses every field of the language once: examples in the schema and on the reference page are taken from
+ * it, and a test builds it and runs its tests. It is for reading field by field, not for copying as a whole.
+ */
+
+export const EXAMPLE: string = `apiVersion: sallyport.dev/v1
+kind: Agent
+name: support-triage
+owner: team-support
+uses: [zendesk, orders]
+sessions: { roots: [operator, schedule], idle: 15m, max: 8h }
+---
+kind: ToolServer
+name: orders
+http: { url: "\${env.orders_url}" }
+network: private
+---
+kind: ToolServer
+name: zendesk
+mcp: { url: "https://zendesk.example/mcp" }
+---
+kind: Tool
+name: zendesk/get_ticket
+description: Reads one ticket.
+effect: read
+classes: [pii]
+arguments: { required: [ticket_id], properties: { ticket_id: { type: string, pattern: "^T-[0-9]+$" } } }
+touches: { ticket: args.ticket_id }
+remember: { order: "result.orders[].id" }
+deny_as: error
+---
+kind: Tool
+name: zendesk/reply
+effect: write
+arguments: { required: [ticket_id, text], properties: { ticket_id: { type: string }, text: { type: string, maxLength: 4000 } } }
+unknown_arguments: strip
+---
+kind: ToolOverlay
+name: zendesk/reply
+description: Answers the customer.
+effect: side_effect
+classes: [export]
+deny_as: tool_result
+---
+kind: Tool
+name: orders/list_orders
+effect: read
+route: { method: GET, path: /orders }
+arguments:
+  required: [from, to]
+  properties: { from: { type: string, format: date }, to: { type: string, format: date } }
+ranges: [{ from: from, to: to, max: 90d, over: narrow }]
+---
+kind: Tool
+name: orders/create_refund
+effect: write
+classes: [money]
+route: { method: POST, path: "/orders/{order_id}/refunds", query: [currency] }
+arguments:
+  required: [order_id, amount, currency]
+  properties:
+    order_id: { type: string, pattern: "^O-[0-9]{6}$" }
+    amount: { type: number, format: decimal, minimum: 0 }
+    currency: { enum: [EUR, USD] }
+---
+kind: Issuer
+issuer: https://idp.example
+audience: sallyport
+keys:
+  - kid: key-1
+    kty: EC
+    crv: P-256
+    x: MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4
+    y: 4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM
+    use: sig
+    alg: ES256
+max_lifetime: 15m
+claims:
+  subject: sub
+  tenant: tenant
+  roles: roles
+  scopes: scope
+  case: case
+  task: task
+  step: tool_step
+  attributes: { department: department, region: { claim: region, type: string }, refund_max: { claim: refund_max, type: decimal } }
+---
+kind: Issuer
+issuer: "\${env.second_issuer}"
+audience: sallyport
+keys_file: idp-keys.json
+---
+kind: Environment
+name: production
+values:
+  orders_url: { url: "https://orders.internal" }
+  second_issuer: { string: "https://other.example" }
+  tries: { integer: 3 }
+  refund_budget: { decimal: "500.00" }
+  weekend_work: { boolean: false }
+  regions: { strings: [eu, us] }
+---
+kind: Policy
+agent: support-triage
+rules:
+  - id: read-own-ticket
+    allow: [zendesk/get_ticket]
+    for: { roles: [support-rep], tenants: [acme] }
+    bind: [args.ticket_id == session.case]
+  - id: look-up-orders
+    allow: [{ server: orders, effect: read, method: GET }]
+    for: { principals: ["alice@example.com"] }
+    max: { count: 20, per: principal, within: 1h }
+    sequence: { consecutive: 5 }
+  - id: refund
+    allow: [orders/create_refund]
+    for: { roles: [support-rep] }
+    scopes: [refunds:write]
+    task: [refunds]
+    delegation: { depth: 1, first_party: true, roots: [operator] }
+    bind: [args.order_id in session.remembered.order]
+    arguments: { amount: { maximum: 200 } }
+    after: [zendesk/get_ticket, { tool: zendesk/get_ticket, with: { ticket_id: session.case } }]
+    session: { max_age: 1h, denials_max: 3 }
+    valid: { from: 2026-01-01T00:00:00Z, until: 2027-01-01T00:00:00Z }
+    hours: { days: [mon, tue, wed, thu, fri], from: "08:00", to: "18:00", utc_offset: "+01:00" }
+    when: args.amount <= principal.attributes.refund_max && principal.attributes.region in env.regions
+    justification: { chars_min: 10 }
+    risk: { max: 50 }
+    once: { per: args.order_id, within: 30d }
+    budget: { sum: args.amount, max: "\${env.refund_budget}", per: principal, within: 24h }
+  - id: answer
+    allow: [zendesk/reply]
+    for: { roles: [support-rep] }
+    reviewed: args.text
+  - id: large-refunds
+    require: [{ class: money }]
+    when: args.amount > 50
+    step_up: { max_age: 10m, acr: [phr], amr: [mfa, hwk], when: args.amount > 100 }
+    approval: { when: args.amount > 100, by: { role: support-lead }, count: 1 }
+  - id: four-eyes
+    require: [orders/create_refund]
+    for: { tenants: [bank] }
+    approval: { by: { group: controllers } }
+  - id: one-person
+    require: [orders/create_refund]
+    for: { tenants: [tiny] }
+    approval: { by: { person: "owner@example.com" } }
+  - id: nothing-for-guests
+    deny: [{ effect: write }, orders/*]
+    for: { roles: [guest] }
+---
+kind: Policy
+agents: "*"
+rules:
+  - id: nothing-leaves
+    deny: [{ class: export }]
+    shadow: true
+---
+kind: Test
+name: a refund within every demand
+agent: support-triage
+given:
+  principal: alice@example.com
+  tenant: acme
+  roles: [support-rep]
+  scopes: [refunds:write]
+  attributes: { region: eu, refund_max: 150 }
+  at: 2026-06-30T09:00:00Z
+  signed_in: { ago: 5m, acr: phr, amr: [mfa] }
+  justification: the parcel never arrived
+  chain: [{ agent: front-desk, first_party: true }]
+  approvals: [{ person: "lead@example.com", roles: [support-lead], groups: [controllers] }]
+  session:
+    case: T-7
+    task: refunds
+    root: operator
+    age: 5m
+    risk: 10
+    completed: [zendesk/get_ticket]
+    denied: [zendesk/reply]
+    classes: [pii]
+    touched: { ticket: [T-7] }
+    remembered: { order: [O-000123] }
+    reviewed: ["Dear Bob"]
+steps:
+  # That a ticket was read is given; that it was this one is not.
+  - { call: orders/create_refund, args: { order_id: O-000123, amount: 120, currency: EUR }, expect: session_precondition_failed }
+  - { call: zendesk/get_ticket, args: { ticket_id: T-7 }, expect: allow }
+  - { call: orders/create_refund, args: { order_id: O-000123, amount: 120, currency: EUR }, expect: allow }
+  - { call: orders/create_refund, args: { order_id: O-000123, amount: 1, currency: EUR }, expect: call_limit_exceeded }
+  - { call: zendesk/reply, args: { ticket_id: T-7, text: Dear Bob }, expect: allow }
+---
+kind: Test
+name: a credential for one tool
+given: { principal: alice@example.com, tenant: acme, roles: [support-rep], session: { case: T-7, step: get_ticket } }
+cases:
+  - { call: zendesk/get_ticket, args: { ticket_id: T-7 }, expect: allow }
+  - { call: zendesk/get_ticket, args: { ticket_id: T-8 }, expect: resource_binding_mismatch }
+  - { call: orders/list_orders, args: { from: 2026-01-01, to: 2026-01-31 }, expect: tool_step_mismatch }
+`;
+
+/** The key set that the example names. */
+export const EXAMPLE_KEYS: string = JSON.stringify({
+  keys: [
+    {
+      kid: 'key-2',
+      kty: 'EC',
+      crv: 'P-256',
+      x: 'MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4',
+      y: '4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM',
+    },
+  ],
+});

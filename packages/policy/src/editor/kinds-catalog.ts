@@ -1,0 +1,268 @@
+/** What exists: agents, tool servers, tools, issuers, values of an environment. */
+
+import { ATTRIBUTE_TYPES, EFFECTS } from '@sallyport/model';
+import { METHODS, NETWORKS } from '../grammar-catalog.ts';
+import { LIMITS, LIST_CAPS } from '../limits.ts';
+import type { Field, Kind, MapShape } from './shape.ts';
+import { list, map } from './shape.ts';
+import { CLAIM, CLASS, NAME, TOOL, WORD, span, text, word } from './shapes-common.ts';
+
+export const ROOTS = ['operator', 'schedule', 'event'] as const;
+
+const AGENT: Kind = {
+  name: 'Agent',
+  says: 'An agent that calls tools, who answers for it, and which tool servers it may know of. It grants nothing.',
+  shape: map('Agent', {
+    name: { says: 'What rules, tests and sidecars call it.', shape: NAME, isRequired: true },
+    owner: { says: 'Who answers for it; conditions read it as `agent.owner`.', shape: text('text'), isRequired: true },
+    uses: {
+      says: 'The tool servers whose tools it may be allowed; rules select among these alone.',
+      shape: list(NAME, { max: LIMITS.listMax, isSet: true }),
+      isRequired: true,
+    },
+    sessions: {
+      says: 'Who opens its sessions, and how long they last.',
+      shape: map('Sessions', {
+        roots: {
+          says: 'What opens a session: a person, a schedule, an event.',
+          shape: list(word(ROOTS), { min: 1, max: LIMITS.listMax, isSet: true }),
+          default: ['operator'],
+        },
+        idle: {
+          says: 'Ends after this long without a call; not longer than `max`.',
+          shape: span(LIMITS.sessionMaxMsMax),
+          default: '15m',
+          otherwise: '`15m`, or `max` where that is less',
+        },
+        max: { says: 'Ends after this long, whatever happens.', shape: span(LIMITS.sessionMaxMsMax), default: '8h' },
+      }),
+      otherwise: '`{ roots: [operator], idle: 15m, max: 8h }`',
+    },
+  }),
+};
+
+const URL_FIELDS: MapShape = map('Endpoint', {
+  url: {
+    says: 'Absolute, `http` or `https`, a lower-case host and a plain path; `${env.x}` is substituted.',
+    shape: text('a base URL'),
+    isRequired: true,
+  },
+});
+
+const TOOL_SERVER: Kind = {
+  name: 'ToolServer',
+  says: 'A server with tools, and where it is reached.',
+  shape: map(
+    'ToolServer',
+    {
+      name: { says: 'The first half of the names of its tools.', shape: NAME, isRequired: true },
+      mcp: { says: 'It speaks MCP, at this URL.', shape: URL_FIELDS },
+      http: { says: 'It speaks plain HTTP; each of its tools has a `route` below this URL.', shape: URL_FIELDS },
+      network: {
+        says: 'Where its address must lie: an address elsewhere is not dialled.',
+        shape: word(NETWORKS),
+        default: 'public',
+      },
+    },
+    { exactlyOne: ['mcp', 'http'] },
+  ),
+};
+
+const EFFECT: Field = {
+  says: 'What a call does: `read` changes nothing, `write` can be undone, `side_effect` leaves the house, `destructive` is final.',
+  shape: word(EFFECTS),
+};
+const CLASSES: Field = {
+  says: 'What the tool is about, for rules that cut across: `money`, `pii`, `export`, or words of your own.',
+  shape: list(CLASS, { max: 32, isSet: true }),
+};
+const DENY_AS: Field = {
+  says: 'How a denial looks over MCP: a result that the model reads, or a protocol error.',
+  shape: word(['tool_result', 'error']),
+};
+
+const NOTES = (root: 'args' | 'result', says: string): Field => ({
+  says,
+  shape: {
+    is: 'names',
+    of: text(`a place such as ${root}.items[].id`, `^${root}(?:\\.[A-Za-z_][A-Za-z0-9_-]{0,127}|\\[\\]){1,16}$`),
+    key: WORD,
+    min: 1,
+    max: 16,
+  },
+});
+
+const TOOL_KIND: Kind = {
+  name: 'Tool',
+  says: 'One tool: what it does, what it takes, and what a session notes of it. A tool that is not declared cannot be called or seen.',
+  shape: map('Tool', {
+    name: { says: 'Server and tool, as everyone calls it.', shape: TOOL, isRequired: true },
+    description: { says: 'What agents read of it.', shape: text('text') },
+    effect: { ...EFFECT, default: 'destructive' },
+    classes: { ...CLASSES, default: [] },
+    arguments: {
+      says: 'The schema of its arguments: the JSON Schema keywords of arguments-v1. What it does not name is refused.',
+      shape: { is: 'schema', of: 'whole' },
+      otherwise: 'it takes none',
+      code: 'schema_violation',
+    },
+    route: {
+      says: 'Which HTTP request it is; required for tools of `http` servers, refused for others.',
+      shape: map('Route', {
+        method: { says: 'The HTTP method.', shape: word(METHODS), isRequired: true },
+        path: {
+          says: 'Below the URL of the server: 1 to 32 plain segments, and whole `{argument}` segments of required scalar arguments.',
+          shape: text(
+            'a path of plain segments and whole {argument} segments',
+            '^(?:/(?!\\.{1,2}(?:/|$))(?:[A-Za-z0-9._~-]+|\\{[A-Za-z_][A-Za-z0-9_]{0,63}\\})){1,32}$',
+          ),
+          isRequired: true,
+        },
+        query: {
+          says: 'Arguments that stand in the query of a POST, PUT or PATCH.',
+          shape: list(text('the name of an argument'), { min: 1, max: LIMITS.listMax, isSet: true }),
+        },
+      }),
+    },
+    unknown_arguments: {
+      says: 'What becomes of arguments that the schema does not know: the call is refused, or they are taken out and recorded.',
+      shape: word(['reject', 'strip']),
+      default: 'reject',
+      code: 'field_not_allowed',
+    },
+    ranges: {
+      says: 'Pairs of dates that lie close enough together.',
+      shape: list(
+        map('Range', {
+          from: { says: 'The argument with the earlier date.', shape: text('the name of an argument'), isRequired: true },
+          to: { says: 'The argument with the later date.', shape: text('the name of an argument'), isRequired: true },
+          max: { says: 'How far they may lie apart.', shape: span(LIMITS.rangeMsMax), isRequired: true },
+          over: {
+            says: 'Beyond that the call is refused, or `from` is moved nearer, recorded and told to the caller.',
+            shape: word(['reject', 'narrow']),
+            default: 'reject',
+          },
+        }),
+        { min: 1, max: 8 },
+      ),
+      code: 'schema_violation',
+    },
+    touches: NOTES('args', 'Arguments that the session notes when a call has completed; conditions read `session.touched.<word>`.'),
+    remember: NOTES('result', 'Values of the result that the session notes; conditions read `session.remembered.<word>`.'),
+    deny_as: { ...DENY_AS, default: 'tool_result' },
+  }),
+};
+
+const TOOL_OVERLAY: Kind = {
+  name: 'ToolOverlay',
+  says: 'Your own words on a tool that a generated file declares. Each field replaces the tool’s; classes are added.',
+  shape: map('ToolOverlay', {
+    name: { says: 'The tool; it must exist.', shape: TOOL, isRequired: true },
+    description: { says: 'What agents read of it.', shape: text('text') },
+    effect: EFFECT,
+    classes: CLASSES,
+    deny_as: DENY_AS,
+  }),
+};
+
+const COORDINATE = text('a P-256 coordinate: 32 bytes as base64url', '^[A-Za-z0-9_-]{43}$');
+
+const KEY: MapShape = map('Key', {
+  kid: { says: 'Which key a token names.', shape: text('a key id', undefined, 128), isRequired: true },
+  kty: { says: 'The kind of key.', shape: word(['EC']), isRequired: true },
+  crv: { says: 'The curve.', shape: word(['P-256']), isRequired: true },
+  x: { says: 'The point.', shape: COORDINATE, isRequired: true },
+  y: { says: 'The point.', shape: COORDINATE, isRequired: true },
+  use: { says: 'What the key is for.', shape: word(['sig']) },
+  alg: { says: 'How it signs.', shape: word(['ES256']) },
+});
+
+const claim = (says: string, name: string): Field => ({ says, shape: CLAIM, default: name });
+
+const ISSUER: Kind = {
+  name: 'Issuer',
+  says: 'Who says who the operators are: tokens of this issuer, verified with these keys and no others.',
+  shape: map(
+    'Issuer',
+    {
+      issuer: { says: 'The `iss` of its tokens; `${env.x}` is substituted.', shape: text('an issuer'), isRequired: true },
+      audience: { says: 'The `aud` that its tokens must hold; `${env.x}` is substituted.', shape: text('an audience'), isRequired: true },
+      keys: {
+        says: 'Its public keys; a private one is refused.',
+        shape: list(KEY, { min: 1, max: 32, isSet: true }),
+      },
+      keys_file: { says: 'A key set `{"keys": […]}` beside this document.', shape: text('a file name') },
+      max_lifetime: { says: 'Tokens that live longer are refused.', shape: span(LIMITS.tokenLifetimeMsMax), default: '1h' },
+      claims: {
+        says: 'Which claims become facts.',
+        shape: map('Claims', {
+          subject: claim('The principal’s id.', 'sub'),
+          tenant: claim('The principal’s tenant.', 'tenant'),
+          roles: claim('The principal’s roles.', 'roles'),
+          scopes: claim('The scopes of the credential.', 'scope'),
+          case: claim('The case that the session is about, `session.case`.', 'case'),
+          task: claim('The task that the session is for, `session.task`.', 'task'),
+          step: claim('The only tool that the credential is good for, `session.step`.', 'tool_step'),
+          attributes: {
+            says: 'Attributes of the principal, `principal.attributes.<word>`, by the claims that carry them.',
+            shape: {
+              is: 'names',
+              of: {
+                is: 'either',
+                of: [
+                  CLAIM,
+                  map('Attribute', {
+                    claim: { says: 'The claim.', shape: CLAIM, isRequired: true },
+                    type: {
+                      says: 'What it holds; a token that holds something else is refused.',
+                      shape: word(ATTRIBUTE_TYPES),
+                      otherwise: 'known only when a token comes',
+                    },
+                  }),
+                ],
+              },
+              key: WORD,
+              min: 0,
+              max: LIMITS.listMax,
+            },
+            default: {},
+          },
+        }),
+        otherwise: 'the defaults below',
+      },
+    },
+    { exactlyOne: ['keys', 'keys_file'] },
+  ),
+};
+
+const ENVIRONMENT: Kind = {
+  name: 'Environment',
+  says: 'Values that differ between environments; a build has one. Documents read `${env.x}`, conditions `env.x`.',
+  shape: map('Environment', {
+    name: { says: 'What people call it.', shape: text('a name') },
+    values: {
+      says: 'Each of one type.',
+      shape: {
+        is: 'names',
+        of: map(
+          'Value',
+          {
+            url: { says: 'A base URL.', shape: text('a base URL') },
+            string: { says: 'Text.', shape: text('text') },
+            integer: { says: 'A whole number of at most 38 digits.', shape: { is: 'number', of: 'integer', isNegative: true } },
+            decimal: { says: 'A decimal of at most 38 digits.', shape: { is: 'number', of: 'decimal', isNegative: true } },
+            boolean: { says: 'True or false.', shape: { is: 'flag' } },
+            strings: { says: 'A list of text.', shape: list(text('text'), { max: LIST_CAPS.environment, isSet: true }) },
+          },
+          { exactlyOne: ['url', 'string', 'integer', 'decimal', 'boolean', 'strings'] },
+        ),
+        key: WORD,
+        min: 0,
+        max: LIMITS.environmentValuesMax,
+      },
+      isRequired: true,
+    },
+  }),
+};
+
+export const CATALOG_KINDS: readonly Kind[] = [AGENT, TOOL_SERVER, TOOL_KIND, TOOL_OVERLAY, ISSUER, ENVIRONMENT];

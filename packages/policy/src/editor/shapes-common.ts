@@ -1,0 +1,52 @@
+/** Shapes that several kinds of documents share: names, words, texts, conditions. */
+
+import { LIMITS } from '../limits.ts';
+import { CEL_RESERVED } from '../forms.ts';
+import type { Shape, TextShape } from './shape.ts';
+
+export const text = (words: string, pattern?: string, charsMax: number = LIMITS.textCharsMax): TextShape => ({
+  is: 'text',
+  words,
+  charsMax,
+  ...(pattern === undefined ? {} : { pattern }),
+});
+
+export const NAME: TextShape = text('a name: 1 to 63 of a-z, 0-9 and -, starting with a letter', '^[a-z][a-z0-9-]{0,62}$');
+export const RULE_ID: TextShape = text(
+  'a name: 1 to 63 of a-z, 0-9 and -, starting with a letter; not `default-deny`',
+  '^(?!default-deny$)[a-z][a-z0-9-]{0,62}$',
+);
+export const CLASS: TextShape = text('a class: 1 to 63 of a-z, 0-9, - and _, starting with a letter', '^[a-z][a-z0-9_-]{0,62}$');
+export const TOOL: TextShape = text('a tool: server/tool', '^[a-z][a-z0-9-]{0,62}/[A-Za-z0-9_.-]{1,128}$');
+export const SELECTED: TextShape = text(
+  'a tool (server/tool), or a prefix of one (server/get_*)',
+  '^[a-z][a-z0-9-]{0,62}/(?:[A-Za-z0-9_.-]{1,128}|[A-Za-z0-9_.-]{0,127}\\*)$',
+);
+/** No white space, since credentials separate by it; nothing invisible; no `${env.x}`, which is not substituted there. */
+export const TOKEN: TextShape = text(
+  'a name without white space and invisible characters, at most 256 long',
+  '^(?![\\s\\S]*\\$\\{)[^\\s\\p{C}]{1,256}$',
+);
+export const TOKEN_OR_REFERENCE: TextShape = text(
+  'a name without white space and invisible characters, at most 256 long; ${env.x} is substituted',
+  '^[^\\s\\p{C}]{1,256}$',
+);
+export const WORD: TextShape = text(
+  'a word: 1 to 63 of a-z, 0-9 and _, starting with a letter, and not reserved by CEL',
+  `^(?!(?:${[...CEL_RESERVED].join('|')})$)[a-z][a-z0-9_]{0,62}$`,
+);
+export const CLAIM: TextShape = text('the name of a claim', '^[\\x21-\\x7e]{1,128}$');
+export const ARGUMENT: TextShape = text('the name of an argument', undefined, 128);
+export const INSTANT: TextShape = text(
+  'an instant in UTC, such as 2026-12-31T23:59:59Z',
+  '^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{3})?Z$',
+);
+
+export const condition = (yields: NonNullable<TextShape['yields']>): TextShape => ({
+  ...text(`a condition that yields ${yields}`, undefined, LIMITS.expressionCharsMax),
+  yields,
+});
+
+export const word = (of: readonly string[]): Shape => ({ is: 'word', of });
+export const span = (msMax: number): Shape => ({ is: 'span', msMax });
+export const count = (min: number, max: number): Shape => ({ is: 'count', min, max });

@@ -24,6 +24,7 @@ import { policyExplain } from './commands/policy-explain.ts';
 import { policyLog } from './commands/policy-log.ts';
 import { policyPublish } from './commands/policy-publish.ts';
 import { policyRollback } from './commands/policy-rollback.ts';
+import { policySchemaCommand } from './commands/policy-schema.ts';
 import { policyTest } from './commands/policy-test.ts';
 import { releasePromote } from './commands/release-promote.ts';
 import { revokePrincipal, revokeToken } from './commands/revoke.ts';
@@ -45,6 +46,7 @@ export const COMMANDS: readonly Command[] = [
   policyRollback,
   policyLog,
   policyBuild,
+  policySchemaCommand,
   toolsImport,
   doctor,
   fleetStatus,

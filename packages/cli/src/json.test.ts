@@ -22,6 +22,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'policy rollback': [64, '--reason', 'x'],
   'policy log': [64],
   'policy build': [1, 'broken', '--out', 'out'],
+  'policy schema': [2, 'nowhere'],
   'tools import': [2, 'Not a name'],
   doctor: [1, '--sidecar-config', 'nowhere.yaml'],
   'fleet status': [64],

@@ -112,13 +112,6 @@ export async function startScenario(folder: string, agents: readonly [string, ..
   return self;
 }
 
-/** The status, and of a refusal its code; what a workflow branches on. */
-export function codeOf(answer: HttpAnswer): readonly [status: number, code: unknown] {
-  return [answer.status, answer.status < 300 ? 'ok' : answer.json()['code']];
-}
-
-export const ALLOWED = [200, 'ok'] as const;
-
 function environmentOf(url: string): string {
   return `apiVersion: sallyport.dev/v1\nkind: Environment\nname: test\nvalues: { tools: { url: "${url}" } }\n`;
 }

@@ -1,7 +1,8 @@
 /** A change of address: scope, standing, and a second factor while nobody vouches for the session's risk. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALLOWED, codeOf, startScenario, type Scenario } from '../../../support/scenario.ts';
+import { ALLOWED, codeOf } from '../../../support/answers.ts';
+import { startScenario, type Scenario } from '../../../support/scenario.ts';
 
 const CHANGE = 'accounts/change_address';
 const ARGS = { customer: 'C1', street: 'Main Street 1' };

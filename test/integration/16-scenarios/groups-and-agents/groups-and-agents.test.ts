@@ -1,7 +1,8 @@
 /** Two groups with an agent each, readers who change nothing, and a group that loses its agent while it is at work. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALLOWED, codeOf, startScenario, type Scenario, type ScenarioAgent } from '../../../support/scenario.ts';
+import { ALLOWED, codeOf } from '../../../support/answers.ts';
+import { startScenario, type Scenario, type ScenarioAgent } from '../../../support/scenario.ts';
 import { eventually, type HttpAnswer } from '../../../support/world.ts';
 
 const NOT_ALLOWED = [403, 'tool_not_allowed'] as const;

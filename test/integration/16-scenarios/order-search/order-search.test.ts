@@ -1,7 +1,8 @@
 /** A search over more time than anybody needs: refused with what is permitted, or made narrower and said so. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALLOWED, codeOf, startScenario, type Scenario } from '../../../support/scenario.ts';
+import { ALLOWED, codeOf } from '../../../support/answers.ts';
+import { startScenario, type Scenario } from '../../../support/scenario.ts';
 
 const [SEARCH, BROWSE] = ['orders/search_orders', 'orders/browse_orders'];
 const TEN_YEARS = { from: '2016-11-01', to: '2026-11-01' };

@@ -1,7 +1,8 @@
 /** Reading about a refund, and making it faster: two stages, two tokens, one customer. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALLOWED, codeOf, startScenario, type Scenario } from '../../../support/scenario.ts';
+import { ALLOWED, codeOf } from '../../../support/answers.ts';
+import { startScenario, type Scenario } from '../../../support/scenario.ts';
 
 const READS = ['shop/get_order_status', 'shop/get_purchase_details', 'shop/get_refund_state'];
 const ACCELERATE = 'shop/accelerate_refund';

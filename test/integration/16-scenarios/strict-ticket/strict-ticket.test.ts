@@ -1,7 +1,8 @@
 /** A ticket with fields that nobody asked for: refused, or left out and listed. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALLOWED, codeOf, startScenario, type Scenario } from '../../../support/scenario.ts';
+import { ALLOWED, codeOf } from '../../../support/answers.ts';
+import { startScenario, type Scenario } from '../../../support/scenario.ts';
 
 const [STRICT, FORGIVING] = ['tickets/create_ticket', 'tickets/create_ticket_forgiving'];
 const TICKET = { contact: 'a@b.org', category: 'delivery', order: 'O-000123', description: 'The parcel is late' };

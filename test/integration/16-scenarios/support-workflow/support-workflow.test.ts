@@ -1,7 +1,8 @@
 /** Five steps with five tokens: each does its own and nothing else, and a draft changes nothing. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALLOWED, codeOf, startScenario, type Scenario } from '../../../support/scenario.ts';
+import { ALLOWED, codeOf } from '../../../support/answers.ts';
+import { startScenario, type Scenario } from '../../../support/scenario.ts';
 
 const STEPS = {
   intake: ['tickets/read_ticket', { ticket: 'T-7' }],

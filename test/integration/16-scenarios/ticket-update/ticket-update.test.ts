@@ -1,7 +1,8 @@
 /** A tool that takes three fields of a ticket, and what it is asked to take beside them. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALLOWED, codeOf, startScenario, type Scenario } from '../../../support/scenario.ts';
+import { ALLOWED, codeOf } from '../../../support/answers.ts';
+import { startScenario, type Scenario } from '../../../support/scenario.ts';
 
 const TOOL = 'tickets/update_ticket';
 const FIELDS = { status: 'solved', notes_category: 'delivery', draft: 'Your parcel has arrived.' };

@@ -1,7 +1,8 @@
 /** Tokens that are each for one step: every token against every tool. Who issues which token when is the issuer's matter. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALLOWED, codeOf, startScenario, type Scenario } from '../../../support/scenario.ts';
+import { ALLOWED, codeOf } from '../../../support/answers.ts';
+import { startScenario, type Scenario } from '../../../support/scenario.ts';
 
 const TOOLS = ['get_order_status', 'create_refund_ticket', 'update_refund'] as const;
 const MISMATCH = [403, 'tool_step_mismatch'] as const;

@@ -1,7 +1,8 @@
 /** A question inside its scope, the same about somebody else, and one outside of it. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALLOWED, codeOf, startScenario, type Scenario } from '../../../support/scenario.ts';
+import { ALLOWED, codeOf } from '../../../support/answers.ts';
+import { startScenario, type Scenario } from '../../../support/scenario.ts';
 
 const STATUS = 'refunds/get_refund_status';
 const INSTRUMENT = 'payments/get_payment_instrument';

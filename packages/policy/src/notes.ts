@@ -6,7 +6,7 @@
 import { Decimal } from '@sallyport/model';
 import type { NotedPath, Tool } from '@sallyport/model';
 import { canonicalValue } from '@sallyport/strict';
-import type { TypedArguments } from '@sallyport/strict';
+import type { Judged, TypedArguments } from '@sallyport/strict';
 import { isKey } from './limit.ts';
 
 export interface CallNotes {
@@ -14,19 +14,21 @@ export interface CallNotes {
   readonly remembered: Readonly<Record<string, readonly string[]>>;
   /** Values of the arguments that preconditions compare, in canonical form, by argument. */
   readonly compared: Readonly<Record<string, string>>;
+  /** Words of `remember` under which nobody can say what stood in the result. */
+  readonly unknown?: readonly string[];
 }
 
 /** Longer values are not noted: nothing equals them. */
 const VALUE_CHARS_MAX = 256;
-/** Values taken from one place of one call; beyond it the place counts as unknown, see `isWhole`. */
+/** Values of one word that a session notes; with one more, the word is unknown. */
 export const NOTES_MAX = 1_000;
 
 /** A call that completed, as a session notes it. */
 export interface CompletedCall {
   readonly tool: Tool;
   readonly args: TypedArguments;
-  /** Its parsed JSON; `undefined` where it has none. */
-  readonly result?: unknown;
+  /** Its JSON; `undefined` where it has none, `unreadable` where it is not known what it says. */
+  readonly result?: Judged | 'unreadable' | undefined;
   /** As the decision names them. */
   readonly comparedArguments: readonly string[];
 }
@@ -38,7 +40,10 @@ export function notesOf({ tool, args, result, comparedArguments }: CompletedCall
     const value = Object.hasOwn(args, name) ? args[name] : undefined;
     if (isKey(value)) compared[name] = canonicalValue(value);
   }
-  return { touched: valuesAt(tool.touches, args), remembered: valuesAt(tool.remember, result), compared };
+  const touched = valuesAt(tool.touches, args);
+  if (result === 'unreadable') return { touched, remembered: {}, compared, unknown: Object.keys(tool.remember ?? {}) };
+  const written: Written = (holder, key, value) => result?.numberText(holder, key) ?? String(value);
+  return { touched, remembered: valuesAt(tool.remember, result?.tree, written), compared };
 }
 
 /** Whether a tool's notes need its result. */
@@ -46,18 +51,30 @@ export function remembersResult(tool: Tool): boolean {
   return tool.remember !== undefined;
 }
 
-function valuesAt(places: Tool['touches'], root: unknown): Readonly<Record<string, readonly string[]>> {
-  return Object.fromEntries(Object.entries(places ?? {}).map(([name, path]) => [name, [...new Set(walk(root, path))]]));
+/** A number of a result as its source spells it; arguments have their types instead. */
+type Written = (holder: object, key: string | number, value: number) => string;
+
+function valuesAt(places: Tool['touches'], root: unknown, written?: Written): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(Object.entries(places ?? {}).map(([name, path]) => [name, [...new Set(walk(root, path, written))]]));
 }
 
-function walk(value: unknown, [step, ...rest]: NotedPath): readonly string[] {
+function walk(value: unknown, [step, ...rest]: NotedPath, written: Written | undefined): readonly string[] {
   if (step === undefined) {
     const text = textOf(value);
     return text === undefined ? [] : [text];
   }
-  if (step === '[]') return Array.isArray(value) ? value.slice(0, NOTES_MAX + 1).flatMap((item: unknown) => walk(item, rest)) : [];
-  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, step);
-  return isRecord ? walk((value as Readonly<Record<string, unknown>>)[step], rest) : [];
+  if (typeof value !== 'object' || value === null) return [];
+  const into = (item: unknown, key: string | number): readonly string[] =>
+    walk(typeof item === 'number' && written !== undefined ? numberOf(written(value, key, item)) : item, rest, written);
+  if (step === '[]') return Array.isArray(value) ? value.flatMap(into) : [];
+  const isMember = !Array.isArray(value) && Object.hasOwn(value, step);
+  return isMember ? into((value as Readonly<Record<string, unknown>>)[step], step) : [];
+}
+
+/** Exactly as it is spelled: two records whose long numbers one double stands for are two. */
+function numberOf(written: string): unknown {
+  if (written.length > VALUE_CHARS_MAX) return undefined;
+  return /^-?[0-9]+$/.test(written) ? BigInt(written) : (Decimal.parse(written) ?? Number(written));
 }
 
 function textOf(value: unknown): string | undefined {

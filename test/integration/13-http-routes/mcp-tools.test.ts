@@ -21,6 +21,7 @@ kind: Tool
 name: desk/look
 effect: read
 arguments: { required: [id], properties: { id: { type: string, maxLength: 20 }, limit: { type: number, format: decimal } } }
+remember: { held: "result.held[]" }
 ---
 kind: Tool
 name: desk/close
@@ -32,6 +33,7 @@ agent: ${AGENT}
 rules:
   - { id: look, allow: [desk/look], for: { roles: [support-rep] } }
   - { id: close-once, allow: [desk/close], for: { roles: [support-rep] }, after: [desk/look], once: {} }
+  - { id: nothing-held, deny: [desk/close], when: args.id in session.remembered.held }
 ---
 kind: Test
 given: { roles: [support-rep] }
@@ -110,6 +112,21 @@ describe('a tool of an MCP server over plain HTTP', () => {
     expect((await sidecar.call('desk/look', { id: 'T-7' }, session)).status).toBe(200);
     expect((await sidecar.call('desk/close', { id: 'T-7' }, session)).status).toBe(200);
     expect(codeOf(await sidecar.call('desk/close', { id: 'T-8' }, session))).toEqual([403, 'call_limit_exceeded']);
+  });
+
+  it('is remembered by its result as its server spelled it: plain HTTP is no way round a rule that reads it', async () => {
+    const session = await sidecar.session();
+    script = () => ({ result: { content: [], structuredContent: { held: ['T-1'] } } });
+    expect((await sidecar.call('desk/look', { id: 'T-1' }, session)).status).toBe(200);
+    expect((await sidecar.call('desk/close', { id: 'T-1' }, session)).json()['code']).toBe('no_matching_policy');
+    expect((await sidecar.call('desk/close', { id: 'T-2' }, session)).status).toBe(200);
+  });
+
+  it('whose result cannot be read leaves unknown what was in it, and a rule that reads it denies', async () => {
+    const session = await sidecar.session();
+    script = () => ({ result: { content: [{ type: 'text', text: '{"held":["T-1"],"held":[]}' }] } });
+    expect((await sidecar.call('desk/look', { id: 'T-1' }, session)).status).toBe(200);
+    expect((await sidecar.call('desk/close', { id: 'T-1' }, session)).json()['code']).toBe('no_matching_policy');
   });
 
   it('that failed says so in its result; the record says it too, and no precondition is met', async () => {

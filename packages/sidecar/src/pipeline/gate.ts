@@ -87,6 +87,8 @@ export interface Gate<F, G, Y, P> {
 export interface AnswerUnit {
   readonly bytes: Uint8Array;
   readonly isLast: boolean;
+  /** Of an MCP answer: the result as its server spelled it, whatever the caller's protocol makes of it. Valid as long as the unit is. */
+  readonly result?: Uint8Array;
 }
 
 /** What came of forwarding, for settlement: the record's `result` and what a session may count as done. */

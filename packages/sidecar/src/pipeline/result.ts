@@ -1,29 +1,29 @@
 /** The JSON that a tool's answer holds, for what a policy remembers of results. Judged as strictly as arguments are. */
 
-import { judge } from '@sallyport/strict';
-import type { Dialect } from './gate.ts';
+import { judge, type JsonProblemCode, type Judged } from '@sallyport/strict';
+import type { AnswerUnit } from './gate.ts';
 
-/** `undefined` where it holds none that has one meaning. Of an MCP result: its structured content, else its one JSON text. */
-export function resultOf(dialect: Dialect, bytes: Uint8Array): unknown {
-  const tree = treeOf(bytes);
-  return dialect === 'mcp' ? contentOf(member(tree, 'result')) : tree;
+/**
+ * `undefined` where it holds none, `unreadable` where it holds JSON of which more than one meaning or no bound is known. Of
+ * an MCP result: its structured content, else its one JSON text, as its server spelled them and however it was called.
+ */
+export function resultOf({ bytes, result }: AnswerUnit): Judged | 'unreadable' | undefined {
+  const read = treeOf(result ?? bytes);
+  return result === undefined || typeof read !== 'object' ? read : contentOf(read);
 }
 
-function contentOf(result: unknown): unknown {
-  const structured = member(result, 'structuredContent');
+function contentOf(result: Judged): Judged | 'unreadable' | undefined {
+  const structured = result.at('structuredContent');
   if (structured !== undefined) return structured;
-  const content = member(result, 'content');
-  const [only, ...others] = Array.isArray(content) ? (content as readonly unknown[]) : [];
-  const text = member(only, 'text');
-  return others.length === 0 && typeof text === 'string' ? treeOf(new TextEncoder().encode(text)) : undefined;
+  const text = result.at('content', 1) === undefined ? result.at('content', 0, 'text')?.tree : undefined;
+  return typeof text === 'string' ? treeOf(new TextEncoder().encode(text)) : undefined;
 }
 
-function treeOf(bytes: Uint8Array): unknown {
+/** What is no JSON at all says nothing; everything else that is refused says something that we do not know. */
+const NO_JSON: ReadonlySet<JsonProblemCode> = new Set(['invalid_json', 'invalid_utf8']);
+
+function treeOf(bytes: Uint8Array): Judged | 'unreadable' | undefined {
   const judged = judge(bytes, { limits: { bytesMax: Math.max(bytes.byteLength, 1) } });
-  return judged.ok ? judged.value.tree : undefined;
-}
-
-function member(value: unknown, name: string): unknown {
-  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, name);
-  return isRecord ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
+  if (judged.ok) return judged.value;
+  return judged.error.every(({ code }) => NO_JSON.has(code)) ? undefined : 'unreadable';
 }

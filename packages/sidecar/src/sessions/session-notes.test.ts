@@ -28,6 +28,13 @@ describe('what a session notes', () => {
     expect(notes.values('touched', 'other')).toEqual([]);
   });
 
+  it('is unknown, for ever, once a result could not be read', () => {
+    const notes = sessionNotes();
+    notes.add(READ, { ...NOTHING, unknown: ['order'] });
+    notes.add(READ, { ...NOTHING, remembered: { order: ['O-1'] } });
+    expect([notes.values('remembered', 'order'), notes.values('touched', 'order')]).toEqual([undefined, []]);
+  });
+
   it('of one call, with all of the values; never some of one and some of another', () => {
     const notes = sessionNotes();
     notes.add(READ, { ...NOTHING, compared: { id: '"7"', part: '"a"' } });

@@ -27,9 +27,10 @@ export function sessionNotes(): SessionNotes {
     noted[kind].set(name, known.size > NOTES_MAX ? undefined : known);
   };
   return {
-    add(tool, { touched, remembered, compared }) {
+    add(tool, { touched, remembered, compared, unknown }) {
       for (const [name, values] of Object.entries(touched)) note('touched', name, values);
       for (const [name, values] of Object.entries(remembered)) note('remembered', name, values);
+      for (const name of unknown ?? []) noted.remembered.set(name, undefined);
       if (Object.keys(compared).length === 0) return;
       const known = calls.get(tool) ?? [];
       calls.set(tool, [...(known.length < NOTES_MAX ? known : known.slice(1)), compared]);

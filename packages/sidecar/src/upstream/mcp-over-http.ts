@@ -32,10 +32,10 @@ export async function forwardMcpOverHttp(
 }
 
 async function* results({ units }: Answer): AsyncGenerator<AnswerUnit, void, void> {
-  for await (const { bytes, isLast } of units) {
+  for await (const { bytes, isLast, ...unit } of units) {
     if (!isLast) continue;
     const result = resultBytesOf(bytes);
     if (result === undefined) throw new UpstreamFault('upstream_protocol', 'a JSON-RPC error', { wasSent: true });
-    yield { bytes: result, isLast: true };
+    yield { ...unit, bytes: result, isLast: true };
   }
 }

@@ -171,7 +171,7 @@ function toolAnswer(answer: UpstreamAnswer, sent: Sent, options: ForwardOptions)
         accepted.discard();
       } else {
         outcome = { ...outcomeOf(message, sent), upstreamStatus: answer.status };
-        yield { bytes: answerFor(asked, message), isLast: true };
+        yield { bytes: answerFor(asked, message), isLast: true, ...(message.kind === 'result' ? { result: message.result } : {}) };
         return;
       }
     }

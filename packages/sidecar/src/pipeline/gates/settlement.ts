@@ -6,7 +6,7 @@
 import { notesOf, remembersResult } from '@sallyport/policy';
 import type { SettleOutcome } from '@sallyport/store';
 import type { CallFacts } from '../facts.ts';
-import { pass, type AnswerGate, type Outcome } from '../gate.ts';
+import { pass, type AnswerGate, type AnswerUnit, type Outcome } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 import { outcomeBody } from '../records.ts';
 import { resultOf } from '../result.ts';
@@ -17,11 +17,11 @@ export const settlement: AnswerGate<CallFacts, Ports> = {
   begin: (call, ports) => {
     // Owner: this answer's own units, in order.
     let bytes = 0;
-    let last: Uint8Array | undefined;
+    let last: AnswerUnit | undefined;
     return {
       unit: (unit) => {
         bytes += unit.bytes.byteLength;
-        if (unit.isLast && remembersResult(call.tool.tool)) last = unit.bytes;
+        if (unit.isLast && remembersResult(call.tool.tool)) last = unit;
         return unit;
       },
       end: async (outcome) => {
@@ -59,12 +59,12 @@ interface Measured {
   readonly ports: Ports;
   readonly detail?: string;
   /** The last unit of the answer, where the tool's declaration reads results. */
-  readonly answer?: Uint8Array;
+  readonly answer?: AnswerUnit;
 }
 
 /** What later rules of the session may ask of this call: only what it really did. */
-function noteCall({ session, decision, tool: { tool }, args, ask }: CallFacts, answer: Uint8Array | undefined): void {
-  const result = answer === undefined ? undefined : resultOf(ask.dialect, answer);
+function noteCall({ session, decision, tool: { tool }, args }: CallFacts, answer: AnswerUnit | undefined): void {
+  const result = answer === undefined ? undefined : resultOf(answer);
   session.note(tool, notesOf({ tool, args, result, comparedArguments: decision.comparedArguments }));
 }
 

@@ -103,6 +103,47 @@ describe('dates that lie too far apart', () => {
   });
 
   test.each([
+    ['the end', '0000-01-01T00:00:00+23:59', '0000-01-01T00:00:00+22:00'],
+    ['the beginning', '2000-01-01T00:00:00Z', '9999-12-31T23:59:59-23:59'],
+  ])('an offset that leads out of the years there are, at %s, narrows to no text that only some can read', (_, from, to) => {
+    const tool = ORDERS('narrow', 'date-time').replace('90d', '1h');
+    expect(shaped(tool, JSON.stringify({ from, to }))).toEqual(['schema_violation from: must lie at most 1h before to']);
+  });
+
+  const CHAIN = (ranges: string): string =>
+    `arguments:
+  required: [a, b, c]
+  properties: { a: { type: string, format: date }, b: { type: string, format: date }, c: { type: string, format: date } }
+ranges: [${ranges}]`;
+  test('of two ranges with one beginning, the later one does not undo what the earlier one narrowed', () => {
+    const tool = CHAIN('{ from: a, to: b, max: 7d, over: narrow }, { from: a, to: c, max: 30d, over: narrow }');
+    expect(shaped(tool, '{"a":"2020-01-01","b":"2026-02-01","c":"2026-02-02"}')).toMatchObject({
+      sent: '{"a":"2026-01-25","b":"2026-02-01","c":"2026-02-02"}',
+      narrowed: ['a'],
+    });
+  });
+
+  test('an end that another range moves makes no range longer than it may be', () => {
+    const tool = CHAIN('{ from: a, to: b, max: 7d }, { from: b, to: c, max: 7d, over: narrow }');
+    expect(shaped(tool, '{"a":"2020-01-01","b":"2020-01-02","c":"2026-02-02"}')).toEqual([
+      'schema_violation a: must lie at most 7d before b',
+    ]);
+  });
+
+  test('names that a caller invents do not push what was narrowed out of the record', () => {
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`x${i}`, 1]));
+    expect(
+      shaped(`${ORDERS('narrow')}\nunknown_arguments: strip`, JSON.stringify({ ...many, from: '2016-01-01', to: '2026-01-01' })),
+    ).toMatchObject({
+      changes: [
+        'narrowed `from` from 2016-01-01 to 2025-10-03',
+        ...Array.from({ length: 8 }, (_, i) => `took out the unknown argument \`x${i}\``),
+        'and 32 more',
+      ],
+    });
+  });
+
+  test.each([
     [
       'arguments: { required: [from], properties: { from: { type: string, format: date }, to: { type: string, format: date } } }',
       'are not both required',

@@ -26,12 +26,15 @@ export function shapeArguments(
   const unknown = tool.unknownArguments === 'strip' ? unknownMembers(schema, judged) : [];
   const typed = schema.validate(unknown.length === 0 ? judged : withoutMembers(judged, new Set(unknown)));
   if (!typed.ok) return typed;
-  const changes = unknown.map((name) => `took out the unknown argument \`${name.slice(0, NAME_CHARS_MAX)}\``);
+  const changes = unknown.slice(0, NAMES_MAX).map((name) => `took out the unknown argument \`${name.slice(0, NAME_CHARS_MAX)}\``);
+  if (unknown.length > NAMES_MAX) changes.push(`and ${unknown.length - NAMES_MAX} more`);
   if (tool.ranges === undefined) return ok({ args: typed.value, changes, narrowed: [] });
   return withRanges(typed.value, tool.ranges, changes);
 }
 
 const NAME_CHARS_MAX = 64;
+/** Named of those that were taken out; the record has room for few, and for what else was changed. */
+const NAMES_MAX = 8;
 
 function unknownMembers({ type }: ArgumentSchema, { tree }: Judged): readonly string[] {
   if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) return [];
@@ -45,28 +48,41 @@ function withRanges(
   before: readonly string[],
 ): Result<ShapedArguments, readonly Violation[]> {
   const violations: Violation[] = [];
+  // Read by every range: one that is looked at later sees what an earlier one has moved.
   const moved = new Map<string, string>();
-  const changes = [...before];
   for (const range of ranges) {
-    const [from, to] = [args[range.from], args[range.to]];
-    const [start, end] = [instantOf(from), instantOf(to)];
-    const violate = (message: string, limit?: FieldLimit): void =>
-      void violations.push({ code: 'schema_violation', path: range.from, message, ...(limit === undefined ? {} : { limit }) });
-    if (typeof from !== 'string' || start === undefined || end === undefined) violate(`must be given, and so must ${range.to}`);
-    else if (start > end) violate(`must not be after ${range.to}`);
-    else if (end - start > range.maxMs) {
-      if (range.over === 'reject') {
-        const max = formatSpan(range.maxMs);
-        violate(`must lie at most ${max} before ${range.to}`, { field: range.from, max, before: range.to });
-      } else {
-        const narrowed = formatLike(from, end - range.maxMs);
-        moved.set(range.from, narrowed);
-        changes.push(`narrowed \`${range.from}\` from ${from} to ${narrowed}`);
-      }
-    }
+    const found = judgeRange(range, (name) => moved.get(name) ?? args[name]);
+    if ('violation' in found) violations.push(found.violation);
+    else if (found.narrowed !== undefined) moved.set(range.from, found.narrowed);
+  }
+  // And what was moved last may be the end of a range that was looked at first, which is then as long as it may not be.
+  for (const range of moved.size > 0 && violations.length === 0 ? ranges : []) {
+    const found = judgeRange({ ...range, over: 'reject' }, (name) => moved.get(name) ?? args[name]);
+    if ('violation' in found) violations.push(found.violation);
   }
   if (violations.length > 0) return fail(violations);
-  return ok({ args: moved.size === 0 ? args : replaced(args, moved), changes, narrowed: [...moved.keys()] });
+  const narrowed = [...moved].map(([name, to]) => `narrowed \`${name}\` from ${args[name] as string} to ${to}`);
+  // What was narrowed comes first: names that a caller invents cannot push it out of the record.
+  return ok({ args: moved.size === 0 ? args : replaced(args, moved), changes: [...narrowed, ...before], narrowed: [...moved.keys()] });
+}
+
+/** What a range makes of its two ends: nothing, a later beginning, or a violation. */
+function judgeRange(
+  { from: name, to, maxMs, over }: DateRange,
+  valueOf: (name: string) => unknown,
+): { readonly violation: Violation } | { readonly narrowed: string | undefined } {
+  const violation = (message: string, limit?: FieldLimit): { readonly violation: Violation } => ({
+    violation: { code: 'schema_violation', path: name, message, ...(limit === undefined ? {} : { limit }) },
+  });
+  const from = valueOf(name);
+  const [start, end] = [instantOf(from), instantOf(valueOf(to))];
+  if (typeof from !== 'string' || start === undefined || end === undefined) return violation(`must be given, and so must ${to}`);
+  if (start > end) return violation(`must not be after ${to}`);
+  if (end - start <= maxMs) return { narrowed: undefined };
+  const narrowed = over === 'narrow' ? formatLike(from, end - maxMs) : undefined;
+  if (narrowed !== undefined) return { narrowed };
+  const max = formatSpan(maxMs);
+  return violation(`must lie at most ${max} before ${to}`, { field: name, max, before: to });
 }
 
 function replaced(args: TypedArguments, moved: ReadonlyMap<string, string>): TypedArguments {
@@ -81,8 +97,10 @@ function instantOf(value: unknown): number | undefined {
   return Number.isFinite(ms) ? ms : undefined;
 }
 
-function formatLike(written: string, ms: number): string {
+/** `undefined` outside of the years that RFC 3339 can spell, where an offset may lead. */
+function formatLike(written: string, ms: number): string | undefined {
   const text = new Date(ms).toISOString();
+  if (/^[+-]/.test(text)) return undefined;
   return written.includes('T') ? text : text.slice(0, 10);
 }
 

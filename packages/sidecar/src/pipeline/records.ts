@@ -19,7 +19,7 @@ export type Recordable = CallIds & Pick<Arrival, 'leg' | 'method' | 'target'> & 
 
 /** The DECISION of a call that every gate passed. */
 export function allowBody(facts: CallFacts, ports: Ports): DecisionBody {
-  const said = [...facts.changes, ...facts.reserved.budgets];
+  const said = [...facts.reserved.budgets, ...facts.changes];
   const rule = { gate: 'authorization', rule_id: facts.decision.ruleId, detail: said.length === 0 ? null : said.join('; ') };
   return { ...common(facts, ports), ...rule, decision: 'allow', code: '-', latency_ms: latency(facts, ports) };
 }

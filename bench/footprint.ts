@@ -13,7 +13,7 @@ import { startHouse } from './support/house.ts';
 import { prepare } from './support/launch.ts';
 import { constantRate } from './support/load.ts';
 import { CALL_BODY, CALLS } from './support/policy.ts';
-import { circumstances, median, progress, reportOf } from './support/report.ts';
+import { circumstances, loadAverage, median, progress, reportOf } from './support/report.ts';
 
 const { values: options } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, source: { type: 'boolean', default: false } },
@@ -30,11 +30,12 @@ const script = (name: string): string => join(import.meta.dirname, 'process', na
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const form = options.source ? 'source' : 'shipped';
+const before = circumstances();
 prepare(form);
 moveSelf('load');
 const toolServer = await startReady('load', [process.execPath, script('tool-server.ts')]);
 const house = await startHouse({ form, rules: RULES, servers: { http: toolServer.port, mcp: toolServer.port } });
-report.note(`${form} sidecar; ${circumstances()}`);
+report.note(`${form} sidecar; ${before}`);
 try {
   const starts: number[] = [];
   for (let start = 0; start < SIZE.starts; start++) starts.push(await house.restart());
@@ -48,7 +49,7 @@ try {
   report.figure({ figure: 'rss_private_idle', value: idle.own, unit: 'MB', baseline: bareMemory.own, promise: { max: 25 } });
   report.figure({ figure: 'rss_2000rps', value: busy.rss, unit: 'MB', promise: { max: 110 } });
   report.figure({ figure: 'ready_from_cache', value: median(starts), unit: 'ms', promise: { max: 150 } });
-  report.note(`afterwards ${circumstances()}`);
+  report.note(`load average ${loadAverage()} afterwards, the bench's own load included`);
 } finally {
   await house.close();
   await stopAll();

@@ -39,10 +39,19 @@ export function progress(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** What else the machine was doing, and whether the proxy had a core to itself. */
+/** More than this before a bench begins, and its figures are worth little. */
+const QUIET_LOAD_MAX = 1;
+
+/** Before a bench begins: what else the machine is doing, and whether the proxy is kept apart. */
 export function circumstances(): string {
-  const load = readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).join(' ');
-  return `load average ${load}; ${canPin ? 'the proxy alone on its core' : 'nothing pinned'}`;
+  const isBusy = Number(loadAverage().split(' ')[0]) > QUIET_LOAD_MAX;
+  const apart = canPin ? 'proxy pinned to one core, load to another' : 'nothing pinned';
+  return `load average ${loadAverage()} before; ${apart}${isBusy ? '; **the machine was busy with other work: every figure is worse than on a quiet one**' : ''}`;
+}
+
+/** Over one, five and fifteen minutes. */
+export function loadAverage(): string {
+  return readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).join(' ');
 }
 
 /** Of sorted figures. */

@@ -35,6 +35,7 @@ describe('a template', () => {
     ['a slash', 'a/b'],
     ['a backslash', 'a\\b'],
     ['a semicolon', 'a;b'],
+    ['dots and a slash for who decodes twice', '%2e%2e%2Fadmin'],
     ['a NUL', 'a\0'],
     ['a control of Latin-1', 'a\u0085'],
     ['null', null],

@@ -39,13 +39,16 @@ export function textKindOf(type: SchemaType): TextKind | undefined {
   }
 }
 
-/** What would make two segments of one, or another one of it, for a server that decodes before it splits or cuts off parameters. */
-const UNFIT = /[/\\;\p{Cc}]/u;
+/**
+ * What would make two segments of one, or another one of it, for a server that decodes before it splits, decodes twice, or
+ * cuts off parameters.
+ */
+const UNFIT = /[/\\;\p{Cc}]|%[0-9A-Fa-f]{2}/u;
 
 export interface FilledTemplate {
   /** Not yet encoded; empty where an argument is unfit. */
   readonly segments: readonly string[];
-  /** Arguments that are no segment: absent, no scalar, empty, `.`, `..`, or with a separator or control character. */
+  /** Arguments that are no segment: absent, no scalar, empty, `.`, `..`, or with a separator, an escape or a control character. */
   readonly unfit: readonly string[];
 }
 

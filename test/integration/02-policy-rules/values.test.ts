@@ -170,14 +170,14 @@ describe('rules over values', () => {
   });
 
   describe('[R3.35] the region and the product of the case', () => {
-    const ship = async (claims: object): ReturnType<Governed['call']> => desk.call(await desk.session(claims), 'ship_battery');
+    const ship = async (claims: Readonly<Record<string, unknown>>): ReturnType<Governed['call']> => desk.call(await desk.session(claims), 'ship_battery');
 
     it.each(['laptop', 'phone'])('a %s of the US goes through', async (product) => {
       expect(codeOf(await ship({ case_region: 'us', case_product: product }))).toEqual(ALLOWED);
       expect(desk.arrived()).toEqual(['POST /ship_battery {}']);
     });
 
-    it.each<[object, string]>([
+    it.each<[Readonly<Record<string, unknown>>, string]>([
       [{ case_region: 'eu', case_product: 'laptop' }, 'region'],
       [{ case_region: 'US', case_product: 'laptop' }, 'region'],
       [{ case_region: 'us,eu', case_product: 'laptop' }, 'region'],

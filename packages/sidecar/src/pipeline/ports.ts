@@ -162,6 +162,8 @@ export interface OpenSession {
   record(what: 'attempted' | 'completed' | 'failed' | 'denied', tool: ToolName): void;
   /** What a completed call leaves behind for later rules; called by settlement alone. */
   note(tool: Tool, notes: CallNotes): void;
+  /** Something of the tool's answer is about to reach the caller, whatever becomes of the rest; called by settlement alone. */
+  saw(tool: Tool): void;
 }
 
 /** One requirement that a call did not meet, in words that hold no value of it. */

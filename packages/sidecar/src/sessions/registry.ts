@@ -96,5 +96,6 @@ function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemo
     facts: () => memory.facts(),
     record: (what, tool) => memory.record(what, tool),
     note: (tool, notes) => memory.note(tool, notes),
+    saw: (tool) => memory.saw(tool),
   };
 }

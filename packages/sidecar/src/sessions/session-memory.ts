@@ -12,6 +12,7 @@ export interface SessionMemory {
   /** A denial is an attempt as well; what was forwarded is `attempted` first and `completed` or `failed` later. */
   record(what: Fact, tool: ToolName): void;
   note(tool: Tool, notes: CallNotes): void;
+  saw(tool: Tool): void;
 }
 
 /** What a session is from its beginning. */
@@ -68,8 +69,10 @@ export function sessionMemory(id: SessionId, { case: caseName, startedAt, ...beg
       if (what === 'completed') completed.add(tool);
     },
     note(tool, notes) {
-      for (const name of tool.classes) classes.add(name);
       noted.add(tool.name, notes);
+    },
+    saw(tool) {
+      for (const name of tool.classes) classes.add(name);
     },
   };
 }

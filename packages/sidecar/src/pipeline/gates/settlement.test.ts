@@ -1,4 +1,5 @@
 import type { OutcomeBody } from '@sallyport/audit';
+import type { Tool } from '@sallyport/model';
 import type { CallNotes } from '@sallyport/policy';
 import { describe, expect, it } from 'vitest';
 import type { CallFacts } from '../facts.ts';
@@ -9,8 +10,14 @@ import { settlement } from './settlement.ts';
 const settled = async (
   outcome: Outcome,
   answer: Uint8Array = new Uint8Array(7),
-): Promise<{ facts: string[]; reservation: string[]; outcomes: OutcomeBody[]; notes: CallNotes[] }> => {
-  const seen = { facts: [] as string[], reservation: [] as string[], outcomes: [] as OutcomeBody[], notes: [] as CallNotes[] };
+): Promise<{ facts: string[]; reservation: string[]; outcomes: OutcomeBody[]; notes: CallNotes[]; saw: string[] }> => {
+  const seen = {
+    facts: [] as string[],
+    reservation: [] as string[],
+    outcomes: [] as OutcomeBody[],
+    notes: [] as CallNotes[],
+    saw: [] as string[],
+  };
   const call = {
     decisionId: 'd1',
     receivedAt: 0,
@@ -18,7 +25,11 @@ const settled = async (
     args: { id: 'O-1' },
     ask: { dialect: 'http-tool' },
     decision: { comparedArguments: ['id'] },
-    session: { record: (what: string) => seen.facts.push(what), note: (_: unknown, notes: CallNotes) => seen.notes.push(notes) },
+    session: {
+      record: (what: string) => seen.facts.push(what),
+      note: (_: unknown, notes: CallNotes) => seen.notes.push(notes),
+      saw: ({ name }: Tool) => seen.saw.push(name),
+    },
     reserved: {
       settle: async (what: string) => {
         seen.reservation.push(what);
@@ -55,6 +66,10 @@ describe('settlement', () => {
     expect((await settled({ result: 'ok' })).notes).toMatchObject([{ remembered: { item: [] } }]);
     for (const result of ['tool_error', 'upstream_error', 'upstream_timeout', 'cut', 'denied', 'not_forwarded'] as const)
       expect((await settled({ result }, answer)).notes).toEqual([]);
+  });
+
+  it('what is shown to the caller counts as seen, however the call ends', async () => {
+    for (const result of ['ok', 'tool_error', 'cut'] as const) expect((await settled({ result })).saw).toEqual(['orders/get']);
   });
 
   it('what may have happened counts; only what certainly did not is given back', async () => {

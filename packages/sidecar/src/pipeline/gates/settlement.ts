@@ -20,6 +20,8 @@ export const settlement: AnswerGate<CallFacts, Ports> = {
     let last: AnswerUnit | undefined;
     return {
       unit: (unit) => {
+        // Before it is let go: a failing tool, or an answer that never ends, would otherwise show what is then not known.
+        call.session.saw(call.tool.tool);
         bytes += unit.bytes.byteLength;
         if (unit.isLast && remembersResult(call.tool.tool)) last = unit;
         return unit;

@@ -133,7 +133,14 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
       bundle: { read: () => held },
       judge: (call, now) => judgeLease(call, now, ports),
     }),
-    counters: { decision: () => {}, bug: () => bugs++, unrecorded: () => {}, upstreamFailed: () => {} },
+    counters: {
+      decision: () => {},
+      observed: () => {},
+      shadow: () => {},
+      bug: () => bugs++,
+      unrecorded: () => {},
+      upstreamFailed: () => {},
+    },
     ids: { request: () => nextId() as RequestId, decision: () => nextId() as DecisionId },
   };
   const ports: Ports = { ...base, ...options.ports?.(base) };

@@ -61,7 +61,7 @@ export interface DecisionBody {
   /** The denial code; `-` for an allow. */
   readonly code: string;
   readonly gate: string;
-  /** The rule that decided; `default-deny` when none matched; `gate:<name>` when another gate than authorization refused. */
+  /** The rule that decided; `default-deny` when none matched; `observe` where rules refused and the agent is observed; `gate:<name>` when another gate than authorization refused. */
   readonly rule_id: string;
   readonly release_seq: number | null;
   readonly policy_digest: string | null;

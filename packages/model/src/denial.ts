@@ -181,6 +181,8 @@ export interface Denial {
   /** How far a field at fault may go, by the tool's own declaration. Public: it is the same for every caller of the tool. */
   readonly limits?: readonly FieldLimit[];
   readonly retryAfterMs?: number;
+  /** Rules in shadow that would have let the call pass; for the record and for counters. */
+  readonly shadow?: readonly RuleId[];
   /**
    * Where a JSON-RPC protocol has a name of its own for exactly this: what is said in place of the table's status and
    * title. Public, like `fields`: it speaks of nothing but what the caller itself sent.

@@ -22,6 +22,7 @@ import { argumentNamesOf, nodeCountOf } from './expression.ts';
 import type { Expression, ExpressionProblem } from './expression.ts';
 import { concernedAgents, isAtHome, layerOfRule, viewsOf } from './layering.ts';
 import type { Layering } from './layering.ts';
+import { GUARDED_CLASSES } from './forms.ts';
 import { LIMITS } from './limits.ts';
 import { narrowedSchema } from './narrow.ts';
 import type { Place, Problems } from './node.ts';
@@ -209,9 +210,7 @@ class Analysis {
   /** What anyone may do without proving who they are must do no harm. */
   #anonymous(rule: Rule, index: number, tools: readonly Tool[]): void {
     if (rule.verb !== 'allow' || rule.for?.principals?.includes('anonymous') !== true) return;
-    const harmful = tools.find(
-      (tool) => tool.effect !== 'read' || tool.classes.some((name) => name === 'money' || name === 'pii' || name === 'export'),
-    );
+    const harmful = tools.find((tool) => tool.effect !== 'read' || tool.classes.some((name) => GUARDED_CLASSES.includes(name)));
     if (harmful === undefined) return;
     this.#problems.add(this.#places.rule(index, 'for', 'principals'), `${quote(harmful.name)} cannot be allowed to \`anonymous\``, {
       remedy: 'only tools of effect read, free of money, pii and export',

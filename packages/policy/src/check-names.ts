@@ -43,6 +43,7 @@ export function checkNames(declared: Declared, problems: Problems): void {
   }
   checkOverlaps(tools, problems);
   checkRules(declared, problems);
+  checkObserves(declared, problems);
   const attributes = checkAttributes(declared, problems);
   checkTests(declared, attributes, problems);
 }
@@ -89,6 +90,7 @@ function bounded(declared: Declared, problems: Problems): void {
     ['issuers', declared.issuers, LIMITS.issuersMax],
     ['rules', declared.rules, LIMITS.rulesMax],
     ['tests', declared.tests, LIMITS.testSuitesMax],
+    ['Observes', declared.observes, LIMITS.observesMax],
   ] as const;
   for (const [what, items, max] of bounds) {
     if (items.length > max)
@@ -194,6 +196,29 @@ function checkRuleTools({ value, node }: Located<Rule>, agent: Agent, tools: Rea
     const known = Object.keys((tools.get(tool)?.arguments['properties'] as object | undefined) ?? {});
     for (const name of Object.keys(values))
       if (tools.has(tool) && !known.includes(name)) unknown(placeAt(node, 'after', index, 'with', name), 'argument', name, known, problems);
+  }
+}
+
+/** An agent is observed by one at most: two whose times follow each other would be longer than either may be. */
+function checkObserves({ observes, agents }: Declared, problems: Problems): void {
+  const names = new Set<string>(agents.map(({ value: { name } }) => name));
+  const taken = new Map<string, Place>();
+  for (const { value, node } of observes) {
+    const listed = value.agents === '*' ? [...names] : value.agents;
+    for (const [index, name] of listed.entries()) {
+      const place = value.agents === '*' ? placeAt(node, 'agents') : placeAt(node, 'agents', index);
+      const first = taken.get(name);
+      taken.set(name, first ?? place);
+      if (first !== undefined)
+        problems.add(place, `agent ${quote(name)} is observed twice`, {
+          remedy: first.file === undefined ? undefined : `first at ${first.file}:${first.line ?? 1}`,
+        });
+      if (!names.has(name))
+        problems.add(place, `no agent ${quote(name)} here`, {
+          remedy: didYouMean(name, names) ?? 'it must be declared in a layer below',
+          severity: 'warning',
+        });
+    }
   }
 }
 

@@ -11,6 +11,7 @@ import type { HeldDemand } from './demands.ts';
 import { featuresOf } from './features.ts';
 import { limitsOf } from './limit.ts';
 import type { CompiledLimit } from './limit.ts';
+import type { Observe } from './grammar-observe.ts';
 import { LIMITS } from './limits.ts';
 import { Problems, childPath, compareText } from './node.ts';
 import type { Parts } from './parts.ts';
@@ -78,6 +79,7 @@ interface Inside {
   readonly attributeTypes: ReadonlyMap<string, AttributeType>;
   readonly programs: Programs;
   readonly routes: Routes;
+  readonly observes: ReadonlyMap<AgentName, Observe>;
 }
 
 let make: (parts: Parts, inside: Inside) => CompiledPolicy;
@@ -155,6 +157,11 @@ export function environmentOf(policy: CompiledPolicy): Readonly<Record<string, u
   return reveal(policy).environment;
 }
 
+/** By what an agent is observed, whenever that is; `undefined` where its rules are enforced. */
+export function observeOf(policy: CompiledPolicy, agent: AgentName): Observe | undefined {
+  return reveal(policy).observes.get(agent);
+}
+
 /** The declared types of attributes; one whose type is known only at run time is not among them. */
 export function attributeTypesOf(policy: CompiledPolicy): ReadonlyMap<string, AttributeType> {
   return reveal(policy).attributeTypes;
@@ -163,8 +170,17 @@ export function attributeTypesOf(policy: CompiledPolicy): ReadonlyMap<string, At
 /** Every problem at once. What compiles decides every call in bounded time. */
 export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]> {
   const problems = new Problems();
-  const { agents, tools, issuers, environment, rules } = parts;
-  const plan = analyse({ agents, tools, index: new ToolIndex(tools), issuers, environment, rules }, PLACES, problems);
+  const { agents, tools, issuers, environment, rules, layering } = parts;
+  const world = {
+    agents,
+    tools,
+    index: new ToolIndex(tools),
+    issuers,
+    environment,
+    rules,
+    ...(layering === undefined ? {} : { layering }),
+  };
+  const plan = analyse(world, PLACES, problems);
   if (problems.hasErrors) return fail(problems.sorted());
   // A rule that analysis dropped without a word would be a denial that nobody enforces.
   invariant(plan.rules.length === rules.length && plan.schemas.size === tools.length, 'analysis dropped a rule or a tool in silence');
@@ -177,6 +193,7 @@ export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]
       attributeTypes: typesOf(issuers),
       programs,
       routes: routesOf(tools),
+      observes: new Map(observesByAgent(parts)),
     }),
   );
 }
@@ -189,6 +206,13 @@ const PLACES: Places = {
 
 function pathOf(start: string, steps: readonly Step[]): string {
   return steps.reduce<string>((path, step) => (typeof step === 'number' ? `${path}[${step}]` : childPath(path, step)), start);
+}
+
+/** At most one for each agent (check-names). */
+function observesByAgent({ agents, observes = [] }: Parts): readonly (readonly [AgentName, Observe])[] {
+  return observes.flatMap((one) =>
+    agents.filter(({ name }) => one.agents === '*' || one.agents.includes(name)).map(({ name }) => [name, one] as const),
+  );
 }
 
 function environmentFacts(environment: EnvironmentValues): Readonly<Record<string, unknown>> {

@@ -8,8 +8,10 @@ import type { TypedArguments } from '@sallyport/strict';
 import { entryOf } from './compile.ts';
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
 import { unfitAttribute } from './facts.ts';
-import { reservationOf } from './limit.ts';
 import type { ReservationSpec } from './limit.ts';
+import { nearer } from './nearest.ts';
+import type { Lacking } from './nearest.ts';
+import { reservationsOf } from './reservations.ts';
 import { Call, REQUIREMENTS, isFor, unmetOf } from './requirements.ts';
 import type { Unmet } from './requirements.ts';
 import type { Approver, Hop, Source } from './rule.ts';
@@ -44,6 +46,8 @@ export type PolicyDecision =
       readonly source?: Source;
       /** What rules in shadow would have made of it, where they would have made something else. */
       readonly shadow?: readonly ShadowFinding[];
+      /** What rules would have refused and an Observe lets pass; `observe` alone says so, never `decide`. */
+      readonly observed?: Observed;
     }
   | {
       readonly decision: 'deny';
@@ -59,6 +63,13 @@ export type PolicyDecision =
       readonly unmet: readonly Unmet[];
       readonly shadow?: readonly ShadowFinding[];
     };
+
+/** The refusal that a call would have met, and until when it does not. */
+export interface Observed {
+  readonly code: DenialCode;
+  readonly ruleId: RuleId;
+  readonly until: Instant;
+}
 
 /** What a record names when no rule matched. */
 export const DEFAULT_DENY: RuleId = 'default-deny' as RuleId;
@@ -98,16 +109,12 @@ function denial(call: Call): PolicyDecision | undefined {
 function grant(call: Call): PolicyDecision {
   const { allows } = call.entry;
   const demands = demandsOn(call);
-  let nearest: { compiled: CompiledRule; list: readonly Unmet[] } | undefined;
+  let nearest: Lacking | undefined;
   for (const compiled of allows) {
     if (!isFor(compiled, call.input.principal)) continue;
     const list = unmetOf(call, compiled) ?? [];
     if (list.length === 0 && demands.unmet.length === 0) return allow(call, compiled, demands.rules);
-    const isNearer =
-      nearest === undefined ||
-      list.length < nearest.list.length ||
-      (list.length === nearest.list.length && compiled.rule.id < nearest.compiled.rule.id);
-    if (isNearer) nearest = { compiled, list };
+    nearest = nearer(nearest, { compiled, list });
   }
   if (nearest === undefined) return defaultDeny(`no allow rule about ${call.entry.tool.name} is for principal ${call.input.principal.id}`);
   return refuse([...nearest.list, ...demands.unmet], [nearest.compiled, ...demands.rules]);
@@ -117,9 +124,7 @@ function allow(call: Call, compiled: CompiledRule, requires: readonly CompiledRu
   return {
     decision: 'allow',
     ruleId: compiled.rule.id,
-    reservations: [compiled, ...requires].flatMap(({ rule, limits }) =>
-      limits.flatMap((limit) => reservationOf(limit, rule.id, (condition) => call.value(condition)) ?? []),
-    ),
+    reservations: reservationsOf(call, [compiled, ...requires]),
     isStep: call.entry.countsSteps,
     comparedArguments: call.entry.comparedArguments,
     ...(compiled.source === undefined ? {} : { source: compiled.source }),

@@ -2,6 +2,7 @@
 
 import type { Agent, Issuer, Tool } from '@sallyport/model';
 import type { DeclaredServer } from './grammar-catalog.ts';
+import type { Observe } from './grammar-observe.ts';
 import type { Node, Place } from './node.ts';
 import type { EnvironmentValues, Rule, TestSuite } from './rule.ts';
 
@@ -18,6 +19,7 @@ export interface Declared {
   readonly environment: EnvironmentValues;
   readonly rules: readonly Located<Rule>[];
   readonly tests: readonly Located<TestSuite>[];
+  readonly observes: readonly Located<Observe>[];
 }
 
 export type Step = string | number;

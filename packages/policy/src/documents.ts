@@ -10,6 +10,7 @@ import type { Agent, Issuer, Problem, Result, Tool } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import { analyse } from './analyse.ts';
 import type { Places } from './analyse.ts';
+import { canonicalJson } from './canonical.ts';
 import { checkNames } from './check-names.ts';
 import { nodeAt, placeAt, placeOfPath } from './declared.ts';
 import type { Declared, Located } from './declared.ts';
@@ -19,6 +20,8 @@ import type { DeclaredServer } from './grammar-catalog.ts';
 import { agent, issuer } from './grammar-identity.ts';
 import type { FindKeys } from './grammar-identity.ts';
 import { overlaid, toolOverlay } from './grammar-overlay.ts';
+import { encodeObserve, observe } from './grammar-observe.ts';
+import type { Observe } from './grammar-observe.ts';
 import { concerned, ruleOf } from './grammar-rule.ts';
 import { testOf } from './grammar-test.ts';
 import { LIMITS } from './limits.ts';
@@ -47,6 +50,8 @@ export interface PolicySource {
   readonly environment: EnvironmentValues;
   readonly rules: readonly Rule[];
   readonly tests: readonly TestSuite[];
+  /** None where it is absent. */
+  readonly observes?: readonly Observe[];
   /** Where each rule stands, by rule id. */
   readonly sources: Readonly<Record<string, Source>>;
   /** Warnings only: untested tools and the like. */
@@ -71,7 +76,7 @@ export function parseDocuments(files: readonly PolicyFile[]): Result<PolicySourc
   return problems.hasErrors ? fail(problems.sorted()) : ok(sourceOf(declared, problems.warnings()));
 }
 
-const KINDS = ['Agent', 'ToolServer', 'Tool', 'ToolOverlay', 'Issuer', 'Environment', 'Policy', 'Test'] as const;
+const KINDS = ['Agent', 'ToolServer', 'Tool', 'ToolOverlay', 'Issuer', 'Environment', 'Policy', 'Observe', 'Test'] as const;
 type Kind = (typeof KINDS)[number];
 
 interface Found {
@@ -95,6 +100,7 @@ function declare(files: readonly PolicyFile[], problems: Problems): Declared {
     issuers: all('Issuer', issuer(keySets(sorted, problems))),
     environment: environmentOf(found, problems),
     rules: found.filter(({ kind }) => kind === 'Policy').flatMap(({ body }) => rulesOf(body, problems)),
+    observes: all('Observe', observe),
     tests: all('Test', testOf(agents.length === 1 ? only?.value.name : undefined)),
   };
 }
@@ -219,6 +225,7 @@ function sourceOf(declared: Declared, warnings: readonly Problem[]): PolicySourc
     environment: declared.environment,
     rules: sorted(declared.rules, (item) => item.id),
     tests: declared.tests.map(({ value }) => value),
+    observes: sorted(declared.observes, (item) => canonicalJson(encodeObserve(item))),
     sources,
     warnings,
   };

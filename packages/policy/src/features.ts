@@ -3,6 +3,7 @@
 import type { Issuer, Tool } from '@sallyport/model';
 import { expressionsOf } from './conditions.ts';
 import { DEMANDS, DEMAND_NAMES, demandsOf } from './demands.ts';
+import type { Observe } from './grammar-observe.ts';
 import type { EnvironmentValues, Rule } from './rule.ts';
 
 /** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
@@ -14,6 +15,7 @@ export const FEATURES: readonly string[] = [
   'for.roles',
   'for.tenants',
   'policy.agents',
+  'policy.observe',
   'route.query',
   'rule.after',
   'rule.after.with',
@@ -46,16 +48,18 @@ interface Used {
   readonly environment: EnvironmentValues;
   readonly issuers: readonly Issuer[];
   readonly tools: readonly Tool[];
+  readonly observes?: readonly Observe[];
 }
 
 /** What a policy uses, sorted; a subset of FEATURES by construction. */
-export function featuresOf({ rules, environment, issuers, tools }: Used): readonly string[] {
+export function featuresOf({ rules, environment, issuers, tools, observes = [] }: Used): readonly string[] {
   const used = new Set<string>();
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
   if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
   if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
   if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');
   if (tools.some(({ unknownArguments }) => unknownArguments !== undefined)) used.add('tool.unknown_arguments');
+  if (observes.length > 0) used.add('policy.observe');
   if (Object.keys(environment).length > 0) used.add('environment.v1');
   for (const rule of rules) for (const feature of featuresOfRule(rule)) used.add(feature);
   return [...used].toSorted();

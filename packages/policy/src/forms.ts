@@ -18,6 +18,8 @@ export const ruleId: Reader<RuleId> = (node, problems) => {
   const id = text('a rule id', { test: (name) => /^[a-z][a-z0-9-]{0,62}$/.test(name), words: NAME_WORDS })(node, problems);
   if (id === 'default-deny')
     return problems.add(node.place, '`default-deny` is what records say when no rule matched', { remedy: 'choose another id' });
+  if (id === 'observe')
+    return problems.add(node.place, '`observe` is what records say when an Observe let a call pass', { remedy: 'choose another id' });
   return id as RuleId | undefined;
 };
 
@@ -70,3 +72,6 @@ export function lookOf(name: string): string {
     .replaceAll('0', 'o')
     .replaceAll(/[-_.]/g, '');
 }
+
+/** Classes whose calls nobody takes back: never for `anonymous`, never observed. */
+export const GUARDED_CLASSES: readonly string[] = ['money', 'pii', 'export'];

@@ -1,6 +1,6 @@
 /**
  * Which layer declared what, where several sets of parts are joined into one policy. Layers stand in order, the highest
- * (the organisation's) first, the one with the agent itself last. Spec: policy-v1 section 14.
+ * (the organisation's) first, the one with the agent itself last. Spec: policy-v1 section 15.
  */
 
 import type { Agent, AgentName, Issuer, RuleId, Tool, ToolName } from '@sallyport/model';

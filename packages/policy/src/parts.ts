@@ -16,8 +16,11 @@ import { encodeEnvironmentValue, environmentValues, parseBaseUrl, substitute } f
 import { destination, encodeServer, encodeTool, server, tool } from './grammar-catalog.ts';
 import type { DeclaredDestination, DeclaredServer } from './grammar-catalog.ts';
 import { agent, encodeAgent, encodeIssuer, issuer } from './grammar-identity.ts';
+import { encodeObserve, observe } from './grammar-observe.ts';
+import type { Observe } from './grammar-observe.ts';
 import { encodeRule, rule } from './grammar-rule.ts';
 import { encodeSuite, formatSource, sourceText, suite } from './grammar-test.ts';
+import type { Layering } from './layering.ts';
 import { LIMITS } from './limits.ts';
 import { Problems, didYouMean, nodeOfJson, quote } from './node.ts';
 import type { Place } from './node.ts';
@@ -35,6 +38,10 @@ export interface Parts {
   readonly issuers: readonly Issuer[];
   readonly destinations: readonly Destination[];
   readonly tests: readonly TestSuite[];
+  /** None where it is absent. */
+  readonly observes?: readonly Observe[];
+  /** Where several layers are joined (`joinLayers`). */
+  readonly layering?: Layering;
   /** Where each rule stood in the author's files, by rule id. */
   readonly sources: Readonly<Record<string, Source>>;
 }
@@ -54,9 +61,9 @@ const KINDS: Readonly<Record<PartName, string>> = {
  * the digest of that part alone.
  */
 export function writeParts(source: PolicySource): Record<PartName, Uint8Array> {
-  const { agents, servers, tools, issuers, environment, rules, tests, sources } = source;
+  const { agents, servers, tools, issuers, environment, rules, tests, sources, observes = [] } = source;
   const bodies: Readonly<Record<PartName, Readonly<Record<string, Json>>>> = {
-    policy: { rules: rules.map(encodeRule) },
+    policy: { rules: rules.map(encodeRule), ...(observes.length === 0 ? {} : { observe: observes.map(encodeObserve) }) },
     catalog: { servers: servers.map(encodeServer), tools: tools.map(encodeTool) },
     environment: { values: mapValues(environment, encodeEnvironmentValue) },
     identity: { agents: agents.map(encodeAgent), issuers: issuers.map(encodeIssuer) },
@@ -78,49 +85,68 @@ function mapValues<T>(values: Readonly<Record<string, T>>, encode: (value: T) =>
 /** Reads all seven parts; every problem at once, its path starting with the part's name. */
 export function readParts(bytes: Readonly<Record<PartName, Uint8Array>>): Result<Parts, readonly Problem[]> {
   const problems = new Problems();
-  for (const name of Object.keys(bytes)) {
-    if (!(PART_NAMES as readonly string[]).includes(name))
-      problems.add({ path: name }, `${quote(name)} is not a part`, { remedy: didYouMean(name, PART_NAMES) });
-  }
-  const part = (name: PartName, keys: readonly string[]): Fields | undefined => readPart(name, bytes[name], keys, problems);
-  const policy = part('policy', ['rules!']);
-  const catalog = part('catalog', ['servers!', 'tools!']);
-  const environment = part('environment', ['values!'])?.get('values', environmentValues) ?? {};
-  const identity = part('identity', ['agents!', 'issuers!']);
-  const egress = part('egress', ['destinations!']);
-  part('detectors', ['detectors!'])?.get(
-    'detectors',
-    list('`detectors`', (node, inner) => inner.add(node.place, 'no detector is understood here')),
-  );
-  const testing = part('tests', ['tests!', 'sources!']);
-  const destinations = egress?.get('destinations', located(destination, LIMITS.serversMax)) ?? [];
-  const declared: Declared = {
-    agents: identity?.get('agents', located(agent, LIMITS.agentsMax)) ?? [],
-    servers: joinNetworks(catalog?.get('servers', located(server, LIMITS.serversMax)) ?? [], destinations, problems),
-    tools: catalog?.get('tools', located(tool, LIMITS.toolsMax)) ?? [],
-    issuers: identity?.get('issuers', located(issuer(noFiles(problems)), LIMITS.issuersMax)) ?? [],
-    environment,
-    rules: policy?.get('rules', located(rule, LIMITS.rulesMax)) ?? [],
-    tests: testing?.get('tests', located(suite, LIMITS.testSuitesMax)) ?? [],
-  };
-  const sources = testing?.get('sources', record('`sources`', sourceText, ANY_NAME, LIMITS.rulesMax)) ?? {};
+  const { declared, destinations, sources } = readLayer(bytes, '', problems);
   checkNames(declared, problems);
   if (problems.hasErrors) return fail(problems.sorted());
   const parts = resolve(declared, destinations, problems);
   return problems.hasErrors ? fail(problems.sorted()) : ok({ ...parts, sources });
 }
 
+/** What the parts of one layer declare, each by itself and nothing about how they fit together. */
+interface ReadLayer {
+  readonly declared: Declared;
+  readonly destinations: readonly Located<DeclaredDestination>[];
+  readonly sources: Readonly<Record<string, Source>>;
+}
+
+/** `prefix` stands before the names of parts in paths. */
+function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix: string, problems: Problems): ReadLayer {
+  for (const name of Object.keys(bytes)) {
+    if (!(PART_NAMES as readonly string[]).includes(name))
+      problems.add({ path: `${prefix}${name}` }, `${quote(name)} is not a part`, { remedy: didYouMean(name, PART_NAMES) });
+  }
+  const part = (name: PartName, keys: readonly string[]): Fields | undefined =>
+    readPart({ name, at: `${prefix}${name}` }, bytes[name], keys, problems);
+  const all = <T>(from: Fields | undefined, key: string, reader: Reader<readonly T[]>): readonly T[] => from?.get(key, reader) ?? [];
+  const policy = part('policy', ['rules!', 'observe']);
+  const catalog = part('catalog', ['servers!', 'tools!']);
+  const environment = part('environment', ['values!'])?.get('values', environmentValues) ?? {};
+  const identity = part('identity', ['agents!', 'issuers!']);
+  const destinations = all(part('egress', ['destinations!']), 'destinations', located(destination, LIMITS.serversMax));
+  part('detectors', ['detectors!'])?.get(
+    'detectors',
+    list('`detectors`', (node, inner) => inner.add(node.place, 'no detector is understood here')),
+  );
+  const testing = part('tests', ['tests!', 'sources!']);
+  const declared: Declared = {
+    agents: all(identity, 'agents', located(agent, LIMITS.agentsMax)),
+    servers: joinNetworks(all(catalog, 'servers', located(server, LIMITS.serversMax)), destinations, problems),
+    tools: all(catalog, 'tools', located(tool, LIMITS.toolsMax)),
+    issuers: all(identity, 'issuers', located(issuer(noFiles(problems)), LIMITS.issuersMax)),
+    environment,
+    rules: all(policy, 'rules', located(rule, LIMITS.rulesMax)),
+    observes: all(policy, 'observe', located(observe, LIMITS.observesMax)),
+    tests: all(testing, 'tests', located(suite, LIMITS.testSuitesMax)),
+  };
+  return { declared, destinations, sources: testing?.get('sources', record('`sources`', sourceText, ANY_NAME, LIMITS.rulesMax)) ?? {} };
+}
+
 const ANY_NAME = { test: () => true, words: '' };
 
-function readPart(name: PartName, bytes: Uint8Array | undefined, keys: readonly string[], problems: Problems): Fields | undefined {
-  if (bytes === undefined) return problems.add({ path: name }, `part ${quote(name)} is missing`);
+function readPart(
+  { name, at }: { readonly name: PartName; readonly at: string },
+  bytes: Uint8Array | undefined,
+  keys: readonly string[],
+  problems: Problems,
+): Fields | undefined {
+  if (bytes === undefined) return problems.add({ path: at }, `part ${quote(name)} is missing`);
   const limits = { bytesMax: LIMITS.partBytesMax, depthMax: LIMITS.nestingMax + 4, membersMax: 4_000_000 };
   const judged = judge(bytes, { limits });
   if (!judged.ok) {
-    for (const { path, message } of judged.error) problems.add({ path: path === '' ? name : `${name}.${path}` }, message);
+    for (const { path, message } of judged.error) problems.add({ path: path === '' ? at : `${at}.${path}` }, message);
     return undefined;
   }
-  const declared = fields(nodeOfJson(judged.value.tree, name), problems, `part ${name}`, ['api_version!', 'kind!', ...keys]);
+  const declared = fields(nodeOfJson(judged.value.tree, at), problems, `part ${name}`, ['api_version!', 'kind!', ...keys]);
   declared?.get('api_version', oneOf('api_version', ['sallyport.dev/v1']));
   declared?.get('kind', oneOf('kind', [KINDS[name]]));
   return declared;
@@ -182,6 +208,7 @@ function resolve(declared: Declared, destinations: readonly Located<DeclaredDest
         : [{ server: value.server, scheme: base.scheme, host: base.host, port: base.port, network: value.network }];
     }),
     tests: declared.tests.map(({ value }) => value),
+    observes: declared.observes.map(({ value }) => value),
   };
 }
 

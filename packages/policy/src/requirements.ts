@@ -131,7 +131,7 @@ export function unmetFor(compiled: CompiledRule, principal: Principal): Unmet | 
 /** Every requirement of an allow or require rule that the call does not meet, in table order; `when` of an allow rule is one. */
 export function unmetOf(call: Call, compiled: CompiledRule): readonly Unmet[] | undefined {
   const { rule } = compiled;
-  const { principal, session } = call.input;
+  const { principal } = call.input;
   let list: Unmet[] | undefined;
   const add = (more: Unmet): void => void (list ??= []).push(more);
   for (const scope of rule.scopes ?? NONE) {
@@ -146,13 +146,8 @@ export function unmetOf(call: Call, compiled: CompiledRule): readonly Unmet[] | 
     const why = unlessCompleted(call, precondition);
     if (why !== undefined) add(unmet('after', compiled, { subject: precondition.tool, detail: why }));
   }
-  if (rule.verb === 'allow') {
-    const { step } = session;
-    const { name } = call.entry.tool;
-    // A credential that was issued for one step is good for no other, whatever else it holds.
-    if (step !== undefined && step !== name && step !== localNameOf(name))
-      add(unmet('step', compiled, { subject: 'session.step', detail: `the credential was issued for the step ${step}` }));
-  }
+  if (rule.verb === 'allow' && isOfAnotherStep(call))
+    add(unmet('step', compiled, { subject: 'session.step', detail: 'the credential was issued for another tool' }));
   if (compiled.when !== undefined && rule.verb === 'allow') {
     const why = unless(call, compiled.when);
     if (why !== undefined) add(unmet('when', compiled, { subject: compiled.when.text, detail: why }));
@@ -175,6 +170,12 @@ export function unmetOf(call: Call, compiled: CompiledRule): readonly Unmet[] | 
     }
   }
   return list;
+}
+
+/** Whether the credential was issued for another step: it is good for no other, whatever else it holds. */
+export function isOfAnotherStep({ input: { session }, entry: { tool } }: Call): boolean {
+  const { step } = session;
+  return step !== undefined && step !== tool.name && step !== localNameOf(tool.name);
 }
 
 const NONE: readonly never[] = [];

@@ -1,6 +1,6 @@
 /** What is not wrong but seldom meant: tools that no test calls, values that nothing reads. Warnings never fail a build. */
 
-import { localNameOf, serverOf } from '@sallyport/model';
+import { formatInstant, localNameOf, serverOf } from '@sallyport/model';
 import type { Tool } from '@sallyport/model';
 import type { Plan } from './analyse.ts';
 import { untoldArguments } from './check-routes.ts';
@@ -54,6 +54,11 @@ export function warn(declared: Declared, plan: Plan, problems: Problems): void {
       );
     }
   }
+  for (const { value, node } of declared.observes)
+    problems.add(placeAt(node, 'until'), `until ${formatInstant(value.until)} calls pass that rules refuse`, {
+      remedy: 'the record says which: write rules for them, and take the Observe away',
+      severity: 'warning',
+    });
   for (const { value, node } of declared.agents) {
     if (declared.rules.some(({ value: rule }) => rule.agent === value.name && rule.verb === 'allow' && rule.shadow !== true)) continue;
     problems.add(placeAt(node, 'name'), `agent ${quote(value.name)} may do nothing`, { remedy: 'add an allow rule', severity: 'warning' });

@@ -117,6 +117,8 @@ function countersOf({ metrics, log, clock }: PortsFrom): Counters {
   return {
     decision: (decision, code, gate) => metrics.decision(decision, code, gate),
     bug: () => metrics.bug(),
+    observed: (code) => metrics.observed(code),
+    shadow: (rule, would) => metrics.shadow(rule, would),
     unrecorded: () => metrics.unrecorded(),
     upstreamFailed(server, code, detail) {
       metrics.upstreamFailed(server, code, detail);

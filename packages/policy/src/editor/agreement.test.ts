@@ -5,6 +5,7 @@ import { environmentValues } from '../environment.ts';
 import { server, tool } from '../grammar-catalog.ts';
 import { agent, issuer } from '../grammar-identity.ts';
 import { toolOverlay } from '../grammar-overlay.ts';
+import { observe } from '../grammar-observe.ts';
 import { concerned, ruleOf } from '../grammar-rule.ts';
 import { testOf } from '../grammar-test.ts';
 import { parseDocuments } from '../documents.ts';
@@ -36,6 +37,7 @@ const READERS: Readonly<Record<string, Reader<unknown>>> = {
     const whose = declared === undefined ? undefined : concerned('a Policy', declared, problems);
     return whose && declared?.get('rules', list('`rules`', ruleOf(whose), { min: 1 }));
   },
+  Observe: observe,
   Test: testOf(AGENT),
 };
 
@@ -155,8 +157,8 @@ function* probesOfMap(kind: string, shape: MapShape, rebuild: Rebuild, place: st
 }
 
 /** Across agents nothing is allowed: a Policy whose `agents` are looked at has a rule that denies. */
-function acrossAgents({ place, document }: Probe): JsonObject {
-  return place.startsWith('agents') ? { ...document, rules: [{ id: 'no', deny: ['a/b'] }] } : document;
+function acrossAgents({ kind, place, document }: Probe): JsonObject {
+  return kind === 'Policy' && place.startsWith('agents') ? { ...document, rules: [{ id: 'no', deny: ['a/b'] }] } : document;
 }
 
 /** Every map below a shape, with how to make a document around a value of it. */
@@ -180,8 +182,8 @@ const GAPS: readonly Gap[] = [
   { why: 'a quoted whole number', fits: ({ shape, value }, isReadable) => isReadable && shape.is === 'count' && typeof value === 'string' },
   {
     why: 'an allow rule across agents',
-    fits: ({ document }, isReadable) =>
-      !isReadable && document['agents'] !== undefined && JSON.stringify(document['rules']).includes('"allow"'),
+    fits: ({ kind, document }, isReadable) =>
+      !isReadable && kind === 'Policy' && document['agents'] !== undefined && JSON.stringify(document['rules']).includes('"allow"'),
   },
   {
     why: 'a span above its maximum',
@@ -190,6 +192,10 @@ const GAPS: readonly Gap[] = [
   {
     why: 'two values against each other: idle and max',
     fits: ({ place }, isReadable) => !isReadable && /^sessions(\.(idle|max))?$/.test(place),
+  },
+  {
+    why: 'two values against each other: from and until',
+    fits: ({ kind, place }, isReadable) => !isReadable && kind === 'Observe' && /^(from|until)$/.test(place),
   },
   { why: 'two values against each other: from and to', fits: ({ place }, isReadable) => !isReadable && /hours\.(from|to)$/.test(place) },
   { why: 'a base URL beyond being text', fits: ({ place }, isReadable) => !isReadable && /^values\.\*\.url$/.test(place) },

@@ -157,6 +157,12 @@ rules:
     deny: [{ class: export }]
     shadow: true
 ---
+kind: Observe
+agents: [support-triage]
+from: 2026-06-01T00:00:00Z
+until: 2026-06-30T00:00:00Z
+classes_excluded: [internal]
+---
 kind: Test
 name: a refund within every demand
 agent: support-triage

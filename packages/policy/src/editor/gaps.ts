@@ -8,7 +8,7 @@ export const LOOSER: readonly string[] = [
   'an `allow` rule in a Policy with `agents`',
   'a span of time above its maximum',
   'a day that its month does not have',
-  'two values against each other: `idle` above `max`, `from` after `until`, `from` equal to `to`',
+  'two values against each other: `idle` above `max`, `from` after `until` or too long before it, `from` equal to `to`',
   'two entries of a list that are the same once they are read, such as `{ tool: a/b }` written in two orders',
   'decimals of more than 38 digits in all',
   'text of more code units than characters',

@@ -289,6 +289,24 @@ const POLICY: Kind = {
   ),
 };
 
+const OBSERVE: Kind = {
+  name: 'Observe',
+  says: 'For a while, calls of these agents pass that only rules refuse; the record says what they would have met.',
+  shape: map('Observe', {
+    agents: {
+      says: 'Whose calls; `"*"` is every one’s.',
+      shape: { is: 'either', of: [word(['*']), set(NAME)] },
+      isRequired: true,
+    },
+    from: { says: 'From then on.', shape: INSTANT, otherwise: '30 days before `until`' },
+    until: { says: 'Before then, and at most 30 days after `from`.', shape: INSTANT, isRequired: true },
+    classes_excluded: {
+      says: 'Tools of these classes are refused as ever, beside those of money, pii and export and those whose effect is destructive.',
+      shape: set(CLASS),
+    },
+  }),
+};
+
 const names = (max: number): Shape => list(TOKEN, { max });
 
 const NOTED: Shape = { is: 'names', of: list(text('text'), { max: LIST_CAPS.notes }), key: WORD, min: 0, max: LIMITS.listMax };
@@ -397,4 +415,4 @@ const TEST: Kind = {
   ),
 };
 
-export const POLICY_KINDS: readonly Kind[] = [POLICY, TEST];
+export const POLICY_KINDS: readonly Kind[] = [POLICY, OBSERVE, TEST];

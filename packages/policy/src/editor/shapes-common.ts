@@ -13,8 +13,8 @@ export const text = (words: string, pattern?: string, charsMax: number = LIMITS.
 
 export const NAME: TextShape = text('a name: 1 to 63 of a-z, 0-9 and -, starting with a letter', '^[a-z][a-z0-9-]{0,62}$');
 export const RULE_ID: TextShape = text(
-  'a name: 1 to 63 of a-z, 0-9 and -, starting with a letter; not `default-deny`',
-  '^(?!default-deny$)[a-z][a-z0-9-]{0,62}$',
+  'a name: 1 to 63 of a-z, 0-9 and -, starting with a letter; neither `default-deny` nor `observe`',
+  '^(?!(?:default-deny|observe)$)[a-z][a-z0-9-]{0,62}$',
 );
 export const CLASS: TextShape = text('a class: 1 to 63 of a-z, 0-9, - and _, starting with a letter', '^[a-z][a-z0-9_-]{0,62}$');
 export const TOOL: TextShape = text('a tool: server/tool', '^[a-z][a-z0-9-]{0,62}/[A-Za-z0-9_.-]{1,128}$');

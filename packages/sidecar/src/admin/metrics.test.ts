@@ -34,12 +34,24 @@ describe('the sidecar’s metrics', () => {
     expect(text).not.toContain('sallyport_release_seq ');
   });
 
+  it('begin with the calls that pass although rules refuse them', () => {
+    const metrics = sidecarMetrics(GAUGES);
+    metrics.observed('insufficient_scope');
+    metrics.shadow('tight', 'deny');
+    const lines = metrics.metrics.text().split('\n');
+    expect(lines[0]).toMatch(/^# HELP sallyport_observed_calls_total /);
+    expect(lines).toContain('sallyport_observed_calls_total{code="insufficient_scope"} 1');
+    expect(lines).toContain('sallyport_shadow_findings_total{rule="tight",would="deny"} 1');
+  });
+
   it('do not grow with what a caller or a control plane invents', () => {
     const metrics = sidecarMetrics(GAUGES);
     for (let i = 0; i < 10_000; i++) {
       metrics.decision('deny', `code-${i}`, `gate-${i}`);
       metrics.rejected(`code-${i}`);
       metrics.alert(`code-${i}`);
+      metrics.observed(`code-${i}`);
+      metrics.shadow(`rule-${i}`, 'deny');
     }
     expect(metrics.metrics.text().length).toBeLessThan(60_000);
   });

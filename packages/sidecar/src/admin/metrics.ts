@@ -26,6 +26,17 @@ export interface SidecarMetrics extends Counters {
 
 export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
   const metrics = createMetrics();
+  // First of all, so that nobody who looks can miss that rules are not enforced.
+  const observed = metrics.counter({
+    name: 'sallyport_observed_calls_total',
+    help: 'Calls that passed although rules refuse them, because their agent is observed, by the code they would have met.',
+    labels: ['code'],
+  });
+  const shadows = metrics.counter({
+    name: 'sallyport_shadow_findings_total',
+    help: 'Decisions that a rule in shadow would have turned about, by rule and by what it would have done.',
+    labels: ['rule', 'would'],
+  });
   const decisions = metrics.counter({
     name: 'sallyport_decisions_total',
     help: 'Decisions by outcome, code and the gate that made them.',
@@ -81,6 +92,8 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
       if (decision === 'deny') denied += 1;
       decisions.add({ decision, code, gate });
     },
+    observed: (code) => observed.add({ code }),
+    shadow: (rule, would) => shadows.add({ rule, would }),
     bug: () => bugs.add({}),
     unrecorded: () => unrecorded.add({}),
     upstreamFailed: (server, code) => upstreamFailures.add({ server, code }),

@@ -84,6 +84,9 @@ export async function deliver(
   { gates, ports }: { gates: readonly AnswerGate<CallFacts, Ports>[]; ports: Ports },
 ): Promise<Answer> {
   ports.counters.decision('allow', '-', 'accountability');
+  const { observed, shadow = [] } = call.decision;
+  if (observed !== undefined) ports.counters.observed(observed.code);
+  for (const { ruleId, would } of shadow) ports.counters.shadow(ruleId, would);
   call.session.record('attempted', call.tool.tool.name);
   const lease = ports.leases.open(call);
   const delivery: Delivery = { call, lease, gates, ports };

@@ -8,6 +8,7 @@ import {
   invariant,
   type AgentName,
   type DecisionId,
+  type DenialCode,
   type Destination,
   type Digest,
   type ReleaseSeq,
@@ -28,6 +29,8 @@ export interface Permitted {
   readonly mirrors: readonly HeaderMirror[];
   readonly arguments: TypedArguments;
   readonly argumentDigest: Digest;
+  /** What rules would have answered, where the bundle has this agent observed. */
+  readonly observed?: DenialCode;
   readonly lease: LeaseTerms;
 }
 

@@ -123,7 +123,9 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
   if (held.snapshot.revocations.denies(subject, ports.clock.wall())) {
     return { verdict: 'deny', denial: deny('token_revoked', 'revoked while the call was recorded') };
   }
+  const { observed } = facts.decision;
   const permit = mintPermit({
+    ...(observed === undefined ? {} : { observed: observed.code }),
     decisionId: facts.decisionId,
     agent: open.agent,
     server: facts.server,

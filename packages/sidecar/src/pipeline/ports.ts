@@ -240,6 +240,10 @@ export interface PipelineLimits {
 /** Counts what the records say; for `/metrics`. */
 export interface Counters {
   decision(decision: 'allow' | 'deny', code: string, gate: string): void;
+  /** A call passed that rules would have refused with the code: its agent is observed. */
+  observed(code: string): void;
+  /** A rule in shadow would have turned the decision about. */
+  shadow(ruleId: string, would: 'allow' | 'deny'): void;
   bug(): void;
   /** A refusal or an outcome that the journal could not keep. */
   unrecorded(): void;

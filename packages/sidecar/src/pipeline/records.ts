@@ -5,6 +5,7 @@
 
 import type { DecisionBody, OutcomeBody } from '@sallyport/audit';
 import type { Denial, RuleId } from '@sallyport/model';
+import type { ShadowFinding } from '@sallyport/policy';
 import { actionOf, askedTool } from './asked.ts';
 import type { Arrival, Asked, Authenticated, CallFacts, Framed, Fresh, HeadFacts, InSession, Named, Routed } from './facts.ts';
 import type { CallIds, Outcome, Place } from './gate.ts';
@@ -19,9 +20,20 @@ export type Recordable = CallIds & Pick<Arrival, 'leg' | 'method' | 'target'> & 
 
 /** The DECISION of a call that every gate passed. */
 export function allowBody(facts: CallFacts, ports: Ports): DecisionBody {
-  const said = [...facts.reserved.budgets, ...facts.changes];
+  const { observed, shadow = [] } = facts.decision;
+  const said = [
+    ...(observed === undefined ? [] : [`observed: ${observed.code} by rule ${observed.ruleId}`]),
+    ...facts.reserved.budgets,
+    ...shadow.map(shadowText),
+    ...facts.changes,
+  ];
   const rule = { gate: 'authorization', rule_id: facts.decision.ruleId, detail: said.length === 0 ? null : said.join('; ') };
   return { ...common(facts, ports), ...rule, decision: 'allow', code: '-', latency_ms: latency(facts, ports) };
+}
+
+/** What a rule in shadow would have made of the call, for the record. */
+export function shadowText({ ruleId, would, code }: ShadowFinding): string {
+  return `rule ${ruleId} in shadow would have ${would === 'allow' ? 'allowed' : 'denied'} it${code === undefined ? '' : ` (${code})`}`;
 }
 
 /** The DECISION of an answer that was made here. */

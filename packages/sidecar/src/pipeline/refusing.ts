@@ -27,6 +27,7 @@ export async function refuseHead(arrival: Arrival, ran: Exclude<Ran<unknown>, { 
 export async function refuseCall(start: Arrival, ran: Refused, ports: Ports): Promise<Answer> {
   const facts: KnownFacts & Partial<Validated> = { ...start, ...(ran.facts as Partial<KnownFacts & Validated>) };
   ports.counters.decision('deny', ran.denial.code, ran.gate);
+  for (const ruleId of ran.denial.shadow ?? []) ports.counters.shadow(ruleId, 'allow');
   if (ran.denial.code === 'internal') ports.counters.bug();
   const why = whyRefused(facts, ran, ports);
   if (facts.session !== undefined && facts.tool !== undefined) facts.session.record('denied', facts.tool.tool.name);

@@ -75,6 +75,8 @@ export function pipelineSide({ effect = 'read', dialect = 'http-tool', forward, 
     },
     counters: {
       decision: () => {},
+      observed: (code: string) => void events.push(`observed ${code}`),
+      shadow: (ruleId: string, would: string) => void events.push(`shadow ${ruleId} would ${would}`),
       bug: () => (noted.bugs += 1),
       unrecorded: () => (noted.unrecorded += 1),
       upstreamFailed: (server: string, code: string) => void noted.failures.push(`${server} ${code}`),

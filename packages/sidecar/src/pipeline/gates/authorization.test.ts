@@ -1,4 +1,4 @@
-import type { RuleId } from '@sallyport/model';
+import { publicDenial, type RuleId } from '@sallyport/model';
 import { describe, expect, it } from 'vitest';
 import { decideAuthorization } from './authorization.ts';
 
@@ -32,5 +32,24 @@ describe('authorization', () => {
   it('passes an allow with the rule that allows', () => {
     const decision = { decision: 'allow', ruleId: 'r' as RuleId, reservations: [], isStep: false, comparedArguments: [] } as const;
     expect(decideAuthorization(decision)).toEqual({ verdict: 'pass', facts: { decision } });
+  });
+
+  it('says of a refusal which rules in shadow would have let it pass, to the record alone', () => {
+    const judgement = decideAuthorization({
+      decision: 'deny',
+      code: 'insufficient_scope',
+      ruleId: 'r' as RuleId,
+      detail: 'lacks scope x',
+      unmet: [],
+      shadow: [{ ruleId: 's' as RuleId, would: 'allow' }],
+    });
+    if (judgement.verdict !== 'deny') throw new Error('passed');
+    expect(judgement.denial).toEqual({
+      code: 'insufficient_scope',
+      ruleId: 'r',
+      detail: 'lacks scope x; rule s in shadow would have allowed it',
+      shadow: ['s'],
+    });
+    expect(JSON.stringify(publicDenial(judgement.denial, { decisionId: 'd', effect: 'none' }))).not.toContain('shadow');
   });
 });

@@ -1,10 +1,14 @@
-/** Asks the policy about this call: everything that spends nothing. Default deny, deny overrides, an error denies. */
+/**
+ * Asks the policy about this call: everything that spends nothing. Default deny, deny overrides, an error denies. What
+ * rules refuse passes only where the bundle itself says, for a while, that this agent is observed.
+ */
 
-import { decide, type PolicyDecision } from '@sallyport/policy';
+import { decide, observe, type PolicyDecision } from '@sallyport/policy';
 import { deny } from '@sallyport/model';
 import type { Asked, Authorized, HeadFacts, InSession, Named, Validated } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
+import { shadowText } from '../records.ts';
 
 export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validated, PolicyDecision, Authorized, Ports> = {
   name: 'authorization',
@@ -13,21 +17,26 @@ export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validat
     mcp: 'runs',
     session: { notApplicable: 'the session gate asks whether the agent may run for the operator' },
   },
-  gather: ({ held, session, tool, args }, { clock }) =>
-    decide(held.snapshot.policy, {
-      principal: session.principal,
-      agent: session.agent,
-      tool: tool.tool,
-      args,
-      session: session.facts(),
-      now: clock.wall(),
-    }),
+  gather: ({ held, session, tool, args }, { clock }) => {
+    const { policy } = held.snapshot;
+    const { principal, agent } = session;
+    const input = { principal, agent, tool: tool.tool, args, session: session.facts(), now: clock.wall() };
+    const decision = decide(policy, input);
+    return decision.decision === 'allow' ? decision : (observe(policy, input, decision) ?? decision);
+  },
   decide: decideAuthorization,
 };
 
 /** Passes an allow; a deny keeps the policy's own code, rule and fields. */
 export function decideAuthorization(decision: PolicyDecision): Judgement<Authorized> {
   if (decision.decision === 'allow') return pass({ decision });
-  const { code, detail, ruleId, fields } = decision;
-  return refuse(deny(code, detail, { ruleId, ...(fields === undefined ? {} : { fields }) }));
+  const { code, detail, ruleId, fields, shadow } = decision;
+  const said = [detail, ...(shadow ?? []).map(shadowText)].join('; ');
+  return refuse(
+    deny(code, said, {
+      ruleId,
+      ...(fields === undefined ? {} : { fields }),
+      ...(shadow === undefined ? {} : { shadow: shadow.map((one) => one.ruleId) }),
+    }),
+  );
 }

@@ -1,0 +1,13 @@
+/** What a call has to reserve: one for each limit of the rules that let it pass. Spec: policy-v1 section 6.7. */
+
+import type { CompiledRule } from './compile.ts';
+import { reservationOf } from './limit.ts';
+import type { ReservationSpec } from './limit.ts';
+import type { Call } from './requirements.ts';
+
+/** A limit that cannot be asked for has no reservation: whoever asks has seen to it that there is none. */
+export function reservationsOf(call: Call, rules: readonly CompiledRule[]): readonly ReservationSpec[] {
+  return rules.flatMap(({ rule, limits }) =>
+    limits.flatMap((limit) => reservationOf(limit, rule.id, (condition) => call.value(condition)) ?? []),
+  );
+}

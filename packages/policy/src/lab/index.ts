@@ -5,3 +5,6 @@ export { coverageOf, gapsOf } from './coverage.ts';
 export type { FieldChange, ItemChange, ItemKind, PartBytes } from './structure.ts';
 export type { CallChange, DiffSide, PolicyDiff } from './diff.ts';
 export { allowsMore, diffPolicies } from './diff.ts';
+export type { RecordedCall, RecordedSession } from './recorded.ts';
+export type { KnownPolicy, Replayed, ReplayOptions, Verdict } from './replay.ts';
+export { replayer } from './replay.ts';

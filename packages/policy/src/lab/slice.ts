@@ -3,6 +3,7 @@
  * slice answer every such call alike, whatever the caller, the arguments and the session. Spec: policy-lab section 3.
  */
 
+import { serverOf } from '@sallyport/model';
 import type { AgentName, Json, ToolName } from '@sallyport/model';
 import { canonicalJson } from '../canonical.ts';
 import { attributeTypesOf, entryOf } from '../compile.ts';
@@ -25,6 +26,7 @@ export function sliceOf(policy: CompiledPolicy, agent: AgentName, tool: ToolName
   const read = Object.entries(environment).filter(([name]) => texts.includes(`env.${name}`));
   return canonicalJson({
     tool: known,
+    routes: routesBeside(policy, tool),
     rules: rules.toSorted(),
     environment: Object.fromEntries(read.map(([name, value]) => [name, encodeEnvironmentValue(value)])),
     attributes: Object.fromEntries(attributeTypesOf(policy)),
@@ -37,10 +39,19 @@ export function sliceOf(policy: CompiledPolicy, agent: AgentName, tool: ToolName
   });
 }
 
-/** A rule by what it says of a tool that it is about: which other tools it is about is no part of it. */
+/** The routes of a tool's server: arguments that spell another one's path are refused. */
+export function routesBeside({ parts }: CompiledPolicy, tool: ToolName): Json {
+  const server = `${serverOf(tool)}/`;
+  return parts.tools.flatMap(({ name, route }) =>
+    route !== undefined && name.startsWith(server) ? [[name, route.method, route.path]] : [],
+  );
+}
+
+/** A rule by what it says of a tool that it is about. Which other tools it is about counts where it counts calls. */
 export function ruleText(rule: Rule): string {
-  const { agent: _agent, [rule.verb]: _selectors, ...rest } = encodeRule(rule) as Readonly<Record<string, Json>>;
-  return canonicalJson({ ...rest, verb: rule.verb });
+  const { agent: _agent, [rule.verb]: selectors = null, ...rest } = encodeRule(rule) as Readonly<Record<string, Json>>;
+  const isCounting = [rule.once, rule.max, rule.sequence, rule.budget].some((limit) => limit !== undefined);
+  return canonicalJson({ ...rest, verb: rule.verb, selectors: isCounting ? selectors : null });
 }
 
 function notesText(noted: object): string {

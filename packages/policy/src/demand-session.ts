@@ -39,13 +39,13 @@ export const session: Demand<DemandValues['session']> = {
     // A session from the future is no young one: its age is not known.
     if (maxAgeMs !== undefined && !(age !== undefined && age >= 0 && age < maxAgeMs))
       return { subject: 'max_age', detail: `wants a session younger than ${formatSpan(maxAgeMs)}` };
-    if (denialsMax !== undefined && facts.denied.length > denialsMax)
+    if (denialsMax !== undefined && (facts.denied === undefined || facts.denied.length > denialsMax))
       return { subject: 'denials_max', detail: `wants at most ${denialsMax} denials in the session` };
     return undefined;
   },
   facts: ({ session: facts, now }) => ({
     'session.age_s': facts.startedAt === undefined ? undefined : Math.floor((now - facts.startedAt) / 1_000),
-    'size(session.denied)': facts.denied.length,
+    'size(session.denied)': facts.denied?.length,
   }),
   remedy: () => 'open a new session',
 };

@@ -10,12 +10,12 @@ export interface SessionFacts {
   readonly id: SessionId;
   /** The case that the operator's credential named, if it named one. */
   readonly case?: string;
-  /** Tools in order of first attempt to last, with repetitions; likewise the other three. */
-  readonly attempted: readonly ToolName[];
-  readonly completed: readonly ToolName[];
-  readonly failed: readonly ToolName[];
-  readonly denied: readonly ToolName[];
-  /** Whether `completed` holds the tool; must not cost more for a long session. */
+  /** Tools in order of first attempt to last, with repetitions; likewise the other three. `undefined`: too many to know, and what reads it denies. */
+  readonly attempted: readonly ToolName[] | undefined;
+  readonly completed: readonly ToolName[] | undefined;
+  readonly failed: readonly ToolName[] | undefined;
+  readonly denied: readonly ToolName[] | undefined;
+  /** Whether the tool completed, also where `completed` is too long to know; must not cost more for a long session. */
   hasCompleted(tool: ToolName): boolean;
   /**
    * Whether the tool completed in a call whose arguments had these values, each in its canonical form. What is not known
@@ -28,7 +28,7 @@ export interface SessionFacts {
   /** What the operator's credential says the session is for, and the one step that it was issued for. */
   readonly task?: string;
   readonly step?: string;
-  /** Data classes of the tools that completed. */
+  /** Data classes of the tools of whose answers anything has reached the caller. */
   readonly classes?: readonly string[];
   /** What tools touched and results held, by the names that tools declare; `undefined` where too much was noted to know. */
   noted?(kind: 'touched' | 'remembered', name: string): readonly string[] | undefined;

@@ -146,6 +146,19 @@ describe('the history of a session', () => {
     expect(codeOf(await sidecar.call('orders/sum_up', { attempts: 19, failures: 3 }, another))).toEqual([403, 'no_matching_policy']);
   });
 
+  it('is not made forgotten by filling it: what was counted once is never less', async () => {
+    up.answer(OK);
+    const session = await sidecar.session();
+    const lookUp = (id: string): Promise<HttpAnswer> => sidecar.call('orders/look_up', { order_id: id }, session);
+    for (const id of ['O-1', 'O-2', 'O-3']) expect(codeOf(await lookUp(id))).toEqual([200, '-']);
+    expect(codeOf(await lookUp('O-4'))).toEqual([403, 'no_matching_policy']);
+    for (let i = 0; i < 110; i++) await Promise.all(Array.from({ length: 10 }, () => sidecar.call('orders/verify_customer', {}, session)));
+    expect(codeOf(await lookUp('O-5'))).toEqual([403, 'no_matching_policy']);
+    // What counts without looking back goes on; a new session has a history of its own.
+    expect(codeOf(await sidecar.call('orders/change_address', {}, session))).toEqual([200, '-']);
+    expect(codeOf(await sidecar.call('orders/look_up', { order_id: 'O-9' }, await sidecar.session()))).toEqual([200, '-']);
+  });
+
   it('[R4.20] denials are part of it: after five of them an otherwise allowed call is refused', async () => {
     up.answer(OK);
     const session = await sidecar.session({ roles: ['support-rep', 'trainee'] });

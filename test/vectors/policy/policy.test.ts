@@ -51,7 +51,7 @@ function answer(policy: CompiledPolicy, request: VectorRequest): Readonly<Record
   const session: SessionFacts = {
     ...request.session,
     id: request.session.id as SessionId,
-    hasCompleted: (name) => request.session.completed.includes(name),
+    hasCompleted: (name) => request.session.completed?.includes(name) === true,
   };
   const principal: Principal = { ...request.principal, authenticatedAt: 0 as Instant };
   const decision = decide(policy, {

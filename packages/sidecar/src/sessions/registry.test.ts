@@ -52,6 +52,18 @@ describe('session registry', () => {
     expect(found.facts().hasCompleted(TOOL)).toBe(true);
   });
 
+  it('a list that is too long is unknown, for ever and alone; what was seen of it before stays as it was', () => {
+    const open = openIn(registry());
+    open.record('denied', TOOL);
+    const before = open.facts();
+    for (let i = 0; i < 999; i++) open.record('completed', TOOL);
+    const full = open.facts();
+    for (let i = 0; i < 2; i++) open.record('completed', TOOL);
+    expect([before.completed, full.completed?.length]).toEqual([[], 999]);
+    expect(open.facts()).toMatchObject({ completed: undefined, denied: [TOOL] });
+    expect(open.facts().hasCompleted(TOOL)).toBe(true);
+  });
+
   it('a denial is an attempt, and nothing else', () => {
     const open = openIn(registry());
     open.record('denied', TOOL);

@@ -27,7 +27,7 @@ export interface SessionBeginning {
 
 type Fact = 'attempted' | 'completed' | 'failed' | 'denied';
 
-/** Entries kept of each list; beyond it the oldest leave the lists, while `hasCompleted` still knows them. */
+/** Entries of each list; with one more the list is unknown, so that what reads it denies. `hasCompleted` still knows them all. */
 const LIST_MAX = 1_000;
 
 export function sessionMemory(id: SessionId, { case: caseName, startedAt, ...beginning }: SessionBeginning): SessionMemory {
@@ -78,21 +78,24 @@ export function sessionMemory(id: SessionId, { case: caseName, startedAt, ...beg
 }
 
 /**
- * The last `LIST_MAX` entries. Every call adds some and few policies read them, so a view is only a place in the list until
- * somebody asks; the list grows at its end, and is begun anew rather than shortened, so that a view stays as it was.
+ * Every call adds some and few policies read them, so a view is only a place in the list until somebody asks; the list only
+ * grows, so that a view stays as it was. A caller chooses how many calls it makes: were the oldest let go, what counts them
+ * could be made to count less.
  */
-function history(): { add(tool: ToolName): void; view(): () => readonly ToolName[] } {
-  // Owner: `add`.
-  let entries: ToolName[] = [];
+function history(): { add(tool: ToolName): void; view(): () => readonly ToolName[] | undefined } {
+  // Owner: `add`. Once it was too much to hold, the list is unknown for good.
+  const entries: ToolName[] = [];
+  let isUnknown = false;
   return {
     add(tool) {
-      if (entries.length >= 2 * LIST_MAX) entries = entries.slice(-LIST_MAX);
-      entries.push(tool);
+      if (entries.length < LIST_MAX) entries.push(tool);
+      else isUnknown = true;
     },
     view() {
-      const [held, end] = [entries, entries.length];
+      if (isUnknown) return () => undefined;
+      const end = entries.length;
       let seen: readonly ToolName[] | undefined;
-      return () => (seen ??= held.slice(Math.max(0, end - LIST_MAX), end));
+      return () => (seen ??= entries.slice(0, end));
     },
   };
 }

@@ -73,5 +73,6 @@ export const hours: Demand<DemandValues['hours']> = {
 };
 
 function describe({ days, from, to, offset }: DemandValues['hours']): string {
-  return `${days.join(', ')} from ${formatMinutes(from)} to ${formatMinutes(to)} (UTC${formatOffset(offset)})`;
+  const on = days.length === DAYS.length ? 'every day' : `on ${DAYS.filter((day) => days.includes(day)).join(', ')}`;
+  return `${on} between ${formatMinutes(from)} and ${formatMinutes(to)} (UTC${formatOffset(offset)})`;
 }

@@ -108,6 +108,13 @@ to allow it:
     ['of anything else', 'when: args.order.startsWith("X")', {}, ['let `args.order.startsWith("X")` be true (reads args.order)']],
     ['of an absent fact', 'bind: [args.order == session.case]', {}, ['let `args.order == session.case` be true (reads args.order)']],
     ['of a narrowed argument', 'arguments: { amount: { maximum: 500 } }', {}, ['change amount: must be at most 500']],
+    [
+      'of hours on some days',
+      'hours: { days: [tue, mon], from: "22:00", to: "06:00", utc_offset: "+01:00" }',
+      {},
+      ['call on mon, tue between 22:00 and 06:00 (UTC+01:00)'],
+    ],
+    ['of hours on all days', 'hours: { from: "08:00", to: "09:00" }', {}, ['call every day between 08:00 and 09:00 (UTC+00:00)']],
   ])('says the smallest change %s', (_, requirement, given, change) => {
     expect(explained(`  - { id: a, allow: [pay/refund], ${requirement} }\n`, given).change).toEqual(change);
   });

@@ -27,6 +27,8 @@ export { compile } from './compile.ts';
 export type { Observed, PolicyInput, PolicyDecision } from './decide.ts';
 export type { ShadowFinding } from './shadow.ts';
 export type { ReservationSpec } from './limit.ts';
+export type { GivenInput } from './given-input.ts';
+export { readGiven } from './given-input.ts';
 export type { ShapedArguments } from './shape.ts';
 export { shapeArguments } from './shape.ts';
 export type { CallNotes } from './notes.ts';

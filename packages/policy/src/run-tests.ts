@@ -4,8 +4,7 @@
  */
 
 import { utf8 } from '@sallyport/crypto';
-import { addMs } from '@sallyport/model';
-import type { DenialCode, Principal, PrincipalId, Problem, TenantId, Tool, ToolName } from '@sallyport/model';
+import type { DenialCode, Problem, Tool, ToolName } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import type { TypedArguments } from '@sallyport/strict';
 import type { CompiledPolicy } from './compile.ts';
@@ -13,9 +12,10 @@ import { decide } from './decide.ts';
 import type { PolicyInput } from './decide.ts';
 import { explain, formatExplanation } from './explain.ts';
 import type { Explanation } from './explanation.ts';
+import { inputGiven } from './given-input.ts';
 import type { ReservationSpec } from './limit.ts';
 import { notesOf } from './notes.ts';
-import type { Source, TestCase, TestGiven, TestSuite } from './rule.ts';
+import type { Source, TestCase, TestSuite } from './rule.ts';
 import { testSession } from './test-session.ts';
 import type { TestSession } from './test-session.ts';
 import { visible } from './visible.ts';
@@ -62,36 +62,18 @@ function runCase(policy: CompiledPolicy, suite: TestSuite, one: TestCase, sessio
     return { ...about, seen, passed: seen === one.expect, ...more };
   };
   const { given, agent } = suite;
-  const principal = principalOf(given);
+  const facts = inputGiven(given, session.facts());
   const tool = policy.tool(one.call);
-  if (tool === undefined || !visible(policy, { principal, agent }, one.call)) return outcome('tool_not_allowed');
+  if (tool === undefined || !visible(policy, { principal: facts.principal, agent }, one.call)) return outcome('tool_not_allowed');
   const args = argumentsOf(policy, tool, one);
   if (typeof args === 'string') return outcome(args);
-  const { at: now, chain, justification, approvals } = given;
-  const proof = { chain, approvals, ...(justification === undefined ? {} : { justification }) };
-  const input: PolicyInput = { principal, agent, tool, args, session: session.facts(), now, ...proof };
+  const input: PolicyInput = { ...facts, agent, tool, args };
   const decision = decide(policy, input);
   if (decision.decision === 'deny') return outcome(decision.code, { explanation: explain(policy, input) });
   const limit = session.reserve(decision.reservations);
   if (limit === undefined) session.completed(notesOf({ tool, args, comparedArguments: decision.comparedArguments }), tool);
   const explanation = explain(policy, input);
   return limit === undefined ? outcome('allow', { explanation }) : outcome(limit.code, { explanation, limit });
-}
-
-function principalOf({ principal, tenant, roles, scopes, attributes, at, authAgeMs, acr, amr }: TestGiven): Principal {
-  const kind = principal === 'anonymous' ? 'anonymous' : 'person';
-  return {
-    id: principal as PrincipalId,
-    kind,
-    tenant: tenant as TenantId,
-    issuer: kind === 'anonymous' ? '' : 'test',
-    roles,
-    scopes,
-    attributes,
-    authenticatedAt: addMs(at, -authAgeMs),
-    ...(acr === undefined ? {} : { acr }),
-    amr,
-  };
 }
 
 function argumentsOf(policy: CompiledPolicy, tool: Tool, one: TestCase): TypedArguments | DenialCode {

@@ -147,7 +147,7 @@ export const ANSWERS: Readonly<Record<DenialCode, PublicAnswer>> = {
   agent_not_registered: answer(403, 'no such agent', 'contact_owner', CANNOT),
   obligation_unsupported: answer(403, 'a condition of this call cannot be met here', 'contact_owner', CANNOT),
   response_blocked: answer(403, 'the answer was withheld', 'revise_or_review', 'I cannot show that.'),
-  method_not_allowed: answer(405, 'this method is not served here', 'fix_arguments', CANNOT),
+  method_not_allowed: answer(405, 'this method is not served here', 'use_allowed_tool', CANNOT),
   idempotency_key_reused: answer(409, 'this idempotency key was used for another call', 'fix_arguments', CANNOT),
   payload_too_large: answer(413, 'the payload is too large', 'fix_arguments', 'That is too large for me to work with.'),
   unsupported_content_type: answer(415, 'this content type or coding is not accepted', 'fix_arguments', CANNOT),

@@ -30,6 +30,7 @@ export const init: Command = command({
   details: [
     'Asks the server for its tools and writes a folder: the agent, the server and its tools, rules that allow what the server marks as read-only and nothing else, tests that pass, and an issuer of operators. That issuer is of this machine alone: its private key is made, once, in the folder of the administrator (0600).',
     'Nothing is ever overwritten: the folder has to be new or empty.',
+    'A server that is a program, which speaks over its standard input and output, needs a bridge to HTTP before it, such as the npm package mcp-proxy.',
   ],
   arguments: [{ name: 'DIR', says: 'the folder to make (default: policy)', isOptional: true }],
   options: {

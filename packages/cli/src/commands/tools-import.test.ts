@@ -321,6 +321,18 @@ describe('a hostile server', () => {
     expect(await importing('--strict', '--out', 'other.yaml')).toMatchObject({ exit: 1 });
   });
 
+  it('puts lines into what people read, by names: each stays in its own line', async () => {
+    const forged = 'x\nwrote policy/forged.yaml';
+    const schema = (more: object): object => ({ inputSchema: { type: 'object', properties: { [forged]: { type: 'string', ...more } } } });
+    await serve([listedTool('ok', schema({}))]);
+    await importing();
+    await serve([listedTool('ok', schema({ not: {}, minLength: 3 })), listedTool(forged)]);
+    const { out } = await importing();
+    expect(out).toContain('minLength');
+    expect(out).toContain(String.raw`refused: x\nwrote policy/forged.yaml`);
+    expect(out).not.toMatch(/^wrote policy.forged/m);
+  });
+
   it('has a great deal to say: it is cut, and told', async () => {
     await serve([listedTool('ok', { description: 'x'.repeat(1_000_000) })]);
     const { out } = await importing();

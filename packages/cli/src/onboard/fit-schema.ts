@@ -13,7 +13,7 @@ import { fitCounts, fitNumbers, fitTexts, fitTypes, fitValues } from './fit-valu
 import { fitWords, tellForeign } from './fit-words.ts';
 import type { Done } from './import-note.ts';
 import { isList, isObject, listOf } from './json-shape.ts';
-import { isPlainText, quotedText, shortText, visibleText } from './visible-text.ts';
+import { isPlainText, quotedText, shortText, visibleLine } from './visible-text.ts';
 
 export interface FitNote {
   /** Steps from the schema's root, joined: `properties.url.format`. */
@@ -51,7 +51,7 @@ function withoutMisfits(root: JsonObject, notes: FitNote[]): JsonObject {
     if (alone.ok) return [name, schema];
     const [first] = alone.error;
     notes.push({
-      path: `properties.${name}`,
+      path: `properties.${visibleLine(name)}`,
       done: 'loosened',
       says: `any value is accepted: ${first?.message ?? 'its schema cannot be enforced'}`,
     });
@@ -88,7 +88,7 @@ class Fitter {
   }
 
   #note(steps: readonly string[], done: Done, says: string): void {
-    this.#notes.push({ path: steps.map((step) => (isPlainText(step) ? step : quotedText(step))).join('.'), done, says });
+    this.#notes.push({ path: steps.map((step) => (isPlainText(step) ? visibleLine(step) : quotedText(step))).join('.'), done, says });
   }
 
   #refuse(steps: readonly string[], says: string): undefined {
@@ -159,7 +159,7 @@ class Fitter {
     this.#note(
       [...steps, 'anyOf'],
       'loosened',
-      `dropped: beside it stands ${beside.map((key) => `\`${shortText(visibleText(key), 40)}\``).join(', ')}`,
+      `dropped: beside it stands ${beside.map((key) => `\`${shortText(visibleLine(key), 40)}\``).join(', ')}`,
     );
     return false;
   }

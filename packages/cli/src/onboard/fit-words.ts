@@ -3,7 +3,7 @@
 import type { Json, JsonObject } from '@sallyport/model';
 import type { Done } from './import-note.ts';
 import { KNOWN, SERVER_ALONE } from './fit-keywords.ts';
-import { isPlainText, shortText, visibleText } from './visible-text.ts';
+import { isPlainText, shortText, visibleLine, visibleText } from './visible-text.ts';
 
 type Note = (keyword: string, done: Done, says: string) => void;
 
@@ -38,7 +38,7 @@ function isShort(value: Json): boolean {
 /** Tells of every keyword that we do not have. */
 export function tellForeign(schema: JsonObject, note: Note): void {
   for (const key of Object.keys(schema)) {
-    const shown = shortText(visibleText(key), KEYWORD_CHARS_MAX);
+    const shown = shortText(visibleLine(key), KEYWORD_CHARS_MAX);
     if (SERVER_ALONE.has(key)) note(shown, 'loosened', 'dropped: the server alone judges it');
     else if (key === 'patternProperties') note(key, 'tightened', 'dropped: members that it would accept are refused');
     else if (key === 'unevaluatedProperties' && schema[key] !== false)

@@ -5,7 +5,7 @@ import type { Effect, Json, JsonObject, ServerName, ToolName } from '@sallyport/
 import type { Judged } from '@sallyport/strict';
 import { fitSchema } from './fit-schema.ts';
 import type { ImportNote } from './import-note.ts';
-import { isPlainText, quotedText, shortText, visibleText } from './visible-text.ts';
+import { isPlainText, quotedText, shortText, visibleLine, visibleText } from './visible-text.ts';
 
 /** A tool as the server says it is, in our words. */
 export interface ListedTool {
@@ -32,7 +32,7 @@ export function readListed(server: ServerName, entries: readonly Judged[]): List
   const seen = new Set<string>();
   for (const entry of entries) {
     const given = entry.at('name')?.tree;
-    const shown = typeof given === 'string' ? shortText(visibleText(given), 128) : '-';
+    const shown = typeof given === 'string' ? shortText(visibleLine(given), 128) : '-';
     const name = typeof given === 'string' ? toolName(server, given) : undefined;
     if (name === undefined) {
       const says = typeof given === 'string' ? `${quotedText(given)} is no name: 1 to 128 of A-Z a-z 0-9 _ . -` : 'the entry has no name';

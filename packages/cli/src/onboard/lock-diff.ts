@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Json } from '@sallyport/model';
 import { isObject } from './json-shape.ts';
 import type { LockedTool } from './lock-file.ts';
-import { shortText } from './visible-text.ts';
+import { shortText, visibleLine } from './visible-text.ts';
 
 export interface ToolChange {
   /** The whole name, `server/tool`. */
@@ -63,7 +63,7 @@ function changed(field: string, before: Json | undefined, after: Json | undefine
   if (isDeepStrictEqual(before, after)) return [];
   if (isObject(before) && isObject(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
-    return keys.flatMap((key) => changed(`${field}.${key}`, before[key], after[key]));
+    return keys.flatMap((key) => changed(`${field}.${visibleLine(key)}`, before[key], after[key]));
   }
   return [{ field, before: shown(before), after: shown(after) }];
 }

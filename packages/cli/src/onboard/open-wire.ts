@@ -12,6 +12,7 @@ import { ServerFault } from './mcp-wire.ts';
 import type { McpWire } from './mcp-wire.ts';
 import { placeInPolicy, placeOfUrl } from './server-place.ts';
 import type { ServerPlace } from './server-place.ts';
+import { visibleLine } from './visible-text.ts';
 
 export interface WireOptions {
   readonly server: ServerName;
@@ -64,7 +65,7 @@ export function serverRefusal(error: unknown, name: string, io: Pick<Io, 'signal
   return {
     exit: 1,
     code: error.code,
-    problems: [{ path: '', message: `${name}: ${error.message}`, ...(remedy === undefined ? {} : { remedy }) }],
+    problems: [{ path: '', message: `${name}: ${visibleLine(error.message)}`, ...(remedy === undefined ? {} : { remedy }) }],
   };
 }
 

@@ -28,6 +28,11 @@ export function shortText(text: string, charsMax: number): string {
   return `${/[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut}…`;
 }
 
+/** A stranger's name or message as part of one line: what would begin another line of ours is written out too. */
+export function visibleLine(text: string): string {
+  return visibleText(text).replaceAll(/[\n\t]/g, (found) => (found === '\n' ? '\\n' : '\\t'));
+}
+
 /** One line of at most 200 characters in quotes, for comments and messages. */
 export function quotedText(text: string): string {
   return JSON.stringify(shortText(visibleText(text), 200));

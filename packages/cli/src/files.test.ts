@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { filesBelow, readBytes, readText, writeFile } from './files.ts';
 import { terminal } from './testing/terminal.ts';
@@ -27,6 +27,17 @@ describe('writing', () => {
     at.write('d/f', 'old');
     expect(writeFile(at.path('d/f'), 'new', { mode: 0o600, as: 'replacement' }).ok).toBe(true);
     expect([at.read('d/f'), readdirSync(at.path('d'))]).toEqual(['new', ['f']]);
+  });
+
+  it('a replacement is written neither through a link nor into a file that lay beside it', () => {
+    at.write('target', 'old');
+    symlinkSync(at.path('target'), at.path('f.tmp'));
+    expect(writeFile(at.path('f'), 'new', { mode: 0o600, as: 'replacement' }).ok).toBe(true);
+    expect([at.read('target'), at.read('f'), lstatSync(at.path('f')).isFile()]).toEqual(['old', 'new', true]);
+    at.write('g.tmp', 'readable by all');
+    chmodSync(at.path('g.tmp'), 0o666);
+    writeFile(at.path('g'), 'secret', { mode: 0o600, as: 'replacement' });
+    expect((statSync(at.path('g')).mode & 0o777).toString(8)).toBe('600');
   });
 
   it('makes folders for its owner alone, and the file with the mode that was asked for', () => {

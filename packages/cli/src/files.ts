@@ -11,6 +11,7 @@ import {
   readSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -79,7 +80,9 @@ export function writeFile(path: string, content: string | Uint8Array, { mode, as
   let descriptor: number | undefined;
   try {
     makeFolders(dirname(path), 0o700);
-    descriptor = openSync(target, as === 'new' ? 'wx' : 'w', mode);
+    // A link, or a file of somebody else's, that lies where we write first would lead the bytes away, or keep its own mode.
+    if (as === 'replacement') rmSync(target, { force: true });
+    descriptor = openSync(target, 'wx', mode);
     writeFileSync(descriptor, content);
     fsyncSync(descriptor);
     if (as === 'replacement') renameSync(target, path);

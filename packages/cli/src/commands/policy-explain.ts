@@ -15,7 +15,10 @@ import { POLICY_DIR } from './policy-check.ts';
 const OPTIONS = {
   call: text('--call TOOL', 'the tool, as server/tool'),
   args: textOr('--args JSON', 'its arguments', '{}'),
-  as: many('--as WHO', 'who calls: a JSON file, or words such as roles=support-rep, scopes=a,b, session.case=T-7 (repeatable)'),
+  as: many(
+    '--as WHO',
+    'who calls, when and in what session: a JSON file, or words such as roles=support-rep, session.case=T-7, at=2026-01-01T12:00:00Z (repeatable)',
+  ),
   agent: text('--agent NAME', 'which agent (default: the only one)'),
 } as const;
 
@@ -25,6 +28,7 @@ export const policyExplain: Command = command({
   summary: 'say why a call is allowed or denied: rule, file, line, what is unmet, the smallest change',
   details: [
     'Judges the call as a sidecar would, from the folder alone: no sidecar and no control plane is asked. Why a sidecar decided as it did says explain.',
+    'With --as can be said all that a test says in given: principal, tenant, roles, scopes, attributes.NAME, at (default: now), signed_in.ago, signed_in.acr, signed_in.amr, justification, session.case, session.task, session.step, session.root, session.age, session.risk, session.completed, session.denied, session.classes, session.touched.NAME, session.remembered.NAME and session.reviewed as words, lists with commas; chain and approvals in a JSON file alone.',
     'Exits with 0 for an allow and with 1 for a deny.',
   ],
   arguments: [POLICY_DIR],
@@ -33,6 +37,10 @@ export const policyExplain: Command = command({
     {
       line: `policy explain examples/demo-policy --call everything/get-sum --args '{"a":2,"b":300}' --as roles=support-rep`,
       says: 'why would this be denied',
+    },
+    {
+      line: 'policy explain policy --call orders/create_refund --as session.task=refunds --as signed_in.acr=gold --as at=2026-01-01T12:00:00Z',
+      says: 'at that hour, after that sign-in',
     },
   ],
   run: explainAsked,

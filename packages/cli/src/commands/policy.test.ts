@@ -224,8 +224,12 @@ describe('policy explain', () => {
   });
 
   it.each([
-    ['an unknown word', ['--as', 'rols=rep'], '`rols` says nothing of a caller (did you mean roles?)'],
-    ['an unknown member', ['--as', 'who.json'], 'who.json: rols: says nothing of a caller'],
+    ['an unknown word', ['--as', 'rols=rep'], '`rols` says nothing of a call (did you mean roles?)'],
+    ['an unknown member', ['--as', 'who.json'], 'who.json: rols: `rols` is not a field of `given` (did you mean `roles`)'],
+    ['a word without the map that it stands in', ['--as', 'acr=gold'], '`acr` says nothing of a call (did you mean signed_in.acr?)'],
+    ['what is more than a word', ['--as', 'approvals=bob'], '`approvals` is more than a word can say (name a JSON file that holds it)'],
+    ['a moment that is none', ['--as', 'at=noon'], '--as at: must be an instant in UTC (such as 2026-12-31T23:59:59Z)'],
+    ['a risk that is none', ['--as', 'session.risk=high'], '--as session.risk: `risk` must be a whole number from 0 to 100'],
     ['a file that is not there', ['--as', 'nobody.json'], 'nobody.json: cannot be read'],
     ['an attribute that no issuer maps', ['--as', 'attributes.level=3'], 'no issuer maps a claim to `level`'],
     ['a tool that is no name', ['--as', 'session.completed=add'], '`add` is not a tool'],
@@ -240,6 +244,85 @@ describe('policy explain', () => {
     const { exit, err } = await explain(...more);
     expect(exit).toBe(2);
     expect(err).toContain(message);
+  });
+
+  describe('says of a call all that a test can', () => {
+    const RULES: Readonly<Record<string, string>> = {
+      task: 'task: [refunds]',
+      step_up: 'step_up: { acr: [gold], amr: [mfa], max_age: 10m }',
+      hours: 'hours: { days: [mon, tue], from: "08:00", to: "18:00", utc_offset: "+01:00" }',
+      risk: 'risk: { max: 50 }',
+      valid: 'valid: { until: 2020-01-01T00:00:00Z }',
+      reviewed: 'reviewed: args.note',
+      approval: 'approval: { by: { role: lead } }',
+    };
+    const asked = async (demand: string, ...as: readonly string[]): Promise<{ exit: number; out: string; err: string }> => {
+      writePolicy(at, 'q', {
+        'p.yaml': `${(smallPolicy()['catalog.yaml'] ?? '').replace('{ n: { type: integer } }', '{ n: { type: integer }, note: { type: string } }')}---
+kind: Policy
+agent: support-triage
+rules: [{ id: r, allow: [sums/add], ${RULES[demand]} }]
+`,
+      });
+      const words = as.flatMap((one) => ['--as', one]);
+      return at.type('policy', 'explain', 'q', '--call', 'sums/add', '--args', '{"n":1,"note":"Dear Bob"}', ...words);
+    };
+
+    it.each([
+      ['task', ['session.task=refunds'], ['session.task=sales'], '--as session.task=…'],
+      ['step_up', ['signed_in.acr=gold', 'signed_in.amr=pwd,mfa', 'signed_in.ago=10m'], ['signed_in.acr=gold'], '--as signed_in.amr=…'],
+      [
+        'step_up',
+        ['signed_in.acr=gold', 'signed_in.amr=mfa'],
+        ['signed_in.acr=gold', 'signed_in.amr=mfa', 'signed_in.ago=601s'],
+        '--as signed_in.ago=…',
+      ],
+      ['hours', ['at=2026-06-29T16:59:00Z'], ['at=2026-06-29T17:00:00Z'], '--as at=…'],
+      ['risk', ['session.risk=50'], [], '--as session.risk=…'],
+      ['reviewed', ['session.reviewed=Dear Bob'], [], '--as session.reviewed=…'],
+      ['approval', ['approvals.json'], [], '`approvals` in a JSON file'],
+    ])('%s: allowed with %j, not with %j, and the answer says how to say it: %s', async (demand, enough, lacking, said) => {
+      at.write('approvals.json', '{"approvals":[{"person":"bob","roles":["lead"]}]}');
+      expect(await asked(demand, ...enough)).toMatchObject({ exit: 0, err: '' });
+      const denied = await asked(demand, ...lacking);
+      expect(denied.exit).toBe(1);
+      expect(denied.out).toContain('to try another: ');
+      expect(denied.out).toContain(said);
+    });
+
+    it('lays words over the file, map by map', async () => {
+      at.write('who.json', '{"signed_in":{"acr":"gold","amr":["pwd"]},"at":"2026-06-29T12:00:00Z"}');
+      expect((await asked('step_up', 'who.json')).exit).toBe(1);
+      expect((await asked('step_up', 'signed_in.amr=mfa', 'who.json')).exit).toBe(0);
+    });
+
+    it('is asked now, unless told when', async () => {
+      const before = at.clock.wall();
+      const { exit, out } = await asked('valid');
+      expect([exit, Date.parse(/now = "([^"]+)"/.exec(out)?.[1] ?? '') >= before]).toEqual([1, true]);
+      expect((await asked('valid', 'at=2019-12-31T23:59:59Z')).exit).toBe(0);
+    });
+
+    it('says on which days', async () => {
+      expect((await asked('hours', 'at=2026-07-01T12:00:00Z')).out).toContain('call on mon, tue between 08:00 and 18:00 (UTC+01:00)');
+    });
+  });
+
+  it('tells what was made of the arguments before they were judged', async () => {
+    const catalog = (smallPolicy()['catalog.yaml'] ?? '').replace(
+      'arguments: { required: [n], properties: { n: { type: integer } } }',
+      'unknown_arguments: strip\nranges: [{ from: since, to: until, max: 30d, over: narrow }]\narguments: { required: [since, until], properties: { since: { type: string, format: date }, until: { type: string, format: date } } }',
+    );
+    const rules = 'kind: Policy\nagent: support-triage\nrules: [{ id: r, allow: [sums/add], when: args.since > "2026-05-01" }]\n';
+    writePolicy(at, 'q', { 'p.yaml': `${catalog}---\n${rules}` });
+    const asked = ['policy', 'explain', 'q', '--call', 'sums/add', '--args', '{"since":"2026-01-01","until":"2026-06-01","page":2}'];
+    const changes = ['narrowed `since` from 2026-01-01 to 2026-05-02', 'took out the unknown argument `page`'];
+    const { exit, out } = await at.type(...asked);
+    expect([exit, out.split('\n').slice(0, 3)]).toEqual([
+      0,
+      [...changes.map((change) => `before the decision: ${change}`), 'allow sums/add, by rule r (q/p.yaml:21)'],
+    ]);
+    expect((await at.type(...asked, '--json')).json()).toMatchObject({ arguments_changed: changes });
   });
 
   it('answers as JSON', async () => {

@@ -2,11 +2,11 @@
 
 import { utf8 } from '@sallyport/crypto';
 import { fail, nearest, ok } from '@sallyport/model';
-import type { AgentName, DenialCode, Instant, Json, Problem, Result, ToolName } from '@sallyport/model';
+import type { AgentName, DenialCode, Json, Problem, Result, ToolName } from '@sallyport/model';
 import { explain, formatExplanation, visible, visibleTools } from '@sallyport/policy';
-import type { BuiltParts, CompiledPolicy, Explanation, Source } from '@sallyport/policy';
+import type { BuiltParts, CompiledPolicy, Explanation, ShapedArguments, Source } from '@sallyport/policy';
 import { judge } from '@sallyport/strict';
-import type { TypedArguments } from '@sallyport/strict';
+import { SAID_BY, saidAs } from './caller.ts';
 import type { Caller } from './caller.ts';
 import { locatedFile } from './read-policy.ts';
 
@@ -28,6 +28,8 @@ export interface CallAnswer {
   readonly text: string;
   /** What authorization found; not for calls that were refused before it. */
   readonly explanation?: Explanation;
+  /** What the tool's declaration made of the arguments before anything was decided, as sentences. */
+  readonly changes: readonly string[];
 }
 
 export function explainCall({ policy }: BuiltParts, call: AskedCall): CallAnswer {
@@ -39,20 +41,28 @@ export function explainCall({ policy }: BuiltParts, call: AskedCall): CallAnswer
     const text = `no rule could allow ${call.tool} to this principal of ${call.agent}, whatever the arguments: it is answered like a tool that does not exist\n  tools it can see: ${seen.length === 0 ? 'none' : seen.join(', ')}`;
     return before('tool', 'tool_not_allowed', text);
   }
-  const args = argumentsOf(policy, call);
-  if (!args.ok) return before('validation', args.error.code, args.error.lines.join('\n'));
-  const explanation = openable(
-    call.dir,
-    explain(policy, { ...who, tool, args: args.value, session: call.caller.session, now: 0 as Instant }),
-  );
+  const shaped = argumentsOf(policy, call);
+  if (!shaped.ok) return before('validation', shaped.error.code, shaped.error.lines.join('\n'));
+  const { args, changes } = shaped.value;
+  const explanation = openable(call.dir, explain(policy, { ...call.caller, agent: call.agent, tool, args }));
   const { decision } = explanation;
   return {
     decision: decision.decision,
     code: decision.decision === 'allow' ? '-' : decision.code,
     ruleId: decision.ruleId,
-    text: formatExplanation(explanation),
+    text: [...changes.map((change) => `before the decision: ${change}`), formatExplanation(explanation), ...sayable(explanation)].join(
+      '\n',
+    ),
     explanation,
+    changes,
   };
+}
+
+/** Which words of the command would say what a denial lacked. */
+function sayable({ decision }: Explanation): readonly string[] {
+  if (decision.decision === 'allow') return [];
+  const words = new Set(decision.unmet.flatMap(({ requirement }) => SAID_BY[requirement] ?? []));
+  return words.size === 0 ? [] : [`to try another: ${[...words].map(saidAs).join(', ')}`];
 }
 
 /** The same explanation, its files as seen from where the person is. */
@@ -63,7 +73,7 @@ function openable(dir: string, explanation: Explanation): Explanation {
 }
 
 function before(gate: string, code: DenialCode, why: string): CallAnswer {
-  return { decision: 'deny', code, ruleId: `gate:${gate}`, text: `deny: ${code}, by gate ${gate}\n  ${why}` };
+  return { decision: 'deny', code, ruleId: `gate:${gate}`, text: `deny: ${code}, by gate ${gate}\n  ${why}`, changes: [] };
 }
 
 function unknownTool(policy: CompiledPolicy, { tool }: AskedCall): string {
@@ -77,12 +87,12 @@ function unknownTool(policy: CompiledPolicy, { tool }: AskedCall): string {
 function argumentsOf(
   policy: CompiledPolicy,
   { tool, argsJson }: AskedCall,
-): Result<TypedArguments, { readonly code: DenialCode; readonly lines: readonly string[] }> {
+): Result<ShapedArguments, { readonly code: DenialCode; readonly lines: readonly string[] }> {
   const judged = judge(utf8(argsJson));
   if (!judged.ok) return fail({ code: 'malformed_request', lines: judged.error.map(({ path, message }) => lineOf(path, message)) });
   const validated = policy.shape(tool, judged.value);
   if (validated === undefined) return fail({ code: 'tool_not_allowed', lines: ['the tool has no schema'] });
-  if (validated.ok) return spelled(policy, tool, validated.value.args);
+  if (validated.ok) return spelled(policy, tool, validated.value);
   return fail({
     code: validated.error[0]?.code ?? 'schema_violation',
     lines: validated.error.map(({ path, message }) => lineOf(path, message)),
@@ -90,10 +100,10 @@ function argumentsOf(
 }
 
 /** As the validation gate has it: arguments that would make the call a request of another tool are refused. */
-function spelled(policy: CompiledPolicy, name: ToolName, args: TypedArguments): ReturnType<typeof argumentsOf> {
+function spelled(policy: CompiledPolicy, name: ToolName, shaped: ShapedArguments): ReturnType<typeof argumentsOf> {
   const tool = policy.tool(name);
-  const misspelled = tool === undefined ? [] : policy.misspelled(tool, args);
-  if (misspelled.length === 0) return ok(args);
+  const misspelled = tool === undefined ? [] : policy.misspelled(tool, shaped.args);
+  if (misspelled.length === 0) return ok(shaped);
   return fail({ code: 'schema_violation', lines: misspelled.map((one) => `${one}: spells no path of ${name}, or that of another tool`) });
 }
 
@@ -120,13 +130,14 @@ export function agentOf({ policy }: BuiltParts, name: string | undefined): Resul
 }
 
 /** The answer as a document. Exact numbers become text: no reader must make a double of them. */
-export function answerJson({ decision, code, ruleId, text, explanation }: CallAnswer): Json {
+export function answerJson({ decision, code, ruleId, text, explanation, changes }: CallAnswer): Json {
   const source = explanation?.decision.source;
   return {
     decision,
     code,
     rule_id: ruleId,
     ...(source === undefined ? {} : { file: source.file, line: source.line }),
+    arguments_changed: changes,
     change: explanation?.change ?? [],
     rules: (explanation?.rules ?? []).map((rule) => ({
       rule_id: rule.ruleId,

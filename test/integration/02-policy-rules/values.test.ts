@@ -170,7 +170,8 @@ describe('rules over values', () => {
   });
 
   describe('[R3.35] the region and the product of the case', () => {
-    const ship = async (claims: Readonly<Record<string, unknown>>): ReturnType<Governed['call']> => desk.call(await desk.session(claims), 'ship_battery');
+    const ship = async (claims: Readonly<Record<string, unknown>>): ReturnType<Governed['call']> =>
+      desk.call(await desk.session(claims), 'ship_battery');
 
     it.each(['laptop', 'phone'])('a %s of the US goes through', async (product) => {
       expect(codeOf(await ship({ case_region: 'us', case_product: product }))).toEqual(ALLOWED);

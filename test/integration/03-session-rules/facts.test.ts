@@ -26,6 +26,7 @@ ${tool('reset_user', 'write', '{ method: POST, path: "/users/{user}/reset" }', '
 ${tool('look_up', 'read', '{ method: GET, path: "/look-ups/{word}" }', 'word')}
 ${tool('take_note', 'write', '{ method: POST, path: "/notes" }', 'word')}
 ${tool('own_record', 'read', '{ method: GET, path: "/customers/{customer}" }', 'customer')}
+${tool('list_offers', 'read', '{ method: GET, path: "/offers/{word}" }', 'word')}
 ${tool('find_orders', 'read', '{ method: GET, path: "/orders" }', 'word', 'remember: { order: "result.items[].id" }')}
 ${tool('cancel_order', 'write', '{ method: POST, path: "/orders/{order}/cancel" }', 'order')}
 kind: Policy
@@ -71,6 +72,12 @@ rules:
     allow: [orders/look_up]
     for: { roles: [support-rep] }
     sequence: { consecutive: 2 }
+
+  # Whoever was refused five times is not guessing right.
+  - id: fewer-than-five-denials
+    allow: [orders/list_offers]
+    for: { roles: [support-rep] }
+    session: { denials_max: 4 }
 
   - id: own-record
     allow: [orders/own_record]
@@ -257,6 +264,22 @@ describe('facts of a session', () => {
       expect(answers.filter(({ status }) => status === 200)).toHaveLength(2);
       expect(desk.arrived()).toHaveLength(2);
     });
+  });
+
+  it('[R4.20] a session with four denials may, with five it may not; another one may', async () => {
+    const [session, other] = [await desk.session(), await desk.session()];
+    const offers = (token: string): Promise<HttpAnswer> => desk.call(token, 'list_offers', { word: 'W' });
+    for (let i = 0; i < 4; i++) expect(codeOf(await desk.call(session, 'update_record', { record: `R${i}` }))).toEqual(MISMATCH);
+    expect(codeOf(await offers(session))).toEqual(ALLOWED);
+    desk.arrived();
+    expect(codeOf(await desk.call(session, 'update_record', { record: 'R5' }))).toEqual(MISMATCH);
+    const refused = await offers(session);
+    expect(codeOf(refused)).toEqual(UNMET);
+    const record = await desk.record(refused);
+    expect(record.rule_id).toBe('fewer-than-five-denials');
+    expect(record.detail).toContain('at most 4 denials');
+    expect(desk.arrived()).toEqual([]);
+    expect(codeOf(await offers(other))).toEqual(ALLOWED);
   });
 
   it('[R4.10] one’s own record is the conversation’s: two at once, each its own', async () => {

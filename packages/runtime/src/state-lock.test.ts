@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -37,6 +37,45 @@ describe('the lock of a state folder', () => {
       lock()();
       expect(() => readFileSync(join(dir, 'lock'))).toThrow('ENOENT');
     }
+  });
+
+  it.each([
+    ['was left behind', '4194304 -\n'],
+    ['is empty', ''],
+  ])('of two that find one that %s, the slower does not take it from the faster', (_, left) => {
+    const path = join(dir, 'lock');
+    const faster = `${process.ppid} -\n`;
+    writeFileSync(path, left);
+    const disk = realFileSystem();
+    // The faster one is done with it between our judging and our taking.
+    const racing: typeof disk = {
+      ...disk,
+      rename: (from, to) => {
+        if (from === path) writeFileSync(path, faster);
+        disk.rename(from, to);
+      },
+      unlink: (name) => {
+        if (name === path) writeFileSync(path, faster);
+        return disk.unlink(name);
+      },
+    };
+    expect(() => lockState(racing, dir, 'sidecar')).toThrow('was just taken by another process');
+    expect([readFileSync(path, 'utf8'), readdirSync(dir)]).toEqual([faster, ['lock']]);
+  });
+
+  it('of one that is being written waits for its words', () => {
+    writeFileSync(join(dir, 'lock'), '');
+    const disk = realFileSystem();
+    let looks = 0;
+    const slow: typeof disk = {
+      ...disk,
+      readFile: (path, bytesMax) => {
+        looks += 1;
+        if (looks === 5) writeFileSync(join(dir, 'lock'), `${process.ppid} -\n`);
+        return disk.readFile(path, bytesMax);
+      },
+    };
+    expect(() => lockState(slow, dir, 'sidecar')).toThrow(`is used by process ${process.ppid}`);
   });
 
   it('says who holds it to those who only ask', () => {

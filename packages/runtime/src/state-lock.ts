@@ -27,19 +27,50 @@ export function lockState(
 ): () => void {
   const path = `${directory}/lock`;
   if (!tryCreate(disk, path)) {
-    const holder = holderOf(disk, path);
+    const written = settledText(disk, path);
+    const holder = holderIn(written);
     if (holder !== undefined && holder.pid !== process.pid && isAlive(holder)) {
       throw new Fault('store_failed', 'internal', `\`${directory}\` is used by process ${holder.pid}: one ${who} at a time; ${remedy}`);
     }
-    disk.unlink(path);
-    if (!tryCreate(disk, path)) throw new Fault('store_failed', 'internal', `\`${directory}\` was just taken by another process`);
+    if (!putAside(disk, path, written) || !tryCreate(disk, path))
+      throw new Fault('store_failed', 'internal', `\`${directory}\` was just taken by another process`);
   }
   return () => void disk.unlink(path);
 }
 
+/** Looks at a file that is empty: whoever made it a moment ago is about to write into it. */
+const LOOKS_MAX = 1_000;
+
+function settledText(disk: FileSystem, path: string): string {
+  let text = '';
+  for (let look = 0; look < LOOKS_MAX && text === ''; look++) text = textOf(disk, path) ?? '';
+  return text;
+}
+
+/**
+ * Takes away the file that was judged, and no other: of two processes that found the same one left behind, the slower would
+ * remove the lock of the faster and hold the folder beside it. False where another one lay there, which is put back.
+ */
+function putAside(disk: FileSystem, path: string, judged: string): boolean {
+  const aside = `${path}.${process.pid}`;
+  try {
+    disk.rename(path, aside);
+  } catch (error) {
+    // Somebody else has put it aside; who makes the next one first has it.
+    if (diskErrorCode(error) === 'ENOENT') return true;
+    throw error;
+  }
+  if ((textOf(disk, aside) ?? '') !== judged) {
+    disk.rename(aside, path);
+    return false;
+  }
+  disk.unlink(aside);
+  return true;
+}
+
 /** The living process that holds the folder, by its number; `undefined` where none does. Takes nothing. */
 export function stateHolder(disk: FileSystem, directory: string): number | undefined {
-  const holder = holderOf(disk, `${directory}/lock`);
+  const holder = holderIn(textOf(disk, `${directory}/lock`) ?? '');
   return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
 }
 
@@ -55,8 +86,14 @@ function tryCreate(disk: FileSystem, path: string): boolean {
   }
 }
 
-function holderOf(disk: FileSystem, path: string): Holder | undefined {
-  const [pid = '', began = ''] = new TextDecoder().decode(disk.readFile(path, LOCK_BYTES_MAX)).trim().split(' ');
+/** `undefined` where there is no file. */
+function textOf(disk: FileSystem, path: string): string | undefined {
+  const bytes = disk.readFile(path, LOCK_BYTES_MAX);
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+}
+
+function holderIn(text: string): Holder | undefined {
+  const [pid = '', began = ''] = text.trim().split(' ');
   return /^[1-9]\d{0,9}$/.test(pid) ? { pid: Number(pid), began } : undefined;
 }
 

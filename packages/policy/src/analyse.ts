@@ -12,6 +12,7 @@ import { canonicalJson } from './canonical.ts';
 import { loadProgram, parseExpression } from './cel.ts';
 import { checkExpression } from './check-expression.ts';
 import type { Checked } from './check-expression.ts';
+import { unfitNotes } from './check-notes.ts';
 import { unfitForPath } from './check-routes.ts';
 import { expressionsOf } from './conditions.ts';
 import type { RuleExpression } from './conditions.ts';
@@ -23,6 +24,7 @@ import type { Expression, ExpressionProblem } from './expression.ts';
 import { concernedAgents, isAtHome, layerOfRule, viewsOf } from './layering.ts';
 import type { Layering } from './layering.ts';
 import { GUARDED_CLASSES } from './forms.ts';
+import { checkFutile } from './futile.ts';
 import { LIMITS } from './limits.ts';
 import { narrowedSchema } from './narrow.ts';
 import type { Place, Problems } from './node.ts';
@@ -86,7 +88,8 @@ export function analyse(world: World, places: Places, problems: Problems): Plan 
         problems.add(places.tool(index, 'route.path'), `${quote(name)} is never one segment of a path`, {
           remedy: 'let it be text, a number or a bool',
         });
-      for (const problem of unfitRanges(tool)) problems.add(places.tool(index, problem.path), problem.message, { remedy: problem.remedy });
+      for (const problem of [...unfitRanges(tool), ...unfitNotes(tool, compiled.value)])
+        problems.add(places.tool(index, problem.path), problem.message, { remedy: problem.remedy });
     } else
       for (const problem of compiled.error) problems.add(places.tool(index, problem.path), problem.message, { remedy: problem.remedy });
   }
@@ -94,7 +97,9 @@ export function analyse(world: World, places: Places, problems: Problems): Plan 
   const rules = world.rules.flatMap((rule, index) => analysis.rule(rule, index) ?? []);
   // Each layer answers for itself: what a layer above denies is not the mistake of the one that allows it below.
   const atHome = rules.filter(({ rule }) => isAtHome(world.layering, rule));
-  checkReach(atHome, ({ rule }, ...steps) => places.rule(world.rules.indexOf(rule), ...steps), problems);
+  const placeOf = ({ rule }: Pick<RulePlan, 'rule'>, ...steps: readonly Step[]): Place => places.rule(world.rules.indexOf(rule), ...steps);
+  checkReach(atHome, placeOf, problems);
+  checkFutile(atHome, placeOf, problems);
   return { schemas, rules };
 }
 
@@ -220,9 +225,11 @@ class Analysis {
   #conditions(rule: Rule, index: number, tools: readonly Tool[]): void {
     const conditions = expressionsOf(rule);
     const together: Expression[] = [];
+    const guards: { readonly condition: RuleExpression; readonly parsed: Expression }[] = [];
     let last: RuleExpression | undefined;
     for (const condition of conditions) {
       const parsed = this.#judge(condition, index, tools);
+      if (condition.steps[1] === 'when' && parsed !== undefined) guards.push({ condition, parsed });
       if (!HOLD_TOGETHER.has(condition.steps[0])) continue;
       last = condition;
       if (parsed !== undefined) together.push(parsed);
@@ -230,10 +237,24 @@ class Analysis {
     // What could not be parsed may be what makes the difference.
     if (last === undefined || together.length !== conditions.filter(({ steps }) => HOLD_TOGETHER.has(steps[0])).length) return;
     const why = contradictionOf(together);
-    if (why === undefined) return;
-    this.#problems.add(this.#places.expression(index, last.steps, 0), `${why}, so the rule can never match`, {
-      remedy: 'mend one of the conditions',
-    });
+    if (why !== undefined) {
+      this.#problems.add(this.#places.expression(index, last.steps, 0), `${why}, so the rule can never match`, {
+        remedy: 'mend one of the conditions',
+      });
+      return;
+    }
+    // A demand that is never asked looks like protection and is none.
+    for (const { condition, parsed } of guards) {
+      const never = contradictionOf([...together, parsed]);
+      if (never === undefined) continue;
+      this.#problems.add(
+        this.#places.expression(index, condition.steps, 0),
+        `${never}, so \`${condition.steps[0] ?? ''}\` is never asked`,
+        {
+          remedy: 'mend one of the conditions',
+        },
+      );
+    }
   }
 
   #judge(condition: RuleExpression, index: number, tools: readonly Tool[]): Expression | undefined {

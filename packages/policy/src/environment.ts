@@ -69,7 +69,13 @@ const REFERENCE = /\$\{([^}]*)\}/g;
 /** Replaces each `${env.x}`; a value that is missing, or that is not text, is a problem. */
 export function substitute(template: string, place: Place, environment: EnvironmentValues, problems: Problems): string | undefined {
   let isWhole = true;
-  const result = template.replaceAll(REFERENCE, (whole, inside: string) => {
+  // Up to the last brace every reference ends somewhere, so that looking for them takes time linear in the text.
+  const end = template.lastIndexOf('}') + 1;
+  if (template.includes('${', end)) {
+    problems.add(place, `${quote(template.slice(template.indexOf('${', end)))} does not end`, { remedy: 'write ${env.name}' });
+    isWhole = false;
+  }
+  const result = template.slice(0, end).replaceAll(REFERENCE, (whole, inside: string) => {
     const name = inside.startsWith('env.') ? inside.slice(4) : undefined;
     const value = name === undefined || !Object.hasOwn(environment, name) ? undefined : environment[name];
     if (value?.type === 'url' || value?.type === 'string') return value.value;
@@ -82,7 +88,7 @@ export function substitute(template: string, place: Place, environment: Environm
       });
     return '';
   });
-  return isWhole ? result : undefined;
+  return isWhole ? result + template.slice(end) : undefined;
 }
 
 /** Where a base URL leads. */

@@ -2,6 +2,7 @@
 
 import { isAgentName, isServerName, isToolName } from '@sallyport/model';
 import type { AgentName, RuleId, ServerName, ToolName } from '@sallyport/model';
+import { quote } from './node.ts';
 import type { Node, Problems } from './node.ts';
 import type { Reader } from './read.ts';
 import { text } from './read.ts';
@@ -34,23 +35,35 @@ export const CEL_RESERVED: ReadonlySet<string> = new Set(
   'as break const continue else for function if import in let loop package namespace return true false null var void while'.split(' '),
 );
 
+/** What is printed as nothing, or changes what stands beside it, without being a control character. */
+const UNSEEN = /[\s\p{C}\p{Default_Ignorable_Code_Point}]/u;
+/** Scripts whose letters are taken for each other. */
+const ALIKE: readonly RegExp[] = [/\p{Script=Latin}/u, /\p{Script=Cyrillic}/u, /\p{Script=Greek}/u, /\p{Script=Armenian}/u];
+
 /** A role, scope, tenant or principal: no white space (credentials separate by it), nothing invisible. */
+const TOKEN = text('a name', {
+  test: (name) => /^.{1,256}$/su.test(name) && !UNSEEN.test(name),
+  words: 'free of white space and invisible characters, and at most 256 long',
+});
+
+/** As `token`, with `${env.x}` allowed. Names are compared byte for byte, so one that looks like another must not pass for it. */
+export const tokenOrReference: Reader<string> = (node, problems) => {
+  const value = TOKEN(node, problems);
+  if (value === undefined) return undefined;
+  if (ALIKE.filter((script) => script.test(value)).length > 1)
+    return problems.add(node.place, `${quote(value)} mixes letters of scripts that look alike`, { remedy: 'write it in one script' });
+  if (value.normalize('NFC') !== value)
+    return problems.add(node.place, `${quote(value)} is written with combining characters`, { remedy: 'write it composed (Unicode NFC)' });
+  return value;
+};
+
 export const token: Reader<string> = (node, problems) => {
-  const value = text('a name', {
-    test: (name) => /^[^\s\p{C}]{1,256}$/u.test(name),
-    words: 'free of white space and invisible characters, and at most 256 long',
-  })(node, problems);
+  const value = tokenOrReference(node, problems);
   if (value?.includes('${') === true) {
     return problems.add(node.place, '`${…}` is not substituted here', { remedy: 'compare with `env.x` in `when`' });
   }
   return value;
 };
-
-/** As `token`, with `${env.x}` allowed. */
-export const tokenOrReference: Reader<string> = text('a name', {
-  test: (name) => /^[^\s\p{C}]{1,256}$/u.test(name),
-  words: 'free of white space and invisible characters, and at most 256 long',
-});
 
 function named<T extends string>(is: (text: string) => text is T, what: string, words: string): Reader<T> {
   const reader = text(what, { test: is, words });

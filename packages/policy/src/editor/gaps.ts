@@ -10,6 +10,7 @@ export const LOOSER: readonly string[] = [
   'a day that its month does not have',
   'two values against each other: `idle` above `max`, `from` after `until` or too long before it, `from` equal to `to`',
   'two entries of a list that are the same once they are read, such as `{ tool: a/b }` written in two orders',
+  'a name written with combining characters (Unicode NFC)',
   'decimals of more than 38 digits in all',
   'text of more code units than characters',
   'a base URL, and `${env.x}` in it, beyond being text',

@@ -22,14 +22,19 @@ export const SELECTED: TextShape = text(
   'a tool (server/tool), or a prefix of one (server/get_*)',
   '^[a-z][a-z0-9-]{0,62}/(?:[A-Za-z0-9_.-]{1,128}|[A-Za-z0-9_.-]{0,127}\\*)$',
 );
+/** Two of these in one name: it looks like another. */
+const ONE_SCRIPT = ['Latin', 'Cyrillic', 'Greek', 'Armenian']
+  .flatMap((one, at, all) => all.slice(at + 1).map((other) => `(?!(?=.*\\p{Script=${one}}).*\\p{Script=${other}})`))
+  .join('');
+const SEEN = '[^\\s\\p{C}\\p{Default_Ignorable_Code_Point}]{1,256}';
 /** No white space, since credentials separate by it; nothing invisible; no `${env.x}`, which is not substituted there. */
 export const TOKEN: TextShape = text(
-  'a name without white space and invisible characters, at most 256 long',
-  '^(?![\\s\\S]*\\$\\{)[^\\s\\p{C}]{1,256}$',
+  'a name without white space and invisible characters, of one script, at most 256 long',
+  `^(?!.*\\$\\{)${ONE_SCRIPT}${SEEN}$`,
 );
 export const TOKEN_OR_REFERENCE: TextShape = text(
-  'a name without white space and invisible characters, at most 256 long; ${env.x} is substituted',
-  '^[^\\s\\p{C}]{1,256}$',
+  'a name without white space and invisible characters, of one script, at most 256 long; ${env.x} is substituted',
+  `^${ONE_SCRIPT}${SEEN}$`,
 );
 export const WORD: TextShape = text(
   'a word: 1 to 63 of a-z, 0-9 and _, starting with a letter, and not reserved by CEL',

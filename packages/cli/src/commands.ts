@@ -23,8 +23,10 @@ import { policyDiff } from './commands/policy-diff.ts';
 import { policyExplain } from './commands/policy-explain.ts';
 import { policyLog } from './commands/policy-log.ts';
 import { policyPublish } from './commands/policy-publish.ts';
+import { policyReplay } from './commands/policy-replay.ts';
 import { policyRollback } from './commands/policy-rollback.ts';
 import { policySchemaCommand } from './commands/policy-schema.ts';
+import { policySuggest } from './commands/policy-suggest.ts';
 import { policyTest } from './commands/policy-test.ts';
 import { releasePromote } from './commands/release-promote.ts';
 import { revokePrincipal, revokeToken } from './commands/revoke.ts';
@@ -41,6 +43,8 @@ export const COMMANDS: readonly Command[] = [
   policyCheck,
   policyTest,
   policyDiff,
+  policyReplay,
+  policySuggest,
   policyExplain,
   policyPublish,
   policyRollback,

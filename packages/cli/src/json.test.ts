@@ -17,6 +17,8 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'policy check': [64, 'nowhere'],
   'policy test': [1, 'broken'],
   'policy diff': [64, 'broken', 'broken'],
+  'policy replay': [64, '--from', 'nowhere.ndjson', '--policy', 'failing'],
+  'policy suggest': [64, '--from', 'nowhere.ndjson'],
   'policy explain': [1, 'broken', '--call', 'a/b'],
   'policy publish': [64, 'failing'],
   'policy rollback': [64, '--reason', 'x'],

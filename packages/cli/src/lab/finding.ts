@@ -16,6 +16,7 @@ export const FINDINGS = {
   'newly-denied': 'a call that was allowed is denied',
   'code-changed': 'a call is denied with another code',
   changed: 'a change of the policy',
+  undecidable: 'the record does not hold what the answer depends on',
 } as const;
 export type FindingId = keyof typeof FINDINGS;
 

@@ -142,6 +142,25 @@ describe('a change that can only deny more needs nobody', () => {
   });
 });
 
+describe('what decides nothing', () => {
+  const shadow = '  - { id: s, allow: [pay/find], shadow: true }\n';
+  test('a grant in shadow needs nobody, one that comes out of it does', () => {
+    expect(allowsMore(between(rule(CLERK), rule(CLERK) + shadow))).toBe(false);
+    expect(allowsMore(between(rule(CLERK) + shadow, rule(CLERK) + shadow.replace(', shadow: true', '')))).toBe(true);
+  });
+
+  test('a denial that goes into shadow is a denial less', () => {
+    const denial = '  - { id: d, deny: [pay/refund], when: args.amount > 5 }\n';
+    expect(allowsMore(between(rule(CLERK) + denial, rule(CLERK) + denial.replace(' }', ', shadow: true }')))).toBe(true);
+  });
+
+  test('an Observe lets pass what rules refuse, and no test shows it', () => {
+    const more = 'kind: Observe\nagents: [triage]\nuntil: "2026-12-01T00:00:00.000Z"\n';
+    const found = diff({ rules: rule(CLERK) }, { rules: rule(CLERK), more });
+    expect([found.changes.map(({ kind }) => kind), allowsMore(found)]).toEqual([['observe'], true]);
+  });
+});
+
 describe('a change that could allow more is named though no call shows it', () => {
   test.each([
     ['a condition in other words', rule('when: args.order.startsWith("A")'), rule('when: args.order.contains("A")')],

@@ -17,6 +17,8 @@ export interface RecordedCall {
   readonly code: string;
   readonly gate: string;
   readonly ruleId: string;
+  /** The call was let pass although rules refused it; what stands here is what rules answered. */
+  readonly isObserved?: true;
   readonly policyDigest: string | null;
   readonly detail: string | null;
   /** What the records before this one tell of its session. */

@@ -6,10 +6,11 @@
 import { serverOf } from '@sallyport/model';
 import type { AgentName, Json, ToolName } from '@sallyport/model';
 import { canonicalJson } from '../canonical.ts';
-import { attributeTypesOf, entryOf } from '../compile.ts';
+import { attributeTypesOf, entryOf, observeOf } from '../compile.ts';
 import type { CompiledPolicy } from '../compile.ts';
 import { encodeEnvironmentValue } from '../environment.ts';
 import { encodeTool } from '../grammar-catalog.ts';
+import { encodeObserve } from '../grammar-observe.ts';
 import { encodeRule } from '../grammar-rule.ts';
 import type { Rule } from '../rule.ts';
 
@@ -23,6 +24,7 @@ export function sliceOf(policy: CompiledPolicy, agent: AgentName, tool: ToolName
   const texts = rules.join('\n');
   const { description: _description, deny_as: _denyAs, ...known } = encodeTool(entry.tool) as Readonly<Record<string, Json>>;
   const { environment, tools } = policy.parts;
+  const observe = observeOf(policy, agent);
   const read = Object.entries(environment).filter(([name]) => texts.includes(`env.${name}`));
   return canonicalJson({
     tool: known,
@@ -31,6 +33,7 @@ export function sliceOf(policy: CompiledPolicy, agent: AgentName, tool: ToolName
     environment: Object.fromEntries(read.map(([name, value]) => [name, encodeEnvironmentValue(value)])),
     attributes: Object.fromEntries(attributeTypesOf(policy)),
     countsSteps: entry.countsSteps,
+    observe: observe === undefined ? null : encodeObserve({ ...observe, agents: '*' }),
     agent: entry.agentFacts as Json,
     // What a session notes is other tools' doing.
     session: /session\s*[.[]/.test(texts)
@@ -49,7 +52,7 @@ export function routesBeside({ parts }: CompiledPolicy, tool: ToolName): Json {
 
 /** A rule by what it says of a tool that it is about. Which other tools it is about counts where it counts calls. */
 export function ruleText(rule: Rule): string {
-  const { agent: _agent, [rule.verb]: selectors = null, ...rest } = encodeRule(rule) as Readonly<Record<string, Json>>;
+  const { agent: _agent, agents: _agents, [rule.verb]: selectors = null, ...rest } = encodeRule(rule) as Readonly<Record<string, Json>>;
   const isCounting = [rule.once, rule.max, rule.sequence, rule.budget].some((limit) => limit !== undefined);
   return canonicalJson({ ...rest, verb: rule.verb, selectors: isCounting ? selectors : null });
 }

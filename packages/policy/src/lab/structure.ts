@@ -8,7 +8,7 @@ import type { Json, JsonObject, PartName } from '@sallyport/model';
 import { canonicalJson } from '../canonical.ts';
 import { compareText } from '../node.ts';
 
-export const ITEM_KINDS = ['rule', 'tool', 'server', 'destination', 'agent', 'issuer', 'value', 'detector'] as const;
+export const ITEM_KINDS = ['rule', 'observe', 'tool', 'server', 'destination', 'agent', 'issuer', 'value', 'detector'] as const;
 export type ItemKind = (typeof ITEM_KINDS)[number];
 
 export interface FieldChange {
@@ -67,6 +67,7 @@ function itemsOf(parts: PartBytes): Items {
   const values = tree('environment')['values'];
   return {
     rule: byName(policy['rules'], 'id'),
+    observe: byName(policy['observe'], 'agents'),
     tool: byName(catalog['tools'], 'name'),
     server: byName(catalog['servers'], 'name'),
     destination: byName(tree('egress')['destinations'], 'server'),
@@ -83,5 +84,5 @@ function byName(list: Json | undefined, key: string): ReadonlyMap<string, JsonOb
 }
 
 function nameOf(name: Json | undefined): string {
-  return typeof name === 'string' ? name : '';
+  return Array.isArray(name) ? name.join(', ') : typeof name === 'string' ? name : '';
 }

@@ -20,7 +20,10 @@ export function couldAllowMore(change: ItemChange, around: Surroundings): boolea
   const { kind, name, before, after, fields } = change;
   switch (kind) {
     case 'rule':
-      return ruleCould(before, after, fields);
+      return ruleCould(effective(before), effective(after), fields);
+    // While it lasts, whatever only rules refuse passes.
+    case 'observe':
+      return after !== undefined;
     case 'tool':
       if (after === undefined) return false;
       return around.isOpen(name) && (before === undefined || fields.some(({ field }) => field !== 'description' && field !== 'deny_as'));
@@ -39,6 +42,11 @@ export function couldAllowMore(change: ItemChange, around: Surroundings): boolea
   }
 }
 
+/** A rule in shadow decides nothing. */
+function effective(rule: JsonObject | undefined): JsonObject | undefined {
+  return rule?.['shadow'] === true ? undefined : rule;
+}
+
 function verbOf(rule: JsonObject): string {
   return 'allow' in rule ? 'allow' : 'deny' in rule ? 'deny' : 'require';
 }
@@ -55,6 +63,7 @@ function ruleCould(before: JsonObject | undefined, after: JsonObject | undefined
 /** Whether the change of a field of a rule can only deny more. */
 function tightens({ field, before, after }: FieldChange, verb: string): boolean {
   if (field === verb) return verb === 'allow' ? isWithin(after, before) : isWithin(before, after);
+  if (field === 'agents' && verb !== 'allow') return after === '*' || isWithin(before, after);
   const isGuard = verb !== 'allow' && (field === 'for' || field === 'when');
   if (isGuard) {
     if (after === undefined) return true;

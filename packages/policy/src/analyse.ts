@@ -43,6 +43,8 @@ export interface World {
   readonly issuers: readonly Issuer[];
   readonly environment: EnvironmentValues;
   readonly rules: readonly Rule[];
+  /** Agents of which it is not known what they use or which rules they have: what seems to lead nowhere may not. */
+  readonly doubted?: ReadonlySet<string>;
   /** Where several layers are joined. */
   readonly layering?: Layering;
 }
@@ -96,7 +98,9 @@ export function analyse(world: World, places: Places, problems: Problems): Plan 
   const analysis = new Analysis(world, places, problems, schemas);
   const rules = world.rules.flatMap((rule, index) => analysis.rule(rule, index) ?? []);
   // Each layer answers for itself: what a layer above denies is not the mistake of the one that allows it below.
-  const atHome = rules.filter(({ rule }) => isAtHome(world.layering, rule));
+  const atHome = rules.filter(
+    ({ rule }) => isAtHome(world.layering, rule) && (rule.agent === undefined || world.doubted?.has(rule.agent) !== true),
+  );
   const placeOf = ({ rule }: Pick<RulePlan, 'rule'>, ...steps: readonly Step[]): Place => places.rule(world.rules.indexOf(rule), ...steps);
   checkReach(atHome, placeOf, problems);
   checkFutile(atHome, placeOf, problems);
@@ -154,7 +158,7 @@ class Analysis {
     const targets = this.#targets(rule, own);
     const tools = own === undefined ? allTools(targets) : (targets[0]?.tools ?? []);
     // Across agents a rule may be about what no agent has yet: that is what it is there for.
-    if (own !== undefined) this.#emptySelectors(rule, index, own);
+    if (own !== undefined && this.#world.doubted?.has(own.name) !== true) this.#emptySelectors(rule, index, own);
     const pairs = targets.reduce((sum, target) => sum + target.tools.length, 0);
     this.#pairs += pairs;
     if (this.#pairs > LIMITS.rulePairsMax) {

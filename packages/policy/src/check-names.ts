@@ -1,22 +1,23 @@
 /** Every name is declared once, looks like no other, and leads somewhere. */
 
 import { serverOf } from '@sallyport/model';
-import type { Agent, AttributeClaim, Tool } from '@sallyport/model';
+import type { Agent, AttributeClaim, ServerName, Tool } from '@sallyport/model';
 import { checkAttributes, checkGiven } from './check-attributes.ts';
 import { parseBaseUrl, substitute } from './environment.ts';
-import { placeAt } from './declared.ts';
-import type { Declared, Located } from './declared.ts';
+import { NO_DOUBTS, placeAt } from './declared.ts';
+import type { Declared, Doubts, Located } from './declared.ts';
 import { checkOverlaps, checkRoute } from './check-routes.ts';
 import { lookOf } from './forms.ts';
 import type { DeclaredServer } from './grammar-catalog.ts';
 import { LIMITS } from './limits.ts';
 import { budgetMax } from './limit.ts';
 import type { Place, Problems } from './node.ts';
-import { didYouMean, quote } from './node.ts';
+import { didYouMean, orListed, quote } from './node.ts';
 import type { Rule } from './rule.ts';
 
 /** Reports duplicates, look-alikes and names that lead nowhere, in everything but conditions. */
-export function checkNames(declared: Declared, problems: Problems): void {
+export function checkNames(declared: Declared, problems: Problems, doubts: Doubts = NO_DOUBTS): void {
+  const unknown = unknownReporter(problems, doubts.names);
   const { agents, servers, tools, issuers, rules } = declared;
   unique(agents, { what: 'agent', nameOf: (agent) => agent.name, field: 'name' }, problems);
   unique(servers, { what: 'tool server', nameOf: (server) => server.name, field: 'name' }, problems);
@@ -33,19 +34,23 @@ export function checkNames(declared: Declared, problems: Problems): void {
   const serverNames = new Map(servers.map(({ value }) => [value.name, value]));
   for (const { value, node } of agents) {
     for (const [index, name] of value.uses.entries()) {
-      if (!serverNames.has(name)) unknown(placeAt(node, 'uses', index), 'tool server', name, serverNames.keys(), problems);
+      if (!serverNames.has(name)) unknown(placeAt(node, 'uses', index), 'tool server', name, serverNames.keys());
     }
   }
+  // A server that nobody declares has many tools: it is one thing to say, not many.
+  const undeclared = new Map<ServerName, Located<Tool>>();
   for (const tool of tools) {
     const server = serverNames.get(serverOf(tool.value.name));
-    if (server === undefined) unknown(placeAt(tool.node, 'name'), 'tool server', serverOf(tool.value.name), serverNames.keys(), problems);
+    if (server === undefined) undeclared.set(serverOf(tool.value.name), undeclared.get(serverOf(tool.value.name)) ?? tool);
     else checkRoute(tool, server, problems);
   }
+  const used = new Set(agents.flatMap(({ value }) => value.uses));
+  for (const [name, { node }] of undeclared) if (!used.has(name)) unknown(placeAt(node, 'name'), 'tool server', name, serverNames.keys());
   checkOverlaps(tools, problems);
-  checkRules(declared, problems);
+  checkRules(declared, { doubts, unknown }, problems);
   checkObserves(declared, problems);
   const attributes = checkAttributes(declared, problems);
-  checkTests(declared, attributes, problems);
+  checkTests(declared, { attributes, unknown }, problems);
 }
 
 interface Naming<T> {
@@ -98,8 +103,16 @@ function bounded(declared: Declared, problems: Problems): void {
   }
 }
 
-function unknown(place: Place, what: string, name: string, known: Iterable<string>, problems: Problems): void {
-  problems.add(place, `no ${what} ${quote(name)}`, { remedy: didYouMean(name, known) ?? 'declare it' });
+/** Says of a name that nothing has it. */
+type Unknown = (place: Place, what: string, name: string, known: Iterable<string>) => void;
+
+/** Says it once of one place: what a whole document is about is written once, and read by each of its rules. */
+function unknownReporter(problems: Problems, unread: ReadonlySet<string>): Unknown {
+  return (place, what, name, known) => {
+    if (unread.has(what === 'tool' ? name.slice(0, name.indexOf('/')) : name) || unread.has(name)) return;
+    const message = `no ${what} ${quote(name)}`;
+    if (!problems.has(place, message)) problems.add(place, message, { remedy: didYouMean(name, known) ?? 'declare it' });
+  };
 }
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
@@ -120,12 +133,18 @@ function checkServer({ value, node }: Located<DeclaredServer>, declared: Declare
   }
 }
 
-function checkRules(declared: Declared, problems: Problems): void {
+function checkRules(
+  declared: Declared,
+  { doubts, unknown }: { readonly doubts: Doubts; readonly unknown: Unknown },
+  problems: Problems,
+): void {
   const agents = new Map<string, Agent>(declared.agents.map(({ value }) => [value.name, value]));
   const tools = new Map<string, Tool>(declared.tools.map(({ value }) => [value.name, value]));
-  for (const { value, node } of declared.rules) {
+  for (const located of declared.rules) {
+    const { value, node } = located;
     const agent = value.agent === undefined ? undefined : agents.get(value.agent);
-    if (value.agent !== undefined && agent === undefined) unknown(placeAt(node, 'agent'), 'agent', value.agent, agents.keys(), problems);
+    if (value.agent !== undefined && agent === undefined)
+      unknown(placeAt(located.whose ?? located.node, 'agent'), 'agent', value.agent, agents.keys());
     for (const key of ['tenants', 'principals'] as const) {
       for (const [index, name] of (value.for?.[key] ?? []).entries())
         substitute(name, placeAt(node, 'for', key, index), declared.environment, problems);
@@ -134,8 +153,8 @@ function checkRules(declared: Declared, problems: Problems): void {
       problems.add(placeAt(node, 'budget', 'max'), `${quote(value.budget.max)} is no number of the environment that is not negative`, {
         remedy: 'declare it as a decimal or an integer in a document of kind Environment',
       });
-    if (agent !== undefined) checkRuleTools({ value, node }, agent, tools, problems);
-    if (value.agent === undefined) checkAcross({ value, node }, declared, problems);
+    if (agent !== undefined) checkRuleTools(located, { agent, tools, unknown, isSure: !doubts.agents.has(agent.name) }, problems);
+    if (value.agent === undefined) checkAcross(located, { declared, unknown }, problems);
   }
 }
 
@@ -143,17 +162,23 @@ function checkRules(declared: Declared, problems: Problems): void {
  * What a rule across agents names may be declared in a layer below, which its builder does not see: so it is pointed out
  * and not refused. What it requires to have completed is its own business, and must be known.
  */
-function checkAcross({ value, node }: Located<Rule>, { agents, servers, tools }: Declared, problems: Problems): void {
+function checkAcross(
+  { value, node, whose }: Located<Rule>,
+  { declared: { agents, servers, tools }, unknown }: { readonly declared: Declared; readonly unknown: Unknown },
+  problems: Problems,
+): void {
   const [agentNames, serverNames, toolNames] = [agents, servers, tools].map(
     (list) => new Set<string>(list.map(({ value: { name } }) => name)),
   ) as [Set<string>, Set<string>, Set<string>];
   const warned = (place: Place, what: string, name: string, known: Set<string>): void => {
     if (known.has(name)) return;
     const remedy = didYouMean(name, known) ?? 'it must be declared in a layer below, or the rule is about nothing';
-    problems.add(place, `no ${what} ${quote(name)} here`, { remedy, severity: 'warning' });
+    const message = `no ${what} ${quote(name)} here`;
+    if (!problems.has(place, message)) problems.add(place, message, { remedy, severity: 'warning' });
   };
   if (value.agents !== '*' && value.agents !== undefined)
-    for (const [index, name] of value.agents.entries()) warned(placeAt(node, 'agents', index), 'agent', name, agentNames);
+    for (const [index, name] of value.agents.entries())
+      warned(whose === undefined ? placeAt(node, 'agents', index) : placeAt(whose, index), 'agent', name, agentNames);
   for (const [index, selector] of value.tools.entries()) {
     const place = placeAt(node, value.verb, index);
     if ('tool' in selector) {
@@ -167,25 +192,33 @@ function checkAcross({ value, node }: Located<Rule>, { agents, servers, tools }:
     } else if (selector.server !== undefined) warned(place, 'tool server', selector.server, serverNames);
   }
   for (const [index, { tool }] of (value.after ?? []).entries())
-    if (!toolNames.has(tool)) unknown(placeAt(node, 'after', index), 'tool', tool, toolNames, problems);
+    if (!toolNames.has(tool)) unknown(placeAt(node, 'after', index), 'tool', tool, toolNames);
 }
 
 function serverOfPrefix(prefix: string): string {
   return prefix.slice(0, prefix.indexOf('/'));
 }
 
-function checkRuleTools({ value, node }: Located<Rule>, agent: Agent, tools: ReadonlyMap<string, Tool>, problems: Problems): void {
+interface RuleSurroundings {
+  readonly agent: Agent;
+  readonly tools: ReadonlyMap<string, Tool>;
+  readonly unknown: Unknown;
+  /** Whether it is known what the agent uses. */
+  readonly isSure: boolean;
+}
+
+function checkRuleTools({ value, node }: Located<Rule>, { agent, tools, unknown, isSure }: RuleSurroundings, problems: Problems): void {
   const usable = (place: Place, name: string): void => {
     const isNamed = tools.has(name);
-    if (!isNamed) return unknown(place, 'tool', name, tools.keys(), problems);
+    if (!isNamed) return unknown(place, 'tool', name, tools.keys());
     const server = serverOf(name as Tool['name']);
-    if (!agent.uses.includes(server))
+    if (isSure && !agent.uses.includes(server))
       problems.add(place, `agent ${quote(agent.name)} does not use ${quote(server)}`, { remedy: `add it to the agent's \`uses\`` });
   };
   for (const [index, selector] of value.tools.entries()) {
     const place = placeAt(node, value.verb, index);
     if ('tool' in selector && !selector.tool.endsWith('*')) usable(place, selector.tool);
-    if ('server' in selector && selector.server !== undefined && !agent.uses.includes(selector.server)) {
+    if (isSure && 'server' in selector && selector.server !== undefined && !agent.uses.includes(selector.server)) {
       problems.add(place, `agent ${quote(agent.name)} does not use ${quote(selector.server)}`, {
         remedy: didYouMean(selector.server, agent.uses),
       });
@@ -195,7 +228,10 @@ function checkRuleTools({ value, node }: Located<Rule>, agent: Agent, tools: Rea
     usable(placeAt(node, 'after', index), tool);
     const known = Object.keys((tools.get(tool)?.arguments['properties'] as object | undefined) ?? {});
     for (const name of Object.keys(values))
-      if (tools.has(tool) && !known.includes(name)) unknown(placeAt(node, 'after', index, 'with', name), 'argument', name, known, problems);
+      if (tools.has(tool) && !known.includes(name))
+        problems.add(placeAt(node, 'after', index, 'with', name), `${quote(tool)} has no argument ${quote(name)}`, {
+          remedy: orListed(name, known) ?? 'it takes none',
+        });
   }
 }
 
@@ -222,19 +258,24 @@ function checkObserves({ observes, agents }: Declared, problems: Problems): void
   }
 }
 
-function checkTests(declared: Declared, attributes: ReadonlyMap<string, AttributeClaim>, problems: Problems): void {
+interface TestSurroundings {
+  readonly attributes: ReadonlyMap<string, AttributeClaim>;
+  readonly unknown: Unknown;
+}
+
+function checkTests(declared: Declared, { attributes, unknown }: TestSurroundings, problems: Problems): void {
   const agents = new Set<string>(declared.agents.map(({ value }) => value.name));
   const tools = new Set<string>(declared.tools.map(({ value }) => value.name));
   for (const { value, node } of declared.tests) {
-    if (!agents.has(value.agent)) unknown(placeAt(node, 'agent'), 'agent', value.agent, agents, problems);
+    if (!agents.has(value.agent)) unknown(placeAt(node, 'agent'), 'agent', value.agent, agents);
     checkGiven({ value, node }, attributes, problems);
     for (const key of ['cases', 'steps'] as const) {
       for (const [index, { call, expect }] of value[key].entries()) {
-        if (!tools.has(call) && expect !== 'tool_not_allowed') unknown(placeAt(node, key, index, 'call'), 'tool', call, tools, problems);
+        if (!tools.has(call) && expect !== 'tool_not_allowed') unknown(placeAt(node, key, index, 'call'), 'tool', call, tools);
       }
     }
     for (const [index, name] of value.given.session.completed.entries()) {
-      if (!tools.has(name)) unknown(placeAt(node, 'given', 'session', 'completed', index), 'tool', name, tools, problems);
+      if (!tools.has(name)) unknown(placeAt(node, 'given', 'session', 'completed', index), 'tool', name, tools);
     }
   }
 }

@@ -9,6 +9,8 @@ import type { EnvironmentValues, Rule, TestSuite } from './rule.ts';
 export interface Located<T> {
   readonly value: T;
   readonly node: Node;
+  /** Of a rule in a document: the `agent` or `agents` of the document. */
+  readonly whose?: Node;
 }
 
 export interface Declared {
@@ -21,6 +23,16 @@ export interface Declared {
   readonly tests: readonly Located<TestSuite>[];
   readonly observes: readonly Located<Observe>[];
 }
+
+/** What is not known because something could not be read, so that what follows from it need not be said as well. */
+export interface Doubts {
+  /** Names that a declaration which could not be read gives. */
+  readonly names: ReadonlySet<string>;
+  /** Agents that use what nobody declares, or that have a rule which could not be read. */
+  readonly agents: ReadonlySet<string>;
+}
+
+export const NO_DOUBTS: Doubts = { names: new Set(), agents: new Set() };
 
 export type Step = string | number;
 

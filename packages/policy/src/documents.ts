@@ -6,14 +6,14 @@
 
 import { utf8 } from '@sallyport/crypto';
 import { fail, ok } from '@sallyport/model';
-import type { Agent, Issuer, Problem, Result, Tool } from '@sallyport/model';
+import type { Agent, AgentName, Issuer, Problem, Result, Tool } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import { analyse } from './analyse.ts';
 import type { Places } from './analyse.ts';
 import { canonicalJson } from './canonical.ts';
 import { checkNames } from './check-names.ts';
 import { nodeAt, placeAt, placeOfPath } from './declared.ts';
-import type { Declared, Located } from './declared.ts';
+import type { Declared, Doubts, Located } from './declared.ts';
 import { environmentValues } from './environment.ts';
 import { server, tool } from './grammar-catalog.ts';
 import type { DeclaredServer } from './grammar-catalog.ts';
@@ -32,7 +32,7 @@ import type { Reader } from './read.ts';
 import type { EnvironmentValues, Rule, Source, TestSuite } from './rule.ts';
 import { ToolIndex } from './selectors.ts';
 import { warn } from './warnings.ts';
-import { readYaml } from './yaml.ts';
+import { readYamlFile } from './yaml.ts';
 
 /** One file of an author's directory; `path` is as the author knows it and appears in problems and explanations. */
 export interface PolicyFile {
@@ -61,8 +61,11 @@ export interface PolicySource {
 /** All problems at once, each with file, line, column, path and, where one is known, a remedy. */
 export function parseDocuments(files: readonly PolicyFile[]): Result<PolicySource, readonly Problem[]> {
   const problems = new Problems();
-  const declared = declare(files, problems);
-  checkNames(declared, problems);
+  const { declared, unread } = declare(files, problems);
+  // What nobody could read may declare what everything else names: no more is said than what each document says of itself.
+  if (unread.isAny) return fail(problems.sorted());
+  const doubts = doubtsOf(declared, unread);
+  checkNames(declared, problems, doubts);
   const world = {
     agents: declared.agents.map(({ value }) => value),
     tools: declared.tools.map(({ value }) => value),
@@ -70,9 +73,11 @@ export function parseDocuments(files: readonly PolicyFile[]): Result<PolicySourc
     issuers: declared.issuers.map(({ value }) => value),
     environment: declared.environment,
     rules: declared.rules.map(({ value }) => value),
+    doubted: doubts.agents,
   };
   const plan = analyse(world, placesOf(declared), problems);
-  warn(declared, plan, problems);
+  // Of a policy that does not stand, what is seldom meant follows as a rule from what is wrong.
+  if (!problems.hasErrors) warn(declared, plan, problems);
   return problems.hasErrors ? fail(problems.sorted()) : ok(sourceOf(declared, problems.warnings()));
 }
 
@@ -85,60 +90,121 @@ interface Found {
   readonly body: MapNode;
 }
 
-function declare(files: readonly PolicyFile[], problems: Problems): Declared {
+/** What documents say that could not be read. */
+interface Unread {
+  /** Whether one could not be read at all. */
+  readonly isAny: boolean;
+  /** Names of those whose kind or fields could not be read. */
+  readonly names: ReadonlySet<string>;
+  /** Agents of rules that could not be read. */
+  readonly agents: ReadonlySet<string>;
+}
+
+function doubtsOf({ agents, servers }: Declared, unread: Unread): Doubts {
+  const known = new Set<string>(servers.map(({ value }) => value.name));
+  const using = agents.filter(({ value }) => value.uses.some((name) => !known.has(name)));
+  return { names: unread.names, agents: new Set([...unread.agents, ...using.map(({ value }) => value.name)]) };
+}
+
+function declare(files: readonly PolicyFile[], problems: Problems): { readonly declared: Declared; readonly unread: Unread } {
   if (files.length > LIMITS.filesMax) problems.add({ path: '' }, `there are ${files.length} files, more than ${LIMITS.filesMax}`);
   const sorted = files.toSorted((a, b) => compareText(a.path, b.path)).slice(0, LIMITS.filesMax);
-  const found = sorted.filter((file) => !file.path.endsWith('.json')).flatMap((file) => documentsOf(file, problems));
+  const read = sorted.filter((file) => !file.path.endsWith('.json')).map((file) => documentsOf(file, problems));
+  const found = read.flatMap(({ documents }) => documents);
+  const names = new Set(read.flatMap(({ unread }) => unread));
   const all = <T>(kind: Kind, reader: Reader<T>): readonly Located<T>[] =>
-    found.filter((document) => document.kind === kind).flatMap(({ body }) => locate(body, reader(body, problems)));
+    found
+      .filter((document) => document.kind === kind)
+      .flatMap(({ body }) => {
+        const located = locate(body, reader(body, problems));
+        if (located.length === 0) for (const name of namesOf(body)) names.add(name);
+        return located;
+      });
+  const isAny = read.some(({ isWhole }) => !isWhole);
   const agents = all('Agent', agent);
   const [only] = agents;
-  return {
+  const policies = found.filter(({ kind }) => kind === 'Policy').map(({ body }) => rulesOf(body, problems));
+  const areAllRead = !isAny && names.size === 0;
+  const declared: Declared = {
     agents,
     servers: all('ToolServer', server),
-    tools: overlaid(all('Tool', tool), all('ToolOverlay', toolOverlay), problems),
+    // Of a tool that nobody could read it is not known whether it exists.
+    tools: overlaid(all('Tool', tool), all('ToolOverlay', toolOverlay), isAny ? new Problems() : problems),
     issuers: all('Issuer', issuer(keySets(sorted, problems))),
     environment: environmentOf(found, problems),
-    rules: found.filter(({ kind }) => kind === 'Policy').flatMap(({ body }) => rulesOf(body, problems)),
+    rules: policies.flatMap(({ rules }) => rules),
     observes: all('Observe', observe),
-    tests: all('Test', testOf(agents.length === 1 ? only?.value.name : undefined)),
+    tests: all('Test', testOf(agents.length === 1 ? only?.value.name : undefined, areAllRead)),
   };
+  return { declared, unread: { isAny, names, agents: new Set(policies.flatMap(({ unread }) => unread)) } };
 }
 
-function locate<T>(node: Node, value: T | undefined): readonly Located<T>[] {
-  return value === undefined ? [] : [{ value, node }];
+/** The name that a document gives to what it declares, as it stands there. */
+function namesOf(root: Node): readonly string[] {
+  const name = root.kind === 'map' ? root.entries.get('name')?.value : undefined;
+  return name?.kind === 'scalar' ? [name.text] : [];
 }
 
-function documentsOf(file: PolicyFile, problems: Problems): readonly Found[] {
-  return readYaml(file.path, file.text, problems).flatMap(({ root }, index) => {
-    if (root.kind !== 'map') return problems.add(root.place, 'a document must be a map', { remedy: 'kind: Policy' }) ?? [];
-    const version = root.entries.get('apiVersion');
-    if (index === 0 && version === undefined)
-      problems.add(root.place, 'the file lacks `apiVersion`', { remedy: 'begin it with apiVersion: sallyport.dev/v1' });
-    if (index > 0 && version !== undefined)
-      problems.add(version.key, '`apiVersion` stands in the first document alone', { remedy: 'leave it out' });
-    if (version !== undefined) oneOf('apiVersion', ['sallyport.dev/v1'])(version.value, problems);
-    const named = root.entries.get('kind');
-    const kind =
-      named === undefined
-        ? problems.add(root.place, 'the document lacks `kind`', { remedy: `one of ${KINDS.join(', ')}` })
-        : oneOf('kind', KINDS)(named.value, problems);
-    const entries = new Map([...root.entries].filter(([key]) => key !== 'apiVersion' && key !== 'kind'));
-    return kind === undefined ? [] : [{ kind, body: { ...root, entries } }];
-  });
+function locate<T>(node: Node, value: T | undefined, whose?: Node): readonly Located<T>[] {
+  return value === undefined ? [] : [{ value, node, ...(whose === undefined ? {} : { whose }) }];
 }
 
-function rulesOf(body: MapNode, problems: Problems): readonly Located<Rule>[] {
+interface FoundInFile {
+  readonly documents: readonly Found[];
+  readonly isWhole: boolean;
+  /** Names of those whose kind is not known. */
+  readonly unread: readonly string[];
+}
+
+function documentsOf(file: PolicyFile, problems: Problems): FoundInFile {
+  const { documents: written, isWhole } = readYamlFile(file.path, file.text, problems);
+  const documents: Found[] = [];
+  const unread: string[] = [];
+  for (const { root, index } of written) {
+    const found = documentOf(root, index, problems);
+    if (found === undefined) unread.push(...namesOf(root));
+    else documents.push(found);
+  }
+  return { documents, isWhole, unread };
+}
+
+function documentOf(root: Node, index: number, problems: Problems): Found | undefined {
+  if (root.kind !== 'map') return problems.add(root.place, 'a document must be a map', { remedy: 'kind: Policy' });
+  const version = root.entries.get('apiVersion');
+  if (index === 0 && version === undefined)
+    problems.add(root.place, 'the file lacks `apiVersion`', { remedy: 'begin it with apiVersion: sallyport.dev/v1' });
+  if (index > 0 && version !== undefined)
+    problems.add(version.key, '`apiVersion` stands in the first document alone', { remedy: 'leave it out' });
+  if (version !== undefined) oneOf('apiVersion', ['sallyport.dev/v1'])(version.value, problems);
+  const named = root.entries.get('kind');
+  const kind =
+    named === undefined
+      ? problems.add(root.place, 'the document lacks `kind`', { remedy: `one of ${KINDS.join(', ')}` })
+      : oneOf('kind', KINDS)(named.value, problems);
+  const entries = new Map([...root.entries].filter(([key]) => key !== 'apiVersion' && key !== 'kind'));
+  return kind === undefined ? undefined : { kind, body: { ...root, entries } };
+}
+
+interface FoundRules {
+  readonly rules: readonly Located<Rule>[];
+  /** The agent, where one of its rules could not be read. */
+  readonly unread: readonly AgentName[];
+}
+
+function rulesOf(body: MapNode, problems: Problems): FoundRules {
   const declared = fields(body, problems, 'a Policy', ['agent', 'agents', 'rules!']);
   const whose = declared === undefined ? undefined : concerned('a Policy', declared, problems);
-  if (declared === undefined || whose === undefined) return [];
+  if (declared === undefined || whose === undefined) return { rules: [], unread: [] };
   const reader = ruleOf(whose);
+  const about = declared.node('agent') ?? declared.node('agents');
   // `list` cannot keep the nodes: each rule is read where it stands.
   const rules = declared.get(
     'rules',
-    list('`rules`', (node, inner) => locate(node, reader(node, inner))[0], { min: 1, max: LIMITS.rulesMax }),
+    list('`rules`', (node, inner) => locate(node, reader(node, inner), about)[0], { min: 1, max: LIMITS.rulesMax }),
   );
-  return rules ?? [];
+  const written = declared.node('rules');
+  const isWhole = written?.kind === 'list' && written.items.length === rules?.length;
+  return { rules: rules ?? [], unread: isWhole || whose.agent === undefined ? [] : [whose.agent] };
 }
 
 function environmentOf(found: readonly Found[], problems: Problems): EnvironmentValues {

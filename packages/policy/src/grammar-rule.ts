@@ -107,6 +107,7 @@ function readRule(whose: Concerned, declared: Fields, problems: Problems): Rule 
 function verbOf(declared: Fields, problems: Problems): Verb | undefined {
   const verbs = VERBS.filter((verb) => declared.has(verb));
   if (verbs.length === 1) return verbs[0];
+  if (verbs.length === 0 && VERBS.some((verb) => declared.meant.has(verb))) return undefined;
   return problems.add(declared.place, 'a rule has exactly one of `allow`, `deny` and `require`', {
     remedy: 'such as allow: [server/tool]',
   });

@@ -11,14 +11,14 @@ import { fields, list, oneOf, text } from './read.ts';
 import { NOTHING_GIVEN, encodeGiven, testGiven } from './grammar-given.ts';
 import type { Source, TestCase, TestSuite } from './rule.ts';
 
-/** A suite of a document; without `agent` it is about the only agent there is. */
-export function testOf(onlyAgent: AgentName | undefined): Reader<TestSuite> {
+/** A suite of a document; without `agent` it is about the only agent there is, which is known where all were read. */
+export function testOf(onlyAgent: AgentName | undefined, areAllRead = true): Reader<TestSuite> {
   return (node, problems) => {
     const declared = fields(node, problems, 'a Test', ['name', 'agent', 'given', 'cases', 'steps']);
     if (declared === undefined) return undefined;
     const name = declared.get('name', text('a name'));
     const agent = declared.has('agent') ? declared.get('agent', agentName) : onlyAgent;
-    if (agent === undefined && !declared.has('agent'))
+    if (agent === undefined && !declared.has('agent') && areAllRead)
       problems.add(node.place, 'a Test lacks `agent`', { remedy: 'there is not exactly one agent' });
     if (!declared.has('cases') && !declared.has('steps')) problems.add(node.place, 'a Test has neither `cases` nor `steps`');
     const given = declared.get('given', testGiven) ?? NOTHING_GIVEN;

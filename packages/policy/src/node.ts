@@ -90,6 +90,14 @@ export class Problems {
     );
   }
 
+  /** Whether this very thing has been said of this very place. */
+  has({ path, file, line, column }: Place, message: string): boolean {
+    return this.#list.some(
+      (problem) =>
+        problem.message === message && problem.path === path && problem.file === file && problem.line === line && problem.column === column,
+    );
+  }
+
   /** How many were added so far. */
   get count(): number {
     return this.#list.length + this.#droppedErrors + this.#droppedWarnings;

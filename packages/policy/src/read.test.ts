@@ -11,10 +11,14 @@ function read<T>(reader: Reader<T>, json: Parameters<typeof nodeOfJson>[0]): { v
 }
 
 describe('fields', () => {
-  test('reports unknown and lacking keys together', () => {
-    const { value, problems } = read((node, inner) => fields(node, inner, 'a thing', ['name!', 'size!', 'note']), { nam: 1, size: 2 });
+  test('reports unknown and lacking keys together, and a misspelled one once', () => {
+    const { value, problems } = read((node, inner) => fields(node, inner, 'a thing', ['name!', 'size!', 'note']), { nam: 1, more: 2 });
     expect(value).toBeUndefined();
-    expect(problems).toEqual(['x: a thing lacks `name`', 'x.nam: `nam` is not a field of a thing (did you mean `name`)']);
+    expect(problems).toEqual([
+      'x: a thing lacks `size`',
+      'x.more: `more` is not a field of a thing (known are name, size, note)',
+      'x.nam: `nam` is not a field of a thing (did you mean `name`)',
+    ]);
   });
 
   test('a field that is written and cannot be read is a problem, even if its reader says nothing', () => {

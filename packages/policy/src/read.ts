@@ -3,6 +3,7 @@
  * answers `undefined` when there is nothing to go on with. Nothing here coerces, defaults or guesses.
  */
 
+import { nearest } from '@sallyport/model';
 import { LIMITS } from './limits.ts';
 import type { MapNode, Node, Place, Problems } from './node.ts';
 import { didYouMean, quote } from './node.ts';
@@ -13,6 +14,8 @@ export type Reader<T> = (node: Node, problems: Problems) => T | undefined;
 /** A map whose keys were checked: every one known, every required one there. */
 export interface Fields {
   readonly place: Place;
+  /** Known keys that unknown ones, which were reported, seem to mean. */
+  readonly meant: ReadonlySet<string>;
   has(key: string): boolean;
   /** The node at a key, or `undefined` where the key is absent. */
   node(key: string): Node | undefined;
@@ -20,24 +23,36 @@ export interface Fields {
   get<T>(key: string, reader: Reader<T>): T | undefined;
 }
 
+const NOTHING_MEANT: ReadonlySet<string> = new Set();
+/** Longer keys are near nothing. */
+const KEY_CHARS_MAX = 200;
+
 /** Checks a map's keys against the known ones; a key that ends in `!` must be there. */
 export function fields(node: Node, problems: Problems, what: string, keys: readonly string[]): Fields | undefined {
   if (node.kind !== 'map') return problems.add(node.place, `${what} must be a map`);
   const known = keys.map((key) => (key.endsWith('!') ? key.slice(0, -1) : key));
+  const meant = new Set<string>();
   for (const [key, entry] of node.entries) {
     if (known.includes(key)) continue;
-    const near = didYouMean(key, known);
-    problems.add(entry.key, `${quote(key)} is not a field of ${what}`, { remedy: near ?? `known are ${known.join(', ')}` });
+    const near = key.length > KEY_CHARS_MAX ? undefined : nearest(key, known);
+    if (near !== undefined) meant.add(near);
+    const remedy = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${quote(near)}`;
+    problems.add(entry.key, `${quote(key)} is not a field of ${what}`, { remedy });
   }
-  const lacking = keys.filter((key) => key.endsWith('!') && !node.entries.has(key.slice(0, -1)));
-  for (const key of lacking) problems.add(node.place, `${what} lacks ${quote(key.slice(0, -1))}`);
-  return lacking.length === 0 ? fieldsOf(node, problems) : undefined;
+  const lacking = keys
+    .filter((key) => key.endsWith('!'))
+    .map((key) => key.slice(0, -1))
+    .filter((key) => !node.entries.has(key));
+  // One that is only misspelled is said to be so already.
+  for (const key of lacking) if (!meant.has(key)) problems.add(node.place, `${what} lacks ${quote(key)}`);
+  return lacking.length === 0 ? fieldsOf(node, problems, meant) : undefined;
 }
 
 /** The fields of a map without looking at which there are. */
-export function fieldsOf(node: MapNode, problems: Problems): Fields {
+export function fieldsOf(node: MapNode, problems: Problems, meant: ReadonlySet<string> = NOTHING_MEANT): Fields {
   return {
     place: node.place,
+    meant,
     has: (key) => node.entries.has(key),
     node: (key) => node.entries.get(key)?.value,
     get: (key, reader) => {

@@ -5,37 +5,52 @@
  */
 
 import { Composer, Lexer, LineCounter, Parser, isMap, isScalar, isSeq } from 'yaml';
-import type { CST } from 'yaml';
+import type { CST, YAMLError } from 'yaml';
 import type { MapNode, Node, Place, Problems, Scalar } from './node.ts';
 import { childPath, didYouMean, quote } from './node.ts';
 import { LIMITS } from './limits.ts';
 
-/** One YAML document of a file; `index` counts from 0. */
+/** One YAML document of a file; `index` counts from 0 those that hold anything, broken ones too. */
 export interface YamlDocument {
   readonly index: number;
   readonly root: Node;
 }
 
+export interface YamlFile {
+  /** Without the broken ones. */
+  readonly documents: readonly YamlDocument[];
+  /** Whether none is broken, so that what nobody declares is declared nowhere. */
+  readonly isWhole: boolean;
+}
+
 interface File {
   readonly path: string;
+  readonly text: string;
   readonly lines: LineCounter;
   readonly problems: Problems;
 }
 
 /** The documents of one file, without the broken ones; what is wrong goes to `problems`. */
 export function readYaml(path: string, text: string, problems: Problems): readonly YamlDocument[] {
-  const file: File = { path, lines: new LineCounter(), problems };
+  return readYamlFile(path, text, problems).documents;
+}
+
+const NOTHING_READ: YamlFile = { documents: [], isWhole: false };
+
+/** The same, with whether all of it could be read. */
+export function readYamlFile(path: string, text: string, problems: Problems): YamlFile {
+  const file: File = { path, text, lines: new LineCounter(), problems };
   if (text.length > LIMITS.fileCharsMax) {
     problems.add({ path: '', file: path }, `the file is longer than ${LIMITS.fileCharsMax} characters`, { remedy: 'split it' });
-    return [];
+    return NOTHING_READ;
   }
   if (exceeds(new Lexer().lex(text), LIMITS.fileTokensMax)) {
     problems.add({ path: '', file: path }, `the file has more than ${LIMITS.fileTokensMax} tokens`, { remedy: 'split it' });
-    return [];
+    return NOTHING_READ;
   }
   const tokens = [...new Parser(file.lines.addNewLine).parse(text)];
   // The composer recurses; the walk over its input does not.
-  if (!isSafeSyntax(tokens, file)) return [];
+  if (!isSafeSyntax(tokens, file)) return NOTHING_READ;
   return compose(tokens, file);
 }
 
@@ -83,25 +98,75 @@ function isSafeSyntax(tokens: readonly CST.Token[], file: File): boolean {
   return isSafe;
 }
 
-function compose(tokens: readonly CST.Token[], file: File): readonly YamlDocument[] {
+function compose(tokens: readonly CST.Token[], file: File): YamlFile {
   const documents: YamlDocument[] = [];
   // `failsafe` leaves every scalar a string; what a plain one means is decided here, once.
   const composer = new Composer({ version: '1.2', schema: 'failsafe', uniqueKeys: false, strict: true, prettyErrors: false });
   let index = 0;
+  let count = 0;
+  let isWhole = true;
   for (const document of composer.compose(tokens)) {
-    for (const error of document.errors) {
-      file.problems.add(placeAt(file, error.pos[0], ''), `not YAML: ${lowerFirst(error.message.split('\n')[0] ?? '')}`);
+    const [first] = document.errors.toSorted((a, b) => a.pos[0] - b.pos[0]);
+    const root = first !== undefined || document.contents === null ? undefined : toNode(document.contents, '', file);
+    if (root !== undefined && !isEmpty(root)) documents.push({ index: index++, root });
+    if (first !== undefined) {
+      reportSyntax(first, file);
+      index++;
+      isWhole = false;
     }
-    if (document.errors.length === 0 && document.contents !== null) {
-      const root = toNode(document.contents, '', file);
-      if (root !== undefined && !isEmpty(root)) documents.push({ index, root });
-    }
-    if (++index > LIMITS.documentsMax) {
+    if (++count > LIMITS.documentsMax) {
       file.problems.add({ path: '', file: file.path }, `the file has more than ${LIMITS.documentsMax} documents`);
-      break;
+      return { documents, isWhole: false };
     }
   }
-  return documents;
+  return { documents, isWhole };
+}
+
+/** What to do about some of the library's errors. */
+const SYNTAX_REMEDIES: Readonly<Record<string, string>> = {
+  BAD_SCALAR_START: 'quote it',
+  BLOCK_IN_FLOW: 'quote a text that holds `: `',
+  BLOCK_AS_IMPLICIT_KEY: 'mend the indentation, or quote a text that holds `: `',
+  TAB_AS_INDENT: 'indent with spaces',
+};
+
+/** The first error of a document alone: what comes after it was read in the wrong light. */
+function reportSyntax(error: YAMLError, file: File): void {
+  const { text } = file;
+  const [offset] = error.pos;
+  const plain = bracketedText(text, offset);
+  const place = placeAt(file, offset, '');
+  if (plain === undefined) {
+    file.problems.add(place, `not YAML: ${lowerFirst(error.message.split('\n')[0] ?? '')}`, { remedy: SYNTAX_REMEDIES[error.code] });
+    return;
+  }
+  const quoted = plain.includes('"') ? (plain.includes("'") ? undefined : `'${plain}'`) : `"${plain}"`;
+  file.problems.add(place, `not YAML: ${quote(text.charAt(offset))} stands in a text that is not quoted`, {
+    remedy: quoted === undefined || quoted.length > SHOWN_CHARS_MAX ? 'quote the text' : `quote it: ${quoted}`,
+  });
+}
+
+const SHOWN_CHARS_MAX = 80;
+/** Of one line, looked at around an error. */
+const LOOKED_AT_CHARS_MAX = 1_000;
+
+/** The unquoted text inside a flow map or list that the bracket at `offset` ends too early, whole: `/x/{id}`, `result.items[].id`. */
+function bracketedText(text: string, offset: number): string | undefined {
+  if (!/[[{]/.test(text.charAt(offset))) return undefined;
+  const before = /(?:^|[,[\]{}]|: )[ \t]*([^\s,[\]{}"'][^,[\]{}]*)$/.exec(
+    text.slice(Math.max(text.lastIndexOf('\n', offset) + 1, offset - LOOKED_AT_CHARS_MAX), offset),
+  );
+  const start = before?.[1]?.split(': ').at(-1)?.trimStart();
+  if (start === undefined || /^(?:["']|$)/.test(start)) return undefined;
+  let depth = 0;
+  for (let end = offset; end < text.length && end < offset + LOOKED_AT_CHARS_MAX; end++) {
+    const character = text.charAt(end);
+    if (character === '\n' || (depth === 0 && /[,\]}]/.test(character)))
+      return depth === 0 ? start + text.slice(offset, end).trimEnd() : undefined;
+    if (/[[{]/.test(character)) depth++;
+    if (/[\]}]/.test(character)) depth--;
+  }
+  return undefined;
 }
 
 /** A document of nothing but white space, as a trailing `---` makes. */

@@ -113,8 +113,13 @@ describe('the door', () => {
       ['a, b'],
       ['application/json'],
     ]);
-    expect(valueOf(rawHeaders, 'host')).toEqual([`127.0.0.1:${(sidecar.address() as AddressInfo).port}`]);
-    expect(valueOf(rawHeaders, 'host')).not.toContain(`127.0.0.1:${port}`);
+    expect(valueOf(rawHeaders, 'host')).toEqual([`127.0.0.1:${port}`]);
+  });
+
+  it('hides no page behind itself: the sidecar sees the name that was rebound, and the origin', async () => {
+    await ask(`/s/${KEY}/tools/a/b`, { headers: { host: 'rebound.example:80', origin: 'http://rebound.example' } });
+    const { rawHeaders } = heard[0] as Heard;
+    expect([valueOf(rawHeaders, 'host'), valueOf(rawHeaders, 'origin')]).toEqual([['rebound.example:80'], ['http://rebound.example']]);
   });
 
   it.each([

@@ -32,8 +32,11 @@ export interface Door {
 
 const KEY_BYTES = 16;
 const KEY = /^[A-Za-z0-9_-]{22}$/;
-/** Of one connection, and about it: never handed on (RFC 9110 section 7.6.1). */
-const OWN_HEADERS: ReadonlySet<string> = new Set(['host', 'connection', 'keep-alive', 'proxy-connection', 'te', 'upgrade', 'expect']);
+/**
+ * Of one connection, and about it: never handed on (RFC 9110 section 7.6.1). `Host` is not among them: the sidecar refuses
+ * names that are not this machine's (DNS rebinding), and can do so only where it sees what the client asked for.
+ */
+const OWN_HEADERS: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'upgrade', 'expect']);
 const FRAMING: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -100,11 +103,7 @@ interface Passed {
 }
 
 async function handOn(exchange: HttpExchange, { target, session, port }: Passed): Promise<IncomingMessage> {
-  const headers = [
-    ['Host', `127.0.0.1:${port}`],
-    ...pairsOf(exchange.rawHeaders, OWN_HEADERS),
-    ...(session === undefined ? [] : [[SESSION, session.token]]),
-  ].flat();
+  const headers = [...pairsOf(exchange.rawHeaders, OWN_HEADERS), ...(session === undefined ? [] : [[SESSION, session.token]])].flat();
   const { method, signal } = exchange;
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const sent = request({ host: '127.0.0.1', port, method, path: target, headers, signal, agent: false }, resolve);

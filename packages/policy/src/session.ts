@@ -3,8 +3,9 @@
 import type { Instant, SessionId, SessionRoot, ToolName } from '@sallyport/model';
 
 /**
- * Facts about one session, as a view that does not change while a decision reads it. Every call of a tool that the caller
- * may know is in `attempted`, a denied one too; only real success is in `completed`; a call in flight is in `attempted` alone.
+ * Facts about one session, as a view that does not change while a decision reads it. Every call is in `attempted`,
+ * a denied one too, also of a tool that is hidden or not there; only real success is in `completed`; a call in flight is
+ * in `attempted` alone.
  */
 export interface SessionFacts {
   readonly id: SessionId;

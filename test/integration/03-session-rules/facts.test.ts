@@ -27,6 +27,8 @@ ${tool('look_up', 'read', '{ method: GET, path: "/look-ups/{word}" }', 'word')}
 ${tool('take_note', 'write', '{ method: POST, path: "/notes" }', 'word')}
 ${tool('own_record', 'read', '{ method: GET, path: "/customers/{customer}" }', 'customer')}
 ${tool('list_offers', 'read', '{ method: GET, path: "/offers/{word}" }', 'word')}
+{ kind: Tool, name: orders/purge, effect: destructive, route: { method: DELETE, path: /everything } }
+---
 ${tool('find_orders', 'read', '{ method: GET, path: "/orders" }', 'word', 'remember: { order: "result.items[].id" }')}
 ${tool('cancel_order', 'write', '{ method: POST, path: "/orders/{order}/cancel" }', 'order')}
 kind: Policy
@@ -78,6 +80,8 @@ rules:
     allow: [orders/list_offers]
     for: { roles: [support-rep] }
     session: { denials_max: 4 }
+
+  - { id: purge, allow: [orders/purge], for: { roles: [administrator] } }
 
   - id: own-record
     allow: [orders/own_record]
@@ -280,6 +284,21 @@ describe('facts of a session', () => {
     expect(record.detail).toContain('at most 4 denials');
     expect(desk.arrived()).toEqual([]);
     expect(codeOf(await offers(other))).toEqual(ALLOWED);
+  });
+
+  it.each<[string, (session: string) => Promise<HttpAnswer>]>([
+    ['forbidden tools', (session) => desk.call(session, 'purge')],
+    ['tools that are not there', (session) => desk.call(session, 'purga')],
+    ['forbidden paths', (session) => desk.http(session, 'DELETE /everything')],
+    ['paths that are not there', (session) => desk.http(session, 'DELETE /everythink')],
+  ])('[R4.20] trying %s counts as well, and alike, or what follows would tell which of them exist', async (_, probe) => {
+    const session = await desk.session();
+    for (let i = 0; i < 4; i++) expect(codeOf(await probe(session))).toEqual([403, 'tool_not_allowed']);
+    expect(codeOf(await desk.call(session, 'list_offers', { word: 'W' }))).toEqual(ALLOWED);
+    expect(codeOf(await probe(session))).toEqual([403, 'tool_not_allowed']);
+    desk.arrived();
+    expect(codeOf(await desk.call(session, 'list_offers', { word: 'W' }))).toEqual(UNMET);
+    expect(desk.arrived()).toEqual([]);
   });
 
   it('[R4.10] one’s own record is the conversation’s: two at once, each its own', async () => {

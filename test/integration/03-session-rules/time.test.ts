@@ -61,7 +61,7 @@ describe('rules that end', () => {
     for (const [name, rule, detail] of [
       ['over', 'over', 'held until'],
       ['to_come', 'to-come', 'holds from'],
-      ['off_hours', 'off-hours', 'holds mon'],
+      ['off_hours', 'off-hours', 'UTC'],
     ] as const) {
       const refused = await call(session, name);
       expect([name, ...codeOf(refused)]).toEqual([name, ...REFUSED]);

@@ -4,7 +4,8 @@
  */
 
 import type { DecisionBody, OutcomeBody } from '@sallyport/audit';
-import type { Denial, RuleId } from '@sallyport/model';
+import { isToolName } from '@sallyport/model';
+import type { Denial, RuleId, ToolName } from '@sallyport/model';
 import type { ShadowFinding } from '@sallyport/policy';
 import { actionOf, askedTool } from './asked.ts';
 import type { Arrival, Asked, Authenticated, CallFacts, Framed, Fresh, HeadFacts, InSession, Named, Routed } from './facts.ts';
@@ -126,9 +127,27 @@ function sessionOf(facts: Proven, ports: Ports): OpenSession | undefined {
   return typeof found === 'string' ? undefined : found;
 }
 
-function claimedTool({ ask, route }: Partial<HeadFacts & Asked>): string {
-  if (ask === undefined || ask.dialect === 'session' || route === undefined || route.kind === 'session') return '-';
-  if (ask.dialect === 'mcp' && ask.message.kind !== 'call_tool') return '-';
-  const tool = askedTool(ask);
-  return tool === undefined ? '-' : `${route.server}/${tool}`.slice(0, 200);
+function claimedTool(facts: Partial<HeadFacts & Asked>): string {
+  const claim = claimOf(facts);
+  return claim?.tool === undefined ? '-' : `${claim.server}/${claim.tool}`.slice(0, 200);
 }
+
+/** The tool that a call claims to be of; a path that fits none is a call as well. */
+function claimOf({ ask, route }: Partial<HeadFacts & Asked>): { readonly server: string; readonly tool: string | undefined } | undefined {
+  if (ask === undefined || ask.dialect === 'session' || route === undefined || route.kind === 'session') return undefined;
+  if (ask.dialect === 'mcp' && ask.message.kind !== 'call_tool') return undefined;
+  return { server: route.server, tool: askedTool(ask) };
+}
+
+/**
+ * Under which name a session counts a refused call; `undefined` for what is no call. Of a tool that is not there too: were
+ * only those counted that are forbidden, rules that count denials would tell a caller which tools there are.
+ */
+export function deniedName(facts: Recordable): ToolName | undefined {
+  if (facts.tool !== undefined) return facts.tool.tool.name;
+  const claim = claimOf(facts);
+  if (claim === undefined) return undefined;
+  return [`${claim.server}/${claim.tool ?? NAMELESS}`, `${claim.server}/${NAMELESS}`, `${NAMELESS}/${NAMELESS}`].find(isToolName);
+}
+
+const NAMELESS = 'unknown';

@@ -11,7 +11,7 @@ import type { Ran } from './gate-list.ts';
 import type { Answer, Outcome } from './gate.ts';
 import { wholeAnswer } from './local-answers.ts';
 import type { Ports, Why } from './ports.ts';
-import { denyBody, type KnownFacts, type Recordable } from './records.ts';
+import { deniedName, denyBody, type KnownFacts, type Recordable } from './records.ts';
 import { settle } from './gates/settlement.ts';
 import { whyRefused } from './why.ts';
 
@@ -30,7 +30,8 @@ export async function refuseCall(start: Arrival, ran: Refused, ports: Ports): Pr
   for (const ruleId of ran.denial.shadow ?? []) ports.counters.shadow(ruleId, 'allow');
   if (ran.denial.code === 'internal') ports.counters.bug();
   const why = whyRefused(facts, ran, ports);
-  if (facts.session !== undefined && facts.tool !== undefined) facts.session.record('denied', facts.tool.tool.name);
+  const denied = deniedName(facts);
+  if (denied !== undefined) facts.session?.record('denied', denied);
   await recorded(facts, { ...ran, why, stranger: facts.caller === undefined ? sourceOf(start.peer) : undefined }, ports);
   return denialAnswer(facts, ran.denial, { effect: 'none', outcome: { result: 'denied', code: ran.denial.code }, ports });
 }

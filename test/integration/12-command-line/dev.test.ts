@@ -256,6 +256,15 @@ describe('the end of dev', () => {
   });
 });
 
+describe('the log of dev', () => {
+  it('calls no end of a short command an error', async () => {
+    for (let i = 0; i < 3; i++) {
+      expect(await at.dev('--', 'true').ended).toBe(0);
+      expect(at.read('.sallyport/dev/log')).not.toMatch(/"level":"error"/);
+    }
+  });
+});
+
 describe('a second one', () => {
   it('in the same folder is refused, and says which process holds it; with a folder of its own it runs beside', async () => {
     const first = at.dev(...WAITING);

@@ -14,6 +14,7 @@ import type { Client, GrpcStatus, TlsMaterial } from '@sallyport/net';
 import { parseListenAddress, readConfigText } from '@sallyport/runtime';
 import { authoritiesFor, explainRejection, judgeRootExpiry } from '@sallyport/trust';
 import type { TrustedRoot } from '@sallyport/trust';
+import { isDevFolder } from './dev/connection.ts';
 import { readText, reasonOf } from './files.ts';
 import { dirOption, homeOf, shownPath } from './home.ts';
 import type { Home } from './home.ts';
@@ -120,14 +121,16 @@ export type Refused = Pick<Link, 'address' | 'startLine'> & { readonly home: Pic
 function messageOf({ code, message, failure }: GrpcStatus, { address, home }: Refused): string {
   if (failure === 'no_tls') return `${address} does not speak TLS`;
   if (failure === 'another_root') return `the control plane at ${address} belongs to another root than \`${home.dir}\``;
+  if (failure === 'nobody_listens' && isDevFolder(home.dir)) return `the dev of \`${home.dir}\` has ended: ${message}`;
   return code === 'unimplemented' ? `${address} is a control plane's, but not its port for administrators` : message;
 }
 
-function remedyOf({ code, failure }: GrpcStatus, { address, startLine }: Refused): string | undefined {
+function remedyOf({ code, failure }: GrpcStatus, { address, startLine, home }: Refused): string | undefined {
   if (failure === 'another_root') return 'name the folder of its root with --dir, or the right address with --control-plane';
   if (failure === 'no_tls' || code === 'unimplemented')
     return 'name its gRPC port, `listen.grpc` of its configuration, with --control-plane';
-  if (failure === 'nobody_listens' && startLine !== undefined) return `start it: \`${startLine}\``;
+  if (failure === 'nobody_listens' && startLine !== undefined)
+    return `${isDevFolder(home.dir) ? 'its record is still there; to read it, start its control plane' : 'start it'}: \`${startLine}\``;
   if (code === 'unavailable' || code === 'deadline_exceeded') return `is the control plane running, and ${address} its address?`;
   return code === 'unauthenticated' || failure === 'not_admitted' ? 'the certificate in admin/ is not accepted there' : undefined;
 }

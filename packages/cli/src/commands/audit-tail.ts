@@ -9,6 +9,7 @@ import type { Command } from '../command.ts';
 import { LINK_OPTIONS, refusedBy, withLink } from '../connect.ts';
 import { choice, flag, text } from '../option.ts';
 import { refusal } from '../output.ts';
+import { plain } from '../policy/decision-text.ts';
 
 const LINE_FEED = utf8('\n');
 
@@ -99,16 +100,18 @@ function lineOf(line: Uint8Array): string {
     result,
     latency_ms: latency,
     decision_id: id,
+    detail,
   } = event;
   const outcome = decision === 'allow' ? `${result}${latency === null ? '' : ` in ${latency} ms`}` : code;
   return [
     at,
     decision.padEnd(5),
     `${operator} by ${agent}`,
-    tool === '-' ? action : tool,
+    plain(tool === '-' ? action : tool),
     outcome,
     `rule ${rule}`,
     `release ${release ?? '-'}`,
     id,
+    ...(decision === 'allow' && detail !== null ? [plain(detail)] : []),
   ].join('  ');
 }

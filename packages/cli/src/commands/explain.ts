@@ -7,7 +7,7 @@ import type { Exit } from '../io.ts';
 import { flag, positive, text } from '../option.ts';
 import { refusal } from '../output.ts';
 import { findSocket, SOCKET_OPTIONS } from '../policy/admin-socket.ts';
-import { decisionLine, decisionText, plain, unmetLines } from '../policy/decision-text.ts';
+import { decisionLine, decisionText, plain, whyLines } from '../policy/decision-text.ts';
 import { followDecisions } from '../policy/follow-decisions.ts';
 import { sidecarDecisions } from '../policy/sidecar-decisions.ts';
 import type { SeenDecision, SidecarDecisions } from '../policy/sidecar-decisions.ts';
@@ -35,7 +35,7 @@ export const explain: Command = command({
   summary: 'say why a sidecar decided as it did: rule, file, line, what was unmet, what would flip it',
   details: [
     'Asks the sidecar over its administration socket, without the control plane. It remembers the last 1,000 decisions of this start; the id of one stands in every denial and in the record. Without an id the last ones are listed, a line each.',
-    'Names of arguments are told and their values are not: the sidecar does not keep them. To try values, see policy explain.',
+    'Names of arguments are told and their values are not: the sidecar does not keep them. What was taken out of a call or narrowed before it was decided is told. To try values, see policy explain.',
     'With an id exits with 0 for an allow and with 1 for a deny.',
   ],
   arguments: [{ name: 'DECISION', says: 'id of a decision', isOptional: true }],
@@ -97,6 +97,6 @@ async function list({ from, policyDir, call }: Asking): Promise<Exit> {
 
 function rowOf(seen: SeenDecision, policyDir: string | undefined): string {
   const { at, decision } = seen;
-  const lines = unmetLines(seen, policyDir).map((line) => `    ${line}`);
+  const lines = whyLines(seen, policyDir).map((line) => `    ${line}`);
   return [`${plain(at)}  ${decisionLine(seen, policyDir)}  ${plain(decision.operator)}  ${decision.decision_id}`, ...lines].join('\n');
 }

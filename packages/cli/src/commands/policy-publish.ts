@@ -28,7 +28,7 @@ import type { AcceptedRelease } from '../publish/submit-release.ts';
 import { tellReleased } from '../publish/tell-released.ts';
 import { findUnchanged } from '../publish/unchanged.ts';
 import type { Unchanged } from '../publish/unchanged.ts';
-import { readVersions } from '../publish/versions.ts';
+import { readVersions, wentBackFrom } from '../publish/versions.ts';
 import { absentFolder } from '../trust-files.ts';
 import { POLICY_DIR } from './policy-check.ts';
 
@@ -119,9 +119,8 @@ async function publish(publishing: Publishing, call: Call): Promise<Exit> {
   if (unchanged !== undefined && (options.noPromote || unchanged.release !== undefined)) return tellUnchanged(link, unchanged, call);
   const bundle = unchanged === undefined ? await publishBundle(publishing, call) : await publishedBefore(link, unchanged, call);
   if (!bundle.ok) return out.refuse(bundle.error);
-  const [inForce] = versions.value.releases;
-  if (unchanged !== undefined && inForce?.isRollback === true)
-    out.progress(`warning: release ${inForce.releaseSeq} went back from what is released again now: ${inForce.reason ?? ''}`);
+  const wentBack = wentBackFrom(versions.value, bundle.value.digest);
+  if (wentBack !== undefined) out.progress(`warning: ${wentBack}`);
   const { digest, revision, uploaded } = bundle.value;
   const json = { bundle: { area: options.area, revision, digest, parts_uploaded: uploaded }, changed: unchanged === undefined };
   const text =

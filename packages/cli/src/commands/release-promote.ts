@@ -22,7 +22,7 @@ import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
 import { signRelease, submitRelease } from '../publish/submit-release.ts';
 import type { ReleaseWish } from '../publish/submit-release.ts';
 import { tellReleased } from '../publish/tell-released.ts';
-import { findBundle, readVersions } from '../publish/versions.ts';
+import { findBundle, readVersions, wentBackFrom } from '../publish/versions.ts';
 import { judgeReason } from '../reason.ts';
 import { readOwnTrust } from '../trust-files.ts';
 
@@ -94,6 +94,8 @@ async function fromVersions(link: Link, call: Call): Promise<Exit> {
   if (!bundle.ok) return out.refuse(bundle.error);
   if (versions.value.releases[0]?.bundles[0] === bundle.value.digest)
     return out.refuse(refusal(1, `revision ${bundle.value.revision} is in force already`));
+  const wentBack = options.rollback === undefined ? wentBackFrom(versions.value, bundle.value.digest) : undefined;
+  if (wentBack !== undefined) out.progress(`warning: ${wentBack}`);
   const heads = await readHeads(link, place, io);
   if (!heads.ok) return out.refuse(heads.error);
   const signed = await sign(
@@ -180,8 +182,11 @@ async function submit(link: Link, envelope: Uint8Array, call: Call): Promise<Exi
   const { rollback: isRollback } = release.value;
   const accepted = await submitRelease(link, envelope, { io, leaveBehind: options.leaveBehind, isRollback });
   if (!accepted.ok) return out.refuse(accepted.error);
-  const { area, ring } = release.value;
-  return tellReleased({ link, release: accepted.value, call: { ...call, options: { ...options, area, ring } }, json: {}, text: '' });
+  const { area, ring, bundles } = release.value;
+  const { releaseSeq } = accepted.value;
+  const told = `released ${releaseSeq} to ${area}, ring ${ring}: ${bundles.map(({ revision }) => `revision ${revision}`).join(', ')}`;
+  const json = { bundles: bundles.map(({ revision, digest }) => ({ area, revision, digest })) };
+  return tellReleased({ link, release: accepted.value, call: { ...call, options: { ...options, area, ring } }, json, text: '', told });
 }
 
 function releaseIn(envelope: Uint8Array): Result<Release, Refusal> {

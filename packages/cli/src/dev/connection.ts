@@ -3,6 +3,7 @@
  * which folder its policy comes. A hint and nothing more: whoever reads it asks the socket.
  */
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JsonObject } from '@sallyport/model';
 import { readText } from '../files.ts';
@@ -20,6 +21,14 @@ const BYTES_MAX = 16_384;
 
 /** Where `dev` keeps its state unless told otherwise, below a folder of one's own. */
 export const DEV_STATE: string = join(DEFAULT_DIR, 'dev');
+
+/** What a folder of `dev` is known by, also after its end. */
+export const DEV_MARK = '.sallyport-dev';
+
+/** Whether some `dev` has made this folder. */
+export function isDevFolder(stateDir: string): boolean {
+  return existsSync(join(stateDir, DEV_MARK));
+}
 
 export function connectionFile(stateDir: string): string {
   return join(stateDir, FILE);

@@ -48,6 +48,9 @@ const WISH: OperatorWish & { agent: AgentName } = {
   scope: [],
   tenant: 'acme',
   case: undefined,
+  task: undefined,
+  acr: undefined,
+  amr: [],
   attribute: [],
 };
 const now = systemClock().wall();

@@ -20,6 +20,9 @@ export const OPERATOR_OPTIONS: {
   readonly scope: Option<readonly string[]>;
   readonly tenant: Option<string>;
   readonly case: Option<string | undefined>;
+  readonly task: Option<string | undefined>;
+  readonly acr: Option<string | undefined>;
+  readonly amr: Option<readonly string[]>;
   readonly attribute: Option<readonly string[]>;
 } = {
   as: textOr('--as SUBJECT', 'for whom the agent acts', 'developer'),
@@ -27,6 +30,9 @@ export const OPERATOR_OPTIONS: {
   scope: many('--scope SCOPE', 'a scope of theirs (repeatable; default: every scope that an allow rule asks for)'),
   tenant: textOr('--tenant TENANT', 'their tenant', 'dev'),
   case: text('--case CASE', 'the case that the session is about'),
+  task: text('--task TASK', 'the task that the session is for, where the policy’s issuer maps a claim to it'),
+  acr: text('--acr CLASS', 'how strongly they have signed in, as the identity provider says it'),
+  amr: many('--amr METHOD', 'a method by which they have signed in, such as mfa (repeatable)'),
   attribute: many('--attribute NAME=VALUE', 'an attribute of theirs, of those that the policy maps; a list with commas (repeatable)'),
 };
 
@@ -36,6 +42,9 @@ export interface OperatorWish {
   readonly scope: readonly string[];
   readonly tenant: string;
   readonly case: string | undefined;
+  readonly task: string | undefined;
+  readonly acr: string | undefined;
+  readonly amr: readonly string[];
   readonly attribute: readonly string[];
 }
 
@@ -83,13 +92,17 @@ export function operatorOf(
       },
     ]);
   const attributes = readAttributes(wish.attribute, issuer);
-  if (!attributes.ok) return attributes;
+  const task = readTask(wish.task, issuer);
+  if (!attributes.ok || !task.ok) return fail([...(attributes.ok ? [] : attributes.error), ...(task.ok ? [] : [task.error])]);
   const rules = policy.parts.rules.filter(({ agent, verb }) => agent === wish.agent && verb === 'allow');
   const roles = wish.role.length > 0 ? wish.role : named(rules, (rule) => rule.for?.roles ?? []);
   const scopes = wish.scope.length > 0 ? wish.scope : named(rules, (rule) => rule.scopes ?? []);
   const { claims } = issuer;
   const facts: Readonly<Record<string, Json>> = {
     ...attributes.value,
+    ...task.value,
+    ...(wish.acr === undefined ? {} : { acr: wish.acr }),
+    ...(wish.amr.length === 0 ? {} : { amr: wish.amr }),
     [claims.subject]: wish.as,
     [claims.tenant]: wish.tenant,
     [claims.roles]: roles,
@@ -108,6 +121,16 @@ export function operatorOf(
 
 function named(rules: readonly Rule[], namesOf: (rule: Rule) => readonly string[]): readonly string[] {
   return [...new Set(rules.flatMap(namesOf))].toSorted();
+}
+
+function readTask(task: string | undefined, { claims }: Issuer): Result<Readonly<Record<string, Json>>, Problem> {
+  if (task === undefined) return ok({});
+  if (claims.task !== undefined) return ok({ [claims.task]: task });
+  return fail({
+    path: '--task',
+    message: 'the policy’s issuer maps no claim to the task of a session',
+    remedy: 'write `task: NAME` under `claims` in the document of kind Issuer',
+  });
 }
 
 function readAttributes(texts: readonly string[], { claims }: Issuer): Result<Readonly<Record<string, Json>>, readonly Problem[]> {

@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '@sallyport/model';
 import type { Io } from '../io.ts';
 import { counted, problemJson } from '../output.ts';
 import type { Refusal } from '../output.ts';
-import { decisionLine, outcomeText, subjectOf, unmetLines } from '../policy/decision-text.ts';
+import { decisionLine, outcomeText, subjectOf, whyLines } from '../policy/decision-text.ts';
 import type { Followed } from '../policy/follow-decisions.ts';
 import type { SeenDecision } from '../policy/sidecar-decisions.ts';
 import type { TestedPolicy } from '../policy/tested-policy.ts';
@@ -110,16 +110,31 @@ export function tellDecision(to: Reporter, followed: Followed, { policyDir, isWh
     return to.tell(
       'decision',
       body,
-      isShown ? [decisionLine(seen, policyDir), ...unmetLines(seen, policyDir).map((line) => `    ${line}`), ...whereNext(seen)] : [],
+      isShown ? [decisionLine(seen, policyDir), ...whyLines(seen, policyDir).map((line) => `    ${line}`), ...whereNext(seen)] : [],
     );
   return to.tell('outcome', body, isShown && isBad(seen) ? [`${subjectOf(seen.decision)}: ${outcomeText(seen)}`] : []);
 }
 
-/** How to learn more, where there is more to learn. */
+/** How to learn more, where there is more to learn; and how to be somebody who may, where that is said to `dev`. */
 function whereNext({ decision, why }: SeenDecision): readonly string[] {
+  if (decision.decision !== 'deny') return [];
+  const options = [...new Set((why?.unmet ?? []).flatMap(optionsFor))];
   const change: readonly Json[] = why?.change ?? [];
-  return decision.decision === 'deny' && change.length > 0 ? [`    sallyport explain ${decision.decision_id}`] : [];
+  return [
+    ...(options.length === 0 ? [] : [`    dev is told so with ${options.join(', ')}`]),
+    ...(change.length === 0 ? [] : [`    sallyport explain ${decision.decision_id}`]),
+  ];
 }
+
+type Lacked = NonNullable<SeenDecision['why']>['unmet'][number];
+
+function optionsFor({ requirement, says }: Lacked): readonly string[] {
+  // What a sign-in lacks is told by its claim; its age is that of this session.
+  if (requirement === 'step_up') return says.includes('wants acr') ? ['--acr'] : says.includes('wants amr') ? ['--amr'] : [];
+  return OPTIONS[requirement] ?? [];
+}
+
+const OPTIONS: Readonly<Record<string, readonly string[]>> = { for: ['--role'], scopes: ['--scope'], task: ['--task'] };
 
 function isBad({ outcome }: SeenDecision): boolean {
   return outcome !== undefined && outcome.result !== 'ok' && outcome.result !== 'local';

@@ -10,7 +10,7 @@ import { Fault, fail, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
 import { lockState, makeFolders, realFileSystem } from '@sallyport/runtime';
 import { reasonOf, writeFile } from '../files.ts';
-import { connectionFile } from './connection.ts';
+import { DEV_MARK, connectionFile } from './connection.ts';
 
 export interface StateFolder {
   readonly dir: string;
@@ -22,9 +22,8 @@ export interface StateFolder {
   close(): void;
 }
 
-const MARK = '.sallyport-dev';
 /** Stay when the rest goes: who holds it, whose it is, what git passes over, and the part of the URL that clients are given. */
-const KEPT: ReadonlySet<string> = new Set([MARK, 'lock', '.gitignore', 'url-key']);
+const KEPT: ReadonlySet<string> = new Set([DEV_MARK, 'lock', '.gitignore', 'url-key']);
 /** The shortest bound of the systems that we run on (macOS), less the end of the text. */
 const SOCKET_PATH_BYTES_MAX = 103;
 
@@ -35,12 +34,12 @@ export function takeStateFolder(dir: string): Result<StateFolder, Problem> {
   try {
     makeFolders(dir, 0o700);
     const found = readdirSync(dir);
-    if (found.length > 0 && !found.includes(MARK))
+    if (found.length > 0 && !found.includes(DEV_MARK))
       return fail({ path: '--state', file: dir, message: 'is not empty, and no dev has made it', remedy: 'name a folder of its own' });
     unlock = lockState(realFileSystem(), dir, 'dev', 'stop that one, or give this one a folder of its own with --state');
     for (const name of found) if (!KEPT.has(name)) rmSync(join(dir, name), { recursive: true, force: true });
     for (const [name, text] of [
-      [MARK, 'made by `sallyport dev`, which empties it at every start\n'],
+      [DEV_MARK, 'made by `sallyport dev`, which empties it at every start\n'],
       ['.gitignore', '*\n'],
     ] as const) {
       const written = writeFile(join(dir, name), text, { mode: 0o600, as: 'replacement' });

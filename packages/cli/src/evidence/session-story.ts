@@ -97,7 +97,8 @@ type Counted = Omit<StoryCall, 'retry'>;
 function withRetries(calls: readonly Counted[]): readonly StoryCall[] {
   let before: StoryCall | undefined;
   return calls.map((call) => {
-    if (!isToolCall(call)) return { ...call, retry: 0 };
+    // Of what names no tool nobody can say that it was the same.
+    if (call.decision.tool === '-') return { ...call, retry: 0 };
     const isRetry = before !== undefined && before.decision.tool === call.decision.tool && !succeeded(before);
     before = { ...call, retry: isRetry ? (before?.retry ?? 0) + 1 : 0 };
     return before;

@@ -52,12 +52,22 @@ export function storyText(story: SessionStory, { proven, doubts }: Standing): st
     ...(story.openedAt === undefined ? [] : [`opened ${formatInstant(story.openedAt)}`]),
     `calls from ${formatInstant(first.at)} to ${formatInstant(last.at)} (${seconds(last.at - first.at)})${writers.length === 0 ? '' : `, recorded by ${writers.join(', ')}`}`,
     '',
-    table(calls.filter(isToolCall).map((call, i) => rowOf(call, { number: i + 1, since: first.at }))),
+    rowsText(calls.filter(isToolCall), first.at),
     '',
     totalsText(totalsOf(story)),
     ...(proven === null ? [] : [`proven: ${proven}`]),
     ...(doubts.length === 0 ? ['complete: the record of this session has its end'] : doubts.map((doubt) => `not certain: ${doubt}`)),
   ].join('\n');
+}
+
+/** A row a call, and below it what the record says of it beside: what was changed, why it was refused, what went wrong. */
+function rowsText(calls: readonly StoryCall[], since: number): string {
+  const rows = table(calls.map((call, i) => rowOf(call, { number: i + 1, since }))).split('\n');
+  return rows.flatMap((row, i) => [row, ...detailsOf(calls[i]).map((detail) => `${' '.repeat(18)}${detail}`)]).join('\n');
+}
+
+function detailsOf(call: StoryCall | undefined): readonly string[] {
+  return [call?.decision.detail, call?.outcome?.detail].flatMap((detail) => (typeof detail === 'string' ? [plain(detail)] : []));
 }
 
 function rowOf(call: StoryCall, { number, since }: { readonly number: number; readonly since: number }): readonly string[] {

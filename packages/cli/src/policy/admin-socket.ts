@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fail, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import { readConfigText } from '@sallyport/runtime';
-import { DEV_STATE, readConnection } from '../dev/connection.ts';
+import { DEV_STATE, isDevFolder, readConnection } from '../dev/connection.ts';
 import { at } from '../files.ts';
 import type { Io } from '../io.ts';
 import { text } from '../option.ts';
@@ -40,6 +40,14 @@ export function findSocket({ socket, config }: SocketOptions, io: Io): Result<Fo
   if (running !== undefined) return ok({ path: running.adminSocket, policyDir: relative(io.cwd, running.policyDir) || '.' });
   const here = at(io.cwd, CONFIG_HERE);
   if (existsSync(here)) return socketOf(here, CONFIG_HERE);
+  if (isDevFolder(at(io.cwd, DEV_STATE)))
+    return fail(
+      refusal(
+        1,
+        'the dev that ran here has ended, and what its sidecar remembered with it',
+        'start `sallyport dev` without a command: it stays until Ctrl-C',
+      ),
+    );
   return fail(
     refusal(
       1,

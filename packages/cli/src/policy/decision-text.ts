@@ -29,10 +29,12 @@ export function decisionLine({ decision, why }: SeenDecision, policyDir: string 
   return [what, ruleText(decision.rule_id), placeText(why?.source, policyDir)].filter((part) => part !== '').join('  ');
 }
 
-/** What a denial lacked, a line each, indented; of a refusal by another gate than policy, its own words. */
-export function unmetLines({ decision, why }: SeenDecision, policyDir: string | undefined): readonly string[] {
-  if (decision.decision === 'allow') return [];
-  const unmet = (why?.unmet ?? []).map(({ requirement, says, source, rule_id: rule }) => {
+/**
+ * What a denial lacked, a line each; of a refusal by another gate than policy, its own words; of an allow, what was done to
+ * the call before it was decided, what it took of a budget, what a rule in shadow would have made of it.
+ */
+export function whyLines({ decision, why }: SeenDecision, policyDir: string | undefined): readonly string[] {
+  const unmet = (decision.decision === 'allow' ? [] : (why?.unmet ?? [])).map(({ requirement, says, source, rule_id: rule }) => {
     const elsewhere =
       rule === decision.rule_id ? '' : ` (rule ${plain(rule)}${source === null ? '' : `, ${placeText(source, policyDir)}`})`;
     return `${requirement}: ${plain(says)}${elsewhere}`;
@@ -70,7 +72,7 @@ export function decisionText(seen: SeenDecision, policyDir: string | undefined):
   const fields = why?.fields ?? [];
   return [
     `${decision.decision} ${subjectOf(decision)}${isAllowed ? '' : `: ${decision.code}`}${by}`,
-    ...unmetLines(seen, policyDir).map((line) => `  ${line}`),
+    ...whyLines(seen, policyDir).map((line) => `  ${line}`),
     ...(fields.length === 0 ? [] : [`  arguments at fault: ${fields.map(plain).join(', ')}`]),
     ...((why?.change.length ?? 0) === 0 ? [] : ['to allow it:', ...(why?.change ?? []).map((one) => `  ${plain(one)}`)]),
     ...rows.map(([label, value]) => `${label.padEnd(8)} ${value}`),

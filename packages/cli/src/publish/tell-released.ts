@@ -20,7 +20,7 @@ export interface Released {
   };
   readonly json: Readonly<Record<string, Json>>;
   readonly text: string;
-  /** Where nothing was released now: instead of the line that says so. */
+  /** Instead of the line that says so: where nothing was released now, or more is to be said. */
   readonly told?: string;
 }
 

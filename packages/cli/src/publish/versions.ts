@@ -81,6 +81,13 @@ function releaseOf(version: WireVersion): ReleaseVersion {
   };
 }
 
+/** A sentence where what is in force went back from this very bundle; `undefined` elsewhere. */
+export function wentBackFrom({ releases }: Versions, digest: Digest): string | undefined {
+  const [inForce, ...before] = releases;
+  if (inForce?.isRollback !== true || !before.some(({ bundles }) => bundles.includes(digest))) return undefined;
+  return `release ${inForce.releaseSeq} went back from what is released again now: ${inForce.reason ?? ''}`;
+}
+
 const DIGEST_PREFIX = /^sha256:[0-9a-f]{8,64}$/;
 
 /**

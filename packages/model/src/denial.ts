@@ -138,7 +138,12 @@ export const ANSWERS: Readonly<Record<DenialCode, PublicAnswer>> = {
   requires_approval: answer(403, 'a person has to approve this call', 'get_approval', 'This needs to be confirmed by a colleague first.'),
   approval_invalid: answer(403, 'the approval does not fit this call', 'get_approval', 'This needs to be confirmed by a colleague first.'),
   session_precondition_failed: answer(403, 'another step has to succeed first', 'use_allowed_tool', 'Something else has to be done first.'),
-  call_limit_exceeded: answer(403, 'this call was already made as often as it may be', 'stop', 'That has already been done.'),
+  call_limit_exceeded: answer(
+    403,
+    'this call was made as often, or as often in a row, as it may be',
+    'stop',
+    'That has already been done.',
+  ),
   budget_exceeded: answer(403, 'a budget is used up', 'route_to_human', 'I cannot do that right now. A colleague can help.'),
   risk_too_high: answer(403, 'the call is too risky under present circumstances', 'route_to_human', 'A colleague has to help with that.'),
   injection_detected: answer(403, 'the content was refused', 'revise_or_review', 'I cannot work with that content.'),
@@ -181,6 +186,8 @@ export interface Denial {
   /** How far a field at fault may go, by the tool's own declaration. Public: it is the same for every caller of the tool. */
   readonly limits?: readonly FieldLimit[];
   readonly retryAfterMs?: number;
+  /** Where this occurrence of the code leaves another way than the table says. */
+  readonly nextAction?: NextAction;
   /** Rules in shadow that would have let the call pass; for the record and for counters. */
   readonly shadow?: readonly RuleId[];
   /**
@@ -250,7 +257,7 @@ export function publicDenial(
     decision_id: context.decisionId,
     effect: context.effect,
     retryable: isRetryable(denial.code, context.effect, context),
-    next_action: row.nextAction,
+    next_action: denial.nextAction ?? row.nextAction,
     user_message: row.userMessage,
     ...(denial.fields === undefined ? {} : { fields: denial.fields }),
     ...(denial.limits === undefined ? {} : { limits: denial.limits }),

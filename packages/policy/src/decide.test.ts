@@ -394,13 +394,23 @@ describe('once', () => {
 
   test('in a session', () => {
     expect(reservations('  - { id: a, allow: [pay/refund], once: {} }\n')).toEqual([
-      { kind: 'count', code: 'call_limit_exceeded', ruleId: 'a', key: 'once:a', scope: 'session', max: 1 },
+      { kind: 'count', limit: 'once', code: 'call_limit_exceeded', ruleId: 'a', key: 'once:a', scope: 'session', max: 1 },
     ]);
   });
 
   test('for each value, within a window, by the agent in any session', () => {
     expect(reservations('  - { id: a, allow: [pay/refund], once: { per: args.order, within: 30d } }\n')).toEqual([
-      { kind: 'count', code: 'call_limit_exceeded', ruleId: 'a', key: 'once:a:"O-1"', scope: 'agent', windowMs: 2_592_000_000, max: 1 },
+      {
+        kind: 'count',
+        limit: 'once',
+        per: 'args.order',
+        code: 'call_limit_exceeded',
+        ruleId: 'a',
+        key: 'once:a:"O-1"',
+        scope: 'agent',
+        windowMs: 2_592_000_000,
+        max: 1,
+      },
     ]);
   });
 

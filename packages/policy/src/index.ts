@@ -26,6 +26,7 @@ export type { CompiledPolicy } from './compile.ts';
 export { compile } from './compile.ts';
 export type { Observed, PolicyInput, PolicyDecision } from './decide.ts';
 export type { ShadowFinding } from './shadow.ts';
+export { describeReached } from './limit.ts';
 export type { ReservationSpec } from './limit.ts';
 export type { GivenInput } from './given-input.ts';
 export { readGiven } from './given-input.ts';

@@ -6,6 +6,7 @@
 import { Decimal } from '@sallyport/model';
 import type { DenialCode, RuleId } from '@sallyport/model';
 import { canonicalValue } from '@sallyport/strict';
+import { formatSpan } from './read.ts';
 import type { Condition } from './programs.ts';
 import type { EnvironmentValues, LimitSpan, Rule } from './rule.ts';
 
@@ -20,6 +21,9 @@ export type CompiledLimit =
 /** What the reservation gate must hold before the call may go on. */
 export type ReservationSpec = {
   readonly ruleId: RuleId;
+  /** Which of the rule's limits it is, and the expression that it counts by: the rule's own words, no value of a call. */
+  readonly limit: LimitName;
+  readonly per?: string;
   /** What the caller is told where it cannot be had. */
   readonly code: DenialCode;
   /** The limit's name, the rule's id and the typed value of `per`, unambiguous; equal exactly for equal values. */
@@ -92,12 +96,14 @@ export function reservationOf(limit: CompiledLimit, ruleId: RuleId, value: (cond
   const code = LIMIT_CODES[limit.name];
   // Rule ids hold no colon, so the value cannot be mistaken for a part of one.
   const name = `${limit.name}:${ruleId}`;
-  if (limit.name === 'sequence') return { ruleId, code, key: name, scope: 'session', kind: 'run', max: limit.max };
+  if (limit.name === 'sequence') return { ruleId, limit: limit.name, code, key: name, scope: 'session', kind: 'run', max: limit.max };
   const subject = limit.per === undefined ? undefined : value(limit.per);
   if (limit.per !== undefined && !isKey(subject)) return undefined;
   const { withinMs } = limit;
   const common = {
     ruleId,
+    limit: limit.name,
+    ...(limit.per === undefined ? {} : { per: limit.per.text }),
     code,
     key: isKey(subject) ? `${name}:${canonicalValue(subject)}` : name,
     ...(withinMs === undefined ? ({ scope: 'session' } as const) : ({ scope: 'agent', windowMs: withinMs } as const)),
@@ -105,6 +111,22 @@ export function reservationOf(limit: CompiledLimit, ruleId: RuleId, value: (cond
   if (limit.name !== 'budget') return { ...common, kind: 'count', max: limit.max };
   const amount = amountOf(value(limit.sum));
   return amount === undefined ? undefined : { ...common, kind: 'sum', amount, max: limit.max };
+}
+
+/** A limit that is reached, in words for the record: which, how much of it is used and asked for, and of what it is one. */
+export function describeReached(spec: ReservationSpec, used: Decimal | undefined): string {
+  const span = spec.windowMs === undefined ? 'in the session' : `within ${formatSpan(spec.windowMs)}`;
+  const of = `${spec.limit} of rule ${spec.ruleId}`;
+  const whose = spec.per === undefined ? span : `per ${spec.per} ${span}`;
+  const calls = spec.kind === 'sum' || spec.max !== 1 ? 'calls' : 'call';
+  switch (spec.kind) {
+    case 'count':
+      return `${of}: ${spec.limit === 'once' ? 'already used' : `all ${spec.max} ${calls} used`}, ${whose}`;
+    case 'run':
+      return `${of}: ${spec.max} ${calls} in a row made (call another tool first), ${whose}`;
+    case 'sum':
+      return `${of}: ${(used ?? NOTHING).toString()} of ${spec.max.toString()} used and ${spec.amount.toString()} asked, ${whose}`;
+  }
 }
 
 /** Whether a value can be counted by. */

@@ -7,9 +7,19 @@ import type { Ports } from '../ports.ts';
 import { decideReservation, reservation } from './reservation.ts';
 
 const code = 'call_limit_exceeded';
-const once: ReservationSpec = { kind: 'count', code, ruleId: 'refund' as RuleId, key: 'once:refund:"O-1"', scope: 'session', max: 1 };
+const once: ReservationSpec = {
+  kind: 'count',
+  limit: 'once',
+  per: 'args.order_id',
+  code,
+  ruleId: 'refund' as RuleId,
+  key: 'once:refund:"O-1"',
+  scope: 'session',
+  max: 1,
+};
 const monthly: ReservationSpec = {
   kind: 'count',
+  limit: 'once',
   code,
   ruleId: 'monthly' as RuleId,
   key: 'monthly O-1',
@@ -43,6 +53,7 @@ describe('budgets and rows', () => {
   const amount = (text: string): Decimal => Decimal.parse(text) ?? Decimal.fromBigInt(0n);
   const budget = (of: string): ReservationSpec => ({
     kind: 'sum',
+    limit: 'budget',
     code: 'budget_exceeded',
     ruleId: 'spend' as RuleId,
     key: 'budget:spend',
@@ -50,7 +61,15 @@ describe('budgets and rows', () => {
     amount: amount(of),
     max: amount('1000'),
   });
-  const inRow: ReservationSpec = { kind: 'run', code, ruleId: 'look' as RuleId, key: 'sequence:look', scope: 'session', max: 2 };
+  const inRow: ReservationSpec = {
+    kind: 'run',
+    limit: 'sequence',
+    code,
+    ruleId: 'look' as RuleId,
+    key: 'sequence:look',
+    scope: 'session',
+    max: 2,
+  };
 
   it('what would go beyond a budget is refused with its own code, and the record holds the running total', async () => {
     const { take } = bench();
@@ -98,9 +117,38 @@ describe('reservation', () => {
       await detailOf('once:refund:"x"'),
       await detailOf('once:refund:"hunter2"'),
     ];
-    expect(one).toMatch(/^limit of rule refund reached, counted under sha256:[0-9a-f]{16}$/);
+    expect(one).toMatch(/^once of rule refund: already used, per args\.order_id in the session, counted under sha256:[0-9a-f]{16}$/);
     expect(one).not.toContain('hunter2');
     expect([one === again, one === other]).toEqual([true, false]);
+  });
+
+  const daily = { scope: 'agent', windowMs: 86_400_000, per: 'principal.id' } as const;
+  const spend = { kind: 'sum', limit: 'budget', code: 'budget_exceeded', ruleId: 'spend' as RuleId } as const;
+  const decimal = (text: string): Decimal => Decimal.parse(text) ?? Decimal.fromBigInt(0n);
+  it.each<[string, ReservationSpec, string, string]>([
+    ['once', once, 'once of rule refund: already used, per args.order_id in the session', 'none'],
+    ['max', { ...once, limit: 'max', max: 2, ...daily }, 'max of rule refund: all 2 calls used, per principal.id within 1d', 'none'],
+    [
+      'sequence',
+      { kind: 'run', limit: 'sequence', code, ruleId: 'look' as RuleId, key: 'sequence:look', scope: 'session', max: 2 },
+      'sequence of rule look: 2 calls in a row made (call another tool first), in the session',
+      'use_allowed_tool',
+    ],
+    [
+      'budget',
+      { ...spend, ...daily, key: 'budget:spend:"alice"', amount: decimal('60'), max: decimal('100') },
+      'budget of rule spend: 60 of 100 used and 60 asked, per principal.id within 1d',
+      'none',
+    ],
+  ])('says which limit of which rule, how much of it, and of what it is one: %s', async (_, spec, said, next) => {
+    const { take } = bench();
+    let answer = await take([spec]);
+    while (answer.verdict === 'pass') answer = await take([spec]);
+    if (answer.verdict !== 'deny') throw new Error(answer.verdict);
+    expect(answer.denial.detail.replace(/, counted under sha256:[0-9a-f]{16}$/, '')).toBe(said);
+    expect(answer.denial.detail).not.toMatch(/alice|O-1/);
+    // Public: after another tool the same call may be made, which is the one thing that an agent can do about it.
+    expect(answer.denial.nextAction ?? 'none').toBe(next);
   });
 
   it('a window holds across sessions', async () => {

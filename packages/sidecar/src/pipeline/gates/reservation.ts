@@ -5,7 +5,7 @@
 
 import { digestOf, utf8 } from '@sallyport/crypto';
 import { deny, type Decimal, type Result } from '@sallyport/model';
-import type { ReservationSpec } from '@sallyport/policy';
+import { describeReached, type ReservationSpec } from '@sallyport/policy';
 import { RESERVATION_KEY_CHARS_MAX, type Limit, type Refused, type Reserved } from '@sallyport/store';
 import type { Asked, Authorized, HeadFacts, InSession, Named, Reserving, Validated } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
@@ -48,9 +48,14 @@ export function decideReservation(gathered: Gathered): Judgement<Reserving> {
   const spec = specs[refused.index];
   // Not the key: it holds a value of the caller's. Its digest tells auditors which refusals are about the same one.
   const under = digestOf(utf8(refused.key)).slice(0, 'sha256:'.length + 16);
-  const total = spec?.kind === 'sum' && refused.sum !== undefined ? `, ${refused.sum.toString()} of ${spec.max.toString()} used` : '';
-  const detail = `limit of rule ${spec?.ruleId ?? '-'} reached${total}, counted under ${under}`;
-  return refuse(deny(spec?.code ?? 'call_limit_exceeded', detail, spec === undefined ? {} : { ruleId: spec.ruleId }));
+  if (spec === undefined) return refuse(deny('call_limit_exceeded', `a limit is reached, counted under ${under}`));
+  return refuse(
+    deny(spec.code, `${describeReached(spec, refused.sum)}, counted under ${under}`, {
+      ruleId: spec.ruleId,
+      // Of a row there is a way on, which the table's answer to what is used up would deny.
+      ...(spec.kind === 'run' ? { nextAction: 'use_allowed_tool' } : {}),
+    }),
+  );
 }
 
 const NOTHING: Reserving['reserved'] = { frames: [], budgets: [], settle: async () => [], cancel: async () => {} };

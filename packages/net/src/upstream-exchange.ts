@@ -53,7 +53,8 @@ export async function exchange(lane: Lane, request: UpstreamRequest, bounds: Bou
     return await first.answer();
   } catch (error) {
     // The server closed the kept-alive connection while the request was on its way. Only a read may be sent again.
-    if (!(first.lostReusedConnection && READS.has(request.method) && !request.signal.aborted)) throw error;
+    const isRepeatable = request.onlyReads === true && READS.has(request.method);
+    if (!(first.lostReusedConnection && isRepeatable && !request.signal.aborted)) throw error;
     return new Attempt(lane, request, bounds).answer();
   }
 }

@@ -418,8 +418,16 @@ describe('a kept-alive connection that the server has closed', () => {
     const port = await closing(seen);
     const pool = upstreams();
     await textOf(await pool.request(to(port), get()));
-    expect(await textOf(await pool.request(to(port), get()))).toBe('ok');
+    expect(await textOf(await pool.request(to(port), get({ onlyReads: true })))).toBe('ok');
     expect(seen).toEqual(['GET', 'GET', 'GET']);
+  });
+  test('a GET that nobody says only reads is not', async () => {
+    const seen: string[] = [];
+    const port = await closing(seen);
+    const pool = upstreams();
+    await textOf(await pool.request(to(port), get()));
+    expect(await fault(pool.request(to(port), get()))).toMatchObject({ code: 'upstream_unreachable', wasSent: true });
+    expect(seen).toEqual(['GET', 'GET']);
   });
   test('a write is not: it may have been carried out', async () => {
     const seen: string[] = [];

@@ -25,6 +25,11 @@ export interface UpstreamRequest {
   /** Without Host, framing and hop-by-hop headers, which are the dialler's own: one of those here is a Bug. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body?: Uint8Array;
+  /**
+   * What is asked changes nothing: a GET may be sent once more where the server closed the kept-alive connection under it.
+   * Not for the method to say: there are APIs whose GET acts.
+   */
+  readonly onlyReads?: boolean;
   readonly signal: AbortSignal;
   /** The answer's body is a Fault `upstream_too_large` beyond this. */
   readonly bodyBytesMax: number;

@@ -5,7 +5,7 @@ import { mcpDenialOf, MCP_HEADERS, toolCall } from '../../support/mcp-clients.ts
 import { CALL_MS_MAX, pipelineHarness, type Harness, type HarnessOptions, type HttpAnswer } from '../../support/pipeline-harness.ts';
 import { eventually } from '../../support/world.ts';
 
-const policy = (url: string, allowed = 'desk/look, desk/act, shop/look, shop/act'): string => `
+const policy = (url: string, allowed = 'desk/look, desk/act, shop/look, shop/act, shop/undo, shop/list'): string => `
 apiVersion: sallyport.dev/v1
 kind: Agent
 name: support-triage
@@ -30,6 +30,10 @@ network: loopback
 { kind: Tool, name: shop/look, effect: read, route: { method: POST, path: /look } }
 ---
 { kind: Tool, name: shop/act, effect: write, route: { method: POST, path: /act } }
+---
+{ kind: Tool, name: shop/undo, effect: write, route: { method: GET, path: /undo } }
+---
+{ kind: Tool, name: shop/list, effect: read, route: { method: GET, path: /list } }
 ---
 kind: Policy
 agent: support-triage
@@ -204,6 +208,22 @@ describe('a release switches while a call is out', () => {
     await gate.clock.advance(LEASE_RECHECK_MS);
     expect((await answer).json()).toMatchObject({ code: 'token_expired' });
   });
+});
+
+describe('a server that closes the connection under a call', () => {
+  it.each([
+    ['undo', 2, 502, 'possible'],
+    ['list', 3, 200, undefined],
+  ] as const)(
+    'by GET: `%s` reaches it %i times in two calls, since a write is sent once whatever its method',
+    async (tool, times, status, effect) => {
+      const { gate, up } = await bench((_request, nth) => (nth === 2 ? { kind: 'close' } : json({ ok: true })));
+      const session = await gate.session();
+      expect((await gate.call(`shop/${tool}`, {}, session)).status).toBe(200);
+      const second = await gate.call(`shop/${tool}`, {}, session);
+      expect([second.status, second.json()['effect'], up.requests.length]).toEqual([status, effect, times]);
+    },
+  );
 });
 
 describe('what a server learns, and what is kept of its words', () => {

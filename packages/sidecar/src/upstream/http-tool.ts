@@ -26,6 +26,7 @@ export async function forwardHttpTool(
     path: request.value.target,
     headers: [...Object.entries(request.value.headers), ...traceHeaders(traceparent)],
     ...(request.value.body === undefined ? {} : { body: request.value.body }),
+    onlyReads: tool.effect === 'read',
     signal,
     bodyBytesMax: limits.answerBytesMax,
   });

@@ -179,7 +179,8 @@ class Analysis {
   #targets(rule: Rule, own: Agent | undefined): readonly Target[] {
     const about = (agent: Agent): Target => ({ agent, tools: this.#world.index.selectAll(agent, rule.tools) });
     if (own !== undefined) return [about(own)];
-    return concernedAgents(rule, this.#world)
+    const { agents, layering } = this.#world;
+    return concernedAgents(rule.agents ?? [], { agents, layering, layer: layerOfRule(layering, rule) })
       .map(about)
       .filter(({ tools }) => tools.length > 0);
   }

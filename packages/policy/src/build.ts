@@ -5,6 +5,9 @@ import type { PartName, Problem, Result } from '@sallyport/model';
 import { compile } from './compile.ts';
 import type { CompiledPolicy } from './compile.ts';
 import type { PolicySource } from './documents.ts';
+import { featuresOf } from './features.ts';
+import { joinLayers } from './layers.ts';
+import type { Beneath } from './layers.ts';
 import { readParts, writeParts } from './parts.ts';
 
 export interface BuiltParts {
@@ -19,14 +22,25 @@ export interface BuiltParts {
   readonly policy: CompiledPolicy;
 }
 
-/** Writes the parts, then reads and compiles them exactly as a sidecar will: what cannot be enforced is not built. */
-export function buildParts(source: PolicySource): Result<BuiltParts, readonly Problem[]> {
+/**
+ * Writes the parts, then reads and compiles them exactly as a sidecar will, beneath the layers that it will join them
+ * with: what cannot be enforced is not built. `policy` is of all layers, the rest of these documents alone.
+ */
+export function buildParts(source: PolicySource, beneath?: Beneath): Result<BuiltParts, readonly Problem[]> {
   const parts = writeParts(source);
-  const read = readParts(parts);
+  const read = beneath === undefined ? readParts(parts) : joinLayers([...beneath.above, { name: beneath.name, parts }]);
   if (!read.ok) return fail(read.error);
   const compiled = compile(read.value);
   if (!compiled.ok) return fail(compiled.error);
-  const { features, ruleCount } = compiled.value;
+  const features = featuresOf(source);
   const testCount = source.tests.reduce((sum, { cases, steps }) => sum + cases.length + steps.length, 0);
-  return ok({ parts, features, ruleCount, toolCount: source.tools.length, testCount, warnings: source.warnings, policy: compiled.value });
+  return ok({
+    parts,
+    features,
+    ruleCount: source.rules.length,
+    toolCount: source.tools.length,
+    testCount,
+    warnings: source.warnings,
+    policy: compiled.value,
+  });
 }

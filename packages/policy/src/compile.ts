@@ -9,6 +9,7 @@ import type { Step } from './declared.ts';
 import { demandsOf } from './demands.ts';
 import type { HeldDemand } from './demands.ts';
 import { featuresOf } from './features.ts';
+import type { LayerPlace } from './layering.ts';
 import { limitsOf } from './limit.ts';
 import type { CompiledLimit } from './limit.ts';
 import type { Observe } from './grammar-observe.ts';
@@ -180,7 +181,7 @@ export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]
     rules,
     ...(layering === undefined ? {} : { layering }),
   };
-  const plan = analyse(world, PLACES, problems);
+  const plan = analyse(world, placesOf(parts), problems);
   if (problems.hasErrors) return fail(problems.sorted());
   // A rule that analysis dropped without a word would be a denial that nobody enforces.
   invariant(plan.rules.length === rules.length && plan.schemas.size === tools.length, 'analysis dropped a rule or a tool in silence');
@@ -198,11 +199,25 @@ export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]
   );
 }
 
-const PLACES: Places = {
-  rule: (index, ...steps) => ({ path: pathOf(`policy.rules[${index}]`, steps) }),
-  expression: (index, steps) => ({ path: pathOf(`policy.rules[${index}]`, steps) }),
-  tool: (index, path) => ({ path: `catalog.tools[${index}].${path}` }),
-};
+/** Where things stand in the parts; of several layers, in which. */
+function placesOf({ rules, tools, layering }: Parts): Places {
+  const at = (list: string, index: number, found: LayerPlace | undefined): string => {
+    const layer = found === undefined ? undefined : layering?.layers[found.layer];
+    return layer === undefined ? `${list}[${index}]` : `${layer.name}:${list}[${found?.index ?? index}]`;
+  };
+  const rule = (index: number, steps: readonly Step[]): { path: string } => {
+    const id = rules[index]?.id;
+    return { path: pathOf(at('policy.rules', index, id === undefined ? undefined : layering?.rules.get(id)), steps) };
+  };
+  return {
+    rule: (index, ...steps) => rule(index, steps),
+    expression: (index, steps) => rule(index, steps),
+    tool: (index, path) => {
+      const name = tools[index]?.name;
+      return { path: `${at('catalog.tools', index, name === undefined ? undefined : layering?.tools.get(name))}.${path}` };
+    },
+  };
+}
 
 function pathOf(start: string, steps: readonly Step[]): string {
   return steps.reduce<string>((path, step) => (typeof step === 'number' ? `${path}[${step}]` : childPath(path, step)), start);

@@ -24,6 +24,8 @@ import { encodeObserve, observe } from './grammar-observe.ts';
 import type { Observe } from './grammar-observe.ts';
 import { concerned, ruleOf } from './grammar-rule.ts';
 import { testOf } from './grammar-test.ts';
+import { joinBeneath } from './layers.ts';
+import type { Beneath } from './layers.ts';
 import { LIMITS } from './limits.ts';
 import { Problems, compareText, nodeOfJson } from './node.ts';
 import type { MapNode, Node } from './node.ts';
@@ -58,12 +60,18 @@ export interface PolicySource {
   readonly warnings: readonly Problem[];
 }
 
-/** All problems at once, each with file, line, column, path and, where one is known, a remedy. */
-export function parseDocuments(files: readonly PolicyFile[]): Result<PolicySource, readonly Problem[]> {
+/**
+ * All problems at once, each with file, line, column, path and, where one is known, a remedy. Beneath other layers the
+ * documents may name what those declare, and must not say anew what is theirs.
+ */
+export function parseDocuments(files: readonly PolicyFile[], beneath?: Beneath): Result<PolicySource, readonly Problem[]> {
   const problems = new Problems();
-  const { declared, unread } = declare(files, problems);
+  const { declared: own, unread } = declare(files, problems);
   // What nobody could read may declare what everything else names: no more is said than what each document says of itself.
   if (unread.isAny) return fail(problems.sorted());
+  const whole = beneath === undefined ? { declared: own } : joinBeneath(own, beneath, problems);
+  if (whole === undefined) return fail(problems.sorted());
+  const { declared, layering } = whole;
   const doubts = doubtsOf(declared, unread);
   checkNames(declared, problems, doubts);
   const world = {
@@ -74,11 +82,12 @@ export function parseDocuments(files: readonly PolicyFile[]): Result<PolicySourc
     environment: declared.environment,
     rules: declared.rules.map(({ value }) => value),
     doubted: doubts.agents,
+    ...(layering === undefined ? {} : { layering }),
   };
   const plan = analyse(world, placesOf(declared), problems);
   // Of a policy that does not stand, what is seldom meant follows as a rule from what is wrong.
-  if (!problems.hasErrors) warn(declared, plan, problems);
-  return problems.hasErrors ? fail(problems.sorted()) : ok(sourceOf(declared, problems.warnings()));
+  if (!problems.hasErrors) warn(own, plan, problems);
+  return problems.hasErrors ? fail(problems.sorted()) : ok(sourceOf(own, problems.warnings()));
 }
 
 const KINDS = ['Agent', 'ToolServer', 'Tool', 'ToolOverlay', 'Issuer', 'Environment', 'Policy', 'Observe', 'Test'] as const;

@@ -71,8 +71,8 @@ export const sourceText: Reader<Source> = (node, problems) => {
   return match === null ? problems.add(node.place, 'a source is file:line') : { file: match[1] ?? '', line: Number(match[2]) };
 };
 
-export function formatSource({ file, line }: Source): string {
-  return `${file}:${line}`;
+export function formatSource({ file, line, layer }: Source): string {
+  return `${layer === undefined ? '' : `${layer}:`}${file}:${line}`;
 }
 
 export function encodeSuite({ name, agent, given, cases, steps }: TestSuite): Json {

@@ -22,6 +22,8 @@ export type { BuiltParts } from './build.ts';
 export { buildParts } from './build.ts';
 export type { Parts } from './parts.ts';
 export { readParts } from './parts.ts';
+export type { Beneath, LayerParts } from './layers.ts';
+export { joinLayers } from './layers.ts';
 export type { CompiledPolicy } from './compile.ts';
 export { compile } from './compile.ts';
 export type { Observed, PolicyInput, PolicyDecision } from './decide.ts';

@@ -46,17 +46,12 @@ export function isAtHome(layering: Layering | undefined, rule: Rule): boolean {
   return rule.agent !== undefined && layerOfAgent(layering, rule.agent) === layerOfRule(layering, rule);
 }
 
-/** The agents that a rule across agents is about: of its own layer and of those below, never of one above. */
+/** The agents that `"*"` or a list means in a layer: of that layer and of those below, never of one above. */
 export function concernedAgents(
-  rule: Rule,
-  { agents, layering }: { readonly agents: readonly Agent[]; readonly layering?: Layering | undefined },
+  named: '*' | readonly AgentName[],
+  { agents, layering, layer }: { readonly agents: readonly Agent[]; readonly layering?: Layering | undefined; readonly layer: number },
 ): readonly Agent[] {
-  const layer = layerOfRule(layering, rule);
-  return agents.filter(
-    ({ name }) =>
-      layerOfAgent(layering, name) >= layer &&
-      (rule.agent === undefined ? rule.agents === '*' || rule.agents.includes(name) : rule.agent === name),
-  );
+  return agents.filter(({ name }) => layerOfAgent(layering, name) >= layer && (named === '*' || named.includes(name)));
 }
 
 /**

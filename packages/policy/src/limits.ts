@@ -44,6 +44,7 @@ export const LIMITS = {
   rangeMsMax: 3_155_760_000_000,
   /** A window of a limit: 400 days. */
   windowMsMax: 34_560_000_000,
+  layersMax: 16,
   observesMax: 1_000,
   /** From the beginning of observing to its end: 30 days. */
   observeMsMax: 2_592_000_000,

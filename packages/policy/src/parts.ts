@@ -85,22 +85,21 @@ function mapValues<T>(values: Readonly<Record<string, T>>, encode: (value: T) =>
 /** Reads all seven parts; every problem at once, its path starting with the part's name. */
 export function readParts(bytes: Readonly<Record<PartName, Uint8Array>>): Result<Parts, readonly Problem[]> {
   const problems = new Problems();
-  const { declared, destinations, sources } = readLayer(bytes, '', problems);
+  const { declared, sources } = readLayer(bytes, '', problems);
   checkNames(declared, problems);
   if (problems.hasErrors) return fail(problems.sorted());
-  const parts = resolve(declared, destinations, problems);
+  const parts = partsOf(substituted(declared, declared.environment, problems), problems);
   return problems.hasErrors ? fail(problems.sorted()) : ok({ ...parts, sources });
 }
 
 /** What the parts of one layer declare, each by itself and nothing about how they fit together. */
-interface ReadLayer {
+export interface ReadLayer {
   readonly declared: Declared;
-  readonly destinations: readonly Located<DeclaredDestination>[];
   readonly sources: Readonly<Record<string, Source>>;
 }
 
 /** `prefix` stands before the names of parts in paths. */
-function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix: string, problems: Problems): ReadLayer {
+export function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix: string, problems: Problems): ReadLayer {
   for (const name of Object.keys(bytes)) {
     if (!(PART_NAMES as readonly string[]).includes(name))
       problems.add({ path: `${prefix}${name}` }, `${quote(name)} is not a part`, { remedy: didYouMean(name, PART_NAMES) });
@@ -128,7 +127,7 @@ function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix: string
     observes: all(policy, 'observe', located(observe, LIMITS.observesMax)),
     tests: all(testing, 'tests', located(suite, LIMITS.testSuitesMax)),
   };
-  return { declared, destinations, sources: testing?.get('sources', record('`sources`', sourceText, ANY_NAME, LIMITS.rulesMax)) ?? {} };
+  return { declared, sources: testing?.get('sources', record('`sources`', sourceText, ANY_NAME, LIMITS.rulesMax)) ?? {} };
 }
 
 const ANY_NAME = { test: () => true, words: '' };
@@ -186,26 +185,32 @@ function joinNetworks(
   return joined;
 }
 
-/** Substitutes the environment. Names were checked before, so that what fails here is our own mistake or a lie. */
-function resolve(declared: Declared, destinations: readonly Located<DeclaredDestination>[], problems: Problems): Omit<Parts, 'sources'> {
-  const { environment } = declared;
+/** The same with every `${env.x}` of a text replaced by a value of the environment. */
+export function substituted(declared: Declared, environment: EnvironmentValues, problems: Problems): Declared {
   const text = (template: string, place: Place): string => substitute(template, place, environment, problems) ?? '';
   return {
-    environment,
-    rules: declared.rules.map(({ value, node }) => resolveRule(value, (name) => text(name, node.place))),
-    servers: declared.servers.map(({ value: { name, kind, url }, node }) => ({ name, kind, url: text(url, node.place) })),
+    ...declared,
+    rules: declared.rules.map(({ value, node }) => ({ node, value: resolveRule(value, (name) => text(name, node.place)) })),
+    servers: declared.servers.map(({ value, node }) => ({ node, value: { ...value, url: text(value.url, node.place) } })),
+    issuers: declared.issuers.map(({ value, node }) => ({
+      node,
+      value: { ...value, issuer: text(value.issuer, node.place), audience: text(value.audience, node.place) },
+    })),
+  };
+}
+
+/** What is declared, once names were checked and texts substituted: what fails here is our own mistake or a lie. */
+export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'sources'> {
+  return {
+    environment: declared.environment,
+    rules: declared.rules.map(({ value }) => value),
+    servers: declared.servers.map(({ value: { name, kind, url } }) => ({ name, kind, url })),
     tools: declared.tools.map(({ value }) => value),
     agents: declared.agents.map(({ value }) => value),
-    issuers: declared.issuers.map(({ value, node }) => ({
-      ...value,
-      issuer: text(value.issuer, node.place),
-      audience: text(value.audience, node.place),
-    })),
-    destinations: destinations.flatMap(({ value, node }) => {
-      const base = parseBaseUrl(text(value.url, node.place), node.place, problems);
-      return base === undefined
-        ? []
-        : [{ server: value.server, scheme: base.scheme, host: base.host, port: base.port, network: value.network }];
+    issuers: declared.issuers.map(({ value }) => value),
+    destinations: declared.servers.flatMap(({ value: { name, url, network }, node }) => {
+      const base = parseBaseUrl(url, node.place, problems);
+      return base === undefined ? [] : [{ server: name, scheme: base.scheme, host: base.host, port: base.port, network }];
     }),
     tests: declared.tests.map(({ value }) => value),
     observes: declared.observes.map(({ value }) => value),

@@ -24,6 +24,8 @@ export interface Source {
   readonly file: string;
   /** From 1. */
   readonly line: number;
+  /** In which layer, where several are joined. */
+  readonly layer?: string;
 }
 
 /**

@@ -1,6 +1,5 @@
 /** What is wrong with a policy, as a report: its problems, its warnings, or that it builds. */
 
-import { formatProblem } from '@sallyport/model';
 import type { Json, Problem } from '@sallyport/model';
 import type { BuiltParts } from '@sallyport/policy';
 import { counted, problemJson, refusalJson } from '../output.ts';
@@ -46,8 +45,4 @@ function countOf(problems: readonly Problem[]): string {
 /** Findings as JSON lists them. */
 export function findingJson({ id, level, problem }: Finding): Json {
   return { id, level, ...(problemJson(problem) as object) };
-}
-
-export function findingLine({ problem }: Finding): string {
-  return formatProblem(problem);
 }

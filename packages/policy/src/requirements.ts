@@ -147,7 +147,12 @@ export function unmetOf(call: Call, compiled: CompiledRule): readonly Unmet[] | 
     if (why !== undefined) add(unmet('after', compiled, { subject: precondition.tool, detail: why }));
   }
   if (rule.verb === 'allow' && isOfAnotherStep(call))
-    add(unmet('step', compiled, { subject: 'session.step', detail: 'the credential was issued for another tool' }));
+    add(
+      unmet('step', compiled, {
+        subject: 'session.step',
+        detail: `the credential was issued for the step ${call.input.session.step ?? '-'}`,
+      }),
+    );
   if (compiled.when !== undefined && rule.verb === 'allow') {
     const why = unless(call, compiled.when);
     if (why !== undefined) add(unmet('when', compiled, { subject: compiled.when.text, detail: why }));

@@ -65,7 +65,7 @@ const policy = (http: string, mcp: string): string => {
   ]);
   // A server that exists, for another agent.
   const other = `kind: Agent\nname: another-agent\nowner: team-rival\nuses: [vault]\n---\nkind: ToolServer\nname: vault\nhttp: { url: "${http}" }\nnetwork: loopback`;
-  const head = `apiVersion: sallyport.dev/v1\nkind: Agent\nname: ${AGENT}\nowner: team-dodo\nuses: [orders, desk]`;
+  const head = `apiVersion: sallyport.dev/v1\nkind: Agent\nname: ${AGENT}\nowner: team-dodo\nuses: [orders, desk]\nsessions: { roots: [operator, schedule] }`;
   const values = 'kind: Environment\nvalues: { limit_heron: { decimal: "4711.5" } }';
   const check = `kind: Test\nagent: ${AGENT}\ngiven: { roles: [support-rep] }\ncases:\n  - { call: orders/plain, expect: allow }`;
   return [head, other, values, ...documents, check].join('\n---\n');

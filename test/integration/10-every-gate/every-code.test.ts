@@ -48,7 +48,7 @@ const policy = ({ http, mcp }: { http: string; mcp: string }, agent: string = AG
   ]);
   const head = `apiVersion: sallyport.dev/v1\nkind: Agent\nname: ${agent}\nowner: team-support\nuses: [${Object.keys(servers).join(', ')}]`;
   const check = `kind: Test\nagent: ${agent}\ngiven: { roles: [support-rep] }\ncases:\n  - { call: orders/look, expect: allow }`;
-  return [`${head}\nsessions: { roots: [operator], idle: 5m, max: 8h }`, ...documents, check].join('\n---\n');
+  return [`${head}\nsessions: { roots: [operator, schedule], idle: 5m, max: 8h }`, ...documents, check].join('\n---\n');
 };
 const DIALECTS = ['http', 'mcp'] as const;
 type Dialect = (typeof DIALECTS)[number];

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ALLOWED, codeOf } from '../../support/answers.ts';
 import { callsOfSession } from '../../support/audit.ts';
 import { governed, type Governed } from '../../support/governed.ts';
-import type { HttpAnswer } from '../../support/world.ts';
+import { eventually, type HttpAnswer, type RunningSidecar } from '../../support/world.ts';
 
 const tool = (name: string): string => `
 kind: Tool
@@ -131,6 +131,22 @@ describe('a budget', () => {
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(3);
     expect(codeOf(await call(session, 'letter', 99))).toEqual([403, 'call_limit_exceeded']);
     expect(desk.arrived()).toHaveLength(3);
+  });
+
+  it('[R4.19] is what it was after a restart: what was spent is spent', async () => {
+    const [name, claims] = ['restarted', { ticket_id: 'T-9' }];
+    const pay = async (sidecar: RunningSidecar, amount: number): Promise<HttpAnswer> =>
+      sidecar.call('orders/pay_for_case', { amount }, await sidecar.session(claims));
+    const first = await desk.world.startSidecar({ name });
+    await eventually(() => first.ready(), 'readiness');
+    expect(codeOf(await pay(first, 600))).toEqual(ALLOWED);
+    await first.drain();
+    const second = await desk.world.startSidecar({ name, withToken: false });
+    await eventually(() => second.ready(), 'readiness');
+    expect(codeOf(await pay(second, 400.01))).toEqual(EXCEEDED);
+    expect(codeOf(await pay(second, 400))).toEqual(ALLOWED);
+    expect(codeOf(await pay(second, 0.01))).toEqual(EXCEEDED);
+    expect(desk.arrived()).toHaveLength(2);
   });
 
   it('is exact where doubles are not', async () => {

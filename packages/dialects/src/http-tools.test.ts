@@ -117,6 +117,13 @@ describe('the request to a tool’s server', () => {
     expect(request({ method: 'GET', path: '/orders/{id}' }, args)).toMatchObject({ error: { code: 'schema_violation', fields: ['id'] } });
   });
 
+  it('refuses an empty list in its query: left out, `DELETE /orders` would be all of them', () => {
+    const route: HttpRoute = { method: 'DELETE', path: '/orders' };
+    expect(request(route, { ids: [] })).toMatchObject({ error: { code: 'schema_violation', fields: ['ids'] } });
+    expect(request({ method: 'POST', path: '/orders', query: ['ids'] }, { ids: [] })).toMatchObject({ error: { fields: ['ids'] } });
+    expect(request({ method: 'POST', path: '/orders' }, { ids: [] })).toMatchObject({ ok: true });
+  });
+
   it('refuses what a query cannot say', () => {
     expect(request({ method: 'GET', path: '/' }, { a: null, b: { c: 1n }, d: [['x']] })).toMatchObject({
       error: { fields: ['a', 'b', 'd'] },

@@ -81,7 +81,7 @@ export function upstreamRequest(server: ToolServer, tool: Tool, args: TypedArgum
   });
 }
 
-/** Arguments that the route puts into the query and that no query can say: null, and what is nested. */
+/** Arguments that the route puts into the query and that no query can say: null, an empty list, and what is nested. */
 export function unfitForQuery(route: HttpRoute, args: TypedArguments): readonly string[] {
   if (!hasQueryAlone(route) && route.query === undefined) return [];
   const inPath = pathArguments(route);
@@ -104,9 +104,10 @@ function isQueried(route: HttpRoute, name: string): boolean {
   return hasQueryAlone(route) || route.query?.includes(name) === true;
 }
 
-/** A list as its elements, in order. */
+/** A list as its elements, in order. One of none has no text: left out, it would be an argument that is not there. */
 function textsOf(value: TypedValue): readonly (string | undefined)[] {
-  return Array.isArray(value) ? (value as readonly TypedValue[]).map(scalarText) : [scalarText(value)];
+  if (!Array.isArray(value)) return [scalarText(value)];
+  return value.length === 0 ? [undefined] : (value as readonly TypedValue[]).map(scalarText);
 }
 
 /** Whether an upstream's status says that the tool did it. A redirect does not: it is never followed. */

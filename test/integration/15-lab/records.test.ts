@@ -5,6 +5,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
 import { deskOf, type Desk } from '../12-command-line/desk.ts';
 
+const EXAMPLE = new URL('../../../examples/expenses', import.meta.url).pathname;
+
+interface Reported {
+  readonly exit: number;
+  readonly coverage: {
+    readonly allow_cases: number;
+    readonly deny_cases: number;
+    readonly rules: readonly { readonly allows: number; readonly denies: number }[];
+  };
+}
+
 describe('the lab over a running world', () => {
   let world: World;
   let up: RecordingUpstream;
@@ -62,6 +73,26 @@ describe('the lab over a running world', () => {
       const ran = await desk.type('policy', verb, '--from', 'forged.ndjson', '--policy', 'was', '--verify', ...trust);
       expect([ran.exit, ran.out, ran.err]).toEqual([1, '', expect.stringContaining('nothing is told from records that are not proven')]);
     }
+  });
+
+  it('[R15.06] tests denials as much as allows: the report counts both, for every rule, and each denial is clean, recorded and reaches no tool', async () => {
+    // What CI runs on a policy: as many denials as allows at least, and both of every rule, or it is a no.
+    const report = (await desk.type('policy', 'test', EXAMPLE, '--coverage', '--json')).json() as unknown as Reported;
+    expect(report.coverage.deny_cases).toBeGreaterThanOrEqual(report.coverage.allow_cases);
+    expect(report.coverage.rules.filter(({ allows, denies }) => allows === 0 || denies === 0)).toEqual([]);
+    const lacking = (await desk.type('policy', 'test', 'p', '--require-coverage', '--json')).json() as unknown as Reported;
+    expect([lacking.exit, lacking.coverage.allow_cases, lacking.coverage.deny_cases]).toEqual([1, 1, 0]);
+    // The denials of this world: one for its arguments, one for its caller.
+    const reached = up.requests.length;
+    const session = await sidecar.session();
+    for (const args of [{ order: 1 }, { order_id: 'x'.repeat(21) }]) {
+      const denied = await sidecar.call('orders/get_order', args, session);
+      expect(denied.status).toBeGreaterThanOrEqual(400);
+      expect(JSON.stringify(denied.json())).not.toMatch(/read-orders|support-rep|policy\.yaml|xxxx|maxLength/);
+      const { decision_id: id } = denied.json() as { decision_id: string };
+      await eventually(async () => (await desk.admin('audit', 'tail', '--json')).out.includes(id), 'the denial in the log');
+    }
+    expect(up.requests.length).toBe(reached);
   });
 
   it('flips what a stricter candidate certainly denies, and guesses nothing of arguments', async () => {

@@ -76,7 +76,9 @@ function compiled({ parts, shown, digest }: Pick<Side, 'parts' | 'shown' | 'dige
 export async function fetchSide(link: Link, place: Place, io: Io): Promise<Result<Side, Refusal>> {
   const versions = await readVersions(link, place, io);
   if (!versions.ok) return versions;
-  const digest = versions.value.releases[0]?.bundles[0];
+  const inForce = versions.value.releases[0]?.bundles ?? [];
+  // A release may name bundles of other areas as well.
+  const digest = inForce.find((one) => versions.value.bundles.some((bundle) => bundle.digest === one)) ?? inForce[0];
   if (digest === undefined)
     return fail(refusal(64, `nothing is in force in area ${place.area}, ring ${place.ring}`, 'see `sallyport policy log`'));
   const bundle = await fetchBundle(link, digest, io);

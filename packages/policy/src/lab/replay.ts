@@ -108,10 +108,16 @@ function contextOf(policy: CompiledPolicy, { agent, tool }: RecordedCall): strin
   });
 }
 
+/** Everything that the arguments are judged by before rules are asked. */
 function schemaOf(policy: CompiledPolicy, name: ToolName): string {
   const tool = policy.tool(name);
-  return tool === undefined ? '' : canonicalJson([tool.arguments, routesBeside(policy, name)]);
+  if (tool === undefined) return '';
+  const known = Object.entries(encodeTool(tool) as Readonly<Record<string, Json>>).filter(([key]) => !BESIDE_ARGUMENTS.has(key));
+  return canonicalJson([Object.fromEntries(known), routesBeside(policy, name)]);
 }
+
+/** Fields of a tool that no argument is judged by; a field that is to come counts until it is named here. */
+const BESIDE_ARGUMENTS: ReadonlySet<string> = new Set(['description', 'deny_as', 'effect', 'classes', 'touches', 'remember']);
 
 /** Of what was learned, what means the same whatever tools and values are: who called, and with which credential. */
 function ofCallerAlone({ holds, isInStep }: Knowledge): Knowledge {

@@ -139,7 +139,7 @@ describe('documents', () => {
       'a: { claim: a, tpye: string }',
       'p.yaml:23:39: claims.attributes.a.tpye: `tpye` is not a field of an attribute (did you mean `type`)',
     ],
-    ['a list of claims', 'a: [manager]', 'p.yaml:23:27: claims.attributes.a: an attribute must be a map'],
+    ['a list of claims', 'a: [manager]', 'p.yaml:23:27: claims.attributes.a: an attribute must be a map (write { claim: … })'],
   ])('refuse %s', (_, attributes, problem) => {
     expect(problemsOf(documents(OK, { attributes }))).toEqual([problem]);
   });

@@ -142,7 +142,7 @@ describe('checkExpression', () => {
     ['args.name.length == 3', 'string has no field `length`'],
     ['session.cases == args.name', 'no field `cases` (did you mean `case`)'],
     ['principal.attributes.regoin == "eu"', 'no attribute `regoin` (did you mean `region`)'],
-    ['env.maximum < 5', 'no environment value `maximum` (there are `max`, `regions`)'],
+    ['env.maximum < 5', 'no environment value `maximum` (there are `max`, `regions`; declare it in a document of kind Environment)'],
     ['arg.name == "x"', 'no variable `arg` (did you mean `args`)'],
     ['args.name', 'yields string, not true or false'],
     ['args.count && true', 'is int, not true or false'],

@@ -160,7 +160,7 @@ class Checker {
       return judged(DYN, cost + 1);
     }
     const field = fieldOf(type, name);
-    if (field === undefined) this.report(at, `no ${type.noun} ${quote(name)}`, orListed(name, type.fields.keys()));
+    if (field === undefined) this.report(at, `no ${type.noun} ${quote(name)}`, remedyForName(name, type));
     else this.#presence(at, field, around);
     return judged(field?.type ?? UNKNOWN, cost + 1);
   }
@@ -191,7 +191,7 @@ class Checker {
     const above = this.check(of.of, around);
     const field = above.type.kind === 'record' ? fieldOf(above.type, of.field) : undefined;
     if (above.type.kind === 'record' && field === undefined) {
-      this.report(of, `no ${above.type.noun} ${quote(of.field)}`, orListed(of.field, above.type.fields.keys()));
+      this.report(of, `no ${above.type.noun} ${quote(of.field)}`, remedyForName(of.field, above.type));
     } else if (above.type.kind !== 'record' && above.type.kind !== 'dyn') {
       this.report(of, `${describeType(above.type)} has no field ${quote(of.field)}`);
     }
@@ -366,6 +366,18 @@ function literalType(value: null | boolean | bigint | number | string): Type {
 
 function fieldOf(type: RecordType, name: string): Field | undefined {
   return type.fields.get(name) ?? (type.additional === undefined ? undefined : { type: type.additional, presence: 'optional' });
+}
+
+/** Where what may be declared is declared. */
+const DECLARED_AT: Readonly<Record<string, string>> = {
+  attribute: 'map a claim to it under `claims.attributes` of an Issuer',
+  'environment value': 'declare it in a document of kind Environment',
+  note: 'name it under `touches` or `remember` of a Tool',
+};
+
+function remedyForName(name: string, { noun, fields }: RecordType): string | undefined {
+  const near = didYouMean(name, fields.keys());
+  return near ?? ([orListed(name, fields.keys()), DECLARED_AT[noun]].filter((part) => part !== undefined).join('; ') || undefined);
 }
 
 const ATTRIBUTE_REMEDY = 'say its type where the claim is mapped: { claim: …, type: string }';

@@ -111,8 +111,16 @@ function unknownReporter(problems: Problems, unread: ReadonlySet<string>): Unkno
   return (place, what, name, known) => {
     if (unread.has(what === 'tool' ? name.slice(0, name.indexOf('/')) : name) || unread.has(name)) return;
     const message = `no ${what} ${quote(name)}`;
-    if (!problems.has(place, message)) problems.add(place, message, { remedy: didYouMean(name, known) ?? 'declare it' });
+    const names = [...known];
+    if (!problems.has(place, message))
+      problems.add(place, message, { remedy: didYouMean(name, names) ?? longerName(name, names) ?? 'declare it' });
   };
+}
+
+/** The only known name that this one begins, as `orders/cancel` does `orders/cancel_order`. */
+function longerName(name: string, known: readonly string[]): string | undefined {
+  const [only, ...others] = name.endsWith('/') ? [] : known.filter((other) => other.startsWith(name));
+  return only === undefined || others.length > 0 ? undefined : `did you mean ${quote(only)}`;
 }
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;

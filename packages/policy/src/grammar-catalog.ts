@@ -140,10 +140,15 @@ function encodeRange({ from, to, maxMs, over }: DateRange): Json {
   return { from, to, max: formatSpan(maxMs), over };
 }
 
-/** Names of notes, each with where its values stand: `args.order_id`, `result.items[].id`. */
+/** Of arguments under `touches`, of results under `remember`: names of notes, each with where its values stand: `args.order_id`, `result.items[].id`. */
 function notedPaths(field: string, root: 'args' | 'result'): Reader<Readonly<Record<string, NotedPath>>> {
   const form = new RegExp(`^${root}(\\.[A-Za-z_][A-Za-z0-9_-]{0,127}|\\[\\]){1,16}$`);
+  const [other, otherField, what] = root === 'args' ? ['result', 'remember', 'the arguments'] : ['args', 'touches', 'the result'];
   const path: Reader<NotedPath> = (node, problems) => {
+    if (node.kind === 'scalar' && new RegExp(`^${other}[.[]`).test(node.text))
+      return problems.add(node.place, `${quote(node.text)} does not stand in ${what}`, {
+        remedy: `\`${field}\` notes ${what}; write it under \`${otherField}\``,
+      });
     const written = text('a place', { test: (value) => form.test(value), words: `a place such as ${root}.items[].id` })(node, problems);
     return written?.slice(root.length).replaceAll('[]', '.[]').split('.').slice(1);
   };

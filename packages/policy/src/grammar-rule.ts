@@ -162,11 +162,14 @@ const precondition: Reader<Precondition> = (node, problems) => {
     const tool = toolNameReader(node, problems);
     return tool === undefined ? undefined : { tool };
   }
+  const named = node.kind === 'map' ? node.entries.get('tool')?.value : undefined;
+  if (node.kind === 'map' && named?.kind === 'scalar' && node.entries.size === 1)
+    return problems.add(node.place, 'a precondition lacks `with`', { remedy: `write ${named.text} alone` });
   const declared = fields(node, problems, 'a precondition', ['tool!', 'with!']);
   const tool = declared?.get('tool', toolNameReader);
   const values = declared?.get('with', record('`with`', expression, ARGUMENT));
   if (tool === undefined || values === undefined) return undefined;
-  if (Object.keys(values).length === 0) return problems.add(node.place, '`with` names no argument', { remedy: 'leave it out' });
+  if (Object.keys(values).length === 0) return problems.add(node.place, '`with` names no argument', { remedy: `write ${tool} alone` });
   return { tool, with: values };
 };
 
@@ -191,6 +194,7 @@ function limitSpan(declared: Fields): LimitSpan {
 }
 
 const once: Reader<Once> = (node, problems) => {
+  if (node.kind !== 'map') return problems.add(node.place, '`once` must be a map', { remedy: 'write once: {}, or once: { per: case }' });
   const declared = fields(node, problems, '`once`', SPAN_FIELDS);
   return declared === undefined ? undefined : limitSpan(declared);
 };

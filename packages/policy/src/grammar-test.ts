@@ -1,13 +1,13 @@
 /** Tests: read from documents and parts alike. Only the place of a case and its arguments are spelled differently in parts. */
 
 import { DENIAL_CODES } from '@sallyport/model';
-import type { AgentName, Json } from '@sallyport/model';
+import type { AgentName, DenialCode, Json } from '@sallyport/model';
 import { agentName, toolNameReader } from './forms.ts';
 import { LIMITS } from './limits.ts';
 import type { Node, Problems } from './node.ts';
-import { jsonTextOfNode } from './node.ts';
+import { didYouMean, jsonTextOfNode, quote } from './node.ts';
 import type { Reader } from './read.ts';
-import { fields, list, oneOf, text } from './read.ts';
+import { fields, list, text } from './read.ts';
 import { NOTHING_GIVEN, encodeGiven, testGiven } from './grammar-given.ts';
 import type { Source, TestCase, TestSuite } from './rule.ts';
 
@@ -40,7 +40,29 @@ export const suite: Reader<TestSuite> = (node, problems) => {
   return { ...(name === undefined ? {} : { name }), agent, given, cases, steps };
 };
 
-const expectation = oneOf('denial code', ['allow', ...DENIAL_CODES] as const);
+const EXPECTATIONS = ['allow', ...DENIAL_CODES] as const;
+
+/** What rules mostly answer: of fifty codes, those that an author is likely to look for. */
+const LIKELY: readonly DenialCode[] = [
+  'no_matching_policy',
+  'tool_not_allowed',
+  'insufficient_scope',
+  'resource_binding_mismatch',
+  'session_precondition_failed',
+  'parameter_not_allowed',
+  'call_limit_exceeded',
+];
+
+const expectation: Reader<(typeof EXPECTATIONS)[number]> = (node, problems) => {
+  const given = node.kind === 'scalar' ? node.text : '';
+  const found = EXPECTATIONS.find((code) => node.kind === 'scalar' && code === node.value);
+  return (
+    found ??
+    problems.add(node.place, `${quote(given)} is not a denial code`, {
+      remedy: didYouMean(given, EXPECTATIONS) ?? `allow, or the code of the denial: mostly ${LIKELY.join(', ')}`,
+    })
+  );
+};
 
 const documentCase: Reader<TestCase> = (node, problems) => {
   const declared = fields(node, problems, 'a case', ['call!', 'args', 'expect!']);
@@ -52,7 +74,7 @@ const documentCase: Reader<TestCase> = (node, problems) => {
 };
 
 const argumentText = (node: Node, problems: Problems): string | undefined =>
-  node.kind === 'map' ? jsonTextOfNode(node) : problems.add(node.place, '`args` must be a map');
+  node.kind === 'map' ? jsonTextOfNode(node) : problems.add(node.place, '`args` must be a map', { remedy: 'write args: { name: … }' });
 
 const partCase: Reader<TestCase> = (node, problems) => {
   const declared = fields(node, problems, 'a case', ['call!', 'args!', 'expect!', 'source!']);

@@ -29,7 +29,7 @@ const KEY_CHARS_MAX = 200;
 
 /** Checks a map's keys against the known ones; a key that ends in `!` must be there. */
 export function fields(node: Node, problems: Problems, what: string, keys: readonly string[]): Fields | undefined {
-  if (node.kind !== 'map') return problems.add(node.place, `${what} must be a map`);
+  if (node.kind !== 'map') return problems.add(node.place, `${what} must be a map`, { remedy: writtenAs(what, keys) });
   const known = keys.map((key) => (key.endsWith('!') ? key.slice(0, -1) : key));
   const meant = new Set<string>();
   for (const [key, entry] of node.entries) {
@@ -47,6 +47,16 @@ export function fields(node: Node, problems: Problems, what: string, keys: reado
   for (const key of lacking) if (!meant.has(key)) problems.add(node.place, `${what} lacks ${quote(key)}`);
   return lacking.length === 0 ? fieldsOf(node, problems, meant) : undefined;
 }
+
+/** A map as it would be written: what it must have, or else the first of what it may; `what` is the field, in backticks. */
+function writtenAs(what: string, keys: readonly string[]): string {
+  const needed = keys.filter((key) => key.endsWith('!')).map((key) => key.slice(0, -1));
+  const shown = (needed.length > 0 ? needed : keys.slice(0, 1)).slice(0, KEYS_SHOWN).map((key) => `${key}: …`);
+  const field = /^`([a-z_]+)`$/.exec(what)?.[1];
+  return `write ${field === undefined ? '' : `${field}: `}{ ${shown.join(', ')} }`;
+}
+
+const KEYS_SHOWN = 4;
 
 /** The fields of a map without looking at which there are. */
 export function fieldsOf(node: MapNode, problems: Problems, meant: ReadonlySet<string> = NOTHING_MEANT): Fields {
@@ -134,9 +144,9 @@ export function list<T>(
   const { min = 0, max = LIMITS.listMax, key } = bounds;
   return (node, problems) => {
     if (node.kind !== 'list') {
-      return problems.add(node.place, `${what} must be a list`, {
-        remedy: node.kind === 'scalar' ? `write [${node.text.slice(0, 40)}]` : undefined,
-      });
+      const [first] = node.kind === 'map' ? node.entries.keys() : [];
+      const item = node.kind === 'scalar' ? node.text.slice(0, 40) : `{ ${first ?? ''}: … }`;
+      return problems.add(node.place, `${what} must be a list`, { remedy: item === '' ? undefined : `write [${item}]` });
     }
     if (node.items.length > max) return problems.add(node.place, `${what} has more than ${max} entries`);
     if (node.items.length < min) return problems.add(node.place, `${what} must not be empty`);
@@ -165,7 +175,7 @@ export function record<T>(
   max: number = LIMITS.listMax,
 ): Reader<Record<string, T>> {
   return (node, problems) => {
-    if (node.kind !== 'map') return problems.add(node.place, `${what} must be a map`);
+    if (node.kind !== 'map') return problems.add(node.place, `${what} must be a map`, { remedy: 'write { name: … }' });
     if (node.entries.size > max) return problems.add(node.place, `${what} has more than ${max} entries`);
     const values: Record<string, T> = Object.create(null) as Record<string, T>;
     for (const [name, entry] of node.entries) {

@@ -9,6 +9,7 @@ import { featuresOf } from './features.ts';
 import { joinLayers } from './layers.ts';
 import type { Beneath } from './layers.ts';
 import { readParts, writeParts } from './parts.ts';
+import type { Parts } from './parts.ts';
 
 export interface BuiltParts {
   readonly parts: Readonly<Record<PartName, Uint8Array>>;
@@ -28,7 +29,7 @@ export interface BuiltParts {
  */
 export function buildParts(source: PolicySource, beneath?: Beneath): Result<BuiltParts, readonly Problem[]> {
   const parts = writeParts(source);
-  const read = beneath === undefined ? readParts(parts) : joinLayers([...beneath.above, { name: beneath.name, parts }]);
+  const read = beneath === undefined ? readParts(parts) : readBeneath(parts, beneath);
   if (!read.ok) return fail(read.error);
   const compiled = compile(read.value);
   if (!compiled.ok) return fail(compiled.error);
@@ -43,4 +44,9 @@ export function buildParts(source: PolicySource, beneath?: Beneath): Result<Buil
     warnings: source.warnings,
     policy: compiled.value,
   });
+}
+
+function readBeneath(parts: BuiltParts['parts'], { name, above }: Beneath): Result<Parts, readonly Problem[]> {
+  const joined = joinLayers([...above, { name, parts }]);
+  return joined.ok ? joined : fail(joined.error.problems);
 }

@@ -22,7 +22,7 @@ export type { BuiltParts } from './build.ts';
 export { buildParts } from './build.ts';
 export type { Parts } from './parts.ts';
 export { readParts } from './parts.ts';
-export type { Beneath, LayerParts } from './layers.ts';
+export type { Beneath, JoinRefusal, LayerParts } from './layers.ts';
 export { joinLayers } from './layers.ts';
 export type { CompiledPolicy } from './compile.ts';
 export { compile } from './compile.ts';

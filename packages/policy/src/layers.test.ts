@@ -90,7 +90,8 @@ const team = layer('team', TEAM, [company, catalog]);
 
 function joined(layers: readonly LayerParts[]): CompiledPolicy {
   const parts = joinLayers(layers);
-  const policy = parts.ok ? compile(parts.value) : parts;
+  if (!parts.ok) throw new Error(parts.error.problems.map(formatProblem).join('\n'));
+  const policy = compile(parts.value);
   if (!policy.ok) throw new Error(policy.error.map(formatProblem).join('\n'));
   return policy.value;
 }
@@ -105,7 +106,7 @@ const refusedAtBuild = (documents: readonly string[], above: readonly LayerParts
 /** What is refused when somebody signed the parts nevertheless. */
 function refusedAtActivation(layers: readonly LayerParts[]): readonly string[] {
   const parts = joinLayers(layers);
-  return errorsOf(parts.ok ? compile(parts.value) : parts);
+  return errorsOf(parts.ok ? compile(parts.value) : { ok: false, error: parts.error.problems });
 }
 
 function decided(layers: readonly LayerParts[], call: GivenCall): PolicyDecision {
@@ -342,6 +343,13 @@ describe('a lower layer is refused', () => {
       refusedAtActivation(Array.from({ length: 17 }, (_unused, at) => ({ name: `l${'x'.repeat(at + 1)}`, parts: team.parts }))),
     ).toContainEqual(expect.stringContaining('there are 17 layers, more than 16'));
   });
+});
+
+test('what a layer may not say is told apart from parts that do not read', () => {
+  const wider = alone('team', ['kind: ToolServer\nname: orders\nmcp: { url: "https://orders.internal" }\n']);
+  expect(joinLayers([company, catalog, wider])).toMatchObject({ ok: false, error: { for: 'layers' } });
+  const torn = { name: 'team', parts: { ...team.parts, policy: new TextEncoder().encode('{') } };
+  expect(joinLayers([company, catalog, torn])).toMatchObject({ ok: false, error: { for: 'parts' } });
 });
 
 describe('a layer above reads nothing that a layer below declares', () => {

@@ -14,7 +14,7 @@ import type { Layer, LayerPlace, Layering } from './layering.ts';
 import { LIMITS } from './limits.ts';
 import { Problems, quote } from './node.ts';
 import { checkOwnership } from './ownership.ts';
-import type { OwnedLayer } from './ownership.ts';
+import type { OwnedLayer } from './ownership-shared.ts';
 import { partsOf, readLayer, substituted } from './parts.ts';
 import type { Parts, ReadLayer } from './parts.ts';
 import type { EnvironmentValues, Source } from './rule.ts';
@@ -41,20 +41,30 @@ interface Joined extends ReadLayer {
   readonly layering: Layering;
 }
 
+/** Why layers cannot be joined: some part does not read, or a layer says what it may not. */
+export interface JoinRefusal {
+  readonly for: 'parts' | 'layers';
+  readonly problems: readonly Problem[];
+}
+
 /**
  * Reads the parts of every layer, the highest first, and joins them. What comes out compiles like the parts of one
  * bundle; a name that two layers have, and whatever a layer may not say, is a problem that tells both places.
  */
-export function joinLayers(layers: readonly LayerParts[]): Result<Parts, readonly Problem[]> {
+export function joinLayers(layers: readonly LayerParts[]): Result<Parts, JoinRefusal> {
   const problems = new Problems();
+  const refused = (why: JoinRefusal['for']): Result<never, JoinRefusal> => fail({ for: why, problems: problems.sorted() });
   checkLayerNames(layers, problems);
-  const joined = join(readAll(layers, problems), problems);
-  if (joined === undefined) return fail(problems.sorted());
+  if (problems.hasErrors) return refused('layers');
+  const read = readAll(layers, problems);
+  if (problems.hasErrors) return refused('parts');
+  const joined = join(read, problems);
+  if (joined === undefined) return refused('layers');
   const { declared, layering, sources } = joined;
   checkNames(declared, problems);
-  if (problems.hasErrors) return fail(problems.sorted());
+  if (problems.hasErrors) return refused('parts');
   const parts = partsOf(declared, problems);
-  return problems.hasErrors ? fail(problems.sorted()) : ok({ ...parts, sources, layering });
+  return problems.hasErrors ? refused('parts') : ok({ ...parts, sources, layering });
 }
 
 /** What documents declare, joined with the layers above; `undefined` where there are problems. */

@@ -8,31 +8,13 @@ import { serverOf } from '@sallyport/model';
 import { canonicalJson } from './canonical.ts';
 import { placeAt } from './declared.ts';
 import type { Declared, Located } from './declared.ts';
-import { parseBaseUrl } from './environment.ts';
 import { encodeServer, encodeTool } from './grammar-catalog.ts';
 import type { DeclaredServer } from './grammar-catalog.ts';
-import { budgetMax } from './limit.ts';
 import { quote } from './node.ts';
 import type { Place, Problems } from './node.ts';
-import type { EnvironmentValues, Rule } from './rule.ts';
-
-/** One layer as it stands among the others. */
-export interface OwnedLayer {
-  readonly name: string;
-  /** Its texts are substituted. */
-  readonly declared: Declared;
-  /** Its own values and those of the layers above. */
-  readonly environment: EnvironmentValues;
-}
-
-/** Where a name was declared first: in the highest layer that has it. */
-interface Owner {
-  readonly layer: number;
-  readonly node: Located<unknown>['node'];
-  readonly value: unknown;
-}
-
-type Owners = ReadonlyMap<string, Owner>;
+import { checkDestinations, checkIssuers, checkNotes, checkValues, show } from './ownership-shared.ts';
+import type { Owner, OwnedLayer, Owners } from './ownership-shared.ts';
+import type { Rule } from './rule.ts';
 
 interface Kind<T> {
   readonly what: string;
@@ -117,93 +99,6 @@ function differing(owned: object, other: object): readonly string[] {
   const [left, right] = [new Map(Object.entries(owned)), new Map(Object.entries(other))];
   const text = (value: unknown): string => (value === undefined ? '' : canonicalJson(value as never));
   return [...new Set([...left.keys(), ...right.keys()])].filter((key) => text(left.get(key)) !== text(right.get(key))).toSorted();
-}
-
-/** `catalog:catalog.tools[2]`, or `policy/tools.yaml:12`. */
-function show({ file, line, path }: Place): string {
-  return file === undefined ? path : `${file}:${line ?? 1}`;
-}
-
-/** Whose word counts for who somebody is: one layer's alone, since any issuer can say of its people what rules above ask for. */
-function checkIssuers(layers: readonly OwnedLayer[], problems: Problems): void {
-  const first = layers.find(({ declared }) => declared.issuers.length > 0);
-  for (const { name, declared } of layers) {
-    if (first === undefined || name === first.name) continue;
-    for (const { value, node } of declared.issuers) {
-      problems.add(node.place, `issuers belong to layer ${quote(first.name)}, and layer ${quote(name)} declares ${quote(value.issuer)}`, {
-        remedy: `let the owner of ${show(first.declared.issuers[0]?.node.place ?? { path: '' })} declare it`,
-      });
-    }
-  }
-}
-
-function checkValues(layers: readonly OwnedLayer[], problems: Problems): void {
-  const owners = new Map<string, string>();
-  for (const { name: layer, declared, environment } of layers) {
-    for (const name of Object.keys(declared.environment)) {
-      const owner = owners.get(name);
-      owners.set(name, owner ?? layer);
-      if (owner !== undefined)
-        problems.add(
-          { path: `${layer}:environment.values.${name}` },
-          `layer ${quote(layer)} declares environment value ${quote(name)} anew, which layer ${quote(owner)} owns`,
-          {
-            remedy: `leave it out: it stands at ${owner}:environment.values.${name}`,
-          },
-        );
-    }
-    for (const { value, node } of declared.rules)
-      if (value.budget !== undefined && budgetMax(value.budget.max, environment) === undefined)
-        problems.add(placeAt(node, 'budget', 'max'), `${quote(value.budget.max)} is no number of this layer or of one above`, {
-          remedy: 'what a layer below declares is that layer’s to choose',
-        });
-  }
-}
-
-/** A tool below that noted values under a word of a layer above could put there what conditions above ask for. */
-function checkNotes(layers: readonly OwnedLayer[], problems: Problems): void {
-  const owners = new Map<string, Owner>();
-  for (const [layer, { declared, name: layerName }] of layers.entries()) {
-    for (const { value, node } of declared.tools) {
-      for (const field of ['touches', 'remember'] as const) {
-        for (const word of Object.keys(value[field] ?? {})) {
-          const key = `${field} ${word}`;
-          const owner = owners.get(key);
-          owners.set(key, owner ?? { layer, node, value });
-          if (owner === undefined || owner.layer === layer) continue;
-          problems.add(
-            placeAt(node, field, word),
-            `layer ${quote(layerName)} notes values under ${quote(word)}, which layer ${quote(layers[owner.layer]?.name ?? '')} owns`,
-            {
-              remedy: `choose another word: this one stands at ${show(owner.node.place)}`,
-            },
-          );
-        }
-      }
-    }
-  }
-}
-
-/** Else the tools of a server could be declared once more, under another server’s name and with less said of them. */
-function checkDestinations(layers: readonly OwnedLayer[], problems: Problems): void {
-  const owners = new Map<string, Owner>();
-  for (const [layer, { declared, name: layerName }] of layers.entries()) {
-    for (const { value, node } of declared.servers) {
-      const base = parseBaseUrl(value.url, node.place, problems);
-      if (base === undefined) continue;
-      const name = `${base.host}:${base.port}`;
-      const owner = owners.get(name);
-      owners.set(name, owner ?? { layer, node, value });
-      if (owner === undefined || owner.layer === layer) continue;
-      problems.add(
-        node.place,
-        `layer ${quote(layerName)} leads ${quote(value.name)} to ${quote(name)}, a destination that layer ${quote(layers[owner.layer]?.name ?? '')} owns`,
-        {
-          remedy: `use the tool server that stands at ${show(owner.node.place)}`,
-        },
-      );
-    }
-  }
 }
 
 function toolAtHome({ value, node }: Located<Tool>, servers: Owners, { layers, layer, problems }: Owning): void {

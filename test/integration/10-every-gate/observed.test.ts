@@ -3,6 +3,7 @@
 import { addMs, Fault, formatInstant } from '@sallyport/model';
 import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LEASE_RECHECK_MS } from '../../../packages/sidecar/src/pipeline/leases.ts';
 import { pipelineHarness, type Harness } from '../../support/pipeline-harness.ts';
 
 const POLICY = (url: string, more = ''): string => `
@@ -103,6 +104,20 @@ describe('an agent that is observed', () => {
     await gate.clock.advance(60 * MINUTE);
     expect((await gate.call('shop/look', {}, await gate.session())).json()).toMatchObject({ code: 'insufficient_scope' });
     expect(counted).toEqual(['observed insufficient_scope']);
+  });
+
+  it('has a call cut that is still out when its time is over', async () => {
+    const hanging = await recordingUpstream({ kind: 'hang' });
+    const patient = await pipelineHarness(POLICY(hanging.url), { upstream: { firstByteMsMax: 60_000, idleMsMax: 60_000 } });
+    const until = formatInstant(addMs(patient.clock.wall(), 2 * LEASE_RECHECK_MS));
+    patient.publish(POLICY(hanging.url, `---\nkind: Observe\nagents: "*"\nuntil: ${until}\n`));
+    const answer = patient.call('shop/look', {}, await patient.session());
+    await hanging.arrived(1);
+    await patient.clock.advance(3 * LEASE_RECHECK_MS);
+    expect((await answer).json()).toMatchObject({ code: 'insufficient_scope' });
+    expect(patient.outcomes.at(-1)).toMatchObject({ result: 'cut', code: 'insufficient_scope' });
+    await patient.close();
+    await hanging.close();
   });
 
   it.each([

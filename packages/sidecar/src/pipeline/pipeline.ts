@@ -151,6 +151,9 @@ export async function judgeLease(
   const { caller, destination } = call;
   if (caller.kind === 'session' && ports.clock.wall() >= caller.claims.expiresAt)
     return deny('token_expired', 'expired while the call was out');
+  const { observed } = call.decision;
+  if (observed !== undefined && ports.clock.wall() >= observed.until)
+    return deny(observed.code, 'its agent was observed no longer while the call was out', { ruleId: observed.ruleId });
   if (typeof ports.sessions.find(call.session.id) === 'string') return deny('session_expired', 'over while the call was out');
   if (!isOver) return undefined;
   const ran = await runGates(LEASE, { ...call, held }, { ports, dialect: call.dialect });

@@ -1,7 +1,7 @@
 import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -173,6 +173,15 @@ describe('its key', () => {
     dir = mkdtempSync(join(tmpdir(), 'sallyport-door-'));
   });
   afterEach(() => rmSync(dir, { recursive: true }));
+
+  it.skipIf(process.platform === 'win32')('is not one that came with a checkout, which its sender knows', () => {
+    const file = join(dir, 'url-key');
+    writeFileSync(file, KEY, { mode: 0o644 });
+    expect(doorKey(file, systemRandom)).not.toBe(KEY);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    symlinkSync(file, join(dir, 'link'));
+    expect(doorKey(join(dir, 'link'), systemRandom)).not.toBe(readFileSync(file, 'utf8'));
+  });
 
   it('is made once, for its owner alone, and kept; what is no key is replaced', () => {
     const file = join(dir, 'url-key');

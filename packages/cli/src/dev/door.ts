@@ -4,6 +4,7 @@
  * session, which is why part of it is secret. A request that names a session of its own keeps it.
  */
 
+import { lstatSync } from 'node:fs';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { digestOf, encodeBase64Url, utf8 } from '@sallyport/crypto';
@@ -48,14 +49,22 @@ const FRAMING: ReadonlySet<string> = new Set([
 ]);
 const SESSION = 'Sallyport-Session';
 
-/** The key of a state folder, kept there so that the URL of a client stays good over many runs. */
+/**
+ * The key of a state folder, kept there so that the URL of a client stays good over many runs. One that others can read
+ * is replaced: it may have come with a checkout, and be known to whoever put it there.
+ */
 export function doorKey(file: string, random: Random): string {
   const known = readText(file, { bytesMax: 64 });
-  if (known.ok && KEY.test(known.value)) return known.value;
+  if (known.ok && KEY.test(known.value) && isOwnersAlone(file)) return known.value;
   const key = encodeBase64Url(random(KEY_BYTES));
   const written = writeFile(file, key, { mode: 0o600, as: 'replacement' });
   if (!written.ok) throw new Fault('store_failed', 'internal', `\`${file}\`: ${written.error.message}`);
   return key;
+}
+
+/** Windows has no modes to judge by. */
+function isOwnersAlone(file: string): boolean {
+  return process.platform === 'win32' || (lstatSync(file).mode & 0o077) === 0;
 }
 
 /** Rejects with a Fault `listen_failed` where the port is taken. */

@@ -3,6 +3,9 @@
  * it under conditions, one denial and one requirement cut across, one grant works once. Nine of ten calls go to 20 tools,
  * the rest to all of them; about one in six is denied. Batches of 16 calls; a figure is a batch's time over its calls.
  *
+ * `demands`: the same rules, each of which also asks for what a session is for, how old it is, at which hours, after which
+ * sign-in, by way of whom, for values that were touched, for an approval of large amounts, and keeps a count and a budget.
+ *
  * `npm run bench -- decision`; prints lines of docs/spec/bench-report.md.
  */
 
@@ -31,7 +34,9 @@ const WARM_UP = 4_000;
 
 const toolAt = (index: number): ToolName => `orders/tool_${index}` as ToolName;
 
-function sourceWith(ruleCount: number): PolicySource {
+type Mix = 'base' | 'demands';
+
+function sourceWith(ruleCount: number, mix: Mix): PolicySource {
   const toolCount = Math.ceil(ruleCount / RULES_A_TOOL);
   const tools = Array.from({ length: toolCount }, (_, index): Tool => ({
     name: toolAt(index),
@@ -48,6 +53,7 @@ function sourceWith(ruleCount: number): PolicySource {
         tags: { type: 'array', items: { type: 'string' }, maxItems: 8 },
       },
     },
+    ...(mix === 'base' ? {} : { touches: { account: ['account'] } }),
     denyAs: 'tool_result',
   }));
   return {
@@ -56,7 +62,9 @@ function sourceWith(ruleCount: number): PolicySource {
     tools,
     issuers: [],
     environment: {},
-    rules: tools.flatMap((tool, index) => rulesOf(tool, index)).slice(0, ruleCount),
+    rules: tools
+      .flatMap((tool, index) => (mix === 'base' ? rulesOf(tool, index) : withDemands(rulesOf(tool, index), index)))
+      .slice(0, ruleCount),
     tests: [],
     sources: {},
     warnings: [],
@@ -91,6 +99,38 @@ function rulesOf({ name }: Tool, index: number): readonly Rule[] {
   ];
 }
 
+const NOW = Date.UTC(2026, 5, 30, 9) as Instant;
+const HOUR_MS = 3_600_000;
+
+/** The rules of a tool, in the order of `rulesOf`, each with what it asks besides. */
+function withDemands([clerk, lead, guest, stop, eyes]: readonly Rule[], index: number): readonly Rule[] {
+  const rules: (Rule | undefined)[] = [
+    clerk && {
+      ...clerk,
+      task: ['orders'],
+      session: { maxAgeMs: HOUR_MS, denialsMax: 100 },
+      valid: { until: (NOW + index * HOUR_MS + 1) as Instant },
+      hours: { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: 480, to: 1_080, offset: 60 },
+    },
+    lead && {
+      ...lead,
+      bind: ['args.account in session.touched.account'],
+      delegation: { depth: 1, firstParty: true, roots: ['operator'] },
+      stepUp: { maxAgeMs: HOUR_MS, amr: ['mfa'], when: `args.amount > ${50 + index}` },
+    },
+    guest && {
+      ...guest,
+      max: { count: 1_000, per: 'principal.id', withinMs: HOUR_MS },
+      budget: { sum: 'args.amount', max: '100000', per: 'principal.id', withinMs: 24 * HOUR_MS },
+    },
+    stop,
+    eyes && { ...eyes, approval: { when: `args.amount > ${2_000 + index}`, by: { role: 'lead' }, count: 1 } },
+  ];
+  return rules.filter((rule) => rule !== undefined);
+}
+
+const TOUCHED: readonly string[] = Array.from({ length: SESSION_EVENTS }, (_, index) => `A-${index}`);
+
 function session(toolCount: number): SessionFacts {
   const events = Array.from({ length: SESSION_EVENTS }, (_, index) => toolAt(index % Math.min(toolCount, HOT_TOOLS)));
   const completed = new Set(events);
@@ -102,6 +142,11 @@ function session(toolCount: number): SessionFacts {
     failed: [],
     denied: [],
     hasCompleted: (tool) => completed.has(tool),
+    startedAt: (NOW - HOUR_MS / 2) as Instant,
+    root: 'operator',
+    task: 'orders',
+    classes: ['money'],
+    noted: (kind) => (kind === 'touched' ? TOUCHED : []),
   };
 }
 
@@ -113,7 +158,8 @@ const principal = (roles: readonly string[]): Principal => ({
   roles,
   scopes: ['orders:read', 'orders:write'],
   attributes: { region: 'eu' },
-  authenticatedAt: 0 as Instant,
+  authenticatedAt: (NOW - HOUR_MS / 4) as Instant,
+  amr: ['pwd', 'mfa'],
 });
 
 const PRINCIPALS = [principal(['employee', 'clerk']), principal(['employee', 'lead']), principal(['employee', 'guest'])];
@@ -124,6 +170,8 @@ const ARGUMENTS = [
   '{"account":"A-2","amount":20,"currency":"EUR"}',
   '{"account":"A-1","amount":1000000,"currency":"USD","tags":["stop-0"]}',
 ];
+
+const CHAIN = [{ agent: 'front-desk', first_party: true }];
 
 function inputs(policy: CompiledPolicy): readonly PolicyInput[] {
   const tools = policy.parts.tools;
@@ -141,19 +189,27 @@ function inputs(policy: CompiledPolicy): readonly PolicyInput[] {
     if (tool === undefined || schema === undefined || !judged.ok) throw new Error('the bench is broken: no tool or arguments');
     const args = schema.validate(judged.value);
     if (!args.ok) throw new Error(`the bench is broken: ${JSON.stringify(args.error)}`);
-    return { principal: PRINCIPALS[next(3)] ?? principal([]), agent: AGENT, tool, args: args.value, session: facts, now: 0 as Instant };
+    return {
+      principal: PRINCIPALS[next(3)] ?? principal([]),
+      agent: AGENT,
+      tool,
+      args: args.value,
+      session: facts,
+      now: NOW,
+      chain: CHAIN,
+    };
   });
 }
 
-function policyWith(ruleCount: number): CompiledPolicy {
-  const built = buildParts(sourceWith(ruleCount));
+function policyWith(ruleCount: number, mix: Mix): CompiledPolicy {
+  const built = buildParts(sourceWith(ruleCount, mix));
   if (!built.ok) throw new Error(JSON.stringify(built.error.slice(0, 3)));
   return built.value.policy;
 }
 
 /** Microseconds a call, one figure for each batch, sorted. */
-function measure(ruleCount: number): { figures: readonly number[]; allowed: number } {
-  const policy = policyWith(ruleCount);
+function measure(ruleCount: number, mix: Mix = 'base'): { figures: readonly number[]; allowed: number } {
+  const policy = policyWith(ruleCount, mix);
   const calls = inputs(policy);
   const figures: number[] = [];
   let allowed = 0;
@@ -179,7 +235,10 @@ const print = (line: object): void => void process.stdout.write(`${JSON.stringif
 
 const few = measure(10);
 const many = measure(10_000);
-process.stderr.write(`allowed: ${rounded(few.allowed)} with 10 rules, ${rounded(many.allowed)} with 10,000\n`);
+const demanding = measure(10_000, 'demands');
+process.stderr.write(
+  `allowed: ${rounded(few.allowed)} with 10 rules, ${rounded(many.allowed)} with 10,000, ${rounded(demanding.allowed)} with demands\n`,
+);
 const [p50Few, p50Many, p99Many] = [percentile(few.figures, 0.5), percentile(many.figures, 0.5), percentile(many.figures, 0.99)];
 print({ figure: 'p50_10_rules_100_events', value: rounded(p50Few), unit: 'us' });
 print({ figure: 'p50_10000_rules_100_events', value: rounded(p50Many), unit: 'us', bound: { max: 3 } });
@@ -192,3 +251,5 @@ print({
   ratio: rounded(p50Many / p50Few),
   bound: { max: 2 },
 });
+print({ figure: 'p50_10000_rules_demands', value: rounded(percentile(demanding.figures, 0.5)), unit: 'us' });
+print({ figure: 'p99_10000_rules_demands', value: rounded(percentile(demanding.figures, 0.99)), unit: 'us' });

@@ -8,6 +8,9 @@ import type { Places, Plan, RulePlan } from './analyse.ts';
 import type { Step } from './declared.ts';
 import { demandsOf } from './demands.ts';
 import type { HeldDemand } from './demands.ts';
+import { expressionsOf } from './conditions.ts';
+import { readsOf } from './fact-fields.ts';
+import type { Reads } from './fact-fields.ts';
 import { featuresOf } from './features.ts';
 import type { LayerPlace } from './layering.ts';
 import { limitsOf } from './limit.ts';
@@ -64,6 +67,8 @@ export interface Entry {
   /** What conditions see as `tool` and `agent`. */
   readonly toolFacts: Readonly<Record<string, unknown>>;
   readonly agentFacts: Readonly<Record<string, unknown>>;
+  /** What conditions of these rules may read of the principal and the session. */
+  readonly reads: Reads;
   /** The names of notes that conditions may read. */
   readonly noted: Noted;
   /** Arguments of this tool that some rule's precondition compares, sorted: what a session has to note of a completed call. */
@@ -293,8 +298,10 @@ function comparedArguments(plan: Plan): ReadonlyMap<string, readonly string[]> {
 }
 
 function entryFrom({ tool, agent, denies, requires, allows, shadows }: Draft): Omit<Entry, 'noted' | 'comparedArguments' | 'countsSteps'> {
+  const rules = [...denies, ...requires, ...allows, ...shadows];
   return {
     tool,
+    reads: readsOf(rules.flatMap(({ rule }) => expressionsOf(rule).map(({ text }) => text))),
     denies,
     requires,
     shadows,

@@ -106,13 +106,15 @@ function denial(call: Call): PolicyDecision | undefined {
   };
 }
 
+const NONE: readonly never[] = [];
+
 function grant(call: Call): PolicyDecision {
   const { allows } = call.entry;
   const demands = demandsOn(call);
   let nearest: Lacking | undefined;
   for (const compiled of allows) {
     if (!isFor(compiled, call.input.principal)) continue;
-    const list = unmetOf(call, compiled) ?? [];
+    const list = unmetOf(call, compiled) ?? NONE;
     if (list.length === 0 && demands.unmet.length === 0) return allow(call, compiled, demands.rules);
     nearest = nearer(nearest, { compiled, list });
   }

@@ -115,9 +115,15 @@ export class Call {
 /** Whether the rule is about this principal. An allow rule is about `anonymous` only where it says so. */
 export function isFor({ rule, roles, tenants, principals }: CompiledRule, principal: Principal): boolean {
   if (principal.kind === 'anonymous' && rule.verb === 'allow' && principals?.has('anonymous') !== true) return false;
-  if (roles !== undefined && !principal.roles.some((role) => roles.has(role))) return false;
+  if (roles !== undefined && !hasOneOf(principal.roles, roles)) return false;
   if (tenants !== undefined && !tenants.has(principal.tenant)) return false;
   return principals === undefined || principals.has(principal.kind === 'anonymous' ? 'anonymous' : principal.id);
+}
+
+/** Every decision comes by here, once for each rule: no closure. */
+function hasOneOf(values: readonly string[], wanted: ReadonlySet<string>): boolean {
+  for (const value of values) if (wanted.has(value)) return true;
+  return false;
 }
 
 /** Why the rule is not about this principal; `undefined` where it is. */

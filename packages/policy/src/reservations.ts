@@ -7,7 +7,14 @@ import type { Call } from './requirements.ts';
 
 /** A limit that cannot be asked for has no reservation: whoever asks has seen to it that there is none. */
 export function reservationsOf(call: Call, rules: readonly CompiledRule[]): readonly ReservationSpec[] {
-  return rules.flatMap(({ rule, limits }) =>
-    limits.flatMap((limit) => reservationOf(limit, rule.id, (condition) => call.value(condition)) ?? []),
-  );
+  let list: ReservationSpec[] | undefined;
+  for (const { rule, limits } of rules) {
+    for (const limit of limits) {
+      const reservation = reservationOf(limit, rule.id, (condition) => call.value(condition));
+      if (reservation !== undefined) (list ??= []).push(reservation);
+    }
+  }
+  return list ?? NONE;
 }
+
+const NONE: readonly never[] = [];

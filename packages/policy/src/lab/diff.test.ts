@@ -115,6 +115,23 @@ describe('a difference', () => {
   });
 });
 
+describe('what is tried', () => {
+  test('is bounded for each tool, and the difference says where there was more', () => {
+    const members = Array.from({ length: 450 }, (_, index) => `C${index}`).join(', ');
+    const wide = (text: string): string => text.replace('enum: [EUR, USD]', `enum: [${members}]`);
+    const many = (max: number): ReturnType<typeof policyOf> => policyOf({ rules: rule(`when: args.amount < ${max}`) }, wide);
+    const found = diffPolicies(many(5), many(6));
+    expect([found.tried, found.isCut]).toEqual([400, true]);
+  });
+
+  test('and what is not looks at values however a condition spells them', () => {
+    const more = (max: string): string => `kind: Environment\nvalues: { most: { decimal: "${max}" } }\n`;
+    const rules = rule(`when: 'args.amount <= env["most"]'`);
+    const found = diff({ rules, more: more('5') }, { rules, more: more('6') });
+    expect([found.touched.length, allowsMore(found)]).toEqual([1, true]);
+  });
+});
+
 describe('a change that can only deny more needs nobody', () => {
   test.each([
     ['a denial that came', rule(CLERK), `${rule(CLERK)}  - { id: never, deny: [pay/refund], when: args.amount > 5 }\n`],

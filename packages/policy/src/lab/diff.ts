@@ -13,7 +13,7 @@ import { runTests } from '../run-tests.ts';
 import type { TestOutcome } from '../run-tests.ts';
 import { probesOf } from './probes.ts';
 import type { Probed } from './probes.ts';
-import { sliceOf } from './slice.ts';
+import { readsValue, sliceOf } from './slice.ts';
 import { changesBetween } from './structure.ts';
 import type { ItemChange, PartBytes } from './structure.ts';
 import { couldAllowMore } from './widening.ts';
@@ -57,18 +57,23 @@ export interface PolicyDiff {
   readonly isCut: boolean;
 }
 
-const TRIED_MAX = 20_000;
+/** Calls that are made up: of all tools, and of one. What is tried for one leaves room for the others. */
+const PROBES_MAX = 20_000;
+const PROBES_OF_TOOL_MAX = 400;
 
 export function diffPolicies(before: DiffSide, after: DiffSide): PolicyDiff {
   const policies = [before.policy, after.policy] as const;
+  const around = surroundingsOf(after);
   const changes = changesBetween(before.parts, after.parts).map((change) => ({
     ...change,
-    couldAllowMore: couldAllowMore(change, surroundingsOf(after)),
+    couldAllowMore: couldAllowMore(change, around),
   }));
   const pairs = pairsOf(policies);
   const touched = pairs.filter(({ agent, tool }) => sliceOf(before.policy, agent, tool) !== sliceOf(after.policy, agent, tool));
-  const suites = [...testsOf(policies), ...touched.flatMap((pair) => probesOf(policies, pair))];
-  const tried = suites.slice(0, TRIED_MAX);
+  const ofTool = Math.max(1, Math.min(PROBES_OF_TOOL_MAX, Math.floor(PROBES_MAX / Math.max(1, touched.length))));
+  const probed = touched.slice(0, PROBES_MAX);
+  const probes = probed.map((pair) => probesOf(policies, pair, ofTool));
+  const tried = [...testsOf(policies), ...probes.flat()];
   const found = tried.flatMap((suite) => changesIn(suite, policies));
   return {
     changes,
@@ -78,7 +83,7 @@ export function diffPolicies(before: DiffSide, after: DiffSide): PolicyDiff {
     touched,
     untouched: pairs.length - touched.length,
     tried: tried.reduce((sum, { cases, steps }) => sum + cases.length + steps.length, 0),
-    isCut: suites.length > tried.length,
+    isCut: probed.length < touched.length || probes.some(({ length }) => length >= ofTool),
   };
 }
 
@@ -93,7 +98,7 @@ function surroundingsOf({ policy, parts }: DiffSide): Parameters<typeof couldAll
   const texts = (['policy', 'catalog', 'identity', 'egress'] as const).map((name) => fromUtf8(parts[name]) ?? '');
   return {
     isOpen: (tool) => policy.parts.agents.some(({ name }) => (entryOf(policy, name, tool as ToolName)?.allows.length ?? 0) > 0),
-    isRead: (value) => texts.some((text) => text.includes(`env.${value}`)),
+    isRead: (value) => texts.some((text) => readsValue(text, value)),
   };
 }
 

@@ -21,9 +21,8 @@ export interface Probed {
   readonly tool: ToolName;
 }
 
-/** Seeds of one tool, and probes of one tool. */
+/** Seeds of one tool. */
 const SEEDS_MAX = 6;
-const PROBES_MAX = 400;
 /** A limit of more calls is not tried. */
 const REPEATS_MAX = 5;
 
@@ -33,7 +32,7 @@ interface Seed {
 }
 
 /** Suites of one case each, or of one call repeated until its limit is passed; the same for the same two policies. */
-export function probesOf(policies: readonly CompiledPolicy[], { agent, tool }: Probed): readonly TestSuite[] {
+export function probesOf(policies: readonly CompiledPolicy[], { agent, tool }: Probed, suitesMax: number): readonly TestSuite[] {
   const entries = policies.flatMap((policy) => {
     const entry = entryOf(policy, agent, tool);
     return entry === undefined ? [] : [{ policy, entry }];
@@ -48,7 +47,7 @@ export function probesOf(policies: readonly CompiledPolicy[], { agent, tool }: P
     const steps = repeats > 1 ? Array.from({ length: repeats }, () => one) : [];
     const suite: TestSuite = { agent, given, cases: repeats > 1 ? [] : [one], steps };
     const key = JSON.stringify(suite);
-    if (found.size < PROBES_MAX && !found.has(key)) found.set(key, suite);
+    if (found.size < suitesMax && !found.has(key)) found.set(key, suite);
   };
   const repeats = repeatsOf(rules);
   for (const seed of seeds) {

@@ -21,7 +21,7 @@ import { NOTHING_KNOWN, knowledgeOf, refusalKey, unmetKey } from './knowledge.ts
 import type { Knowledge } from './knowledge.ts';
 import type { Requirement } from '../requirements.ts';
 import type { RecordedCall } from './recorded.ts';
-import { CLOSED, routesBeside, ruleText, sliceOf } from './slice.ts';
+import { CLOSED, notesOfAll, routesBeside, ruleText, sliceOf } from './slice.ts';
 import { all, any, not } from './tri.ts';
 import type { Tri } from './tri.ts';
 
@@ -95,7 +95,7 @@ function answer({ decision }: RecordedCall, allows: Tri): Replayed {
 /** What the meaning of a condition depends on besides its text. */
 function contextOf(policy: CompiledPolicy, { agent, tool }: RecordedCall): string {
   const entry = entryOf(policy, agent, tool as ToolName);
-  const { environment, tools } = policy.parts;
+  const { environment } = policy.parts;
   const known = entry === undefined ? {} : (encodeTool(entry.tool) as Readonly<Record<string, Json>>);
   const { description: _description, deny_as: _denyAs, ...meaning } = known;
   return canonicalJson({
@@ -103,7 +103,7 @@ function contextOf(policy: CompiledPolicy, { agent, tool }: RecordedCall): strin
     agent: (entry?.agentFacts ?? {}) as Json,
     environment: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, encodeEnvironmentValue(value)])),
     attributes: Object.fromEntries(attributeTypesOf(policy)),
-    notes: tools.map(({ name, classes, touches, remember }) => JSON.stringify([name, classes, touches, remember])),
+    notes: notesOfAll(policy),
     countsSteps: entry?.countsSteps ?? false,
   });
 }

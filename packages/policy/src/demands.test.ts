@@ -196,6 +196,16 @@ describe('what was done before, with the same values', () => {
     ).toEqual([denied, 'allow', denied, 'allow', denied, 'allow', 'allow', denied]);
   });
 
+  test('long values are compared as exactly as short ones', () => {
+    const long = 'x'.repeat(5_000);
+    const rule = 'after: [{ tool: crm/read, with: { id: args.id } }]';
+    expect(codesOf(rule, '{}', [read(`${long}1`), payFor(`${long}2`), payFor(`${long}1`)])).toEqual([
+      'allow',
+      'session_precondition_failed',
+      'allow',
+    ]);
+  });
+
   test('what a given session completed says nothing of values', () => {
     const rule = 'after: [{ tool: crm/read, with: { id: args.id } }]';
     expect(codesOf(rule, '{ session: { completed: [crm/read] } }', [payFor('X')])).toEqual(['session_precondition_failed']);

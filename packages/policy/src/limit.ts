@@ -3,6 +3,7 @@
  * holds under parallel calls is the store's to see to. Spec: policy-v1 section 6.7.
  */
 
+import { digestOf, utf8 } from '@sallyport/crypto';
 import { Decimal } from '@sallyport/model';
 import type { DenialCode, RuleId } from '@sallyport/model';
 import { canonicalValue } from '@sallyport/strict';
@@ -133,6 +134,15 @@ export function describeReached(spec: ReservationSpec, used: Decimal | undefined
 export function isKey(value: unknown): value is string | boolean | bigint | Decimal {
   return typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint' || value instanceof Decimal;
 }
+
+/** Kept for later comparing, so of bounded length whatever a caller sends: the canonical form, or the digest of a longer one. */
+export function comparedForm(value: string | boolean | bigint | Decimal): string {
+  const text = canonicalValue(value);
+  // A canonical form begins with a quotation mark, a digit or a word of JSON: it is never taken for a digest.
+  return text.length <= COMPARED_CHARS_MAX ? text : digestOf(utf8(text));
+}
+
+const COMPARED_CHARS_MAX = 256;
 
 /**
  * A number that can be summed: a negative one would make room for others, and one of more digits than a decimal has, which

@@ -16,6 +16,20 @@ function judged(text: string): Judged {
 const remembered = (result: Judged | 'unreadable' | undefined): unknown =>
   notesOf({ tool: TOOL, args: NO_ARGUMENTS, result, comparedArguments: [] }).remembered;
 
+describe('what is kept for comparing', () => {
+  const compared = (id: string): string | undefined =>
+    notesOf({ tool: TOOL, args: { id } as unknown as TypedArguments, comparedArguments: ['id'] }).compared['id'];
+
+  it('is short, whatever was sent: a thousand calls with a megabyte each are no gigabyte', () => {
+    const [one, other] = [compared(`${'x'.repeat(1_000_000)}1`), compared(`${'x'.repeat(1_000_000)}2`)];
+    expect([one?.length, other?.length, one === other]).toEqual([71, 71, false]);
+  });
+
+  it('of a text that looks like the digest of another is not that digest', () => {
+    expect(compared(compared('x'.repeat(300)) ?? '')).not.toBe(compared('x'.repeat(300)));
+  });
+});
+
 describe('what is noted of a result', () => {
   it('a value behind more repetitions than are kept is noted: a server cannot push one out of sight', () => {
     const items = [...Array.from({ length: NOTES_MAX + 1 }, () => ({ id: 'x' })), { id: 'secret' }];

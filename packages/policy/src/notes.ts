@@ -5,14 +5,13 @@
 
 import { Decimal } from '@sallyport/model';
 import type { NotedPath, Tool } from '@sallyport/model';
-import { canonicalValue } from '@sallyport/strict';
 import type { Judged, TypedArguments } from '@sallyport/strict';
-import { isKey } from './limit.ts';
+import { comparedForm, isKey } from './limit.ts';
 
 export interface CallNotes {
   readonly touched: Readonly<Record<string, readonly string[]>>;
   readonly remembered: Readonly<Record<string, readonly string[]>>;
-  /** Values of the arguments that preconditions compare, in canonical form, by argument. */
+  /** Values of the arguments that preconditions compare, in the form of `comparedForm`, by argument. */
   readonly compared: Readonly<Record<string, string>>;
   /** Words of `remember` under which nobody can say what stood in the result. */
   readonly unknown?: readonly string[];
@@ -38,7 +37,7 @@ export function notesOf({ tool, args, result, comparedArguments }: CompletedCall
   const compared: Record<string, string> = {};
   for (const name of comparedArguments) {
     const value = Object.hasOwn(args, name) ? args[name] : undefined;
-    if (isKey(value)) compared[name] = canonicalValue(value);
+    if (isKey(value)) compared[name] = comparedForm(value);
   }
   const touched = valuesAt(tool.touches, args);
   if (result === 'unreadable') return { touched, remembered: {}, compared, unknown: Object.keys(tool.remember ?? {}) };

@@ -5,7 +5,6 @@
 
 import { localNameOf } from '@sallyport/model';
 import type { DenialCode, Principal, RuleId } from '@sallyport/model';
-import { canonicalValue } from '@sallyport/strict';
 import { CelFailure, loadProgram } from './cel.ts';
 import type { Facts } from './cel.ts';
 import { programsOf } from './compile.ts';
@@ -15,7 +14,7 @@ import type { Circumstances, DemandField } from './demand.ts';
 import { argumentNamesOf } from './expression.ts';
 import type { Expression } from './expression.ts';
 import { factsOf } from './facts.ts';
-import { LIMIT_CODES, isKey, unfitLimit } from './limit.ts';
+import { LIMIT_CODES, comparedForm, isKey, unfitLimit } from './limit.ts';
 import type { LimitName } from './limit.ts';
 import { judgedArguments } from './narrow.ts';
 import type { Condition, Programs } from './programs.ts';
@@ -207,7 +206,7 @@ function unlessCompleted(call: Call, { tool, with: values }: CompiledPreconditio
   for (const [name, condition] of values) {
     const value = call.value(condition);
     if (!isKey(value)) return `\`${condition.text}\` ${describeFailure(value)}`;
-    wanted[name] = canonicalValue(value);
+    wanted[name] = comparedForm(value);
   }
   const names = values.map(([name, { text }]) => `${name} = ${text}`).join(', ');
   return session.hasCompletedWith?.(tool, wanted) === true ? undefined : `${tool} has not completed in this session with ${names}`;

@@ -19,8 +19,8 @@ export interface SessionFacts {
   /** Whether the tool completed, also where `completed` is too long to know; must not cost more for a long session. */
   hasCompleted(tool: ToolName): boolean;
   /**
-   * Whether the tool completed in a call whose arguments had these values, each in its canonical form. What is not known
-   * is not so; without this member nothing is.
+   * Whether the tool completed in a call whose arguments had these values, each in the form of `comparedForm`. What
+   * is not known is not so; without this member nothing is.
    */
   hasCompletedWith?(tool: ToolName, values: Readonly<Record<string, string>>): boolean;
   /** Whatever is absent below is unknown, and what reads it denies. */

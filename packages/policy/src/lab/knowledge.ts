@@ -154,8 +154,10 @@ class Learned implements Knowledge {
   #unmet({ rule }: CompiledRule, code: string): void {
     const { atoms, rows } = atomsOf(rule);
     const candidates = [...rows.keys()].filter((row) => REQUIREMENTS[row].code === code && row !== 'for');
+    // A code that no row of the rule has was not given by it; of a step, no rule says anything.
+    if (candidates.length === 0) return;
     const first = Math.min(...candidates.map((row) => REQUIREMENTS[row].row));
-    if (first > REQUIREMENTS.step.row && Number.isFinite(first)) this.isInStep = true;
+    if (first > REQUIREMENTS.step.row) this.isInStep = true;
     for (const { key, requirement } of atoms) if (REQUIREMENTS[requirement].row < first) this.holds.set(key, true);
     const [only, ...others] = candidates;
     if (only === undefined || others.length > 0) return;

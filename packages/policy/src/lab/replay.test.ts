@@ -127,6 +127,26 @@ describe('what follows is told', () => {
     expect(replayed(denied('no_matching_policy'), rule(when), after).verdict).toBe('undecidable');
   });
 
+  test('the same words mean something else where a value, or the tool, is not the same', () => {
+    const more = (most: string): string => `kind: Environment\nvalues: { most: { decimal: "${most}" } }\n`;
+    const rules = rule(', when: args.amount <= env.most');
+    const known = [{ digest: OLD, policy: policyOf({ rules, more: more('500') }).policy }];
+    const under = (most: string): Replayed => replayer({ candidate: policyOf({ rules, more: more(most) }).policy, known })(ALLOWED);
+    expect([under('500').verdict, under('400').missing]).toEqual(['same', ['args.amount']]);
+    const amend = (text: string): string => text.replace('minimum: 0', 'minimum: 1');
+    const narrower = replayer({
+      candidate: policyOf({ rules: rule(', scopes: [s]') }, amend).policy,
+      known: [{ digest: OLD, policy: policyOf({ rules: rule(', scopes: [s]') }).policy }],
+    });
+    expect(narrower(ALLOWED).missing).toEqual(['args.amount', 'args.currency', 'args.order']);
+  });
+
+  test('whether a credential was for this step is known only from a denial further down the table', () => {
+    const scope = denied('insufficient_scope');
+    expect(replayed(scope, rule(', scopes: [s]'), rule('')).missing).toEqual(['session.step']);
+    expect(replayed(denied('tool_step_mismatch'), rule(', scopes: [s]'), rule(''))).toMatchObject({ verdict: 'same', now: 'deny' });
+  });
+
   test('the same limit in another rule, or for other tools, has counted something else', () => {
     const once = ', once: {}';
     expect(replayed(ALLOWED, rule(once), rule(once).replace('id: refund', 'id: renamed')).missing).toEqual(['reservations']);
@@ -159,6 +179,19 @@ describe('a record that lies or belongs elsewhere', () => {
   test('an allow by a rule that the named policy does not have tells nothing', () => {
     const forged = { ...ALLOWED, ruleId: 'no-such-rule' };
     expect(replayed(forged, rule(', scopes: [s]'), rule(', scopes: [s], for: { roles: [a] }')).missing).toContain('principal.scopes');
+  });
+
+  test('a code that the rule could not have given tells nothing', () => {
+    for (const code of ['risk_too_high', 'tool_step_mismatch', 'policy_stale', '', 'x'])
+      expect(
+        replayed(
+          denied(code),
+          rule(', scopes: [s], risk: { max: 5 }').replace(', risk: { max: 5 }', ''),
+          rule(', for: { roles: [a] }, scopes: [s]'),
+        ).now,
+      ).not.toBe('allow');
+    const forged = denied('budget_exceeded');
+    expect(replayed(forged, rule(', scopes: [s]'), rule(', scopes: [s], task: [t]')).missing).toContain('principal.scopes');
   });
 
   test('a digest that nobody has at hand tells nothing', () => {

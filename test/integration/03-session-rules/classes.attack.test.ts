@@ -90,6 +90,19 @@ describe('kinds of data that were seen', () => {
     expect(outside.requests).toHaveLength(before);
   });
 
+  it.each<[string, object]>([
+    ['an error of the protocol', { error: { code: -32_000, message: PERSON, data: { name: PERSON } } }],
+    ['an error that tells of bad arguments', { error: { code: -32_602, message: PERSON } }],
+    ['a result of another shape', { result: { content: [], structuredContent: { name: PERSON } } }],
+  ])('count where it is told by %s, or else it is not told', async (_, outcome) => {
+    people.answer(scriptedMcp((id) => ({ kind: 'json', body: { jsonrpc: '2.0', id, ...outcome } })));
+    for (const ask of [read, () => sidecar.call('people/read', {}, session)]) {
+      session = await sidecar.session();
+      const told = await ask();
+      expect((await send()).status).toBe(told.text.includes(PERSON) ? 403 : 200);
+    }
+  });
+
   it('count as soon as the first of an answer is delivered, and go on counting when the rest never comes', async () => {
     const over = Promise.withResolvers<void>();
     const parts: ScriptedAnswer[] = [];

@@ -110,4 +110,16 @@ cases:
       rule verify: let \`args.account == session.case\` be false`,
     ]);
   });
+
+  test('a step that a limit refused names the limit, not the rules that allowed it', () => {
+    const report = run(`given: { roles: [clerk], session: { case: A, completed: [pay/verify] } }
+steps:
+  - { call: pay/refund, args: { order: x, amount: 1 }, expect: allow }
+  - { call: pay/refund, args: { order: x, amount: 2 }, expect: allow }
+`);
+    expect(report.problems.map(formatProblem)).toEqual([
+      `t.yaml:32: \`pay/refund\`: expected allow, seen call_limit_exceeded
+    once of rule refund: already used, per args.order in the session`,
+    ]);
+  });
 });

@@ -13,6 +13,7 @@ import type { PolicyInput } from './decide.ts';
 import { explain, formatExplanation } from './explain.ts';
 import type { Explanation } from './explanation.ts';
 import { inputGiven } from './given-input.ts';
+import { describeReached } from './limit.ts';
 import type { ReservationSpec } from './limit.ts';
 import { notesOf } from './notes.ts';
 import type { Source, TestCase, TestSuite } from './rule.ts';
@@ -30,6 +31,8 @@ export interface TestOutcome {
   readonly explanation?: Explanation;
   /** What could not be reserved: rules allowed the call, and this limit refused it. */
   readonly limit?: ReservationSpec;
+  /** The same in words: which limit, how much of it, and of what. */
+  readonly reached?: string;
 }
 
 export interface TestReport {
@@ -57,7 +60,7 @@ function runSteps(policy: CompiledPolicy, suite: TestSuite): readonly TestOutcom
 
 function runCase(policy: CompiledPolicy, suite: TestSuite, one: TestCase, session: TestSession): TestOutcome {
   const about = { call: one.call, source: one.source, expected: one.expect };
-  const outcome = (seen: 'allow' | DenialCode, more: Pick<TestOutcome, 'explanation' | 'limit'> = {}): TestOutcome => {
+  const outcome = (seen: 'allow' | DenialCode, more: Pick<TestOutcome, 'explanation' | 'limit' | 'reached'> = {}): TestOutcome => {
     if (seen !== 'allow') session.denied(one.call);
     return { ...about, seen, passed: seen === one.expect, ...more };
   };
@@ -70,10 +73,12 @@ function runCase(policy: CompiledPolicy, suite: TestSuite, one: TestCase, sessio
   const input: PolicyInput = { ...facts, agent, tool, args };
   const decision = decide(policy, input);
   if (decision.decision === 'deny') return outcome(decision.code, { explanation: explain(policy, input) });
-  const limit = session.reserve(decision.reservations);
-  if (limit === undefined) session.completed(notesOf({ tool, args, comparedArguments: decision.comparedArguments }), tool);
+  const refused = session.reserve(decision.reservations);
+  if (refused === undefined) session.completed(notesOf({ tool, args, comparedArguments: decision.comparedArguments }), tool);
   const explanation = explain(policy, input);
-  return limit === undefined ? outcome('allow', { explanation }) : outcome(limit.code, { explanation, limit });
+  if (refused === undefined) return outcome('allow', { explanation });
+  const { limit, used } = refused;
+  return outcome(limit.code, { explanation, limit, reached: describeReached(limit, used) });
 }
 
 function argumentsOf(policy: CompiledPolicy, tool: Tool, one: TestCase): TypedArguments | DenialCode {
@@ -86,8 +91,9 @@ function argumentsOf(policy: CompiledPolicy, tool: Tool, one: TestCase): TypedAr
   return policy.misspelled(tool, args).length === 0 ? args : 'schema_violation';
 }
 
-function problemOf({ call, source, expected, seen, explanation }: TestOutcome): Problem {
-  const why = explanation === undefined ? undefined : formatExplanation(explanation).replaceAll('\n', '\n    ');
+function problemOf({ call, source, expected, seen, explanation, reached }: TestOutcome): Problem {
+  // Where a limit refused, rules allowed the call: why they did would read as if it had been.
+  const why = reached ?? (explanation === undefined ? undefined : formatExplanation(explanation).replaceAll('\n', '\n    '));
   return {
     path: '',
     file: source.file,

@@ -13,8 +13,8 @@ import type { SessionFacts } from './session.ts';
 
 export interface TestSession {
   facts(): SessionFacts;
-  /** Takes all or none; the first that cannot be taken. */
-  reserve(specs: readonly ReservationSpec[]): ReservationSpec | undefined;
+  /** Takes all or none; the first that cannot be taken, with what a sum has come to before. */
+  reserve(specs: readonly ReservationSpec[]): { readonly limit: ReservationSpec; readonly used?: Decimal } | undefined;
   completed(notes: CallNotes, tool: Tool): void;
   denied(tool: ToolName): void;
 }
@@ -58,7 +58,7 @@ export function testSession({ session, at }: TestGiven): TestSession {
     },
     reserve(specs) {
       const reached = specs.find(isReached);
-      if (reached !== undefined) return reached;
+      if (reached !== undefined) return { limit: reached, ...(reached.kind === 'sum' ? { used: sums.get(reached.key) ?? NOTHING } : {}) };
       const under = new Set(specs.filter(({ kind }) => kind === 'run').map(({ key }) => key));
       for (const key of rows.keys()) if (!under.has(key)) rows.delete(key);
       for (const spec of specs) {

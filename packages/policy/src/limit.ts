@@ -130,9 +130,10 @@ export function describeReached(spec: ReservationSpec, used: Decimal | undefined
   }
 }
 
-/** Whether a value can be counted by. */
+/** Whether a value can be counted by. Text with half a surrogate pair has no canonical form: two such would be one. */
 export function isKey(value: unknown): value is string | boolean | bigint | Decimal {
-  return typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint' || value instanceof Decimal;
+  if (typeof value === 'string') return value.isWellFormed();
+  return typeof value === 'boolean' || typeof value === 'bigint' || value instanceof Decimal;
 }
 
 /** Kept for later comparing, so of bounded length whatever a caller sends: the canonical form, or the digest of a longer one. */

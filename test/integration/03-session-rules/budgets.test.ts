@@ -84,7 +84,7 @@ describe('a budget', () => {
     ]);
     expect(totals(events)).toEqual([
       expect.stringContaining('600 of 1000 used'),
-      expect.stringContaining('600 of 1000 used'),
+      expect.stringContaining('600 of 1000 used and 500 asked, in the session'),
       expect.stringContaining('1000 of 1000 used'),
       expect.stringContaining('1000 of 1000 used'),
     ]);

@@ -245,7 +245,12 @@ describe('facts of a session', () => {
       expect([codeOf(await lookUp(session, 'A')), codeOf(await lookUp(session, 'B'))]).toEqual([ALLOWED, ALLOWED]);
       const refused = await lookUp(session, 'C');
       expect(codeOf(refused)).toEqual(LIMIT);
-      expect(await desk.record(refused)).toMatchObject({ rule_id: 'two-look-ups-in-a-row', gate: 'reservation' });
+      expect(refused.json()['next_action']).toBe('use_allowed_tool');
+      expect(await desk.record(refused)).toMatchObject({
+        rule_id: 'two-look-ups-in-a-row',
+        gate: 'reservation',
+        detail: expect.stringContaining('2 calls in a row made (call another tool first)'),
+      });
       expect(codeOf(await lookUp(session, 'C'))).toEqual(LIMIT);
       expect(codeOf(await desk.call(session, 'take_note', { word: 'N' }))).toEqual(ALLOWED);
       expect(codeOf(await lookUp(session, 'C'))).toEqual(ALLOWED);

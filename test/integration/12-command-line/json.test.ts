@@ -54,6 +54,8 @@ describe('an answer under --json', () => {
     expect(await here('operator token')).toHaveProperty('token');
     expect(await here('policy check', 'mine')).toMatchObject({ ok: true });
     expect(await here('policy test', 'mine')).toMatchObject({ passed: 2, failed: 0 });
+    expect(await here('policy diff', 'mine', 'mine')).toMatchObject({ identical: true, newly_allowed: [] });
+    expect(await here('policy schema')).toHaveProperty('$schema');
     expect(await here('policy explain', 'mine', '--call', 'files/get', '--args', '{"path":"x"}', '--as', 'roles=member')).toMatchObject({
       decision: 'allow',
     });
@@ -114,6 +116,8 @@ describe('an answer under --json', () => {
     done.add('audit tail');
     desk.write('export.ndjson', (await desk.admin('audit', 'tail', '--view', 'records')).bytes);
     expect(await answer('audit verify', desk.type, 'export.ndjson', '--dir', world.dir)).toMatchObject({ verified: true });
+    expect(await here('policy replay', '--from', 'export.ndjson', '--policy', 'p')).toMatchObject({ ok: true, verified: false });
+    expect(await here('policy suggest', '--from', 'export.ndjson', '--policy', 'p')).toHaveProperty('suggestions');
     expect(await asked('audit session', session)).toHaveProperty('totals');
   });
 

@@ -133,6 +133,31 @@ dev: the command ended with 7
 `);
   });
 
+  it('is whom it is told to be, and tells in whose name a rule wants to be asked', async () => {
+    const strict = policy(up.url).replace(
+      'for: { roles: [support-rep] }',
+      'for: { roles: [support-rep] }\n    task: [refunds]\n    step_up: { acr: [gold], amr: [mfa] }',
+    );
+    at.write(
+      'policy/orders.yaml',
+      strict.replaceAll(
+        'given: { roles: [support-rep] }',
+        'given: { roles: [support-rep], session: { task: refunds }, signed_in: { acr: gold, amr: [mfa] } }',
+      ),
+    );
+    const script = `await fetch(process.env.SALLYPORT_URL + '/tools/orders/get_order', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"order_id":"O-1"}' })`;
+    const ran = async (...argv: readonly string[]): Promise<string> => {
+      const dev = at.dev(...argv, '--', process.execPath, '--input-type=module', '-e', script);
+      expect(await dev.ended).toBe(0);
+      return dev.err;
+    };
+    expect(await ran()).toContain('    dev is told so with --task, --acr\n');
+    expect(await ran('--task', 'refunds', '--acr', 'gold')).toContain('    dev is told so with --amr\n');
+    expect(await ran('--task', 'refunds', '--acr', 'gold', '--amr', 'mfa', '--role', 'support-rep', '--role', 'suport-rep')).toMatch(
+      /dev: --role: warning: no rule of support-triage is for role `suport-rep` \(did you mean support-rep\?\)\n(?:.*\n)*allow orders\/get_order/,
+    );
+  });
+
   it('puts a saved edit in force; keeps the last good policy when one is broken, and says where; takes the mended one', async () => {
     const dev = at.dev('--json', ...WAITING);
     const { url } = await ready(dev);
@@ -200,7 +225,16 @@ dev: the command ended with 7
     expect([explained.exit, explained.out]).toEqual([1, expect.stringContaining(`by rule read-orders (policy/orders.yaml:22)`)]);
     dev.kill('SIGINT');
     expect(await dev.ended).toBe(0);
-    expect(await at.type('explain', id)).toMatchObject({ exit: 1, err: expect.stringContaining('no sidecar is known here') });
+    expect(await at.type('explain', id)).toMatchObject({
+      exit: 1,
+      err: expect.stringContaining('the dev that ran here has ended, and what its sidecar remembered with it'),
+    });
+    expect(await at.type('audit', 'tail', '--dir', '.sallyport/dev')).toMatchObject({
+      exit: 1,
+      err: expect.stringMatching(
+        /the dev of `\S+` has ended: nothing listens at \S+ \(its record is still there; to read it, start its control plane: `sallyport control-plane --config \.sallyport\/dev\/control-plane\/config\.yaml`\)/,
+      ),
+    });
   });
 });
 
@@ -257,10 +291,10 @@ describe('the end of dev', () => {
 });
 
 describe('the log of dev', () => {
-  it('calls no end of a short command an error', async () => {
+  it('calls no end of a short command a bug', async () => {
     for (let i = 0; i < 3; i++) {
       expect(await at.dev('--', 'true').ended).toBe(0);
-      expect(at.read('.sallyport/dev/log')).not.toMatch(/"level":"error"/);
+      expect(at.read('.sallyport/dev/log')).not.toContain('"event":"bug"');
     }
   });
 });
@@ -307,6 +341,7 @@ describe('what dev does not start with', () => {
     const dev = at.dev('--', 'sh', '-c', 'echo ran');
     expect(await dev.ended).toBe(1);
     expect([dev.out, dev.err]).toEqual(['', expect.stringContaining('policy/orders.yaml:15:9: effect:')]);
+    expect(dev.err).toMatch(/sallyport dev: \d+ problems? in the policy; nothing was started\n$/);
     expect(() => readdirSync(at.path('.sallyport'))).toThrow();
   });
 

@@ -242,10 +242,19 @@ describe('publishing from the command line', () => {
       expect((await log()).find((version) => version.release_seq === 7)).toMatchObject({ rollback: true, reason: 'refunds refused' });
     });
 
+    it('is undone by a release of what it went back from, with a warning', async () => {
+      const { exit, out, err } = await desk.admin('release', 'promote');
+      expect([exit, out]).toEqual([0, 'released 8 to default, ring default: revision 6\n']);
+      expect(err).toContain('warning: release 7 went back from what is released again now: refunds refused');
+      expect((await desk.admin('policy', 'rollback', '--to', '2', '--reason', 'refunds refused again', '--json')).json()).toMatchObject({
+        release: { release_seq: 9 },
+      });
+    });
+
     it('releases what was only published, when it is published again', async () => {
       const back = await desk.admin('policy', 'publish', 'p', '--json');
-      expect(back.json()).toMatchObject({ bundle: { revision: 6, parts_uploaded: 0 }, changed: false, release: { release_seq: 8 } });
-      expect(back.err).toContain('warning: release 7 went back from what is released again now: refunds refused');
+      expect(back.json()).toMatchObject({ bundle: { revision: 6, parts_uploaded: 0 }, changed: false, release: { release_seq: 10 } });
+      expect(back.err).toContain('warning: release 9 went back from what is released again now: refunds refused again');
     });
 
     it('refuses to go back to the same policy, and names the version that differs; warns where it was asked for', async () => {

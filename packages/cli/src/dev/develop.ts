@@ -1,12 +1,12 @@
 /** One `dev`, told in order: a policy that holds, a control plane, a sidecar, a way in; then the command, and what happens. */
 
 import { join } from 'node:path';
-import { Fault, fail, ok } from '@sallyport/model';
+import { Fault, fail, formatProblem, ok } from '@sallyport/model';
 import type { Area, Result, Ring } from '@sallyport/model';
 import { errorText } from '../failure.ts';
 import { at, writeFile } from '../files.ts';
 import type { Io } from '../io.ts';
-import { refusal } from '../output.ts';
+import { counted, refusal } from '../output.ts';
 import type { Refusal } from '../output.ts';
 import { agentOf } from '../policy/explain-call.ts';
 import { startCommand } from './child.ts';
@@ -17,7 +17,7 @@ import type { Door } from './door.ts';
 import { republish, showDecisions } from './live.ts';
 import type { DevelopOptions, Prepared, Stack } from './live.ts';
 import { openLogFile } from './log-file.ts';
-import { makeDevKey, operatorOf } from './operator.ts';
+import { makeDevKey, operatorOf, unknownRoles } from './operator.ts';
 import { createPublisher } from './publisher.ts';
 import { reporter, tellPolicy, tellReady } from './reporter.ts';
 import type { Reporter } from './reporter.ts';
@@ -60,13 +60,23 @@ function prepare(options: DevelopOptions, io: Io): Result<Prepared, Refusal> {
   const key = makeDevKey();
   const publisher = createPublisher({ policyDir: options.policy, place: PLACE, amend: key.amend, io });
   const tested = publisher.read();
-  if (!tested.ok) return tested;
+  if (!tested.ok) return fail(nothingStarted(tested.error));
   const agent = agentOf(tested.value.built, options.agent);
   if (!agent.ok) return fail({ exit: 2, problems: [agent.error] });
   const operator = operatorOf(tested.value.built, { ...options, agent: agent.value }, { key, random: io.random });
   if (!operator.ok) return fail({ exit: 2, problems: operator.error });
   const now = { tested: tested.value, operator: operator.value, releaseSeq: 0 };
-  return ok({ options, io, to: reporter(io, options.json), key, publisher, agent: agent.value, now });
+  const to = reporter(io, options.json);
+  for (const problem of unknownRoles(tested.value.built, { agent: agent.value, role: options.role }))
+    to.note(`dev: ${formatProblem(problem)}`);
+  return ok({ options, io, to, key, publisher, agent: agent.value, now });
+}
+
+/** Whoever sees only the end of a long list has to know that no sidecar runs. */
+function nothingStarted(refused: Refusal): Refusal {
+  const count = refused.problems.filter(({ severity }) => severity === undefined).length;
+  const end = { path: '', message: `${counted(count, 'problem')} in the policy; nothing was started` };
+  return { ...refused, problems: [...refused.problems, end] };
 }
 
 /** From nothing to a sidecar that enforces the policy. */

@@ -5,7 +5,7 @@ import { formatProblem } from '@sallyport/model';
 import type { AgentName, Digest } from '@sallyport/model';
 import { systemClock, systemRandom } from '@sallyport/runtime';
 import { describe, expect, it } from 'vitest';
-import { makeDevKey, operatorOf } from './operator.ts';
+import { makeDevKey, operatorOf, unknownRoles } from './operator.ts';
 import type { DevKey, OperatorWish } from './operator.ts';
 
 const KEY_OF_PRODUCTION =
@@ -13,7 +13,7 @@ const KEY_OF_PRODUCTION =
 const CLAIMS =
   '{ subject: login, tenant: org, roles: groups, scopes: scp, case: ticket, attributes: { limit: { claim: refund_limit, type: decimal }, region: reg } }';
 
-function built(key: DevKey, { issuer = true } = {}): BuiltParts {
+function built(key: DevKey, { issuer = true, claims = CLAIMS } = {}): BuiltParts {
   const text = `apiVersion: sallyport.dev/v1
 kind: Agent
 name: a
@@ -34,7 +34,8 @@ agent: a
 rules:
   - { id: x, allow: [s/t], for: { roles: [member, lead] }, scopes: [s:read] }
   - { id: y, deny: [s/t], for: { roles: [contractor] } }
-${issuer ? `---\nkind: Issuer\nissuer: https://idp.company.test\naudience: sallyport\nkeys: [${KEY_OF_PRODUCTION}]\nmax_lifetime: 2m\nclaims: ${CLAIMS}\n` : ''}`;
+  - { id: z, deny: [s/t], when: '"auditor" in principal.roles' }
+${issuer ? `---\nkind: Issuer\nissuer: https://idp.company.test\naudience: sallyport\nkeys: [${KEY_OF_PRODUCTION}]\nmax_lifetime: 2m\nclaims: ${claims}\n` : ''}`;
   const source = parseDocuments([{ path: 'p.yaml', text }]);
   const parts = source.ok ? buildParts(key.amend(source.value)) : source;
   if (!parts.ok) throw new Error(parts.error.map(formatProblem).join('\n'));
@@ -118,6 +119,28 @@ describe('the operator of dev', () => {
       ok: false,
       error: [{ path: '--attribute', remedy }],
     });
+  });
+
+  it('has signed in as strongly as is said, for the task that is said', async () => {
+    const key = makeDevKey();
+    const parts = built(key, { claims: CLAIMS.replace('case: ticket', 'case: ticket, task: purpose') });
+    const operator = operatorOf(parts, { ...WISH, task: 'refunds', acr: 'gold', amr: ['mfa', 'hwk'] }, { key, random: systemRandom });
+    if (!operator.ok) throw new Error(operator.error.map(formatProblem).join());
+    const { issuers } = parts.policy.parts;
+    expect(await operatorTokens().verify(operator.value.token(now), { issuers, bundle: 'sha256:0' as Digest, now })).toMatchObject({
+      ok: true,
+      value: { principal: { acr: 'gold', amr: ['mfa', 'hwk'] }, purpose: { task: 'refunds' } },
+    });
+  });
+
+  it('is warned of a role that nothing in the policy knows, and of no other', () => {
+    const warned = (...role: readonly string[]): readonly string[] =>
+      unknownRoles(built(makeDevKey()), { agent: WISH.agent, role }).map(formatProblem);
+    expect(warned('member', 'contractor', 'auditor')).toEqual([]);
+    expect(warned('membr', 'visitor')).toEqual([
+      '--role: warning: no rule of a is for role `membr` (did you mean member?)',
+      '--role: warning: no rule of a is for role `visitor` (its rules are for contractor, lead, member)',
+    ]);
   });
 
   it('cannot be where the policy knows no issuer', () => {

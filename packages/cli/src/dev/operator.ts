@@ -30,7 +30,7 @@ export const OPERATOR_OPTIONS: {
   scope: many('--scope SCOPE', 'a scope of theirs (repeatable; default: every scope that an allow rule asks for)'),
   tenant: textOr('--tenant TENANT', 'their tenant', 'dev'),
   case: text('--case CASE', 'the case that the session is about'),
-  task: text('--task TASK', 'the task that the session is for, where the policy’s issuer maps a claim to it'),
+  task: text('--task TASK', 'the task that the session is for'),
   acr: text('--acr CLASS', 'how strongly they have signed in, as the identity provider says it'),
   amr: many('--amr METHOD', 'a method by which they have signed in, such as mfa (repeatable)'),
   attribute: many('--attribute NAME=VALUE', 'an attribute of theirs, of those that the policy maps; a list with commas (repeatable)'),
@@ -92,15 +92,13 @@ export function operatorOf(
       },
     ]);
   const attributes = readAttributes(wish.attribute, issuer);
-  const task = readTask(wish.task, issuer);
-  if (!attributes.ok || !task.ok) return fail([...(attributes.ok ? [] : attributes.error), ...(task.ok ? [] : [task.error])]);
+  if (!attributes.ok) return attributes;
   const rules = policy.parts.rules.filter(({ agent, verb }) => agent === wish.agent && verb === 'allow');
   const roles = wish.role.length > 0 ? wish.role : named(rules, (rule) => rule.for?.roles ?? []);
   const scopes = wish.scope.length > 0 ? wish.scope : named(rules, (rule) => rule.scopes ?? []);
   const { claims } = issuer;
   const facts: Readonly<Record<string, Json>> = {
     ...attributes.value,
-    ...task.value,
     ...(wish.acr === undefined ? {} : { acr: wish.acr }),
     ...(wish.amr.length === 0 ? {} : { amr: wish.amr }),
     [claims.subject]: wish.as,
@@ -108,6 +106,7 @@ export function operatorOf(
     [claims.roles]: roles,
     [claims.scopes]: scopes,
     ...(wish.case === undefined ? {} : { [claims.case]: wish.case }),
+    ...(wish.task === undefined ? {} : { [claims.task ?? 'task']: wish.task }),
   };
   const signed = { ...key.issuer, issuer: issuer.issuer, audience: issuer.audience };
   const ttlMs = Math.min(TOKEN_MS_MAX, issuer.tokenLifetimeMsMax);
@@ -119,18 +118,31 @@ export function operatorOf(
   });
 }
 
-function named(rules: readonly Rule[], namesOf: (rule: Rule) => readonly string[]): readonly string[] {
-  return [...new Set(rules.flatMap(namesOf))].toSorted();
+/** A warning for each role that nothing in the policy asks for, as one that was mistyped. */
+export function unknownRoles(
+  { policy }: BuiltParts,
+  { agent, role }: Pick<OperatorWish, 'role'> & { readonly agent: AgentName },
+): readonly Problem[] {
+  const rules = policy.parts.rules.filter((rule) => rule.agent === agent);
+  const known = named(rules, (rule) => rule.for?.roles ?? []);
+  // A condition may ask for a role by its name.
+  const conditions = rules.flatMap((rule) => [...(rule.bind ?? []), ...(rule.when === undefined ? [] : [rule.when])]);
+  return role
+    .filter((name) => !known.includes(name) && !conditions.some((condition) => condition.includes(name)))
+    .map((name) => {
+      const near = nearest(name, known);
+      const all = known.length === 0 ? 'its rules are for no role' : `its rules are for ${known.join(', ')}`;
+      return {
+        path: '--role',
+        message: `no rule of ${agent} is for role \`${name}\``,
+        remedy: near === undefined ? all : `did you mean ${near}?`,
+        severity: 'warning',
+      };
+    });
 }
 
-function readTask(task: string | undefined, { claims }: Issuer): Result<Readonly<Record<string, Json>>, Problem> {
-  if (task === undefined) return ok({});
-  if (claims.task !== undefined) return ok({ [claims.task]: task });
-  return fail({
-    path: '--task',
-    message: 'the policy’s issuer maps no claim to the task of a session',
-    remedy: 'write `task: NAME` under `claims` in the document of kind Issuer',
-  });
+function named(rules: readonly Rule[], namesOf: (rule: Rule) => readonly string[]): readonly string[] {
+  return [...new Set(rules.flatMap(namesOf))].toSorted();
 }
 
 function readAttributes(texts: readonly string[], { claims }: Issuer): Result<Readonly<Record<string, Json>>, readonly Problem[]> {

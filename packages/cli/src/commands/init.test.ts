@@ -355,7 +355,7 @@ describe('init refuses', () => {
       'nobody there',
       ['--server', 'http://127.0.0.1:1/mcp'],
       1,
-      'ECONNREFUSED 127.0.0.1:1 (is the server running, and is this its address?)',
+      'http://127.0.0.1:1/mcp: nothing listens at 127.0.0.1:1 (is the server running, and is this its address?)',
     ],
     [
       'names that are none, all at once',

@@ -376,7 +376,7 @@ describe('used wrongly', () => {
       'nobody there',
       ['tools', 'import', 'files', '--url', 'http://127.0.0.1:1/mcp'],
       1,
-      'ECONNREFUSED 127.0.0.1:1 (is the server running, and is this its address?)',
+      'http://127.0.0.1:1/mcp: nothing listens at 127.0.0.1:1 (is the server running, and is this its address?)',
     ],
     [
       'a command that is none',

@@ -65,8 +65,13 @@ export function serverRefusal(error: unknown, name: string, io: Pick<Io, 'signal
   return {
     exit: 1,
     code: error.code,
-    problems: [{ path: '', message: `${name}: ${visibleLine(error.message)}`, ...(remedy === undefined ? {} : { remedy }) }],
+    problems: [{ path: '', message: `${name}: ${visibleLine(ownWords(error.message))}`, ...(remedy === undefined ? {} : { remedy }) }],
   };
+}
+
+/** Of a server that is only being got to know: its address says which, and the name that the policy will give it says nothing. */
+function ownWords(message: string): string {
+  return message.replace(/^while connecting to `[^`]*`: /, '').replace(/^connect ECONNREFUSED (\S+)$/, 'nothing listens at $1');
 }
 
 const REMEDIES: Readonly<Partial<Record<Fault['code'], string>>> = {

@@ -130,6 +130,7 @@ describe('audit session', () => {
     const lines = out.trimEnd().split('\n');
     expect(lines.slice(0, 2)).toEqual([`session ${id}`, 'alice@company.com of tenant acme, through agent support-triage, case T-7']);
     expect(lines[5]?.trim()).toBe('orders/find answered 503');
+    expect((await desk.admin('audit', 'tail', '--session', id)).out).toMatch(/ [0-9A-Z]{26} {2}orders\/find answered 503\n/);
     expect(lines[6]).toMatch(
       /^ {3}2 {2,}\+\d\.\d{3} s {2}allow {2}orders\/find \(retry 1\) +ok in [\d.]+ ms +rule find +release 1 {2}[0-9A-Z]{26}$/,
     );

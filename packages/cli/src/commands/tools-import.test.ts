@@ -237,6 +237,11 @@ describe('a hostile server', () => {
       'is no message of MCP: a result for another request',
     ],
     [
+      'that speaks JSON and not MCP',
+      (_received, response) => raw(response, '{"ok":true}'),
+      '`jsonrpc` is not `2.0` (is this the address of an MCP server? they commonly listen at /mcp)',
+    ],
+    [
       'that answers with a page',
       (_received, response) => raw(response, '<html>', 'text/html'),
       '`initialize` was answered with something that is not MCP',

@@ -109,9 +109,9 @@ async function answerTo(id: RpcId, answer: UpstreamAnswer, head: WireHead): Prom
     const read = readUpstreamMessage(source, id, { bytesMax: ANSWER_BYTES_MAX });
     if (!read.ok) {
       if (answer.status !== 200) throw refusedStatus(answer, head);
-      throw new ServerFault(`the answer is no message of MCP: ${read.error.message}`, {
-        remedy: 'is this the address of an MCP server? they commonly listen at /mcp',
-      });
+      // Once it has shaken hands it is an MCP server, and has a mistake.
+      const options = head.session === undefined ? { remedy: 'is this the address of an MCP server? they commonly listen at /mcp' } : {};
+      throw new ServerFault(`the answer is no message of MCP: ${read.error.message}`, options);
     }
     if (read.value.kind === 'result' || read.value.kind === 'error') return read.value;
     if (++asides > ASIDES_MAX) throw new ServerFault(`more than ${ASIDES_MAX} messages came before the answer`);

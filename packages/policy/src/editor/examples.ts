@@ -2,8 +2,8 @@
 
 import { Bug } from '@sallyport/model';
 import type { Json, JsonObject } from '@sallyport/model';
-import { Problems, jsonOfNode } from '../node.ts';
-import { readYaml } from '../yaml.ts';
+import { Problems, jsonOfNode } from '../reader/node.ts';
+import { readYaml } from '../reader/yaml.ts';
 import { EXAMPLE } from './example.ts';
 import { KIND_SHAPES } from './kinds.ts';
 import type { Field, Shape } from './shape.ts';

@@ -7,8 +7,8 @@
 
 import { Bug } from '@sallyport/model';
 import type { Json, JsonObject } from '@sallyport/model';
-import { NARROWING } from '../narrow.ts';
-import { formatSpan } from '../read.ts';
+import { NARROWING } from '../check/narrow.ts';
+import { formatSpan } from '../reader/read.ts';
 import { examplesOf, flowOf, isList, isMap } from './examples.ts';
 import type { Examples } from './examples.ts';
 import { KIND_SHAPES, mapsOf } from './kinds.ts';

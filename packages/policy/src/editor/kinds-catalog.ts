@@ -1,8 +1,8 @@
 /** What exists: agents, tool servers, tools, issuers, values of an environment. */
 
 import { ATTRIBUTE_TYPES, EFFECTS } from '@sallyport/model';
-import { METHODS, NETWORKS } from '../grammar-catalog.ts';
-import { LIMITS, LIST_CAPS } from '../limits.ts';
+import { METHODS, NETWORKS } from '../grammar/catalog.ts';
+import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import type { Field, Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
 import { CLAIM, CLASS, NAME, TOOL, WORD, span, text, word } from './shapes-common.ts';

@@ -1,10 +1,10 @@
 /** What may be done: rules. And what is given in tests of them. */
 
 import { DENIAL_CODES, EFFECTS } from '@sallyport/model';
-import { METHODS } from '../grammar-catalog.ts';
-import { LIMITS, LIST_CAPS } from '../limits.ts';
-import { REQUIREMENTS } from '../requirements.ts';
-import type { Requirement } from '../requirements.ts';
+import { REQUIREMENTS } from '../decide/requirements.ts';
+import type { Requirement } from '../decide/requirements.ts';
+import { METHODS } from '../grammar/catalog.ts';
+import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import { DAYS } from '../rule.ts';
 import { ROOTS } from './kinds-catalog.ts';
 import type { Field, Kind, MapShape, Shape } from './shape.ts';

@@ -2,13 +2,13 @@
 
 import { Bug } from '@sallyport/model';
 import type { JsonObject } from '@sallyport/model';
-import { formatSpan } from '../read.ts';
+import { formatSpan } from '../reader/read.ts';
 import { examplesOf, flowOf, isList } from './examples.ts';
 import type { Examples } from './examples.ts';
 import { LOOSER, STRICTER } from './gaps.ts';
 import { KIND_SHAPES, mapsOf } from './kinds.ts';
-import { CLASS, NAME, TOOL, WORD } from './shapes-common.ts';
 import type { Field, Kind, MapShape, Shape, TextShape } from './shape.ts';
+import { CLASS, NAME, TOOL, WORD } from './shapes-common.ts';
 
 /** Markdown: each kind with its fields, their types, bounds, defaults, meanings, codes, and an example each. */
 export function policyReference(): string {

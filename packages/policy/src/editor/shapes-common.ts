@@ -1,7 +1,7 @@
 /** Shapes that several kinds of documents share: names, words, texts, conditions. */
 
-import { LIMITS } from '../limits.ts';
-import { CEL_RESERVED } from '../forms.ts';
+import { CEL_RESERVED } from '../reader/forms.ts';
+import { LIMITS } from '../reader/limits.ts';
 import type { Shape, TextShape } from './shape.ts';
 
 export const text = (words: string, pattern?: string, charsMax: number = LIMITS.textCharsMax): TextShape => ({

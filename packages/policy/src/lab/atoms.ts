@@ -1,10 +1,10 @@
 /** A rule taken apart into the smallest demands that a record can tell about, each with a text that names it. */
 
 import type { Json, JsonObject } from '@sallyport/model';
-import { canonicalJson } from '../canonical.ts';
-import { encodeRule } from '../grammar-rule.ts';
-import { REQUIREMENTS } from '../requirements.ts';
-import type { Requirement } from '../requirements.ts';
+import { canonicalJson } from '../check/canonical.ts';
+import { REQUIREMENTS } from '../decide/requirements.ts';
+import type { Requirement } from '../decide/requirements.ts';
+import { encodeRule } from '../grammar/rule.ts';
 import type { Rule } from '../rule.ts';
 
 export interface Atom {

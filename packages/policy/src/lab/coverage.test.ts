@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { runTests } from '../run-tests.ts';
+import { runTests } from '../suites/run-tests.ts';
+import { policyOf } from '../testing/policies.ts';
 import { coverageOf, gapsOf } from './coverage.ts';
 import type { Coverage } from './coverage.ts';
-import { policyOf } from '../testing/policies.ts';
 
 const REFUND = `  - { id: refund, allow: [pay/refund], for: { roles: [clerk] }, scopes: [money], when: args.amount <= 500, once: { per: args.order } }\n`;
 

@@ -4,15 +4,15 @@
  */
 
 import type { AgentName, RuleId, ToolName } from '@sallyport/model';
-import { entriesOf } from '../compile.ts';
-import type { CompiledPolicy } from '../compile.ts';
-import type { RuleExplanation } from '../explanation.ts';
-import { encodeRule } from '../grammar-rule.ts';
-import { compareText } from '../node.ts';
-import { REQUIREMENTS } from '../requirements.ts';
-import type { Requirement } from '../requirements.ts';
+import { entriesOf } from '../compile/compile.ts';
+import type { CompiledPolicy } from '../compile/compile.ts';
+import { REQUIREMENTS } from '../decide/requirements.ts';
+import type { Requirement } from '../decide/requirements.ts';
+import type { RuleExplanation } from '../explain/explanation.ts';
+import { encodeRule } from '../grammar/rule.ts';
+import { compareText } from '../reader/node.ts';
 import type { Rule, Source, TestSuite, Verb } from '../rule.ts';
-import type { TestOutcome, TestReport } from '../run-tests.ts';
+import type { TestOutcome, TestReport } from '../suites/run-tests.ts';
 
 /** One row of the requirement table that a rule has. */
 export interface RowCoverage {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { runTests } from '../run-tests.ts';
+import { runTests } from '../suites/run-tests.ts';
 import { pair } from '../testing/pairs.ts';
 import { policyOf } from '../testing/policies.ts';
 import { allowsMore, diffPolicies } from './diff.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { allowsMore, diffPolicies } from './diff.ts';
-import type { PolicyDiff } from './diff.ts';
 import { policyOf } from '../testing/policies.ts';
 import type { Written } from '../testing/policies.ts';
+import { allowsMore, diffPolicies } from './diff.ts';
+import type { PolicyDiff } from './diff.ts';
 
 const rule = (fields: string, verb = 'allow'): string => `  - { id: refund, ${verb}: [pay/refund], ${fields} }\n`;
 const CLERK = 'for: { roles: [clerk] }';

@@ -5,12 +5,12 @@
 
 import { fromUtf8 } from '@sallyport/crypto';
 import type { AgentName, DenialCode, ToolName } from '@sallyport/model';
-import { entriesOf, entryOf } from '../compile.ts';
-import type { CompiledPolicy } from '../compile.ts';
-import { compareText } from '../node.ts';
+import { entriesOf, entryOf } from '../compile/compile.ts';
+import type { CompiledPolicy } from '../compile/compile.ts';
+import { compareText } from '../reader/node.ts';
 import type { Source, TestCase, TestGiven, TestSuite } from '../rule.ts';
-import { runTests } from '../run-tests.ts';
-import type { TestOutcome } from '../run-tests.ts';
+import { runTests } from '../suites/run-tests.ts';
+import type { TestOutcome } from '../suites/run-tests.ts';
 import { probesOf } from './probes.ts';
 import type { Probed } from './probes.ts';
 import { readsValue, sliceOf } from './slice.ts';

@@ -3,11 +3,11 @@
  * its rule demanded was met; a denial, what was not. Only what follows is told. Spec: policy-lab section 4.
  */
 
-import { entryOf } from '../compile.ts';
-import type { CompiledPolicy, CompiledRule, Entry } from '../compile.ts';
 import type { ToolName } from '@sallyport/model';
-import { REQUIREMENTS } from '../requirements.ts';
-import type { Requirement } from '../requirements.ts';
+import { entryOf } from '../compile/compile.ts';
+import type { CompiledPolicy, CompiledRule, Entry } from '../compile/compile.ts';
+import { REQUIREMENTS } from '../decide/requirements.ts';
+import type { Requirement } from '../decide/requirements.ts';
 import { atomsOf } from './atoms.ts';
 import type { RecordedCall } from './recorded.ts';
 import { ruleText } from './slice.ts';

@@ -6,13 +6,13 @@
 
 import { addMs } from '@sallyport/model';
 import type { AgentName, Instant, Json, JsonObject, Tool, ToolName } from '@sallyport/model';
-import { parseExpression } from '../cel.ts';
-import { entryOf } from '../compile.ts';
-import type { CompiledPolicy } from '../compile.ts';
-import { partsOf, pathOf } from '../expression.ts';
-import type { Expression } from '../expression.ts';
-import { NOTHING_GIVEN } from '../grammar-given.ts';
-import { expressionsOf } from '../conditions.ts';
+import { expressionsOf } from '../check/conditions.ts';
+import { entryOf } from '../compile/compile.ts';
+import type { CompiledPolicy } from '../compile/compile.ts';
+import { parseExpression } from '../expression/cel.ts';
+import { partsOf, pathOf } from '../expression/expression.ts';
+import type { Expression } from '../expression/expression.ts';
+import { NOTHING_GIVEN } from '../grammar/given.ts';
 import type { Rule, TestCase, TestGiven, TestSuite } from '../rule.ts';
 import { sampleArguments } from './sample.ts';
 

@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { AgentName, Digest, Instant } from '@sallyport/model';
-import type { CompiledPolicy } from '../compile.ts';
+import type { CompiledPolicy } from '../compile/compile.ts';
 import type { TestSuite } from '../rule.ts';
-import { runTests } from '../run-tests.ts';
+import { runTests } from '../suites/run-tests.ts';
 import { pair } from '../testing/pairs.ts';
 import { policyOf } from '../testing/policies.ts';
 import type { RecordedCall } from './recorded.ts';

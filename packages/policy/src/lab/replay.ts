@@ -5,21 +5,21 @@
  */
 
 import type { Digest, Json, ToolName } from '@sallyport/model';
-import { CelFailure, loadProgram } from '../cel.ts';
-import { attributeTypesOf, entryOf, environmentOf, programsOf } from '../compile.ts';
-import type { CompiledPolicy, CompiledRule, Entry } from '../compile.ts';
-import { canonicalJson } from '../canonical.ts';
-import { demandsOf } from '../demands.ts';
-import { encodeEnvironmentValue } from '../environment.ts';
-import { partsOf, pathOf, readsOf } from '../expression.ts';
-import type { Expression } from '../expression.ts';
-import type { Facts } from '../cel.ts';
-import { encodeTool } from '../grammar-catalog.ts';
+import { canonicalJson } from '../check/canonical.ts';
+import { encodeEnvironmentValue } from '../check/environment.ts';
+import { attributeTypesOf, entryOf, environmentOf, programsOf } from '../compile/compile.ts';
+import type { CompiledPolicy, CompiledRule, Entry } from '../compile/compile.ts';
+import type { Requirement } from '../decide/requirements.ts';
+import { demandsOf } from '../demand/demands.ts';
+import { CelFailure, loadProgram } from '../expression/cel.ts';
+import type { Facts } from '../expression/cel.ts';
+import { partsOf, pathOf, readsOf } from '../expression/expression.ts';
+import type { Expression } from '../expression/expression.ts';
+import { encodeTool } from '../grammar/catalog.ts';
 import { LIMIT_ROWS, atomsOf } from './atoms.ts';
 import type { Atom } from './atoms.ts';
 import { NOTHING_KNOWN, knowledgeOf, refusalKey, unmetKey } from './knowledge.ts';
 import type { Knowledge } from './knowledge.ts';
-import type { Requirement } from '../requirements.ts';
 import type { RecordedCall } from './recorded.ts';
 import { CLOSED, notesOfAll, routesBeside, ruleText, sliceOf } from './slice.ts';
 import { all, any, not } from './tri.ts';

@@ -6,13 +6,13 @@
 import { digestOf, utf8 } from '@sallyport/crypto';
 import { serverOf } from '@sallyport/model';
 import type { AgentName, Json, ToolName } from '@sallyport/model';
-import { canonicalJson } from '../canonical.ts';
-import { attributeTypesOf, entryOf, observeOf } from '../compile.ts';
-import type { CompiledPolicy } from '../compile.ts';
-import { encodeEnvironmentValue } from '../environment.ts';
-import { encodeTool } from '../grammar-catalog.ts';
-import { encodeObserve } from '../grammar-observe.ts';
-import { encodeRule } from '../grammar-rule.ts';
+import { canonicalJson } from '../check/canonical.ts';
+import { encodeEnvironmentValue } from '../check/environment.ts';
+import { attributeTypesOf, entryOf, observeOf } from '../compile/compile.ts';
+import type { CompiledPolicy } from '../compile/compile.ts';
+import { encodeTool } from '../grammar/catalog.ts';
+import { encodeObserve } from '../grammar/observe.ts';
+import { encodeRule } from '../grammar/rule.ts';
 import type { Rule } from '../rule.ts';
 
 /** What no allow rule is about: every call is answered as if the tool did not exist. */

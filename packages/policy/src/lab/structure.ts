@@ -5,8 +5,8 @@
 
 import { fromUtf8 } from '@sallyport/crypto';
 import type { Json, JsonObject, PartName } from '@sallyport/model';
-import { canonicalJson } from '../canonical.ts';
-import { compareText } from '../node.ts';
+import { canonicalJson } from '../check/canonical.ts';
+import { compareText } from '../reader/node.ts';
 
 export const ITEM_KINDS = ['rule', 'observe', 'tool', 'server', 'destination', 'agent', 'issuer', 'value', 'detector'] as const;
 export type ItemKind = (typeof ITEM_KINDS)[number];

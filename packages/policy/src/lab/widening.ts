@@ -5,7 +5,7 @@
 
 import { Decimal } from '@sallyport/model';
 import type { Json, JsonObject } from '@sallyport/model';
-import { canonicalJson } from '../canonical.ts';
+import { canonicalJson } from '../check/canonical.ts';
 import type { FieldChange, ItemChange } from './structure.ts';
 
 /** What cannot be seen in the change itself. */

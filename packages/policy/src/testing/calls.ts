@@ -3,8 +3,8 @@
 import { utf8 } from '@sallyport/crypto';
 import type { AgentName, Instant, Principal, PrincipalId, SessionId, TenantId, ToolName } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
-import type { CompiledPolicy } from '../compile.ts';
-import type { PolicyInput } from '../decide.ts';
+import type { CompiledPolicy } from '../compile/compile.ts';
+import type { PolicyInput } from '../input.ts';
 
 export interface GivenCall {
   readonly tool: string;

@@ -1,9 +1,9 @@
 /** Policies for tests of the lab. Used by tests only. */
 
 import { formatProblem } from '@sallyport/model';
-import { buildParts } from '../build.ts';
-import type { BuiltParts } from '../build.ts';
-import { parseDocuments } from '../documents.ts';
+import { buildParts } from '../compile/build.ts';
+import type { BuiltParts } from '../compile/build.ts';
+import { parseDocuments } from '../compile/documents.ts';
 
 const HEAD = `apiVersion: sallyport.dev/v1
 kind: Agent

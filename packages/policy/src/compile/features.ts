@@ -1,0 +1,84 @@
+/** The parts of the language that a policy uses, as names in its bundle: a sidecar that lacks one refuses, not guesses. */
+
+import type { Issuer, Tool } from '@sallyport/model';
+import { expressionsOf } from '../check/conditions.ts';
+import { DEMANDS, DEMAND_NAMES, demandsOf } from '../demand/demands.ts';
+import type { Observe } from '../grammar/observe.ts';
+import type { EnvironmentValues, Rule } from '../rule.ts';
+
+/** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
+export const FEATURES: readonly string[] = [
+  'attribute.type',
+  'cel.v1',
+  'environment.v1',
+  'for.principals',
+  'for.roles',
+  'for.tenants',
+  'policy.agents',
+  'policy.observe',
+  'route.query',
+  'rule.after',
+  'rule.after.with',
+  'rule.allow',
+  'rule.arguments',
+  'rule.bind',
+  'rule.budget',
+  'rule.deny',
+  'rule.max',
+  'rule.once',
+  'rule.once.per',
+  'rule.once.within',
+  'rule.require',
+  'rule.scopes',
+  'rule.sequence',
+  'rule.shadow',
+  'rule.when',
+  'selector.attribute',
+  'selector.method',
+  'selector.prefix',
+  'selector.tool',
+  'tool.notes',
+  'tool.ranges',
+  'tool.unknown_arguments',
+  ...DEMAND_NAMES.map((name) => `rule.${DEMANDS[name].field}`),
+].toSorted();
+
+interface Used {
+  readonly rules: readonly Rule[];
+  readonly environment: EnvironmentValues;
+  readonly issuers: readonly Issuer[];
+  readonly tools: readonly Tool[];
+  readonly observes?: readonly Observe[];
+}
+
+/** What a policy uses, sorted; a subset of FEATURES by construction. */
+export function featuresOf({ rules, environment, issuers, tools, observes = [] }: Used): readonly string[] {
+  const used = new Set<string>();
+  if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
+  if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
+  if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
+  if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');
+  if (tools.some(({ unknownArguments }) => unknownArguments !== undefined)) used.add('tool.unknown_arguments');
+  if (observes.length > 0) used.add('policy.observe');
+  if (Object.keys(environment).length > 0) used.add('environment.v1');
+  for (const rule of rules) for (const feature of featuresOfRule(rule)) used.add(feature);
+  return [...used].toSorted();
+}
+
+function featuresOfRule(rule: Rule): ReadonlySet<string> {
+  const used = new Set<string>();
+  used.add(`rule.${rule.verb}`);
+  if (rule.agent === undefined) used.add('policy.agents');
+  for (const key of ['scopes', 'bind', 'arguments', 'after', 'when', 'once', 'max', 'sequence', 'budget', 'shadow'] as const)
+    if (rule[key] !== undefined) used.add(`rule.${key}`);
+  for (const key of ['roles', 'tenants', 'principals'] as const) if (rule.for?.[key] !== undefined) used.add(`for.${key}`);
+  if (rule.once?.per !== undefined) used.add('rule.once.per');
+  if (rule.once?.withinMs !== undefined) used.add('rule.once.within');
+  if (rule.after?.some((one) => one.with !== undefined) === true) used.add('rule.after.with');
+  for (const { field } of demandsOf(rule)) used.add(`rule.${field}`);
+  if (expressionsOf(rule).length > 0) used.add('cel.v1');
+  for (const selector of rule.tools) if ('method' in selector) used.add('selector.method');
+  for (const selector of rule.tools)
+    used.add('tool' in selector ? (selector.tool.endsWith('*') ? 'selector.prefix' : 'selector.tool') : 'selector.attribute');
+  return used;
+}

@@ -1,0 +1,157 @@
+/** Agents and issuers: read from documents and parts alike, and written back in the same form. */
+
+import { readP256Jwk } from '@sallyport/crypto';
+import { ATTRIBUTE_TYPES } from '@sallyport/model';
+import type { Agent, AttributeClaim, Issuer, Json, PinnedJwk } from '@sallyport/model';
+import { WORD, agentName, serverName } from '../reader/forms.ts';
+import { LIMITS } from '../reader/limits.ts';
+import type { Node, Problems } from '../reader/node.ts';
+import type { Fields, Reader } from '../reader/read.ts';
+import { duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
+
+const ROOTS = ['operator', 'schedule', 'event'] as const;
+const IDLE_MS = 900_000;
+const MAX_MS = 28_800_000;
+
+/** An agent; sessions are opened by operators, idle for 15 minutes at most and over after 8 hours, unless said otherwise. */
+export const agent: Reader<Agent> = (node, problems) => {
+  const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'sessions']);
+  const name = declared?.get('name', agentName);
+  if (declared === undefined || name === undefined) return undefined;
+  return {
+    name,
+    owner: declared.get('owner', text('an owner')) ?? '',
+    uses: declared.get('uses', list('`uses`', serverName, { key: (entry) => entry })) ?? [],
+    sessions: declared.get('sessions', sessionRules) ?? { roots: ['operator'], idleMs: IDLE_MS, maxMs: MAX_MS },
+  };
+};
+
+const sessionRules: Reader<Agent['sessions']> = (node, problems) => {
+  const declared = fields(node, problems, '`sessions`', ['roots', 'idle', 'max']);
+  if (declared === undefined) return undefined;
+  const roots = declared.get('roots', list('`roots`', oneOf('root', ROOTS), { min: 1, key: (entry) => entry })) ?? ['operator' as const];
+  const maxMs = declared.get('max', duration('`max`', LIMITS.sessionMaxMsMax)) ?? MAX_MS;
+  const idleMs = declared.get('idle', duration('`idle`', LIMITS.sessionMaxMsMax)) ?? Math.min(IDLE_MS, maxMs);
+  if (idleMs > maxMs) return problems.add(node.place, '`idle` is longer than `max`', { remedy: 'a session that is over cannot idle' });
+  return { roots, idleMs, maxMs };
+};
+
+export function encodeAgent({ name, owner, uses, sessions }: Agent): Json {
+  const { roots, idleMs, maxMs } = sessions;
+  return { name, owner, uses: uses.toSorted(), sessions: { roots: roots.toSorted(), idle: formatSpan(idleMs), max: formatSpan(maxMs) } };
+}
+
+const ISSUER_FIELDS = ['issuer!', 'audience!', 'keys', 'keys_file', 'max_lifetime', 'claims'];
+const CLAIM = { test: (name: string) => /^[\x21-\x7e]{1,128}$/.test(name), words: 'the name of a claim' };
+
+/** Finds the key set that `keys_file` names, already read; `undefined` where there is none. */
+export type FindKeys = (file: string, node: Node) => Node | undefined;
+
+/** An issuer whose URL and audience may still hold `${env.x}`; the longest token life is an hour unless said otherwise. */
+export function issuer(findKeys: FindKeys): Reader<Issuer> {
+  return (node, problems) => {
+    const declared = fields(node, problems, 'an Issuer', ISSUER_FIELDS);
+    const url = declared?.get('issuer', text('an issuer'));
+    if (declared === undefined || url === undefined) return undefined;
+    return {
+      issuer: url,
+      audience: declared.get('audience', text('an audience')) ?? '',
+      keys: keysOf(declared, findKeys, problems) ?? [],
+      tokenLifetimeMsMax: declared.get('max_lifetime', duration('`max_lifetime`', LIMITS.tokenLifetimeMsMax)) ?? 3_600_000,
+      claims: declared.get('claims', claimNames) ?? claimDefaults({}),
+    };
+  };
+}
+
+function keysOf(declared: Fields, findKeys: FindKeys, problems: Problems): readonly PinnedJwk[] | undefined {
+  if (declared.has('keys') === declared.has('keys_file')) {
+    return problems.add(declared.place, 'an Issuer has either `keys` or `keys_file`');
+  }
+  const reader = list('`keys`', publicKey, { min: 1, max: 32, key: (key) => key.kid });
+  if (declared.has('keys')) return declared.get('keys', reader);
+  const node = declared.node('keys_file');
+  const file = declared.get('keys_file', text('a file name'));
+  if (node === undefined || file === undefined) return undefined;
+  const before = problems.count;
+  const keys = findKeys(file, node);
+  if (keys !== undefined) return reader(keys, problems);
+  return problems.count > before ? undefined : problems.add(node.place, 'the key set cannot be read');
+}
+
+const COORDINATE = { test: (value: string) => /^[A-Za-z0-9_-]{43}$/.test(value), words: 'a P-256 coordinate: 32 bytes as base64url' };
+
+/** An EC P-256 public key of RFC 7517. Members that name a URL or hold the private half are refused, not ignored. */
+const publicKey: Reader<PinnedJwk> = (node, problems) => {
+  if (node.kind === 'map' && node.entries.has('d')) {
+    return problems.add(node.place, 'this is a private key', { remedy: 'remove `d`, and replace the key: it has been written down' });
+  }
+  const declared = fields(node, problems, 'a key', ['kid!', 'kty!', 'crv!', 'x!', 'y!', 'use', 'alg']);
+  const kid = declared?.get('kid', text('a key id', undefined, 128));
+  const kty = declared?.get('kty', oneOf('kty', ['EC']));
+  const crv = declared?.get('crv', oneOf('crv', ['P-256']));
+  const x = declared?.get('x', text('a coordinate', COORDINATE));
+  const y = declared?.get('y', text('a coordinate', COORDINATE));
+  declared?.get('use', oneOf('key use', ['sig']));
+  declared?.get('alg', oneOf('key algorithm', ['ES256']));
+  if (kid === undefined || kty === undefined || crv === undefined || x === undefined || y === undefined) return undefined;
+  if (readP256Jwk(x, y) === undefined) return problems.add(node.place, 'the coordinates are not a point of P-256');
+  return { kid, kty, crv, x, y };
+};
+
+const CLAIM_NAMES = ['subject', 'tenant', 'roles', 'scopes', 'case', 'task', 'step'] as const;
+type ClaimName = (typeof CLAIM_NAMES)[number];
+
+const claimNames: Reader<Issuer['claims']> = (node, problems) => {
+  const declared = fields(node, problems, '`claims`', ['subject', 'tenant', 'roles', 'scopes', 'case', 'task', 'step', 'attributes']);
+  if (declared === undefined) return undefined;
+  const name = (key: string): string | undefined => declared.get(key, text('a claim', CLAIM));
+  const given: Partial<Record<ClaimName, string>> = {};
+  for (const key of CLAIM_NAMES) {
+    const claim = name(key);
+    if (claim !== undefined) given[key] = claim;
+  }
+  const attributes = declared.get('attributes', record('`attributes`', attributeClaim, WORD)) ?? {};
+  return { ...claimDefaults(given), attributes };
+};
+
+/** The name of a claim, or `{ claim, type? }`. */
+const attributeClaim: Reader<AttributeClaim> = (node, problems) => {
+  if (node.kind === 'scalar') {
+    const claim = text('a claim', CLAIM)(node, problems);
+    return claim === undefined ? undefined : { claim };
+  }
+  const declared = fields(node, problems, 'an attribute', ['claim!', 'type']);
+  const claim = declared?.get('claim', text('a claim', CLAIM));
+  const type = declared?.get('type', oneOf('attribute type', ATTRIBUTE_TYPES));
+  return claim === undefined ? undefined : { claim, ...(type === undefined ? {} : { type }) };
+};
+
+function encodeAttributes(attributes: Issuer['claims']['attributes']): Json {
+  const entries = Object.entries(attributes).map(([name, { claim, type }]) => [name, type === undefined ? claim : { claim, type }]);
+  return Object.fromEntries(entries) as Json;
+}
+
+function claimDefaults(given: Partial<Issuer['claims']>): Issuer['claims'] {
+  return {
+    subject: 'sub',
+    tenant: 'tenant',
+    roles: 'roles',
+    scopes: 'scope',
+    case: 'case',
+    task: 'task',
+    step: 'tool_step',
+    attributes: {},
+    ...given,
+  };
+}
+
+export function encodeIssuer(value: Issuer): Json {
+  const { attributes, ...names } = value.claims;
+  return {
+    issuer: value.issuer,
+    audience: value.audience,
+    keys: value.keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y })),
+    max_lifetime: formatSpan(value.tokenLifetimeMsMax),
+    claims: { ...names, attributes: encodeAttributes(attributes) },
+  };
+}

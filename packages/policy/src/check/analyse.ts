@@ -194,7 +194,7 @@ class Analysis {
         place,
         `${quote(showSelector(selector))} selects no tool that agent ${quote(agent.name)} uses, so it can never match`,
         {
-          remedy: this.#classNear(selector) ?? 'mend the selector, or add the server to the agent’s `uses`',
+          remedy: () => this.#classNear(selector) ?? 'mend the selector, or add the server to the agent’s `uses`',
         },
       );
     }
@@ -345,6 +345,8 @@ class Analysis {
 
   #compileNarrow(schema: JsonObject, index: number): ArgumentSchema | undefined {
     const key = canonicalJson(schema);
+    // A large schema costs what it is long, also where it is known already; what is too much stops the next one.
+    this.#spend(Math.floor(key.length / NARROWED_CHARS_A_STEP), index);
     const known = this.#narrowed.get(key);
     if (known !== undefined) return known;
     const compiled = compileSchema(schema, 'arguments');
@@ -363,8 +365,9 @@ function allTools(targets: readonly Target[]): readonly Tool[] {
   return [...byName.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** What merging and compiling one narrower schema is counted as. */
+/** What merging and compiling one narrower schema is counted as, besides its length. */
 const NARROWING_STEPS = 200;
+const NARROWED_CHARS_A_STEP = 16;
 
 function keyOf({ start, message }: ExpressionProblem): string {
   return `${start} ${message}`;

@@ -31,7 +31,7 @@ export function checkGiven({ value, node }: Located<TestSuite>, attributes: Read
     const attribute = attributes.get(name);
     if (attribute === undefined)
       problems.add(place, `no attribute ${quote(name)}`, {
-        remedy: didYouMean(name, attributes.keys()) ?? 'map a claim to it in a document of kind Issuer',
+        remedy: () => didYouMean(name, attributes.keys()) ?? 'map a claim to it in a document of kind Issuer',
       });
     else if (attribute.type !== undefined && !hasAttributeType(given, attribute.type))
       problems.add(place, `attribute ${quote(name)} is of type ${attribute.type}`);

@@ -79,10 +79,25 @@ function clashOf(constraints: readonly Constraint[]): string | undefined {
     );
     return possible.length > 0 ? undefined : constraints.map(describe).join(' and ');
   }
-  const lower = bounds.filter(({ operator }) => operator === '>' || operator === '>=');
-  const upper = bounds.filter(({ operator }) => operator === '<' || operator === '<=');
-  const clash = lower.flatMap((low) => upper.map((high) => [low, high] as const)).find(([low, high]) => isEmpty(low, high));
-  return clash === undefined ? undefined : clash.map(describe).join(' and ');
+  const low = tightest(bounds, ['>', '>=']);
+  const high = tightest(bounds, ['<', '<=']);
+  return low === undefined || high === undefined || !isEmpty(low, high) ? undefined : [low, high].map(describe).join(' and ');
+}
+
+/** The bound that implies all others of its direction: one pass, for a hostile rule holds ten thousand of each. */
+function tightest(
+  bounds: readonly Constraint[],
+  [strict, inclusive]: readonly [Constraint['operator'], Constraint['operator']],
+): Constraint | undefined {
+  let best: Constraint | undefined;
+  for (const bound of bounds) {
+    if (bound.operator !== strict && bound.operator !== inclusive) continue;
+    const [limit, known] = [bound.values[0], best?.values[0]];
+    if (!(limit instanceof Decimal)) continue;
+    const order = known instanceof Decimal ? limit.compare(known) * (strict === '>' ? 1 : -1) : 1;
+    if (order > 0 || (order === 0 && bound.operator === strict)) best = bound;
+  }
+  return best;
 }
 
 function isEqual(a: Constant, b: Constant): boolean {

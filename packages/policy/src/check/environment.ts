@@ -84,7 +84,7 @@ export function substitute(template: string, place: Place, environment: Environm
     else if (name === undefined) problems.add(place, `${quote(whole)} is not a reference`, { remedy: 'write ${env.name}' });
     else
       problems.add(place, `no environment value ${quote(name)}`, {
-        remedy: didYouMean(name, Object.keys(environment)) ?? 'declare it in a document of kind Environment',
+        remedy: () => didYouMean(name, Object.keys(environment)) ?? 'declare it in a document of kind Environment',
       });
     return '';
   });

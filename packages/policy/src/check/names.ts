@@ -114,7 +114,7 @@ function unknownReporter(problems: Problems, unread: ReadonlySet<string>): Unkno
     const message = `no ${what} ${quote(name)}`;
     const names = [...known];
     if (!problems.has(place, message))
-      problems.add(place, message, { remedy: didYouMean(name, names) ?? longerName(name, names) ?? 'declare it' });
+      problems.add(place, message, { remedy: () => didYouMean(name, names) ?? longerName(name, names) ?? 'declare it' });
   };
 }
 
@@ -181,7 +181,7 @@ function checkAcross(
   ) as [Set<string>, Set<string>, Set<string>];
   const warned = (place: Place, what: string, name: string, known: Set<string>): void => {
     if (known.has(name)) return;
-    const remedy = didYouMean(name, known) ?? 'it must be declared in a layer below, or the rule is about nothing';
+    const remedy = (): string => didYouMean(name, known) ?? 'it must be declared in a layer below, or the rule is about nothing';
     const message = `no ${what} ${quote(name)} here`;
     if (!problems.has(place, message)) problems.add(place, message, { remedy, severity: 'warning' });
   };
@@ -229,7 +229,7 @@ function checkRuleTools({ value, node }: Located<Rule>, { agent, tools, unknown,
     if ('tool' in selector && !selector.tool.endsWith('*')) usable(place, selector.tool);
     if (isSure && 'server' in selector && selector.server !== undefined && !agent.uses.includes(selector.server)) {
       problems.add(place, `agent ${quote(agent.name)} does not use ${quote(selector.server)}`, {
-        remedy: didYouMean(selector.server, agent.uses),
+        remedy: () => didYouMean(selector.server ?? '', agent.uses),
       });
     }
   }
@@ -239,7 +239,7 @@ function checkRuleTools({ value, node }: Located<Rule>, { agent, tools, unknown,
     for (const name of Object.keys(values))
       if (tools.has(tool) && !known.includes(name))
         problems.add(placeAt(node, 'after', index, 'with', name), `${quote(tool)} has no argument ${quote(name)}`, {
-          remedy: orListed(name, known) ?? 'it takes none',
+          remedy: () => orListed(name, known) ?? 'it takes none',
         });
   }
 }
@@ -260,7 +260,7 @@ function checkObserves({ observes, agents }: Declared, problems: Problems): void
         });
       if (!names.has(name))
         problems.add(place, `no agent ${quote(name)} here`, {
-          remedy: didYouMean(name, names) ?? 'it must be declared in a layer below',
+          remedy: () => didYouMean(name, names) ?? 'it must be declared in a layer below',
           severity: 'warning',
         });
     }

@@ -43,7 +43,7 @@ export function narrowedSchema(
     const base = objectAt(own, name);
     if (base === undefined) {
       problems.add(placeOf(name), `${quote(tool.name)} has no argument ${quote(name)}`, {
-        remedy: didYouMean(name, Object.keys(own)) ?? 'divide the rule by tool',
+        remedy: () => didYouMean(name, Object.keys(own)) ?? 'divide the rule by tool',
       });
       isWhole = false;
       continue;
@@ -74,7 +74,8 @@ function unfit(base: JsonObject, narrower: JsonObject): { message: string; remed
     }
   }
   const [allowed, wanted] = [enumOf(base), enumOf(narrower)];
-  const isDisjoint = allowed !== undefined && wanted !== undefined && !wanted.some((value) => allowed.includes(value));
+  const known = new Set(allowed);
+  const isDisjoint = allowed !== undefined && wanted !== undefined && !wanted.some((value) => known.has(value));
   return isDisjoint ? { message: `no value fits: the tool takes only ${allowed.join(', ')}` } : undefined;
 }
 

@@ -3,6 +3,7 @@ import { formatProblem } from '@sallyport/model';
 import { LIMITS } from '../reader/limits.ts';
 import { buildParts } from './build.ts';
 import { parseDocuments } from './documents.ts';
+import { Problems } from '../reader/node.ts';
 
 /** An agent that is opened by people alone for an hour at most; `touches` is what its reading tool notes. */
 const world = (touches = 'args.id'): string => `apiVersion: sallyport.dev/v1
@@ -289,6 +290,32 @@ describe('numbers that are none, or too many of anything', () => {
     ['valid: !!timestamp { from: 2026-01-01T00:00:00Z }', 'tags are not part of this language'],
     [`session: ${'{ a: '.repeat(40)}1${' }'.repeat(40)}`, `nested deeper than ${LIMITS.nestingMax}`],
   ])('%.60s', (field, problem) => expect(problemsOf(world() + rule(field)).join('\n')).toContain(problem));
+
+  test('bounds of one value, thousands in each direction, are compared once each', () => {
+    // In pairs they would be a hundred million, and their list gigabytes.
+    const many = (operator: string, from: number): string =>
+      Array.from({ length: 60 }, (_, index) => `args.amount ${operator} ${from + index}`).join(' && ');
+    const bind = Array.from({ length: 100 }, (_, index) => [`"${many('>', index)}"`, `"${many('<', 1_000 + index)}"`]).flat();
+    expect(problemsOf(world() + rule(`bind: [${bind.join(', ')}]`))).toEqual([]);
+    expect(problemsOf(world() + rule(`bind: [${bind.join(', ')}, args.amount <= 158]`)).join('\n')).toContain(
+      '`args.amount` cannot be > 158 and <= 158',
+    );
+  });
+
+  test('a remedy is looked for where it is listed, not for each of thousands of wrong names', () => {
+    let looked = 0;
+    const problems = new Problems();
+    for (let index = 0; index < 5_000; index++) {
+      problems.add({ path: '' }, 'no tool', {
+        remedy: () => {
+          looked++;
+          return undefined;
+        },
+      });
+    }
+    expect(looked).toBe(LIMITS.problemsMax);
+    expect(problems.sorted()).toHaveLength(LIMITS.problemsMax + 1);
+  });
 
   test('a test that gives more than a session can hold', () => {
     const given = (text: string): string =>

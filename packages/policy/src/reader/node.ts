@@ -40,20 +40,25 @@ export interface MapNode {
 
 export type Node = ScalarNode | ListNode | MapNode;
 
+type Remedy = string | undefined | (() => string | undefined);
+
 /** Collects problems up to a bound; what comes after is counted, so that a hostile file cannot fill the memory. */
 export class Problems {
-  /** Written by `#keep` alone, as everything here. */
+  /** Written by `#keep` alone, as `#errors` is; the others by `#isKept`. */
   readonly #list: Problem[] = [];
   #errors = 0;
   #droppedErrors = 0;
   #droppedWarnings = 0;
 
-  add(place: Place, message: string, more: { remedy?: string | undefined; severity?: 'warning' } = {}): undefined {
+  /** A remedy that has to be looked for among many names comes as a function, and is only looked for where it is kept. */
+  add(place: Place, message: string, more: { remedy?: Remedy; severity?: 'warning' } = {}): undefined {
     const { path, file, line, column } = place;
+    if (!this.#isKept(more.severity === 'warning')) return undefined;
+    const remedy = typeof more.remedy === 'function' ? more.remedy() : more.remedy;
     this.#keep({
       path,
       message,
-      ...(more.remedy === undefined ? {} : { remedy: more.remedy }),
+      ...(remedy === undefined ? {} : { remedy }),
       ...(file === undefined ? {} : { file }),
       ...(line === undefined ? {} : { line }),
       ...(column === undefined ? {} : { column }),
@@ -64,18 +69,22 @@ export class Problems {
 
   /** Adds what another parser found, keeping its places. */
   addAll(problems: readonly Problem[]): void {
-    for (const problem of problems) this.#keep(problem);
+    for (const problem of problems) if (this.#isKept(problem.severity === 'warning')) this.#keep(problem);
   }
 
-  /** Each kind has the bound for itself: warnings never crowd out a problem, nor make one by being many. */
-  #keep(problem: Problem): void {
-    const isWarning = problem.severity === 'warning';
+  /** Whether there is room for one more, which is counted where there is not. */
+  #isKept(isWarning: boolean): boolean {
+    // Each kind has the bound for itself: warnings never crowd out a problem, nor make one by being many.
     const held = isWarning ? this.#list.length - this.#errors : this.#errors;
-    if (held < LIMITS.problemsMax) {
-      this.#list.push(problem);
-      if (!isWarning) this.#errors++;
-    } else if (isWarning) this.#droppedWarnings++;
+    if (held < LIMITS.problemsMax) return true;
+    if (isWarning) this.#droppedWarnings++;
     else this.#droppedErrors++;
+    return false;
+  }
+
+  #keep(problem: Problem): void {
+    this.#list.push(problem);
+    if (problem.severity !== 'warning') this.#errors++;
   }
 
   /** Whether something is wrong at this very place already, so that its consequences need not be listed too. */

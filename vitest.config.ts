@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Every project runs from the sources, through the `sallyport-src` export condition; nothing needs a build first. */
@@ -10,6 +11,8 @@ const project = (name: string, include: string[], more: object = {}): object => 
 
 export default defineConfig({
   test: {
+    // Vitest leaves a core to itself and uses little of it: of two cores, half would stand idle.
+    maxWorkers: availableParallelism(),
     projects: [
       project('unit', ['packages/*/src/**/*.test.ts'], { exclude: ['**/*.prop.test.ts'] }),
       project('prop', ['packages/*/src/**/*.prop.test.ts']),

@@ -65,6 +65,7 @@ describe('reading', () => {
     expect(readBytes(at.path(name), { bytesMax: 3, shown: name })).toMatchObject({ ok: false, error: { file: name, message } });
   });
 
+  // Not run where no such device is: an ordinary file has an end.
   it.skipIf(!existsSync('/dev/zero'))('of something without an end stops at the bound', () => {
     expect(readBytes('/dev/zero', { bytesMax: 100_000 })).toMatchObject({ ok: false, error: { message: 'longer than 100000 bytes' } });
   });

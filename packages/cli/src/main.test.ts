@@ -56,6 +56,7 @@ describe('the command as a process', () => {
       return { code, out: '', err };
     };
 
+    // Not run off Linux: the one output that can be opened and takes nothing is this device.
     it.skipIf(!existsSync('/dev/full')).each([
       ['an answer', ['policy', 'check', POLICY], 'sallyport policy check', 1],
       ['an answer for programs', ['policy', 'check', POLICY, '--json'], 'sallyport policy check', 1],

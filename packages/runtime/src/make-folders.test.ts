@@ -39,6 +39,7 @@ describe('folders', () => {
     expect(existsSync(join(folder, 'nowhere'))).toBe(false);
   });
 
+  // Not run without a /proc: only such a file system says yes to a name and never makes it.
   // In a process of its own, which can be ended: what is ruled out is a loop that hears no signal.
   test.skipIf(!existsSync('/proc/self'))('are refused at once by a file system that makes none', () => {
     const script = `

@@ -26,6 +26,7 @@ describe('the lock of a state folder', () => {
     expect(readFileSync(join(dir, 'lock'), 'utf8')).toMatch(new RegExp(`^${process.pid} `));
   });
 
+  // Not run off Linux: elsewhere a process's beginning is unknown, and the number alone holds.
   it.runIf(process.platform === 'linux')('is not held by a stranger that got a dead holder’s number', () => {
     writeFileSync(join(dir, 'lock'), `${process.ppid} 1\n`);
     expect(lock).not.toThrow();

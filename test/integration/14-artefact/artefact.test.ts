@@ -163,6 +163,7 @@ describe('the stories of the command line', () => {
 describe('the process', () => {
   const NO_CONFIG = ['sidecar', '--config', 'none.yaml'];
 
+  // Not run off Linux: the flags of a running process are read from /proc.
   test.runIf(process.platform === 'linux')('has the launch flags, and no second one waits for it', async () => {
     const dir = mkdtempSync(join(installed.dir, 'plane-'));
     const grpc = await freePorts(2);

@@ -73,6 +73,7 @@ describe.each([
   ['zsh', zsh],
   ['fish', fish],
 ] as const)('%s', (shell, complete) => {
+  // Not run where the shell is not installed; continuous integration installs all three.
   const isHere = has(shell);
 
   it.runIf(isHere)('offers every first word, and every second word of a family', () => {

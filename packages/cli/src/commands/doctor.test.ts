@@ -376,6 +376,7 @@ describe('a fault is found, said with its remedy, and exits with 1', () => {
     expect([judgeNode('24.0.0').health, judgeNode('26.10.0').health]).toEqual(['ok', 'ok']);
   });
 
+  // Not run off Linux: /proc is the one file system that is always there and never has room.
   it.runIf(process.platform === 'linux')('a disk without room: one that never has any', () => {
     expect(judgeDisk('disk', '/proc/self')).toMatchObject({ health: 'fail', says: '0 MB free at /proc/self' });
     expect(judgeDisk('disk', '/')).toMatchObject({ subject: 'disk' });

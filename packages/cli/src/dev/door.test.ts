@@ -174,6 +174,7 @@ describe('its key', () => {
   });
   afterEach(() => rmSync(dir, { recursive: true }));
 
+  // Not run on Windows: it has no modes of files, which tell our own key from one that came along.
   it.skipIf(process.platform === 'win32')('is not one that came with a checkout, which its sender knows', () => {
     const file = join(dir, 'url-key');
     writeFileSync(file, KEY, { mode: 0o644 });

@@ -3,35 +3,35 @@
 import type { IncomingMessage } from 'node:http';
 import { Fault, invariant } from '@sallyport/model';
 
-export interface BodySource extends AsyncIterable<Uint8Array> {
-  /** From now on reading rejects with this. The first one counts. */
-  fail(fault: Fault): void;
-  /** Nobody will read on: what still comes is received and thrown away. */
-  discard(): void;
-}
-
 const EVENTS = ['readable', 'end', 'close', 'error'] as const;
 
-/** `onFirstRead` runs when the reader begins, before anything is waited for. */
-export function bodyOf(incoming: IncomingMessage, onFirstRead: () => void): BodySource {
-  // Owner: this body.
-  let failure: Fault | undefined;
-  let isTaken = false;
-  let wake: (() => void) | undefined;
-  const ring = (): void => wake?.();
+/**
+ * Owner of its fields. A class, because a generator function made for each body would bring a hidden class of its own,
+ * which lives in the old generation and keeps everything of its exchange alive until the next full collection.
+ */
+export class RequestBody implements AsyncIterable<Uint8Array> {
+  readonly #incoming: IncomingMessage;
+  readonly #onFirstRead: () => void;
+  readonly #ring = (): void => this.#wake?.();
+  #wake: (() => void) | undefined;
+  #failure: Fault | undefined;
+  #isTaken = false;
 
-  const detach = (): void => {
-    for (const event of EVENTS) incoming.off(event, ring);
-  };
+  /** `onFirstRead` runs when the reader begins, before anything is waited for. */
+  constructor(incoming: IncomingMessage, onFirstRead: () => void) {
+    this.#incoming = incoming;
+    this.#onFirstRead = onFirstRead;
+  }
 
-  async function* read(): AsyncGenerator<Uint8Array> {
-    invariant(!isTaken, 'a body is read once');
-    isTaken = true;
-    onFirstRead();
-    for (const event of EVENTS) incoming.on(event, ring);
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    invariant(!this.#isTaken, 'a body is read once');
+    this.#isTaken = true;
+    this.#onFirstRead();
+    const incoming = this.#incoming;
+    for (const event of EVENTS) incoming.on(event, this.#ring);
     try {
       for (;;) {
-        if (failure !== undefined) throw failure;
+        if (this.#failure !== undefined) throw this.#failure;
         const chunk = incoming.read() as Buffer | null;
         if (chunk !== null) {
           yield chunk;
@@ -39,25 +39,28 @@ export function bodyOf(incoming: IncomingMessage, onFirstRead: () => void): Body
         }
         if (incoming.readableEnded) return;
         if (incoming.destroyed) throw new Fault('aborted', 'downstream', 'the body broke off');
-        await new Promise<void>((resolve) => (wake = resolve));
+        await new Promise<void>((resolve) => (this.#wake = resolve));
       }
     } finally {
-      detach();
+      this.#detach();
     }
   }
 
-  return {
-    [Symbol.asyncIterator]: read,
-    fail(fault) {
-      failure ??= fault;
-      ring();
-    },
-    discard() {
-      failure ??= new Fault('aborted', 'downstream', 'the request was answered before its body was read');
-      ring();
-      // A stream that has a listener for `readable` does not flow.
-      detach();
-      incoming.resume();
-    },
-  };
+  /** From now on reading rejects with this. The first one counts. */
+  fail(fault: Fault): void {
+    this.#failure ??= fault;
+    this.#ring();
+  }
+
+  /** Nobody will read on: what still comes is received and thrown away. */
+  discard(): void {
+    this.fail(new Fault('aborted', 'downstream', 'the request was answered before its body was read'));
+    // A stream that has a listener for `readable` does not flow.
+    this.#detach();
+    this.#incoming.resume();
+  }
+
+  #detach(): void {
+    for (const event of EVENTS) this.#incoming.off(event, this.#ring);
+  }
 }

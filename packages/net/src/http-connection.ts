@@ -72,6 +72,8 @@ export class Connection {
   }
 
   answered(): void {
+    // A client with many connections leaves each at rest for long; what it asked last is nothing to keep meanwhile.
+    if (this.#exchange?.hasWholeRequest === true) this.#exchange = undefined;
     this.#bytesAtRest = this.#socket.bytesRead;
     this.#watched.within(this.#isClosing ? LINGER_MS : this.#context.limits.idleMsMax);
   }

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Fault, invariant } from '@sallyport/model';
-import { type BodySource, bodyOf } from './http-body.ts';
+import { RequestBody } from './http-body.ts';
 import { endWith } from './one-write.ts';
 
 /** An answer's head. Framing headers (Content-Length, Transfer-Encoding, Connection, Date) are the listener's own. */
@@ -66,7 +66,7 @@ export class Exchange implements HttpExchange {
   readonly address: string;
   readonly #incoming: IncomingMessage;
   readonly #outgoing: ServerResponse;
-  readonly #body: BodySource;
+  readonly #body: RequestBody;
   readonly #hooks: ExchangeHooks;
   readonly #hasBody: boolean;
   #controller: AbortController | undefined;
@@ -84,7 +84,7 @@ export class Exchange implements HttpExchange {
     this.#outgoing = outgoing;
     this.#hooks = hooks;
     this.#hasBody = hasBody(incoming.rawHeaders);
-    this.#body = bodyOf(incoming, () => {
+    this.#body = new RequestBody(incoming, () => {
       if (mayContinue && !outgoing.headersSent) outgoing.writeContinue();
     });
     this.address = addressOf(incoming.socket);

@@ -4,6 +4,7 @@
  */
 
 import type { BootMs, Clock } from '@sallyport/model';
+import { roster } from '@sallyport/runtime';
 
 /** One exchange's deadline. */
 export interface Watched {
@@ -31,13 +32,13 @@ interface Entry {
 /** Sweeps every `everyMs` while it watches anything, and once more after the last. */
 export function createWatch(clock: Clock, everyMs: number): Watch {
   // Owner: this watch.
-  const entries = new Set<Entry>();
+  const entries = roster<Entry>();
   const closed = new AbortController();
   let isSweeping = false;
 
   const sweep = (): void => {
     const now: BootMs = clock.boot();
-    for (const entry of entries) {
+    for (const entry of entries.members()) {
       if (entry.due > now) continue;
       entry.due = Infinity;
       entry.onOverdue();
@@ -49,7 +50,7 @@ export function createWatch(clock: Clock, everyMs: number): Watch {
   return {
     add(onOverdue) {
       const entry: Entry = { due: Infinity, onOverdue };
-      entries.add(entry);
+      const seat = entries.join(entry);
       if (!isSweeping) {
         isSweeping = true;
         clock.timer(everyMs, sweep, { signal: closed.signal });
@@ -61,7 +62,10 @@ export function createWatch(clock: Clock, everyMs: number): Watch {
         pause() {
           entry.due = Infinity;
         },
-        end: () => void entries.delete(entry),
+        end() {
+          entry.due = Infinity;
+          seat.leave();
+        },
       };
     },
     get size() {

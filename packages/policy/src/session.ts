@@ -10,7 +10,7 @@ import type { Instant, SessionId, SessionRoot, ToolName } from '@sallyport/model
 export interface SessionFacts {
   readonly id: SessionId;
   /** The case that the operator's credential named, if it named one. */
-  readonly case?: string;
+  readonly case?: string | undefined;
   /** Tools in order of first attempt to last, with repetitions; likewise the other three. `undefined`: too many to know, and what reads it denies. */
   readonly attempted: readonly ToolName[] | undefined;
   readonly completed: readonly ToolName[] | undefined;
@@ -27,8 +27,8 @@ export interface SessionFacts {
   readonly startedAt?: Instant;
   readonly root?: SessionRoot;
   /** What the operator's credential says the session is for, and the one step that it was issued for. */
-  readonly task?: string;
-  readonly step?: string;
+  readonly task?: string | undefined;
+  readonly step?: string | undefined;
   /** Data classes of the tools of whose answers anything has reached the caller. */
   readonly classes?: readonly string[];
   /** What tools touched and results held, by the names that tools declare; `undefined` where too much was noted to know. */

@@ -24,44 +24,70 @@ export interface BytesAccount {
 }
 
 export function bytesAccount(bytesInFlightMax: number): BytesAccount {
-  // Owner: this account; changed by its shares alone.
-  let inFlight = 0;
-  const take = (bytes: number): boolean => {
+  return new Account(bytesInFlightMax);
+}
+
+class Account implements BytesAccount {
+  readonly max: number;
+  /** Owner: this account; changed by its shares alone. */
+  #inFlight = 0;
+
+  constructor(bytesInFlightMax: number) {
+    this.max = bytesInFlightMax;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  reserve(bytes: number): HeldBytes | undefined {
+    return this.take(bytes) ? new Share(this, bytes) : undefined;
+  }
+
+  /** For a share: takes more, or says that there is none. */
+  take(bytes: number): boolean {
     invariant(Number.isSafeInteger(bytes) && bytes >= 0, 'a share of the account is a whole number of bytes');
-    if (inFlight + bytes > bytesInFlightMax) return false;
-    inFlight += bytes;
+    if (this.#inFlight + bytes > this.max) return false;
+    this.#inFlight += bytes;
     return true;
-  };
-  const hold = (initial: number): HeldBytes => {
-    let held = initial;
-    let isReleased = false;
-    const shrinkTo = (bytes: number): void => {
-      invariant(bytes >= 0 && bytes <= held, 'a share only shrinks');
-      inFlight -= held - bytes;
-      held = bytes;
-    };
-    return {
-      get bytes() {
-        return held;
-      },
-      grow(bytes) {
-        invariant(!isReleased, 'a released share does not grow');
-        if (!take(bytes)) return false;
-        held += bytes;
-        return true;
-      },
-      shrinkTo,
-      release() {
-        isReleased = true;
-        shrinkTo(0);
-      },
-    };
-  };
-  return {
-    reserve: (bytes) => (take(bytes) ? hold(bytes) : undefined),
-    get inFlight() {
-      return inFlight;
-    },
-    max: bytesInFlightMax,
-  };
+  }
+
+  /** For a share. */
+  giveBack(bytes: number): void {
+    this.#inFlight -= bytes;
+  }
+}
+
+/** Owner of its fields. */
+class Share implements HeldBytes {
+  readonly #account: Account;
+  #bytes: number;
+  #isReleased = false;
+
+  constructor(account: Account, bytes: number) {
+    this.#account = account;
+    this.#bytes = bytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  grow(bytes: number): boolean {
+    invariant(!this.#isReleased, 'a released share does not grow');
+    if (!this.#account.take(bytes)) return false;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  shrinkTo(bytes: number): void {
+    invariant(bytes >= 0 && bytes <= this.#bytes, 'a share only shrinks');
+    this.#account.giveBack(this.#bytes - bytes);
+    this.#bytes = bytes;
+  }
+
+  release(): void {
+    this.#isReleased = true;
+    this.shrinkTo(0);
+  }
 }

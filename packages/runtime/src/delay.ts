@@ -18,6 +18,25 @@ export async function delay(clock: Clock, ms: number, options: { readonly signal
   });
 }
 
+/**
+ * Resolves when the promise settles, either way, or as soon as the signal aborts. For loops: `Promise.race` against a
+ * promise that lives as long as the loop would keep every round of it in memory.
+ */
+export function orAborted(promise: Promise<unknown>, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    if (signal.aborted) {
+      done();
+      return;
+    }
+    signal.addEventListener('abort', done, { once: true });
+    promise.then(done, done);
+  });
+}
+
 /** A signal that aborts by itself. */
 export interface Deadline {
   /** Aborts when the time is over (reason: a Fault of the given code) or the outer signal aborts (reason: its own). */

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { fakeClock } from '@sallyport/testkit';
 import { createDrain } from './drain.ts';
-import { deadline, delay } from './delay.ts';
+import { getEventListeners } from 'node:events';
+import { deadline, delay, orAborted } from './delay.ts';
 import { onTermination } from './signals.ts';
 import { Fault } from '@sallyport/model';
 
@@ -118,4 +119,16 @@ test('a deadline aborts with its fault, follows the outer signal, and is silent 
   await clock.advance(100);
   expect([late.signal.reason, String(followed.signal.reason)]).toMatchObject([{ code: 'upstream_timeout' }, 'Error: client gone']);
   expect(cleared.signal.aborted).toBe(false);
+});
+
+test('a wait ends with its promise, however that settles, or with the signal, and leaves nothing on a signal that lives on', async () => {
+  const { signal } = new AbortController();
+  await orAborted(Promise.resolve(1), { signal });
+  await orAborted(Promise.reject(new Error('no')), { signal });
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+  const stop = new AbortController();
+  const waiting = orAborted(new Promise(() => undefined), stop);
+  stop.abort();
+  await waiting;
+  await orAborted(new Promise(() => undefined), stop);
 });

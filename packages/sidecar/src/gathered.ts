@@ -17,36 +17,52 @@ export interface Gathered {
 const FIRST_BYTES = 4_096;
 
 /** `expected`: a length that was announced, allocated at once. Never more is allocated than twice what has come, or than was expected. */
-export function gathered({ bytesMax, expected }: { bytesMax: number; expected?: number | undefined }): Gathered {
-  invariant((expected ?? 0) <= bytesMax, 'no more is expected than may come');
-  // Owner: this object. `only` is the first chunk, as long as it is the last one too; `held` is memory of our own.
-  let only: Uint8Array | undefined;
-  let held: Buffer | undefined;
-  let length = 0;
-  const room = (bytes: number): Buffer => {
+export function gathered(options: { bytesMax: number; expected?: number | undefined }): Gathered {
+  return new Pieces(options);
+}
+
+/** Owner of its fields. `only` is the first chunk, as long as it is the last one too; `held` is memory of our own. */
+class Pieces implements Gathered {
+  readonly #bytesMax: number;
+  readonly #expected: number | undefined;
+  #only: Uint8Array | undefined;
+  #held: Buffer | undefined;
+  #length = 0;
+
+  constructor({ bytesMax, expected }: { bytesMax: number; expected?: number | undefined }) {
+    invariant((expected ?? 0) <= bytesMax, 'no more is expected than may come');
+    this.#bytesMax = bytesMax;
+    this.#expected = expected;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(chunk: Uint8Array): boolean {
+    const next = this.#length + chunk.byteLength;
+    if (next > this.#bytesMax) return false;
+    if (this.#length === 0 && this.#held === undefined && isItsOwnMemory(chunk)) this.#only = chunk;
+    else this.#room(next).set(chunk, this.#length);
+    this.#length = next;
+    return true;
+  }
+
+  bytes(): Uint8Array {
+    return this.#only ?? this.#held?.subarray(0, this.#length) ?? NOTHING;
+  }
+
+  #room(bytes: number): Buffer {
+    const held = this.#held;
     if (held !== undefined && bytes <= held.byteLength) return held;
-    const wanted = held === undefined ? (expected ?? Math.min(FIRST_BYTES, bytesMax)) : held.byteLength * 2;
-    const grown = Buffer.allocUnsafeSlow(Math.min(bytesMax, Math.max(bytes, wanted)));
-    const before = only ?? held?.subarray(0, length);
+    const wanted = held === undefined ? (this.#expected ?? Math.min(FIRST_BYTES, this.#bytesMax)) : held.byteLength * 2;
+    const grown = Buffer.allocUnsafeSlow(Math.min(this.#bytesMax, Math.max(bytes, wanted)));
+    const before = this.#only ?? held?.subarray(0, this.#length);
     if (before !== undefined) grown.set(before);
-    only = undefined;
-    held = grown;
+    this.#only = undefined;
+    this.#held = grown;
     return grown;
-  };
-  return {
-    get length() {
-      return length;
-    },
-    add(chunk) {
-      const next = length + chunk.byteLength;
-      if (next > bytesMax) return false;
-      if (length === 0 && held === undefined && isItsOwnMemory(chunk)) only = chunk;
-      else room(next).set(chunk, length);
-      length = next;
-      return true;
-    },
-    bytes: () => only ?? held?.subarray(0, length) ?? NOTHING,
-  };
+  }
 }
 
 const NOTHING = new Uint8Array();

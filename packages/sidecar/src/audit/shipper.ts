@@ -5,9 +5,9 @@
 
 import { Audit, BatchSchema, create, ResumeSchema, ShipMessageSchema, type ShipAnswer, type ShipMessage } from '@sallyport/contract';
 import { encodeHex } from '@sallyport/crypto';
-import type { Clock, StreamId } from '@sallyport/model';
+import type { BootMs, Clock, StreamId } from '@sallyport/model';
 import type { Client, IncomingStream, StreamWriter } from '@sallyport/net';
-import { delay, type Backoff } from '@sallyport/runtime';
+import { delay, orAborted, type Backoff } from '@sallyport/runtime';
 import type { Journal, UnshippedRecord } from '@sallyport/store';
 
 export interface ShipperOptions {
@@ -24,6 +24,8 @@ export interface ShipperOptions {
 
 const BATCH_BYTES_MAX = 262_144;
 const BATCH_RECORDS_MAX = 1_000;
+/** Between few records and the next: what a batch costs both sides is then shared by what came meanwhile. */
+const GATHER_MS = 50;
 /** The longest that a collector may have us wait: the journal fills meanwhile, and a full one refuses calls. */
 const SLOW_DOWN_MS_MAX = 60_000;
 
@@ -84,20 +86,21 @@ async function shipOnce(connection: Connection, over: AbortController): Promise<
 }
 
 async function send(out: StreamWriter<ShipMessage>, connection: Connection, signal: AbortSignal): Promise<void> {
-  const { journal, refused, offered, source } = connection;
-  const gone = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  const { clock, journal, refused, offered, source } = connection;
   let cursor = 0;
   let stream: string | undefined;
   while (!signal.aborted) {
     const records = journal.unshipped({ after: cursor, bytesMax: BATCH_BYTES_MAX });
     if (records.length === 0) {
-      await Promise.race(source.hasEnded ? [gone] : [journal.whenUnshipped(cursor), gone]);
+      // Of a journal that has ended nothing more will come; what is on its way may still be acknowledged.
+      await orAborted(source.hasEnded ? new Promise(() => undefined) : journal.whenUnshipped(cursor), { signal });
       continue;
     }
     const { answers } = connection;
+    const begunAt = clock.boot();
     let isAsked = false;
     for (const batch of batches(records)) {
-      await Promise.race([connection.pause, gone]);
+      await orAborted(connection.pause, { signal });
       const [first] = batch;
       if (signal.aborted || out.isOver) return;
       if (first === undefined || refused.has(first.stream)) continue;
@@ -110,10 +113,13 @@ async function send(out: StreamWriter<ShipMessage>, connection: Connection, sign
       const value = create(BatchSchema, { stream, firstSeq: BigInt(first.seq), records: batch.map(({ line }) => line) });
       out.write(create(ShipMessageSchema, { message: { case: 'batch', value } }), { priority: true });
       isAsked = true;
-      await Promise.race([out.drained(), gone]);
+      await orAborted(out.drained(), { signal });
     }
     cursor = records.at(-1)?.cursor ?? cursor;
-    if (isAsked && bytesOf(records) < BATCH_BYTES_MAX) await Promise.race([answered(connection, answers), gone]);
+    if (isAsked && bytesOf(records) < BATCH_BYTES_MAX) {
+      await orAborted(answered(connection, answers), { signal });
+      await gathered(begunAt, connection, signal);
+    }
   }
 }
 
@@ -123,6 +129,12 @@ async function send(out: StreamWriter<ShipMessage>, connection: Connection, sign
  */
 async function answered(connection: Connection, answers: number): Promise<void> {
   if (connection.answers === answers) await new Promise<void>((resolve) => (connection.onAnswer = resolve));
+}
+
+/** A collector nearby answers so fast that nothing has gathered. The first record after a rest waits for nothing. */
+async function gathered(begunAt: BootMs, { clock, source }: Connection, signal: AbortSignal): Promise<void> {
+  const restMs = begunAt + GATHER_MS - clock.boot();
+  if (restMs > 0 && !source.hasEnded) await delay(clock, restMs, { signal });
 }
 
 function bytesOf(records: readonly UnshippedRecord[]): number {

@@ -92,13 +92,14 @@ async function write(exchange: HttpExchange, answer: Answer, clock: Clock): Prom
     for await (const unit of answer.units) await exchange.respond(head, unit.bytes);
     return;
   }
-  const events = (async function* events() {
-    // An event without data is nobody's message: the end of a call that was cancelled.
-    for await (const unit of answer.units) if (unit.bytes.byteLength > 0) yield writeSseEvent({ data: unit.bytes });
-  })();
   // What the answer calls its content is inside each event; the stream of them is another type.
   const headers = Object.entries({ ...answer.headers, 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
-  await exchange.respond({ ...head, headers }, keptAlive(events, { comment: writeSseComment(), clock, signal: exchange.signal }));
+  await exchange.respond({ ...head, headers }, keptAlive(eventsOf(answer), { comment: writeSseComment(), clock, signal: exchange.signal }));
+}
+
+async function* eventsOf(answer: Answer): AsyncGenerator<Uint8Array, void, void> {
+  // An event without data is nobody's message: the end of a call that was cancelled.
+  for await (const unit of answer.units) if (unit.bytes.byteLength > 0) yield writeSseEvent({ data: unit.bytes });
 }
 
 /**

@@ -8,7 +8,7 @@ import { Fault, deny, serverOf, type Denial, type DenialCode, type DenialEffect 
 import { UpstreamFault } from '@sallyport/net';
 import type { CallFacts, HeadFacts } from './facts.ts';
 import type { Ran } from './gate-list.ts';
-import type { Answer, AnswerGate, AnswerUnit, Deny, Outcome } from './gate.ts';
+import { answerWith, type Answer, type AnswerGate, type AnswerUnit, type Deny, type Outcome } from './gate.ts';
 import { settle, Unsettled } from './gates/settlement.ts';
 import type { Lease } from './leases.ts';
 import type { Permit } from './permit.ts';
@@ -47,8 +47,7 @@ export async function deliverLocal(head: HeadFacts, ran: Extract<Ran<unknown>, {
 
 /** A stream has its OUTCOME when it is over, however it ended. */
 function recordedAtItsEnd(stream: Answer, facts: KnownFacts, ports: Ports): Answer {
-  return {
-    ...stream,
+  return answerWith(stream, {
     async close() {
       await stream.close();
       try {
@@ -58,7 +57,7 @@ function recordedAtItsEnd(stream: Answer, facts: KnownFacts, ports: Ports): Answ
         ports.counters.unrecorded();
       }
     },
-  };
+  });
 }
 
 async function produced(answer: Extract<Ran<unknown>, { end: 'local' }>['answer']): Promise<Answer | Denial> {
@@ -103,7 +102,8 @@ export async function deliver(
 
 /** The caller is told which of its arguments were changed on the way; their names are the schema's own. */
 function told(answer: Answer, { narrowed }: CallFacts): Answer {
-  return narrowed.length === 0 ? answer : { ...answer, headers: { ...answer.headers, 'sallyport-narrowed': narrowed.join(', ') } };
+  if (narrowed.length === 0) return answer;
+  return answerWith(answer, { headers: { ...answer.headers, 'sallyport-narrowed': narrowed.join(', ') } });
 }
 
 /**
@@ -123,7 +123,7 @@ async function released(answer: Answer, delivery: Delivery): Promise<Answer> {
   }
   if (!first.isLast) return streamed(first, next, { ...delivery, answer });
   lease.close();
-  return { ...answer, delivery: 'whole', units: onlyUnit(first), close: () => answer.close() };
+  return answerWith(answer, { delivery: 'whole', units: onlyUnit(first) });
 }
 
 /** The next unit that passed every gate; after the last one has, they have all ended. Rejects where one refused, or the answer broke off. */
@@ -181,14 +181,13 @@ function streamed(first: AnswerUnit, next: () => Promise<AnswerUnit>, delivery: 
     turn = taken;
     return taken;
   };
-  return {
-    ...answer,
+  return answerWith(answer, {
     units: { [Symbol.asyncIterator]: () => ({ next: step }) },
     async close() {
       while ((await step()).done !== true);
       await answer.close();
     },
-  };
+  });
 }
 
 /** The last unit of a stream that failed. Never rejects. */

@@ -118,6 +118,18 @@ export interface Answer {
   close(): Promise<void>;
 }
 
+/** An answer with some of its members replaced. Named one by one: a spread would lose those that a class has. */
+export function answerWith(answer: Answer, changed: Partial<Answer>): Answer {
+  return {
+    status: changed.status ?? answer.status,
+    headers: changed.headers ?? answer.headers,
+    delivery: changed.delivery ?? answer.delivery,
+    units: changed.units ?? answer.units,
+    outcome: changed.outcome ?? (() => answer.outcome()),
+    close: changed.close ?? (() => answer.close()),
+  };
+}
+
 /** An ANSWER gate: begun once per answer, sees every unit in order, and keeps its look-back inside. */
 export interface AnswerGate<C, P> {
   readonly name: GateName;

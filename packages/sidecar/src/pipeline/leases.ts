@@ -6,6 +6,7 @@
 
 import type { RpcId } from '@sallyport/dialects';
 import { deny, type BootMs, type Clock, type Denial } from '@sallyport/model';
+import { roster } from '@sallyport/runtime';
 import type { CallFacts, Fresh } from './facts.ts';
 import type { Held, McpBinding } from './ports.ts';
 
@@ -64,7 +65,7 @@ interface Entry {
 /** The leases of one process. */
 export function createLeases({ clock, callMsMax, bundle, judge }: LeasesOptions): Leases {
   // Owner: these leases.
-  const out = new Set<Entry>();
+  const out = roster<Entry>();
   const leaving = new AbortController();
   let isSweeping = false;
 
@@ -81,7 +82,7 @@ export function createLeases({ clock, callMsMax, bundle, judge }: LeasesOptions)
   };
 
   const sweep = (): void => {
-    for (const entry of out) {
+    for (const entry of out.members()) {
       look(entry).then(
         (why) => why && end(entry, why),
         // What cannot be judged cannot go on.
@@ -96,38 +97,52 @@ export function createLeases({ clock, callMsMax, bundle, judge }: LeasesOptions)
     open(call) {
       const { generation } = call.held.snapshot;
       const entry: Entry = { call, openedAt: clock.boot(), over: new AbortController(), generation, ended: undefined, isCancelled: false };
-      out.add(entry);
+      const seat = out.join(entry);
       if (leaving.signal.aborted) end(entry, LEAVING);
       if (!isSweeping) {
         isSweeping = true;
         clock.timer(LEASE_RECHECK_MS, sweep, { signal: leaving.signal });
       }
       const unfollow = followCaller(entry);
-      return {
-        signal: entry.over.signal,
-        get ended() {
-          return entry.ended;
-        },
-        get isCancelled() {
-          return entry.isCancelled;
-        },
-        close() {
-          out.delete(entry);
-          unfollow();
-        },
-      };
+      return new OpenLease(entry, () => {
+        seat.leave();
+        unfollow();
+      });
     },
     cancel(named) {
-      for (const entry of out) if (isNamed(entry.call, named)) cancel(entry);
+      for (const entry of out.members()) if (isNamed(entry.call, named)) cancel(entry);
     },
     cutAll() {
       leaving.abort();
-      for (const entry of out) end(entry, LEAVING);
+      for (const entry of out.members()) end(entry, LEAVING);
     },
     get size() {
       return out.size;
     },
   };
+}
+
+/** What the entry says, to whoever forwards the call. */
+class OpenLease implements Lease {
+  readonly #entry: Entry;
+  readonly close: () => void;
+
+  constructor(entry: Entry, close: () => void) {
+    this.#entry = entry;
+    this.close = close;
+  }
+
+  get signal(): AbortSignal {
+    return this.#entry.over.signal;
+  }
+
+  get ended(): Denial | undefined {
+    return this.#entry.ended;
+  }
+
+  get isCancelled(): boolean {
+    return this.#entry.isCancelled;
+  }
 }
 
 const LEAVING: Denial = deny('overloaded', 'cut: the sidecar is leaving');

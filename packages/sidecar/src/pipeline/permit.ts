@@ -10,7 +10,6 @@ import {
   type DecisionId,
   type DenialCode,
   type Destination,
-  type Digest,
   type ReleaseSeq,
   type Tool,
   type ToolServer,
@@ -28,7 +27,6 @@ export interface Permitted {
   /** The arguments that headers repeat towards an MCP server. */
   readonly mirrors: readonly HeaderMirror[];
   readonly arguments: TypedArguments;
-  readonly argumentDigest: Digest;
   /** What rules would have answered, where the bundle has this agent observed. */
   readonly observed?: DenialCode;
   readonly lease: LeaseTerms;

@@ -3,7 +3,6 @@
  * without a Permit, and only this file mints one. docs/life-of-a-call.md tells the same story in prose.
  */
 
-import { argumentDigest } from '@sallyport/strict';
 import { deny, type Denial } from '@sallyport/model';
 import { deliver, deliverLocal } from './answering.ts';
 import { isSameDestination } from './destination.ts';
@@ -133,10 +132,6 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
     tool: pinned.tool,
     mirrors: pinned.mirrors,
     arguments: facts.args,
-    // On demand: it takes longer than most gates, and a call that nobody has to approve is sent without it.
-    get argumentDigest() {
-      return argumentDigest(facts.args);
-    },
     lease: { releaseSeq: facts.held.snapshot.releaseSeq, freshForMs: held.freshForMs },
   });
   return { verdict: 'permit', permit };

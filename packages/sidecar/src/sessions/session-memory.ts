@@ -5,7 +5,7 @@
 
 import type { Instant, SessionId, SessionRoot, Tool, ToolName } from '@sallyport/model';
 import type { CallNotes, SessionFacts } from '@sallyport/policy';
-import { sessionNotes } from './session-notes.ts';
+import { sessionNotes, type SessionNotes } from './session-notes.ts';
 
 export interface SessionMemory {
   facts(): SessionFacts;
@@ -32,37 +32,13 @@ const LIST_MAX = 1_000;
 
 export function sessionMemory(id: SessionId, { case: caseName, startedAt, ...beginning }: SessionBeginning): SessionMemory {
   // Owner: this memory.
-  const lists = { attempted: history(), completed: history(), failed: history(), denied: history() };
+  const lists: Lists = { attempted: history(), completed: history(), failed: history(), denied: history() };
   const completed = new Set<ToolName>();
-  const named = { ...(caseName === null ? { id } : { id, case: caseName }), ...beginning };
   const classes = new Set<string>();
   const noted = sessionNotes();
+  const kept: Kept = { named: { id, case: caseName ?? undefined, ...beginning }, lists, completedEver: completed, classes, noted };
   return {
-    facts: () => {
-      const [attempted, done, failed, denied] = [lists.attempted.view(), lists.completed.view(), lists.failed.view(), lists.denied.view()];
-      return {
-        ...named,
-        startedAt: startedAt(),
-        get classes() {
-          return [...classes];
-        },
-        noted: (kind, name) => noted.values(kind, name),
-        hasCompletedWith: (tool, values) => noted.hasCompletedWith(tool, values),
-        get attempted() {
-          return attempted();
-        },
-        get completed() {
-          return done();
-        },
-        get failed() {
-          return failed();
-        },
-        get denied() {
-          return denied();
-        },
-        hasCompleted: (tool) => completed.has(tool),
-      };
-    },
+    facts: () => new View(kept, startedAt()),
     record(what, tool) {
       lists[what].add(tool);
       if (what === 'denied') lists.attempted.add(tool);
@@ -75,6 +51,79 @@ export function sessionMemory(id: SessionId, { case: caseName, startedAt, ...beg
       for (const name of tool.classes) classes.add(name);
     },
   };
+}
+
+type Lists = Readonly<Record<Fact, ReturnType<typeof history>>>;
+
+interface Kept {
+  readonly named: Omit<SessionBeginning, 'case' | 'startedAt'> & { readonly id: SessionId; readonly case: string | undefined };
+  readonly lists: Lists;
+  readonly completedEver: ReadonlySet<ToolName>;
+  readonly classes: ReadonlySet<string>;
+  readonly noted: SessionNotes;
+}
+
+/** The facts as they are now; the lists stay so. A class: a literal with getters would be a slow object for every call. */
+class View implements SessionFacts {
+  readonly #kept: Kept;
+  readonly #attempted: () => readonly ToolName[] | undefined;
+  readonly #completed: () => readonly ToolName[] | undefined;
+  readonly #failed: () => readonly ToolName[] | undefined;
+  readonly #denied: () => readonly ToolName[] | undefined;
+  readonly startedAt: Instant;
+
+  constructor(kept: Kept, startedAt: Instant) {
+    const { lists } = kept;
+    this.#kept = kept;
+    this.startedAt = startedAt;
+    this.#attempted = lists.attempted.view();
+    this.#completed = lists.completed.view();
+    this.#failed = lists.failed.view();
+    this.#denied = lists.denied.view();
+  }
+
+  get id(): SessionId {
+    return this.#kept.named.id;
+  }
+  get case(): string | undefined {
+    return this.#kept.named.case;
+  }
+  get task(): string | undefined {
+    return this.#kept.named.task;
+  }
+  get step(): string | undefined {
+    return this.#kept.named.step;
+  }
+  get root(): SessionRoot {
+    return this.#kept.named.root;
+  }
+  get classes(): readonly string[] {
+    return [...this.#kept.classes];
+  }
+  get attempted(): readonly ToolName[] | undefined {
+    return this.#attempted();
+  }
+  get completed(): readonly ToolName[] | undefined {
+    return this.#completed();
+  }
+  get failed(): readonly ToolName[] | undefined {
+    return this.#failed();
+  }
+  get denied(): readonly ToolName[] | undefined {
+    return this.#denied();
+  }
+
+  hasCompleted(tool: ToolName): boolean {
+    return this.#kept.completedEver.has(tool);
+  }
+
+  hasCompletedWith(tool: ToolName, values: Readonly<Record<string, string>>): boolean {
+    return this.#kept.noted.hasCompletedWith(tool, values);
+  }
+
+  noted(kind: 'touched' | 'remembered', name: string): readonly string[] | undefined {
+    return this.#kept.noted.values(kind, name);
+  }
 }
 
 /**

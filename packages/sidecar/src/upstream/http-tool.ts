@@ -2,6 +2,7 @@
 
 import { isSuccessStatus, mediaTypeOf, upstreamRequest } from '@sallyport/dialects';
 import { deny } from '@sallyport/model';
+import type { UpstreamAnswer } from '@sallyport/net';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { Permitted } from '../pipeline/permit.ts';
 import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
@@ -38,30 +39,50 @@ export async function forwardHttpTool(
   if (!isSuccessStatus(answer.status)) return refuse(String(answer.status));
   const mediaType = passableType(singleHeader(answer.rawHeaders, 'content-type'));
   if (mediaType === undefined && answer.status !== 204) return refuse('with a content type that does not reach agents');
-  // Owner: the units below. A head that says yes is not yet an answer: its body may break off.
-  let outcome: Outcome = { result: 'cut', upstreamStatus: answer.status };
-  const units = (async function* whole(): AsyncGenerator<AnswerUnit, void, void> {
-    const held = await readAnswer(answer, { account, bytesMax: limits.answerBytesMax });
+  return new WholeAnswer(answer, mediaType, { account, bytesMax: limits.answerBytesMax });
+}
+
+/**
+ * One unit. Owner of its fields. A head that says yes is not yet an answer: its body may break off. A class, because a
+ * generator made for each answer would bring a hidden class of its own, which keeps the call in memory (`RequestBody`).
+ */
+class WholeAnswer implements Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly delivery = 'whole';
+  readonly units: AsyncGenerator<AnswerUnit, void, void>;
+  readonly #answer: UpstreamAnswer;
+  #result: Outcome['result'] = 'cut';
+
+  constructor(answer: UpstreamAnswer, mediaType: string | undefined, bounds: Parameters<typeof readAnswer>[1]) {
+    this.status = answer.status;
+    // Written anew: of the upstream's own header only its meaning travels.
+    this.headers = mediaType === undefined ? NOT_STORED : { 'content-type': mediaType, ...NOT_STORED };
+    this.#answer = answer;
+    this.units = this.#read(bounds);
+  }
+
+  outcome(): Outcome {
+    return { result: this.#result, upstreamStatus: this.status };
+  }
+
+  async close(): Promise<void> {
+    await this.units.return();
+    this.#answer.discard();
+  }
+
+  async *#read(bounds: Parameters<typeof readAnswer>[1]): AsyncGenerator<AnswerUnit, void, void> {
+    const held = await readAnswer(this.#answer, bounds);
     try {
-      outcome = { result: 'ok', upstreamStatus: answer.status };
+      this.#result = 'ok';
       yield { bytes: held.bytes, isLast: true };
     } finally {
       held.release();
     }
-  })();
-  return {
-    status: answer.status,
-    // Written anew: of the upstream's own header only its meaning travels.
-    headers: { ...(mediaType === undefined ? {} : { 'content-type': mediaType }), 'cache-control': 'no-store' },
-    delivery: 'whole',
-    units,
-    outcome: () => outcome,
-    async close() {
-      await units.return();
-      answer.discard();
-    },
-  };
+  }
 }
+
+const NOT_STORED = { 'cache-control': 'no-store' } as const;
 
 /** The media type as it may be passed on, or `undefined`. JSON is UTF-8 (RFC 8259, section 8.1), and so must other texts be. */
 function passableType(contentType: string | undefined): string | undefined {

@@ -5,7 +5,7 @@
 
 import { mcpCallOf, resultBytesOf, type ToolAsk } from '@sallyport/dialects';
 import { UpstreamFault } from '@sallyport/net';
-import type { Answer, AnswerUnit } from '../pipeline/gate.ts';
+import { answerWith, type Answer, type AnswerUnit } from '../pipeline/gate.ts';
 import type { Permitted } from '../pipeline/permit.ts';
 import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
 import type { McpUpstream } from './mcp-upstream.ts';
@@ -19,8 +19,7 @@ export async function forwardMcpOverHttp(
   const answer = await mcp.forward(permitted, context, mcpCallOf(call));
   if ('failure' in answer) return answer;
   const units = results(answer);
-  return {
-    ...answer,
+  return answerWith(answer, {
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
     delivery: 'whole',
     units,
@@ -28,7 +27,7 @@ export async function forwardMcpOverHttp(
       await units.return();
       await answer.close();
     },
-  };
+  });
 }
 
 async function* results({ units }: Answer): AsyncGenerator<AnswerUnit, void, void> {

@@ -22,19 +22,22 @@ export async function delay(clock: Clock, ms: number, options: { readonly signal
  * Resolves when the promise settles, either way, or as soon as the signal aborts. For loops: `Promise.race` against a
  * promise that lives as long as the loop would keep every round of it in memory.
  */
-export function orAborted(promise: Promise<unknown>, { signal }: { readonly signal: AbortSignal }): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    if (signal.aborted) {
-      done();
-      return;
+export async function orAborted(promise: Promise<unknown>, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  if (signal.aborted) return;
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const stop = (): void => resolve();
+  signal.addEventListener('abort', stop, { once: true });
+  const settle = async (): Promise<void> => {
+    try {
+      await promise;
+    } catch {
+      // Whoever made the promise hears of it.
     }
-    signal.addEventListener('abort', done, { once: true });
-    promise.then(done, done);
-  });
+    stop();
+  };
+  void settle();
+  await over;
+  signal.removeEventListener('abort', stop);
 }
 
 /** A signal that aborts by itself. */

@@ -1,10 +1,10 @@
-import fc from 'fast-check';
+import { array, assert, constant, nat, oneof, property } from 'fast-check';
 import { expect, test } from 'vitest';
 import { roster, type Seat } from './roster.ts';
 
 test('whoever joined and has not left is there, once, whatever the order of comings and goings', () => {
-  fc.assert(
-    fc.property(fc.array(fc.oneof(fc.constant('join' as const), fc.nat({ max: 20 })), { maxLength: 60 }), (steps) => {
+  assert(
+    property(array(oneof(constant('join' as const), nat({ max: 20 })), { maxLength: 60 }), (steps) => {
       const there = roster<number>();
       const seats = new Map<number, Seat>();
       const gone: Seat[] = [];

@@ -2,7 +2,6 @@
 
 import { Fault, formatProblem, type Problem } from '@sallyport/model';
 import {
-  delay,
   giveBackMemory,
   onTermination,
   processEnvironment,
@@ -27,9 +26,6 @@ export interface Io {
 
 /** Names this build in records and handshakes. */
 export const BUILD = 'sallyport/0.1.0';
-
-/** Reading configuration and policy leaves a third of the heap behind; by then what the first calls need is loaded too. */
-const GIVE_BACK_AFTER_MS = 5_000;
 
 const HELP = `Usage: sallyport sidecar --config FILE [--check-config]
 
@@ -76,7 +72,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     return 0;
   });
   const over = new AbortController();
-  void delay(clock, GIVE_BACK_AFTER_MS, { signal: over.signal }).then((isDue) => isDue && giveBackMemory());
+  void giveBackMemory(clock, { signal: over.signal });
   // A drain may also be asked for over the admin socket.
   await sidecar.ended;
   over.abort();

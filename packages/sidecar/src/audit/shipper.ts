@@ -25,7 +25,7 @@ export interface ShipperOptions {
 const BATCH_BYTES_MAX = 262_144;
 const BATCH_RECORDS_MAX = 1_000;
 /** Between few records and the next: what a batch costs both sides is then shared by what came meanwhile. */
-const GATHER_MS = 50;
+const GATHER_MS = 20;
 /** The longest that a collector may have us wait: the journal fills meanwhile, and a full one refuses calls. */
 const SLOW_DOWN_MS_MAX = 60_000;
 

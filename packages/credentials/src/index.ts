@@ -1,5 +1,6 @@
 /** Tokens in and out: operators' JWTs verified against pinned issuers, and the sidecar's own session tokens. jose lives here. */
 
+export type { CallerContext, CallerMethod, CallerProof, CallerRequest, SecretOf } from './callers/caller-method.ts';
 export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, VerifiedOperator } from './operator-token.ts';
 export { OPERATOR_TOKEN_LIMITS, operatorTokens } from './operator-token.ts';
 export type { SessionGrant, SessionTokens, SessionTokenOptions } from './session-token.ts';

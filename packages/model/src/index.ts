@@ -35,6 +35,21 @@ export { ATTRIBUTE_TYPES, hasAttributeType } from './attribute.ts';
 export type { Principal } from './principal.ts';
 export type { PartName, Agent, SessionRoot, PinnedJwk, Issuer, Destination } from './bundle.ts';
 export { PART_NAMES } from './bundle.ts';
+export type {
+  ApiKeyEntry,
+  ApiKeyMethod,
+  CallerIdentity,
+  CallerMapping,
+  CallerMethodConfig,
+  ClusterJwk,
+  HmacMethod,
+  HmacPart,
+  HttpSignatureKey,
+  HttpSignatureMethod,
+  KubernetesMethod,
+  MtlsMethod,
+  SlackMethod,
+} from './caller-method.ts';
 export type { DateRange, Effect, HttpMethod, HttpRoute, NotedPath, Tool, ToolServer } from './tool.ts';
 export { EFFECTS } from './tool.ts';
 export type { DenialCode, NextAction, DenialEffect, PublicAnswer, Denial, FieldLimit, PublicDenial } from './denial.ts';

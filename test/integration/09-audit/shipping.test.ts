@@ -55,7 +55,11 @@ describe('shipping', () => {
   it('a deleted spool raises an alert: the collector knows how far the stream had come [R10.21]', async () => {
     const session = await sidecar.session();
     await call(session, 0);
-    await eventually(async () => (await records()).some(({ kind }) => kind === 'OUTCOME'), 'some records in the central store');
+    await eventually(async () => {
+      // Records wait a moment for others before they are shipped.
+      await clock.advance(100);
+      return (await records()).some(({ kind }) => kind === 'OUTCOME');
+    }, 'some records in the central store');
     await world.stopControlPlane();
     for (let i = 1; i < 5; i++) await call(session, i);
     await sidecar.drain();

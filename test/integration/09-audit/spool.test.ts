@@ -49,6 +49,12 @@ describe('the spool', () => {
       expect((await sidecar.call('orders/get_order', { order_id: `O-${String(number).padStart(6, '0')}` }, session)).status).toBe(200);
   };
   const lines = async (): Promise<readonly Line[]> => (await world.admin.tail()).map((line) => JSON.parse(line) as Line);
+  /** Records wait a moment for others before they are shipped. */
+  const shipped = (): Promise<boolean> =>
+    eventually(async () => {
+      await pass(clock, 100);
+      return (await lines()).some(({ kind }) => kind === 'OUTCOME');
+    }, 'an outcome in the central store');
   const alert = (code: string): Promise<Line> =>
     eventually(async () => {
       await pass(clock, 1_000);
@@ -72,11 +78,11 @@ describe('the spool', () => {
     const before = segments().map((name) => [name, readFileSync(join(journal(), name))] as const);
     await call(3);
     for (const [name, bytes] of before) expect(readFileSync(join(journal(), name)).subarray(0, bytes.length)).toEqual(bytes);
-    await eventually(async () => (await lines()).some(({ kind }) => kind === 'OUTCOME'), 'the records in the central store');
+    await shipped();
   });
 
   it('[R10.21] a segment deleted while nobody could take it: the collector names the gap, and so does the sidecar', async () => {
-    await eventually(async () => (await lines()).some(({ kind }) => kind === 'OUTCOME'), 'what was shipped before');
+    await shipped();
     await world.stopControlPlane();
     await call(60);
     expect(segments().length).toBeGreaterThan(3);

@@ -94,7 +94,7 @@ export async function issueCertificate(options: IssueOptions): Promise<Uint8Arra
       extension(
         EXTENSION.extendedKeyUsage,
         sequence(...EXTENDED_KEY_USAGES[usage].map(writeOid)),
-        usage === 'audit' ? 'critical' : 'plain',
+        usage === 'audit' || usage === 'assertion' ? 'critical' : 'plain',
       ),
       extension(EXTENSION.subjectAltName, sequence(...alternativeNames(options))),
       extension(EXTENSION.subjectKeyId, writeTlv(TAG.octetString, keyIdentifierOf(subjectPublicKey.raw))),

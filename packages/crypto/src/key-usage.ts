@@ -15,12 +15,14 @@ export const KEY_USAGES = [
 export type KeyUsage = (typeof KEY_USAGES)[number];
 
 /** What one of our leaf certificates is for; exactly one of these, never an absent usage that would fit everything. */
-export type CertificateUsage = 'tls-client' | 'tls-server' | 'tls-both' | 'audit';
+export type CertificateUsage = 'tls-client' | 'tls-server' | 'tls-both' | 'audit' | 'assertion';
 
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 /** Signing audit checkpoints: an identifier of our own, under the UUID arc that needs no registry (ITU-T X.667). */
 const AUDIT_SIGNING = '2.25.204098653223772674032137088734461319276';
+/** Signing assertions about calls, which tools believe offline: likewise of our own. */
+const ASSERTION_SIGNING = '2.25.226464327547502098161553757719600736089';
 
 /** The extended key usages of each kind of certificate. */
 export const EXTENDED_KEY_USAGES: Readonly<Record<CertificateUsage, readonly string[]>> = {
@@ -28,4 +30,5 @@ export const EXTENDED_KEY_USAGES: Readonly<Record<CertificateUsage, readonly str
   'tls-server': [SERVER_AUTH],
   'tls-both': [SERVER_AUTH, CLIENT_AUTH],
   audit: [AUDIT_SIGNING],
+  assertion: [ASSERTION_SIGNING],
 };

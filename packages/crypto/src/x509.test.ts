@@ -97,6 +97,7 @@ describe('issuing', () => {
     ['tls-both', true],
     ['tls-server', false],
     ['audit', false],
+    ['assertion', false],
   ] as const)('as a TLS client, a certificate for %s is accepted: %s', async (usage, isAccepted) => {
     // TLS reads the machine's clock, so these live for decades.
     const span = { notBefore: Date.parse('2020-01-01T00:00:00.000Z'), notAfter: Date.parse('2049-01-01T00:00:00.000Z') };

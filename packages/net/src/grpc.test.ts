@@ -760,8 +760,8 @@ describe('hot reload', () => {
     expect(holder.current).toBe(plane);
   });
 
-  test('an audit certificate is none for TLS', async () => {
-    const result = holding(plane).replace(await authority.issue('/sidecar/support/1', { usage: 'audit' }));
+  test.each(['audit', 'assertion'] as const)('a certificate for %s is none for TLS', async (usage) => {
+    const result = holding(plane).replace(await authority.issue('/sidecar/support/1', { usage }));
     expect(result.ok ? [] : result.error).toMatchObject([{ path: 'chain[0]', message: 'not a certificate for TLS' }]);
   });
 });

@@ -35,6 +35,8 @@ describe('which certificate serves which side of TLS', () => {
     ['tls-client', 'tls-server', false],
     ['audit', 'tls-client', false],
     ['audit', 'tls-server', false],
+    ['assertion', 'tls-client', false],
+    ['assertion', 'tls-server', false],
   ])('%s as %s: %s', async (usage, wanted, isAccepted) => {
     const peer = verifyPeer(await leaf('/sidecar/support/1', { usage }), terms({ usage: wanted }));
     expect(peer.ok).toBe(isAccepted);

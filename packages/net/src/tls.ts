@@ -98,7 +98,7 @@ export function verifyPeer(certificate: Uint8Array, terms: PeerTerms): Result<Pe
   const chain = verifyChain([certificate], terms.authorities, terms.now);
   if (!chain.ok) return fail(`its certificate does not hold: ${chain.reason}`);
   const { leaf } = chain;
-  // An audit key lies in the same files, under the same name; it signs checkpoints and speaks for nobody.
+  // Audit and assertion keys lie in the same files, under the same name; they sign what they are for and open no connection.
   if (!isUsage(leaf.usage, terms.usage)) return fail(`its certificate is for ${leaf.usage ?? 'something else'}, not ${terms.usage}`);
   const id = leaf.spiffeId === undefined ? undefined : parseSpiffeId(leaf.spiffeId);
   if (leaf.spiffeId === undefined || id === undefined) return fail('its certificate names no SPIFFE id');
@@ -110,6 +110,10 @@ export function verifyPeer(certificate: Uint8Array, terms: PeerTerms): Result<Pe
 
 function isUsage(usage: CertificateUsage | undefined, wanted: PeerTerms['usage']): boolean {
   return usage === wanted || usage === 'tls-both';
+}
+
+function isForTls(usage: CertificateUsage | undefined): boolean {
+  return usage === 'tls-client' || usage === 'tls-server' || usage === 'tls-both';
 }
 
 function purposeOf(path: string): PeerPurpose | undefined {
@@ -135,7 +139,7 @@ function problemsOf(material: TlsMaterial): Problem[] {
   for (const [index, der] of material.chain.entries()) {
     const certificate = readCertificate(der);
     if (certificate === undefined) problems.push({ path: `chain[${index}]`, message: 'not a certificate' });
-    else if (index === 0 && (certificate.usage === undefined || certificate.usage === 'audit')) {
+    else if (index === 0 && !isForTls(certificate.usage)) {
       problems.push({ path: 'chain[0]', message: 'not a certificate for TLS' });
     }
   }

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Audit, AuditHeadSchema, BatchSchema, BeatSchema, ResumeSchema, ShipMessageSchema, create } from '@sallyport/contract';
 import type { ShipAnswer } from '@sallyport/contract';
 import { crc32c, decodeHex } from '@sallyport/crypto';
-import { generateKey } from '@sallyport/crypto/keys';
+import { generateKey, issueCertificate, randomBytes, signerFromPem } from '@sallyport/crypto/keys';
 import { createClient } from '@sallyport/net';
 import type { GrpcStatus } from '@sallyport/net';
 import { auditWriter, controlPlaneHarness, flipBit, policyStream } from '@sallyport/testkit';
@@ -182,6 +182,24 @@ describe('a sidecar cannot write as another', () => {
       now: () => harness.clock.wall(),
     });
     await expect(ship(sidecar).all(tlsCertificate)).rejects.toThrow('permission_denied');
+  });
+
+  test('nor sign one with a key that is certified for assertions', async () => {
+    const { alg, publicRaw } = signerFromPem(sidecar.auditPem);
+    const now = harness.clock.wall();
+    const asserting = await issueCertificate({
+      ca: harness.authority.ca,
+      subjectPublicKey: { alg, raw: publicRaw },
+      spiffeId: sidecar.spiffeId,
+      usage: 'assertion',
+      serial: randomBytes(16),
+      notBefore: now - 60_000,
+      notAfter: now + 60_000,
+    });
+    const auditChain = [asserting, harness.authority.ca.certificate];
+    const writer = auditWriter({ sidecar: sidecar.spiffeId, auditPem: sidecar.auditPem, auditChain, now: () => harness.clock.wall() });
+    await expect(ship(sidecar).all(writer)).rejects.toThrow('permission_denied');
+    expect(await codes()).toContain('FORGED_SOURCE');
   });
 
   test('[R10.35] nor slip in a record that names another', async () => {

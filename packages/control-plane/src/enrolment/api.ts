@@ -1,5 +1,5 @@
 /**
- * Workload identity: a join token buys two short certificates once, for one registered agent; a renewal needs the
+ * Workload identity: a join token buys short certificates once, for one registered agent; a renewal needs the
  * certificate before. It also knows which area and ring each sidecar was enrolled for: never what the sidecar claims.
  * docs/spec/control-plane.md section 7.
  */
@@ -63,6 +63,8 @@ const NO_TOKEN = refuse('unauthenticated', 'the join token is unknown, spent or 
 interface Keys {
   readonly tls: VerifyKey;
   readonly audit: VerifyKey;
+  /** Of a sidecar that knows assertions. */
+  readonly assertion: VerifyKey | undefined;
 }
 
 export class EnrolmentService {
@@ -108,7 +110,7 @@ export class EnrolmentService {
   }
 
   async #enrol(request: EnrolRequest): Promise<Result<Certificates, GrpcStatus>> {
-    const keys = readKeys(request.tlsCsr, request.auditCsr);
+    const keys = readKeys(request);
     if (!keys.ok) return keys;
     const { instance, tokenSecret } = request;
     if (!INSTANCE.test(instance)) return refuse('invalid_argument', 'an instance is 1 to 63 of `a-z`, `0-9` and `-`');
@@ -152,7 +154,7 @@ export class EnrolmentService {
 
   async #renew(request: RenewRequest, caller: Caller): Promise<Result<Certificates, GrpcStatus>> {
     const { database, audit } = this.#options;
-    const keys = readKeys(request.tlsCsr, request.auditCsr);
+    const keys = readKeys(request);
     if (!keys.ok) return keys;
     const { spiffeId } = caller;
     const known = this.#tables.workload(spiffeId);
@@ -180,7 +182,9 @@ export class EnrolmentService {
 
   async #certify(spiffeId: SpiffeId, keys: Keys): Promise<IssuedPair> {
     const tls = await this.#options.issue({ spiffeId, publicKey: keys.tls, usage: 'tls-client' });
-    return { tls, audit: await this.#options.issue({ spiffeId, publicKey: keys.audit, usage: 'audit' }) };
+    const audit = await this.#options.issue({ spiffeId, publicKey: keys.audit, usage: 'audit' });
+    if (keys.assertion === undefined) return { tls, audit };
+    return { tls, audit, assertion: await this.#options.issue({ spiffeId, publicKey: keys.assertion, usage: 'assertion' }) };
   }
 
   #requireRegistered(area: Area, agent: AgentName): Result<undefined, GrpcStatus> {
@@ -201,18 +205,24 @@ export class EnrolmentService {
 interface IssuedPair {
   readonly tls: Issued;
   readonly audit: Issued;
+  readonly assertion?: Issued;
 }
 
 /** An act that concerns no version of policy. */
 const NO_VERSIONS = { old_digest: null, new_digest: null, release_seq: null } as const;
 
-/** Proof of possession of both keys, which are two keys: one is on the wire every day, the other vouches for the record. */
-function readKeys(tlsCsr: Uint8Array, auditCsr: Uint8Array): Result<Keys, GrpcStatus> {
-  const [tls, audit] = [readCsr(tlsCsr)?.publicKey, readCsr(auditCsr)?.publicKey];
-  if (tls === undefined || audit === undefined) return refuse('invalid_argument', 'a request is not a PKCS#10 signed by its own key');
+/** Proof of possession of the keys, each for one thing: one is on the wire every day, one vouches for the record, one speaks to tools. */
+function readKeys({ tlsCsr, auditCsr, assertionCsr }: EnrolRequest | RenewRequest): Result<Keys, GrpcStatus> {
+  const [tls, audit, assertion] = [tlsCsr, auditCsr, assertionCsr].map((csr) => readCsr(csr)?.publicKey);
+  const isAsked = assertionCsr.byteLength > 0;
+  if (tls === undefined || audit === undefined || (isAsked && assertion === undefined))
+    return refuse('invalid_argument', 'a request is not a PKCS#10 signed by its own key');
   if (audit.alg !== 'ed25519') return refuse('invalid_argument', 'an audit key is Ed25519');
-  if (equalBytes(tls.raw, audit.raw)) return refuse('invalid_argument', 'the TLS key and the audit key are two keys');
-  return ok({ tls, audit });
+  if (assertion !== undefined && assertion.alg !== 'es256') return refuse('invalid_argument', 'an assertion key is P-256');
+  const isTwice = [audit, assertion].some((key) => key !== undefined && equalBytes(key.raw, tls.raw));
+  // Of another kind than the audit key's, an assertion key cannot be the same one.
+  if (isTwice) return refuse('invalid_argument', 'the TLS key is a key of its own');
+  return ok({ tls, audit, assertion });
 }
 
 /** The token that this secret opens now. Found by the secret's hash, so that the time it takes says nothing about the secret. */
@@ -224,10 +234,13 @@ function openToken(tables: EnrolmentTables, secret: Uint8Array, now: Instant): J
   return token;
 }
 
+const NO_KEY = new Uint8Array();
+
 /** `next`: the renewal that is due. `again`: the last one, whose answer was lost. `fork`: anything else. */
 function judgeCounter(known: Workload, counter: number | undefined, keys: Keys): 'next' | 'again' | 'fork' {
   if (counter === known.counter) return 'next';
-  const isSame = equalBytes(known.tlsKey, keys.tls.raw) && equalBytes(known.auditKey, keys.audit.raw);
+  const isSameAssertion = equalBytes(known.assertionKey ?? NO_KEY, keys.assertion?.raw ?? NO_KEY);
+  const isSame = equalBytes(known.tlsKey, keys.tls.raw) && equalBytes(known.auditKey, keys.audit.raw) && isSameAssertion;
   return counter === known.counter - 1 && isSame ? 'again' : 'fork';
 }
 
@@ -238,10 +251,17 @@ function isBanned(caller: Caller, agent: AgentName, { revocation, clock }: Enrol
   return isRevoked(revocation.state, subject, clock.wall()) !== undefined;
 }
 
-function stateOf(keys: Keys, issued: IssuedPair, counter: number): Pick<Workload, 'counter' | 'tlsKey' | 'auditKey' | 'certifiedUntil'> {
-  return { counter, tlsKey: keys.tls.raw, auditKey: keys.audit.raw, certifiedUntil: issued.tls.notAfter };
+function stateOf(
+  keys: Keys,
+  issued: IssuedPair,
+  counter: number,
+): Pick<Workload, 'counter' | 'tlsKey' | 'auditKey' | 'assertionKey' | 'certifiedUntil'> {
+  const assertionKey = keys.assertion?.raw ?? null;
+  return { counter, tlsKey: keys.tls.raw, auditKey: keys.audit.raw, assertionKey, certifiedUntil: issued.tls.notAfter };
 }
 
 function toWire(issued: IssuedPair, counter: number): Certificates {
-  return create(CertificatesSchema, { tlsChain: [...issued.tls.chain], auditChain: [...issued.audit.chain], counter: BigInt(counter) });
+  const assertionChain = [...(issued.assertion?.chain ?? [])];
+  const [tlsChain, auditChain] = [[...issued.tls.chain], [...issued.audit.chain]];
+  return create(CertificatesSchema, { tlsChain, auditChain, assertionChain, counter: BigInt(counter) });
 }

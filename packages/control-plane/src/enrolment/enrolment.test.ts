@@ -45,13 +45,17 @@ async function register(
   return fleet.createJoinToken(create(CreateJoinTokenRequestSchema, { secretHash, agent, area: 'default', ring, expiresAtMs }), soon);
 }
 
-function request(tokenSecret: Uint8Array, of: Partial<Pick<EnrolRequest, 'instance' | 'tlsCsr' | 'auditCsr'>> = {}): EnrolRequest {
+function request(
+  tokenSecret: Uint8Array,
+  of: Partial<Pick<EnrolRequest, 'instance' | 'tlsCsr' | 'auditCsr' | 'assertionCsr'>> = {},
+): EnrolRequest {
   const [tls, audit] = [generateKey('es256'), generateKey('ed25519')];
   return create(EnrolRequestSchema, {
     tokenSecret,
     instance: 'one',
     tlsCsr: createCsr(tls.privatePem),
     auditCsr: createCsr(audit.privatePem),
+    assertionCsr: createCsr(generateKey('es256').privatePem),
     ...of,
   });
 }
@@ -61,7 +65,7 @@ async function enrol(tokenSecret: Uint8Array, of: Parameters<typeof request>[1] 
 }
 
 describe('enrolling', () => {
-  test('a token buys two certificates for one identity, one to connect with and one to sign records', async () => {
+  test('a token buys three certificates for one identity: to connect, to sign records and to assert calls', async () => {
     await harness.publish();
     const answer = await enrol(await token());
     if (!answer.ok) throw new Error(answer.error.message);
@@ -69,6 +73,7 @@ describe('enrolling', () => {
     for (const [chain, usage] of [
       [answer.value.tlsChain, 'tls-client'],
       [answer.value.auditChain, 'audit'],
+      [answer.value.assertionChain, 'assertion'],
     ] as const) {
       const verified = verifyChain(chain, authorities, harness.clock.wall());
       expect(verified).toMatchObject({ ok: true, leaf: { spiffeId: 'spiffe://sallyport.test/sidecar/support-triage/one', usage } });
@@ -162,11 +167,35 @@ describe('enrolling', () => {
         return { tlsCsr: csr, auditCsr: csr };
       },
     ],
+    [
+      'an assertion key that is not P-256',
+      (): Parameters<typeof request>[1] => ({ assertionCsr: createCsr(generateKey('ed25519').privatePem) }),
+    ],
+    [
+      'one key for TLS and assertions',
+      (): Parameters<typeof request>[1] => {
+        const csr = createCsr(generateKey('es256').privatePem);
+        return { tlsCsr: csr, assertionCsr: csr };
+      },
+    ],
+    [
+      'an assertion request that its key did not sign',
+      (): Parameters<typeof request>[1] => {
+        const csr = createCsr(generateKey('es256').privatePem);
+        return { assertionCsr: flipBit(csr, csr.length - 4) };
+      },
+    ],
     ['an instance that would be another path', (): Parameters<typeof request>[1] => ({ instance: '../admin/alice' })],
     ['an empty instance', (): Parameters<typeof request>[1] => ({ instance: '' })],
   ])('%s is refused', async (_what, of) => {
     await harness.publish();
     expect(codeOf(await enrol(await token(), of()))).toBe('invalid_argument');
+  });
+
+  test('a sidecar that is older than assertions gets the two certificates that it asked for', async () => {
+    await harness.publish();
+    const answer = await enrol(await token(), { assertionCsr: new Uint8Array() });
+    expect(answer).toMatchObject({ ok: true, value: { tlsChain: [expect.anything(), expect.anything()], assertionChain: [] } });
   });
 
   test('it is recorded: by whose token which sidecar came', async () => {
@@ -208,10 +237,12 @@ describe('renewing', () => {
   interface Keys {
     readonly tlsCsr: Uint8Array;
     readonly auditCsr: Uint8Array;
+    readonly assertionCsr: Uint8Array;
   }
   const newKeys = (): Keys => ({
     tlsCsr: createCsr(generateKey('es256').privatePem),
     auditCsr: createCsr(generateKey('ed25519').privatePem),
+    assertionCsr: createCsr(generateKey('es256').privatePem),
   });
   const renew = async (sidecar: EnrolledSidecar, counter: bigint, keys: Keys): Promise<Answer<Certificates>> =>
     createClient(Enrolment, sidecar.channel).renew(create(RenewRequestSchema, { counter, ...keys }), soon);
@@ -241,6 +272,13 @@ describe('renewing', () => {
     expect(codeOf(await renew(sidecar, 1n, newKeys()))).toBe('failed_precondition');
     expect(await harness.alerts()).toMatchObject([{ code: 'IDENTITY_FORK', detail: expect.stringContaining(sidecar.spiffeId) as string }]);
     expect(codeOf(await renew(sidecar, 2n, newKeys()))).toBe('ok');
+  });
+
+  test('fork: another assertion key alone makes a renewal another one', async () => {
+    const keys = newKeys();
+    await renew(sidecar, 1n, keys);
+    expect(codeOf(await renew(sidecar, 1n, { ...keys, assertionCsr: newKeys().assertionCsr }))).toBe('failed_precondition');
+    expect(codeOf(await renew(sidecar, 1n, keys))).toBe('ok');
   });
 
   test.each([0n, 7n, 2n ** 63n])('a number that was never given out (%s) is no renewal', async (counter) => {

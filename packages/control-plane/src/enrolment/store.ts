@@ -29,6 +29,10 @@ export const ENROLMENT_MIGRATIONS: readonly Migration[] = [
         certified_until_ms INTEGER NOT NULL
       ) STRICT, WITHOUT ROWID;`,
   },
+  {
+    name: 'assertion keys',
+    sql: 'ALTER TABLE enrolment_workload ADD COLUMN assertion_key BLOB',
+  },
 ];
 
 /** What whoever spends the token will be attested for. */
@@ -53,6 +57,8 @@ export interface Workload {
   /** Raw public keys of the certificates that were issued last. */
   readonly tlsKey: Uint8Array;
   readonly auditKey: Uint8Array;
+  /** Null for a sidecar that is older than assertions. */
+  readonly assertionKey: Uint8Array | null;
   /** When the last certificate ends: until then the name is taken. */
   readonly certifiedUntil: Instant;
 }
@@ -80,12 +86,12 @@ export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
   const countOpen = database.prepare('SELECT COUNT(*) AS open FROM enrolment_token WHERE spent_by IS NULL AND expires_at_ms > ?');
   const dropOld = database.prepare('DELETE FROM enrolment_token WHERE expires_at_ms < ?');
   const workloadBy = database.prepare(
-    'SELECT spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, certified_until_ms FROM enrolment_workload WHERE spiffe_id = ?',
+    'SELECT spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, assertion_key, certified_until_ms FROM enrolment_workload WHERE spiffe_id = ?',
   );
   const dropEnded = database.prepare('DELETE FROM enrolment_workload WHERE certified_until_ms < ?');
   const replaceWorkload = database.prepare(
     `INSERT OR REPLACE INTO enrolment_workload
-     (spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, certified_until_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     (spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, assertion_key, certified_until_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   return {
     token: (hash) => optional(tokenBy.get(hash), tokenOf),
@@ -105,6 +111,7 @@ export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
         workload.counter,
         workload.tlsKey,
         workload.auditKey,
+        workload.assertionKey,
         workload.certifiedUntil,
       ),
   };
@@ -136,6 +143,7 @@ function workloadOf(row: Row): Workload {
     counter: row['counter'] as number,
     tlsKey: row['tls_key'] as Uint8Array,
     auditKey: row['audit_key'] as Uint8Array,
+    assertionKey: row['assertion_key'] as Uint8Array | null,
     certifiedUntil: row['certified_until_ms'] as Instant,
   };
 }

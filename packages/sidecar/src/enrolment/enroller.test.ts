@@ -27,6 +27,7 @@ let asked: (EnrolRequest | RenewRequest)[];
 let refusing: string | undefined;
 /** Who signs what the server gives out. */
 let signer: TestAuthority;
+let knowsAssertions: boolean;
 const closing: (() => Promise<void> | void)[] = [];
 
 beforeEach(async () => {
@@ -34,6 +35,7 @@ beforeEach(async () => {
   asked = [];
   refusing = undefined;
   signer = authority;
+  knowsAssertions = true;
   const tls = tlsHolder(await authority.issue('/control-plane'));
   invariant(tls.ok, 'fresh material');
   const answer = async (
@@ -63,12 +65,14 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
 });
 
-async function certificates({
-  tlsCsr,
-  auditCsr,
-}: EnrolRequest | RenewRequest): Promise<{ tlsChain: Uint8Array[]; auditChain: Uint8Array[]; counter: bigint }> {
+async function certificates({ tlsCsr, auditCsr, assertionCsr }: EnrolRequest | RenewRequest): Promise<{
+  tlsChain: Uint8Array[];
+  auditChain: Uint8Array[];
+  assertionChain: Uint8Array[];
+  counter: bigint;
+}> {
   const now = Math.floor(clock.wall() / 1_000) * 1_000;
-  const leaf = (csr: Uint8Array, usage: 'tls-client' | 'audit'): Promise<Uint8Array> => {
+  const leaf = (csr: Uint8Array, usage: 'tls-client' | 'audit' | 'assertion'): Promise<Uint8Array> => {
     const subjectPublicKey = readCsr(csr)?.publicKey;
     invariant(subjectPublicKey !== undefined, 'the sidecar sends a request that can be read');
     const spiffeId = `spiffe://${authority.trustDomain}${PATH}`;
@@ -86,6 +90,7 @@ async function certificates({
   return {
     tlsChain: [await leaf(tlsCsr, 'tls-client'), certificate],
     auditChain: [await leaf(auditCsr, 'audit'), certificate],
+    assertionChain: knowsAssertions ? [await leaf(assertionCsr, 'assertion'), certificate] : [],
     counter: BigInt(asked.length),
   };
 }
@@ -115,6 +120,7 @@ describe('enrolment', () => {
     for (const [pem, csr] of [
       [(await kept.keys()).tlsPem, request?.tlsCsr],
       [(await kept.keys()).auditPem, request?.auditCsr],
+      [(await kept.keys()).assertionPem, request?.assertionCsr],
     ] as const) {
       const secret = Buffer.from(createPrivateKey(pem).export({ format: 'jwk' }).d ?? '', 'base64url');
       expect([secret.byteLength, Buffer.from(csr ?? []).includes(secret)]).toEqual([32, false]);
@@ -203,6 +209,19 @@ describe('renewal', () => {
     await expect.poll(() => seen.renewed.length).toBe(1);
     expect([asked.at(-1), seen.renewed[0]?.counter]).toMatchObject([{ counter: 1n }, 2]);
     expect((await kept.read())?.counter).toBe(2);
+  });
+
+  it('comes at once for an identity without a certificate for assertions, and then again at half-life', async () => {
+    const kept = files();
+    knowsAssertions = false;
+    const first = await enrolWith({}, kept);
+    expect(first.assertionChain).toEqual([]);
+    knowsAssertions = true;
+    const seen = await renewing(kept, first);
+    await expect.poll(() => seen.renewed.length).toBe(1);
+    expect(seen.renewed[0]?.assertionChain).toHaveLength(2);
+    await pass(HOUR * 0.4);
+    expect(seen.renewed).toHaveLength(1);
   });
 
   it('is tried again until it works, and says each time why not', async () => {

@@ -11,7 +11,7 @@ import { Fault, invariant, type Clock, type Digest } from '@sallyport/model';
 import { createClient, openChannel, type Client } from '@sallyport/net';
 import { delay, type Backoff, type DialAddress } from '@sallyport/runtime';
 import type { JoinToken } from '@sallyport/trust';
-import type { Identity, IdentityFiles } from './identity-files.ts';
+import type { Identity, IdentityFiles, OwnKeys } from './identity-files.ts';
 
 const DEADLINE_MS = 10_000;
 
@@ -35,7 +35,7 @@ export async function enrol(
   } as const;
   const channel = openChannel({ host: address.host, port: address.port, trust, clock });
   try {
-    const request = { tokenSecret: token.secret, instance, tlsCsr: createCsr(keys.tlsPem), auditCsr: createCsr(keys.auditPem) };
+    const request = { tokenSecret: token.secret, instance, ...requestsOf(keys) };
     const answer = await createClient(Enrolment, channel).enrol(create(EnrolRequestSchema, request), { deadlineMs: DEADLINE_MS });
     if (!answer.ok) throw enrolmentFault(answer.error);
     const certificates = certificatesOf(answer.value);
@@ -65,7 +65,8 @@ export async function keepRenewed(
 ): Promise<void> {
   const { clock, signal, backoff } = options;
   let held = first;
-  let due = dueAt(held, options.fraction());
+  // One that was kept by a sidecar older than assertions gets the certificate it lacks at once: no call goes out without.
+  let due = held.assertionChain.length === 0 ? clock.wall() : dueAt(held, options.fraction());
   while (!signal.aborted) {
     const wait = due - clock.wall();
     // Looked at again and again: a clock that was wrong at start, or a machine that slept, would make one long wait too long.
@@ -103,10 +104,14 @@ async function renew(
   held: Identity,
   { files, client }: { files: IdentityFiles; client: () => Client<typeof Enrolment> },
 ): Promise<Identity> {
-  const request = { counter: BigInt(held.counter), tlsCsr: createCsr(held.tlsPem), auditCsr: createCsr(held.auditPem) };
+  const request = { counter: BigInt(held.counter), ...requestsOf(held) };
   const answer = await client().renew(create(RenewRequestSchema, request), { deadlineMs: DEADLINE_MS });
   if (!answer.ok) throw new Fault('control_plane_unreachable', 'control_plane', `renewal: ${answer.error.code}: ${answer.error.message}`);
   return files.keep(certificatesOf(answer.value));
+}
+
+function requestsOf({ tlsPem, auditPem, assertionPem }: OwnKeys): { tlsCsr: Uint8Array; auditCsr: Uint8Array; assertionCsr: Uint8Array } {
+  return { tlsCsr: createCsr(tlsPem), auditCsr: createCsr(auditPem), assertionCsr: createCsr(assertionPem) };
 }
 
 function digestBytes(digest: Digest): Uint8Array {
@@ -115,10 +120,6 @@ function digestBytes(digest: Digest): Uint8Array {
   return bytes;
 }
 
-function certificatesOf({ tlsChain, auditChain, counter }: Certificates): {
-  tlsChain: Uint8Array[];
-  auditChain: Uint8Array[];
-  counter: number;
-} {
-  return { tlsChain, auditChain, counter: Number(counter) };
+function certificatesOf({ tlsChain, auditChain, assertionChain, counter }: Certificates): Parameters<IdentityFiles['keep']>[0] {
+  return { tlsChain, auditChain, assertionChain, counter: Number(counter) };
 }

@@ -19,11 +19,14 @@ beforeAll(async () => {
 type Chains = Parameters<IdentityFiles['keep']>[0];
 
 /** Certificates as the control plane would make them for the keys of these files. */
-async function certified(files: IdentityFiles, over: { path?: string; auditPath?: string; tlsPem?: string } = {}): Promise<Chains> {
-  const { tlsPem, auditPem } = await files.keys();
+async function certified(
+  files: IdentityFiles,
+  over: { path?: string; auditPath?: string; assertionPath?: string; tlsPem?: string; assertionPem?: string } = {},
+): Promise<Chains> {
+  const { tlsPem, auditPem, assertionPem } = await files.keys();
   const path = over.path ?? '/sidecar/support/one';
   const now = Math.floor(systemClock().wall() / 1_000) * 1_000;
-  const leaf = (pem: string, of: string, usage: 'tls-client' | 'audit'): Promise<Uint8Array> => {
+  const leaf = (pem: string, of: string, usage: 'tls-client' | 'audit' | 'assertion'): Promise<Uint8Array> => {
     const { alg, publicRaw } = signerFromPem(pem);
     return issueCertificate({
       ca: authority.ca,
@@ -39,16 +42,22 @@ async function certified(files: IdentityFiles, over: { path?: string; auditPath?
   return {
     tlsChain: [await leaf(over.tlsPem ?? tlsPem, path, 'tls-client'), certificate],
     auditChain: [await leaf(auditPem, over.auditPath ?? path, 'audit'), certificate],
+    assertionChain: [await leaf(over.assertionPem ?? assertionPem, over.assertionPath ?? path, 'assertion'), certificate],
     counter: 3,
   };
 }
 
 describe('keys of a sidecar', () => {
-  it('are made once, three of them, and are the same after a restart', async () => {
+  it('are made once, four of them, and are the same after a restart', async () => {
     const { fs } = simulatedDisk();
     const keys = await identityFiles(fs, FOLDER, OWNER).keys();
-    expect(new Set(Object.values(keys)).size).toBe(3);
-    expect([keys.tlsPem, keys.auditPem, keys.sessionPem].map((pem) => signerFromPem(pem).alg)).toEqual(['es256', 'ed25519', 'ed25519']);
+    expect(new Set(Object.values(keys)).size).toBe(4);
+    expect([keys.tlsPem, keys.assertionPem, keys.auditPem, keys.sessionPem].map((pem) => signerFromPem(pem).alg)).toEqual([
+      'es256',
+      'es256',
+      'ed25519',
+      'ed25519',
+    ]);
     expect(await identityFiles(fs, FOLDER, OWNER).keys()).toEqual(keys);
   });
 
@@ -60,6 +69,7 @@ describe('keys of a sidecar', () => {
       await files.keep(await certified(files));
       const modes = readdirSync(join(root, 'identity')).map((name) => [name, statSync(join(root, 'identity', name)).mode & 0o777]);
       expect(modes).toEqual([
+        ['assertion.pem', 0o600],
         ['audit.pem', 0o600],
         ['certificates.json', 0o600],
         ['session.pem', 0o600],
@@ -105,17 +115,30 @@ describe('an identity', () => {
     expect(await again.read()).toMatchObject({ counter: 3, spiffeId: kept.spiffeId, tlsPem: kept.tlsPem });
   });
 
-  it('for other keys than ours is not kept', async () => {
+  it.each(['tlsPem', 'assertionPem'])('for another %s than ours is not kept', async (of) => {
     const { fs } = simulatedDisk();
     const files = identityFiles(fs, FOLDER, OWNER);
-    const others = await certified(files, { tlsPem: generateKey('es256').privatePem });
+    const others = await certified(files, { [of]: generateKey('es256').privatePem });
     await expect(files.keep(others)).rejects.toMatchObject({ name: 'Fault' });
     expect(await files.read()).toBeUndefined();
   });
 
-  it('of two workloads in one is not kept', async () => {
+  it.each(['auditPath', 'assertionPath'])('of two workloads in one (%s) is not kept', async (of) => {
     const files = identityFiles(simulatedDisk().fs, FOLDER, OWNER);
-    await expect(files.keep(await certified(files, { auditPath: '/sidecar/support/two' }))).rejects.toMatchObject({ name: 'Fault' });
+    await expect(files.keep(await certified(files, { [of]: '/sidecar/support/two' }))).rejects.toMatchObject({ name: 'Fault' });
+  });
+
+  it('that an older sidecar kept, without assertions, is still one', async () => {
+    const { fs } = simulatedDisk();
+    const files = identityFiles(fs, FOLDER, OWNER);
+    const { assertionChain, ...older } = await certified(files);
+    expect(assertionChain).not.toEqual([]);
+    const texts = (chain: readonly Uint8Array[]): string[] => chain.map((der) => Buffer.from(der).toString('base64'));
+    const file = fs.open(`${FOLDER}/certificates.json`, 'create');
+    file.append(Buffer.from(JSON.stringify({ counter: 3, tls: texts(older.tlsChain), audit: texts(older.auditChain) })));
+    await file.sync();
+    file.close();
+    expect(await files.read()).toMatchObject({ counter: 3, assertionChain: [] });
   });
 
   it.each(['/sidecar/other/one', '/sidecar/support/two', '/control-plane', '/admin/support'])('of %s is not ours to have', async (path) => {

@@ -8,10 +8,11 @@ import { writeFileAtomically, type FileSystem } from '@sallyport/runtime';
 import { judge } from '@sallyport/strict';
 import { join } from 'node:path';
 
-/** Keys of this sidecar: one for TLS, one for its audit stream, one for its sessions' tokens. */
+/** Keys of this sidecar: one for TLS, one for its audit stream, one for what it asserts to tools, one for its sessions' tokens. */
 export interface OwnKeys {
   readonly tlsPem: string;
   readonly auditPem: string;
+  readonly assertionPem: string;
   readonly sessionPem: string;
 }
 
@@ -20,12 +21,15 @@ export interface Identity extends OwnKeys {
   /** DER, leaf first, CA last. */
   readonly tlsChain: readonly Uint8Array[];
   readonly auditChain: readonly Uint8Array[];
+  /** Empty where the control plane that certified the others knew no assertions. */
+  readonly assertionChain: readonly Uint8Array[];
   /** For the next renewal. */
   readonly counter: number;
   readonly spiffeId: string;
   readonly notBefore: number;
   readonly notAfter: number;
   readonly auditSigner: Signer;
+  readonly assertionSigner: Signer;
 }
 
 /** Whose identity this folder is for, as the configuration says. */
@@ -40,7 +44,7 @@ export interface IdentityFiles {
   keys(): Promise<OwnKeys>;
   /** `undefined` until enrolled, or when what is there does not fit the keys. */
   read(): Promise<Identity | undefined>;
-  keep(certificates: { tlsChain: readonly Uint8Array[]; auditChain: readonly Uint8Array[]; counter: number }): Promise<Identity>;
+  keep(certificates: Kept): Promise<Identity>;
 }
 
 const FILE_BYTES_MAX = 65_536;
@@ -59,6 +63,7 @@ export function identityFiles(disk: FileSystem, directory: string, owner: Owner)
   const keys = async (): Promise<OwnKeys> => ({
     tlsPem: await key('tls', 'es256'),
     auditPem: await key('audit', 'ed25519'),
+    assertionPem: await key('assertion', 'es256'),
     sessionPem: await key('session', 'ed25519'),
   });
   const certificatesPath = join(directory, 'certificates.json');
@@ -75,8 +80,9 @@ export function identityFiles(disk: FileSystem, directory: string, owner: Owner)
       if (read === undefined)
         throw new Fault('control_plane_unreachable', 'control_plane', 'the certificates are not for the keys of this sidecar');
       const identity = ownedBy(owner, read, 'the answer');
-      const { tlsChain, auditChain, counter } = certificates;
-      const row = { counter, tls: tlsChain.map((der) => encodeBase64(der)), audit: auditChain.map((der) => encodeBase64(der)) };
+      const { tlsChain, auditChain, assertionChain, counter } = certificates;
+      const texts = (chain: readonly Uint8Array[]): string[] => chain.map((der) => encodeBase64(der));
+      const row = { counter, tls: texts(tlsChain), audit: texts(auditChain), assertion: texts(assertionChain) };
       await writeFileAtomically(disk, certificatesPath, utf8(JSON.stringify(row)));
       return identity;
     },
@@ -109,27 +115,36 @@ function algOf(pem: string): LocalSigner['alg'] | undefined {
   }
 }
 
-type Kept = { readonly tlsChain: readonly Uint8Array[]; readonly auditChain: readonly Uint8Array[]; readonly counter: number };
+/** What the control plane certified, before it is looked at. */
+interface Kept {
+  readonly tlsChain: readonly Uint8Array[];
+  readonly auditChain: readonly Uint8Array[];
+  readonly assertionChain: readonly Uint8Array[];
+  readonly counter: number;
+}
 
 function readKept(bytes: Uint8Array): Kept | undefined {
   const judged = judge(bytes);
   const tree: unknown = judged.ok ? judged.value.tree : undefined;
   if (typeof tree !== 'object' || tree === null) return undefined;
-  const { counter, tls, audit } = tree as { counter?: unknown; tls?: unknown; audit?: unknown };
+  const { counter, tls, audit, assertion } = tree as { counter?: unknown; tls?: unknown; audit?: unknown; assertion?: unknown };
   const chain = (value: unknown): readonly Uint8Array[] =>
     Array.isArray(value) ? value.flatMap((text) => (typeof text === 'string' ? (decodeBase64(text) ?? []) : [])) : [];
   const [tlsChain, auditChain] = [chain(tls), chain(audit)];
   return Number.isSafeInteger(counter) && tlsChain.length > 0 && auditChain.length > 0
-    ? { counter: counter as number, tlsChain, auditChain }
+    ? { counter: counter as number, tlsChain, auditChain, assertionChain: chain(assertion) }
     : undefined;
 }
 
-/** The identity, where both leaves are of our keys and name the same workload. */
-function identityOf(own: OwnKeys, { tlsChain, auditChain, counter }: Kept): Identity | undefined {
+/** The identity, where all leaves are of our keys and name the same workload. */
+function identityOf(own: OwnKeys, kept: Kept): Identity | undefined {
+  const { tlsChain, auditChain, assertionChain } = kept;
   const [tls, audit] = [leafOf(tlsChain, own.tlsPem), leafOf(auditChain, own.auditPem)];
   if (tls?.spiffeId === undefined || audit?.spiffeId !== tls.spiffeId) return undefined;
   const { spiffeId, notBefore, notAfter } = tls;
-  return { ...own, tlsChain, auditChain, counter, spiffeId, notBefore, notAfter, auditSigner: signerFromPem(own.auditPem) };
+  if (assertionChain.length > 0 && leafOf(assertionChain, own.assertionPem)?.spiffeId !== spiffeId) return undefined;
+  const [auditSigner, assertionSigner] = [signerFromPem(own.auditPem), signerFromPem(own.assertionPem)];
+  return { ...own, ...kept, spiffeId, notBefore, notAfter, auditSigner, assertionSigner };
 }
 
 function leafOf(chain: readonly Uint8Array[], privatePem: string): Certificate | undefined {

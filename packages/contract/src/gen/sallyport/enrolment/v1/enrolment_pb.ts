@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sallyport/enrolment/v1/enrolment.proto.
  */
 export const file_sallyport_enrolment_v1_enrolment: GenFile = /*@__PURE__*/
-  fileDesc("CiZzYWxseXBvcnQvZW5yb2xtZW50L3YxL2Vucm9sbWVudC5wcm90bxIWc2FsbHlwb3J0LmVucm9sbWVudC52MSJaCgxFbnJvbFJlcXVlc3QSFAoMdG9rZW5fc2VjcmV0GAEgASgMEhAKCGluc3RhbmNlGAIgASgJEg8KB3Rsc19jc3IYAyABKAwSEQoJYXVkaXRfY3NyGAQgASgMIkMKDFJlbmV3UmVxdWVzdBIPCgdjb3VudGVyGAEgASgEEg8KB3Rsc19jc3IYAiABKAwSEQoJYXVkaXRfY3NyGAMgASgMIkcKDENlcnRpZmljYXRlcxIRCgl0bHNfY2hhaW4YASADKAwSEwoLYXVkaXRfY2hhaW4YAiADKAwSDwoHY291bnRlchgDIAEoBDK1AQoJRW5yb2xtZW50ElMKBUVucm9sEiQuc2FsbHlwb3J0LmVucm9sbWVudC52MS5FbnJvbFJlcXVlc3QaJC5zYWxseXBvcnQuZW5yb2xtZW50LnYxLkNlcnRpZmljYXRlcxJTCgVSZW5ldxIkLnNhbGx5cG9ydC5lbnJvbG1lbnQudjEuUmVuZXdSZXF1ZXN0GiQuc2FsbHlwb3J0LmVucm9sbWVudC52MS5DZXJ0aWZpY2F0ZXNiBnByb3RvMw");
+  fileDesc("CiZzYWxseXBvcnQvZW5yb2xtZW50L3YxL2Vucm9sbWVudC5wcm90bxIWc2FsbHlwb3J0LmVucm9sbWVudC52MSJxCgxFbnJvbFJlcXVlc3QSFAoMdG9rZW5fc2VjcmV0GAEgASgMEhAKCGluc3RhbmNlGAIgASgJEg8KB3Rsc19jc3IYAyABKAwSEQoJYXVkaXRfY3NyGAQgASgMEhUKDWFzc2VydGlvbl9jc3IYBSABKAwiWgoMUmVuZXdSZXF1ZXN0Eg8KB2NvdW50ZXIYASABKAQSDwoHdGxzX2NzchgCIAEoDBIRCglhdWRpdF9jc3IYAyABKAwSFQoNYXNzZXJ0aW9uX2NzchgEIAEoDCJgCgxDZXJ0aWZpY2F0ZXMSEQoJdGxzX2NoYWluGAEgAygMEhMKC2F1ZGl0X2NoYWluGAIgAygMEg8KB2NvdW50ZXIYAyABKAQSFwoPYXNzZXJ0aW9uX2NoYWluGAQgAygMMrUBCglFbnJvbG1lbnQSUwoFRW5yb2wSJC5zYWxseXBvcnQuZW5yb2xtZW50LnYxLkVucm9sUmVxdWVzdBokLnNhbGx5cG9ydC5lbnJvbG1lbnQudjEuQ2VydGlmaWNhdGVzElMKBVJlbmV3EiQuc2FsbHlwb3J0LmVucm9sbWVudC52MS5SZW5ld1JlcXVlc3QaJC5zYWxseXBvcnQuZW5yb2xtZW50LnYxLkNlcnRpZmljYXRlc2IGcHJvdG8z");
 
 /**
  * @generated from message sallyport.enrolment.v1.EnrolRequest
@@ -41,6 +41,13 @@ export type EnrolRequest = Message<"sallyport.enrolment.v1.EnrolRequest"> & {
    * @generated from field: bytes audit_csr = 4;
    */
   auditCsr: Uint8Array;
+
+  /**
+   * Empty from a sidecar that is older than assertions; it gets no certificate for them.
+   *
+   * @generated from field: bytes assertion_csr = 5;
+   */
+  assertionCsr: Uint8Array;
 };
 
 /**
@@ -68,6 +75,13 @@ export type RenewRequest = Message<"sallyport.enrolment.v1.RenewRequest"> & {
    * @generated from field: bytes audit_csr = 3;
    */
   auditCsr: Uint8Array;
+
+  /**
+   * As in EnrolRequest.
+   *
+   * @generated from field: bytes assertion_csr = 4;
+   */
+  assertionCsr: Uint8Array;
 };
 
 /**
@@ -99,6 +113,13 @@ export type Certificates = Message<"sallyport.enrolment.v1.Certificates"> & {
    * @generated from field: uint64 counter = 3;
    */
   counter: bigint;
+
+  /**
+   * As the others; empty where no certificate for assertions was asked for.
+   *
+   * @generated from field: repeated bytes assertion_chain = 4;
+   */
+  assertionChain: Uint8Array[];
 };
 
 /**

@@ -10,12 +10,26 @@ export type PartName = (typeof PART_NAMES)[number];
 /** What opens a session: a signed-in operator, a schedule, or an event. */
 export type SessionRoot = 'operator' | 'schedule' | 'event';
 
+/** Some of those whom an agent may act for: a principal is one of them when it meets every list that is there. */
+export interface CallerGrant {
+  /** Has one of them. */
+  readonly roles?: readonly string[];
+  /** Is of one of them. */
+  readonly tenants?: readonly string[];
+  /** Is one of them. */
+  readonly principals?: readonly string[];
+  /** Its credential has all of them. */
+  readonly scopes?: readonly string[];
+}
+
 /** A registered agent. One that is not registered gets no certificate and no traffic. */
 export interface Agent {
   readonly name: AgentName;
   readonly owner: string;
   /** Tool servers whose catalogs this agent's rules may name. */
   readonly uses: readonly ServerName[];
+  /** Whom it may act for, by any of them. Absent: nobody on the inbound port, and any verified operator on the agent's own. */
+  readonly callers?: readonly CallerGrant[];
   readonly sessions: {
     /** What may open a session. */
     readonly roots: readonly SessionRoot[];

@@ -37,6 +37,8 @@ export type { ShapedArguments } from './check/shape.ts';
 export { shapeArguments } from './check/shape.ts';
 export type { CallNotes } from './decide/notes.ts';
 export { NOTES_MAX, notesOf, remembersResult } from './decide/notes.ts';
+export type { CallerVerdict } from './decide/callers.ts';
+export { judgeCaller } from './decide/callers.ts';
 export { decide, DEFAULT_DENY } from './decide/decide.ts';
 export type { Observe } from './grammar/observe.ts';
 export { OBSERVED, observe } from './decide/observe.ts';

@@ -1,6 +1,6 @@
 /** The parts of the language that a policy uses, as names in its bundle: a sidecar that lacks one refuses, not guesses. */
 
-import type { Issuer, Tool } from '@sallyport/model';
+import type { Agent, Issuer, Tool } from '@sallyport/model';
 import { expressionsOf } from '../check/conditions.ts';
 import { DEMANDS, DEMAND_NAMES, demandsOf } from '../demand/demands.ts';
 import type { Observe } from '../grammar/observe.ts';
@@ -8,6 +8,7 @@ import type { EnvironmentValues, Rule } from '../rule.ts';
 
 /** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
 export const FEATURES: readonly string[] = [
+  'agent.callers',
   'attribute.type',
   'cel.v1',
   'environment.v1',
@@ -44,6 +45,7 @@ export const FEATURES: readonly string[] = [
 ].toSorted();
 
 interface Used {
+  readonly agents: readonly Agent[];
   readonly rules: readonly Rule[];
   readonly environment: EnvironmentValues;
   readonly issuers: readonly Issuer[];
@@ -52,8 +54,9 @@ interface Used {
 }
 
 /** What a policy uses, sorted; a subset of FEATURES by construction. */
-export function featuresOf({ rules, environment, issuers, tools, observes = [] }: Used): readonly string[] {
+export function featuresOf({ agents, rules, environment, issuers, tools, observes = [] }: Used): readonly string[] {
   const used = new Set<string>();
+  if (agents.some(({ callers }) => callers !== undefined)) used.add('agent.callers');
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
   if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
   if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');

@@ -8,6 +8,7 @@ kind: Agent
 name: support-triage
 owner: team-support
 uses: [zendesk, orders]
+callers: [{ roles: [support-rep], tenants: [acme], scopes: [support.use] }, { principals: [auditor@acme.example] }]
 sessions: { roots: [operator, schedule], idle: 15m, max: 8h }
 ---
 kind: ToolServer

@@ -5,13 +5,15 @@ import { METHODS, NETWORKS } from '../grammar/catalog.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import type { Field, Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
-import { CLAIM, CLASS, NAME, TOOL, WORD, span, text, word } from './shapes-common.ts';
+import { CLAIM, CLASS, NAME, TOKEN, TOOL, WORD, span, text, word } from './shapes-common.ts';
 
 export const ROOTS = ['operator', 'schedule', 'event'] as const;
 
+const WHO = list(TOKEN, { min: 1, max: LIMITS.listMax, isSet: true });
+
 const AGENT: Kind = {
   name: 'Agent',
-  says: 'An agent that calls tools, who answers for it, and which tool servers it may know of. It grants nothing.',
+  says: 'An agent that calls tools: who answers for it, which tool servers it may know of, whom it may act for. It grants no tool.',
   shape: map('Agent', {
     name: { says: 'What rules, tests and sidecars call it.', shape: NAME, isRequired: true },
     owner: { says: 'Who answers for it; conditions read it as `agent.owner`.', shape: text('text'), isRequired: true },
@@ -19,6 +21,24 @@ const AGENT: Kind = {
       says: 'The tool servers whose tools it may be allowed; rules select among these alone.',
       shape: list(NAME, { max: LIMITS.listMax, isSet: true }),
       isRequired: true,
+    },
+    callers: {
+      says:
+        'Whom it may act for: a principal that any of them names. Where it is left out nobody reaches the agent by the inbound port, ' +
+        'and the agent may open sessions for any verified operator.',
+      shape: list(
+        map(
+          'Caller',
+          {
+            roles: { says: 'The principal has one of them.', shape: WHO },
+            tenants: { says: 'The principal is of one of them.', shape: WHO },
+            principals: { says: 'The principal is one of them.', shape: WHO },
+            scopes: { says: 'The credential has all of them.', shape: WHO },
+          },
+          { atLeastOne: ['roles', 'tenants', 'principals', 'scopes'] },
+        ),
+        { max: LIMITS.listMax },
+      ),
     },
     sessions: {
       says: 'Who opens its sessions, and how long they last.',

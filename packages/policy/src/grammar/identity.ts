@@ -2,8 +2,8 @@
 
 import { readP256Jwk } from '@sallyport/crypto';
 import { ATTRIBUTE_TYPES } from '@sallyport/model';
-import type { Agent, AttributeClaim, Issuer, Json, PinnedJwk } from '@sallyport/model';
-import { WORD, agentName, serverName } from '../reader/forms.ts';
+import type { Agent, AttributeClaim, CallerGrant, Issuer, Json, PinnedJwk } from '@sallyport/model';
+import { WORD, agentName, serverName, token } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import type { Node, Problems } from '../reader/node.ts';
 import type { Fields, Reader } from '../reader/read.ts';
@@ -15,13 +15,15 @@ const MAX_MS = 28_800_000;
 
 /** An agent; sessions are opened by operators, idle for 15 minutes at most and over after 8 hours, unless said otherwise. */
 export const agent: Reader<Agent> = (node, problems) => {
-  const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'sessions']);
+  const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'callers', 'sessions']);
   const name = declared?.get('name', agentName);
   if (declared === undefined || name === undefined) return undefined;
+  const callers = declared.get('callers', list('`callers`', callerGrant));
   return {
     name,
     owner: declared.get('owner', text('an owner')) ?? '',
     uses: declared.get('uses', list('`uses`', serverName, { key: (entry) => entry })) ?? [],
+    ...(callers === undefined ? {} : { callers }),
     sessions: declared.get('sessions', sessionRules) ?? { roots: ['operator'], idleMs: IDLE_MS, maxMs: MAX_MS },
   };
 };
@@ -36,9 +38,40 @@ const sessionRules: Reader<Agent['sessions']> = (node, problems) => {
   return { roots, idleMs, maxMs };
 };
 
-export function encodeAgent({ name, owner, uses, sessions }: Agent): Json {
+const GRANT_FIELDS = ['roles', 'tenants', 'principals', 'scopes'] as const;
+
+/** At least one list: a grant that names nobody would be one to everybody. */
+const callerGrant: Reader<CallerGrant> = (node, problems) => {
+  const declared = fields(node, problems, 'a caller', GRANT_FIELDS);
+  if (declared === undefined) return undefined;
+  if (!GRANT_FIELDS.some((name) => declared.has(name)))
+    return problems.add(node.place, 'a caller names nobody', { remedy: 'such as roles: [engineering]' });
+  const lists = GRANT_FIELDS.map(
+    (name) => [name, declared.get(name, list(`\`${name}\``, token, { min: 1, key: (entry) => entry }))] as const,
+  );
+  return Object.fromEntries(lists.filter(([, names]) => names !== undefined));
+};
+
+function encodeCallerGrant(grant: CallerGrant): Json {
+  return Object.fromEntries(
+    GRANT_FIELDS.flatMap((name) => {
+      const names = grant[name];
+      return names === undefined ? [] : [[name, names.toSorted()]];
+    }),
+  );
+}
+
+export function encodeAgent({ name, owner, uses, callers, sessions }: Agent): Json {
   const { roots, idleMs, maxMs } = sessions;
-  return { name, owner, uses: uses.toSorted(), sessions: { roots: roots.toSorted(), idle: formatSpan(idleMs), max: formatSpan(maxMs) } };
+  // In the order of the document: which of them granted is on record by its place.
+  const granted = callers === undefined ? {} : { callers: callers.map(encodeCallerGrant) };
+  return {
+    name,
+    owner,
+    uses: uses.toSorted(),
+    ...granted,
+    sessions: { roots: roots.toSorted(), idle: formatSpan(idleMs), max: formatSpan(maxMs) },
+  };
 }
 
 const ISSUER_FIELDS = ['issuer!', 'audience!', 'keys', 'keys_file', 'max_lifetime', 'claims'];

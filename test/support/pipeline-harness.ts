@@ -104,6 +104,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     load: { isDraining: () => false },
     bytesInFlight: account,
     bundle: { read: () => held, changed: async () => {} },
+    agentCredential: { judge: () => undefined },
     operatorTokens: operatorTokens(),
     sessionTokens: sessionTokens({
       signer,

@@ -24,6 +24,7 @@ const config = (over: object = {}): SidecarConfig =>
     ring: 'default',
     root_pin_file: '/etc/root-pin',
     control_plane: { join_token_file: '/etc/join-token' },
+    outbound: {},
     ...over,
   }) as unknown as SidecarConfig;
 

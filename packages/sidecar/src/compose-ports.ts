@@ -4,12 +4,13 @@ import { operatorTokens, type SessionTokens } from '@sallyport/credentials';
 import type { SessionEpoch } from '@sallyport/identity';
 import { Fault, type AgentName, type Clock, type DecisionId, type Random, type RequestId } from '@sallyport/model';
 import { createUpstreams } from '@sallyport/net';
-import { ulids, type BytesAccount, type Drain } from '@sallyport/runtime';
+import { ulids, type BytesAccount, type Drain, type FileSystem } from '@sallyport/runtime';
 import type { MemoryReservations } from '@sallyport/store';
 import type { Log } from '@sallyport/telemetry';
 import { floodBound } from './audit/flood-bound.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
+import { agentCredential, NO_AGENT_CREDENTIAL } from './downstream/agent-credential.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
@@ -22,6 +23,7 @@ import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
 export interface PortsFrom {
   readonly config: SidecarConfig;
   readonly clock: Clock;
+  readonly disk: FileSystem;
   readonly random: Random;
   readonly build: string;
   readonly epoch: SessionEpoch;
@@ -48,6 +50,7 @@ export function pipelinePorts(from: PortsFrom): {
   readonly sessions: SweptRegistry;
 } {
   const { config, clock, random, build, account } = from;
+  const { agent_credential_file: credentialFile } = config.outbound;
   const upstream = upstreamOf(from);
   const mcp = mcpSessions({
     random,
@@ -79,6 +82,7 @@ export function pipelinePorts(from: PortsFrom): {
     load: { isDraining: from.isLeaving },
     bytesInFlight: account,
     bundle: from.holder,
+    agentCredential: credentialFile === undefined ? NO_AGENT_CREDENTIAL : agentCredential({ path: credentialFile, disk: from.disk, clock }),
     operatorTokens: operatorTokens(),
     sessionTokens: {
       mint: (grant, now) => present(from.tokens(), 'a session token').mint(grant, now),

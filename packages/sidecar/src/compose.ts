@@ -250,11 +250,12 @@ class RunningSidecar implements Sidecar {
   }
 
   async #listenForAgent(reservations: MemoryReservations): Promise<void> {
-    const { clock, random, build, log } = this.#with;
+    const { clock, disk, random, build, log } = this.#with;
     const config = this.#config;
     const pipeline = pipelinePorts({
       config,
       clock,
+      disk,
       random,
       build,
       epoch: this.#epoch,

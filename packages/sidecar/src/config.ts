@@ -42,7 +42,7 @@ export interface SidecarConfig {
     readonly enrolment_address: DialAddress;
     readonly join_token_file?: string;
   };
-  readonly outbound: { readonly listen: ListenAddress };
+  readonly outbound: { readonly listen: ListenAddress; readonly agent_credential_file?: string };
   readonly health: { readonly listen: ListenAddress };
   readonly admin: { readonly socket?: string };
   readonly isolation: 'enforced' | 'advisory';
@@ -107,6 +107,12 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
   }),
   outbound: section('The agent’s side', {
     listen: listenAddress({ says: 'Where the agent calls: a loopback address or a Unix socket', default: '127.0.0.1:15001' }),
+    agent_credential_file: optional(
+      filePath({
+        says: 'What the agent must show in `Sallyport-Agent` with every request: one credential of 32 to 256 characters, or two while they are exchanged; without it, whoever reaches the port is taken for the agent',
+        trusted: 'pass for the agent',
+      }),
+    ),
   }),
   health: section('Liveness, readiness and metrics', {
     listen: listenAddress({ says: 'Where `/livez`, `/readyz` and `/metrics` are served', default: '127.0.0.1:15020' }),

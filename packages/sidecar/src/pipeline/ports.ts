@@ -225,6 +225,12 @@ export interface ForwardContext {
   readonly traceparent: string | undefined;
 }
 
+/** Implemented in `downstream/`. */
+export interface AgentCredential {
+  /** What is wrong with what was shown in `Sallyport-Agent`; `undefined` where it proves the agent. */
+  judge(shown: string | undefined): Denial | undefined;
+}
+
 export interface Load {
   isDraining(): boolean;
 }
@@ -260,6 +266,8 @@ export interface Ports {
   readonly load: Load;
   readonly bytesInFlight: BytesAccount;
   readonly bundle: BundleHolder;
+  /** Whether who calls on the outbound port is the agent at all; asked first. */
+  readonly agentCredential: AgentCredential;
   readonly operatorTokens: OperatorTokens;
   readonly sessionTokens: SessionTokens;
   readonly sessions: SessionRegistry;

@@ -12,6 +12,7 @@ const at = (path: string, headers: Record<string, string>): Arrival & Framed & F
 
 const ports = {
   clock: { wall: () => 0 },
+  agentCredential: { judge: () => undefined },
   sessionTokens: { verify: (token: string) => (token === 'good' ? ok({ sessionId: 's1' }) : fail(deny('signature_invalid', 'bent'))) },
   operatorTokens: { verify: async (token: string) => (token === 'good' ? ok({ tokenId: 'j1' }) : fail(deny('token_expired', 'old'))) },
 } as unknown as Ports;

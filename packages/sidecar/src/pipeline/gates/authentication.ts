@@ -1,6 +1,7 @@
 /**
- * Proves who calls before a byte of the body is read. The agent's credential is the session's own token; only a request
- * that opens a session carries its operator's. Loopback, headers that name users and bodies prove nothing.
+ * Proves who calls before a byte of the body is read: first that it is the agent, where a credential of its own is
+ * configured, then for whom. A call carries the session's own token; only a request that opens a session carries its
+ * operator's. Loopback, headers that name users and bodies prove nothing.
  */
 
 import { deny, ok, type Denial, type Result } from '@sallyport/model';
@@ -13,6 +14,8 @@ export const authentication: Gate<Arrival & Framed & Fresh, Result<Caller, Denia
   name: 'authentication',
   dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
   gather: ({ head, held }, ports) => {
+    const stranger = ports.agentCredential.judge(head.headers.get('sallyport-agent'));
+    if (stranger !== undefined) return { ok: false, error: stranger };
     const now = ports.clock.wall();
     if (head.target.path !== '/session') return sessionCaller(head.headers.get('sallyport-session'), ports);
     const token = bearerOf(head.headers.get('authorization'));

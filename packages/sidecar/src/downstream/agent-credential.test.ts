@@ -1,0 +1,92 @@
+import { mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { realFileSystem } from '@sallyport/runtime';
+import { fakeClock, type FakeClock } from '@sallyport/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AgentCredential } from '../pipeline/ports.ts';
+import { agentCredential, readAgentCredentials } from './agent-credential.ts';
+
+const [OLD, NEW] = ['o'.repeat(43), 'n'.repeat(43)];
+
+describe('the agent’s credential', () => {
+  let dir: string;
+  let path: string;
+  let clock: FakeClock;
+  let credential: AgentCredential;
+
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'sallyport-credential-'));
+    path = join(dir, 'credential');
+    writeFileSync(path, `${OLD}\n`);
+    clock = fakeClock();
+    credential = agentCredential({ path, disk: realFileSystem(), clock });
+  });
+  afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+  const replace = (text: string): void => {
+    writeFileSync(`${path}.next`, text);
+    renameSync(`${path}.next`, path);
+  };
+
+  it.each<[attack: string, shown: string | undefined]>([
+    ['nothing', undefined],
+    ['an empty one', ''],
+    ['another', NEW],
+    ['a part of it', OLD.slice(0, -1)],
+    ['more than it', `${OLD}x`],
+    ['it with white space', `${OLD} `],
+    ['it twice, as two headers would be joined', `${OLD}, ${OLD}`],
+    ['all that the file holds', `${OLD}\n`],
+  ])('a neighbour that shows %s is nobody', (_attack, shown) => {
+    expect(credential.judge(shown)).toMatchObject({ code: 'unauthenticated' });
+    expect(credential.judge(OLD)).toBeUndefined();
+  });
+
+  it('is exchanged without a refused call: both are good while the file holds both, and the old one ends with it', async () => {
+    expect(credential.judge(OLD)).toBeUndefined();
+    replace(`${NEW}\n${OLD}\n`);
+    await clock.advance(1_000);
+    expect([credential.judge(OLD), credential.judge(NEW)]).toEqual([undefined, undefined]);
+    replace(`${NEW}\n`);
+    await clock.advance(1_000);
+    expect(credential.judge(NEW)).toBeUndefined();
+    expect(credential.judge(OLD)).toMatchObject({ code: 'unauthenticated' });
+  });
+
+  it('a file that was taken away or damaged proves nobody', async () => {
+    expect(credential.judge(OLD)).toBeUndefined();
+    unlinkSync(path);
+    await clock.advance(1_000);
+    expect(credential.judge(OLD)).toMatchObject({ code: 'unauthenticated' });
+    replace('short\n');
+    await clock.advance(1_000);
+    expect([credential.judge(OLD), credential.judge('short')]).toMatchObject([{ code: 'unauthenticated' }, { code: 'unauthenticated' }]);
+  });
+
+  it('what is shown is in no detail of a refusal', () => {
+    expect(JSON.stringify(credential.judge(NEW))).not.toContain(NEW);
+    expect(JSON.stringify(credential.judge(`${OLD}x`))).not.toContain(OLD);
+  });
+
+  it.each<[what: string, text: string | undefined]>([
+    ['no file', undefined],
+    ['an empty file', ''],
+    ['only line feeds', '\n\n'],
+    ['a short credential beside a good one', `${OLD}\nshort\n`],
+    ['three credentials', `${OLD}\n${NEW}\n${'x'.repeat(32)}\n`],
+    ['white space in it', `${OLD} ${NEW}\n`],
+    ['bytes that are no UTF-8 text', undefined],
+    ['a line that is too long', 'x'.repeat(257)],
+    ['more than a file of credentials is', 'x'.repeat(2_000)],
+  ])('does not start on %s, and says how to make one', (what, text) => {
+    if (text === undefined) unlinkSync(path);
+    else writeFileSync(path, text);
+    if (what.startsWith('bytes')) writeFileSync(path, Buffer.from([0xff, 0xfe, 0x80, 0x81]));
+    const read = readAgentCredentials(path, realFileSystem());
+    expect(read).toMatchObject({
+      ok: false,
+      error: [{ path: 'outbound.agent_credential_file', remedy: expect.stringContaining('urandom') }],
+    });
+  });
+});

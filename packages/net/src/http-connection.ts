@@ -39,6 +39,8 @@ export class Connection {
     // Node ends a connection with this, which resets it while the client is still sending.
     socket.destroySoon = () => this.#close();
     this.#context = context;
+    // Under TLS the handshake has brought some.
+    this.#bytesAtRest = socket.bytesRead;
     this.#watched = context.watch.add(() => this.#overdue());
     this.#watched.within(context.limits.headMsMax);
     socket.once('close', () => this.#watched.end());

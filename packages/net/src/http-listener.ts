@@ -1,18 +1,20 @@
 /**
- * The strict HTTP/1.1 listener of the loopback ports: every size, count and wait bounded, raw headers handed on as they
+ * The strict HTTP/1.1 listener, plain or under TLS: every size, count and wait bounded, raw headers handed on as they
  * came, one exchange at a time on a connection. What a request means is decided by whoever takes the exchange; what
  * Node's parser refuses, or would silently repair, is refused here and reported.
  */
 
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createConnection, type Socket } from 'node:net';
 import { lstatSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { listenFault } from './listen-fault.ts';
-import type { Clock } from '@sallyport/model';
+import { invariant, type Clock } from '@sallyport/model';
 import { formatListenAddress, makeFolders, type ListenAddress } from '@sallyport/runtime';
 import { Connection } from './http-connection.ts';
 import { Exchange, type HttpExchange, valuesOf } from './http-exchange.ts';
+import { handshakes, listenerTls, type ListenerTls } from './listener-tls.ts';
 import { createWatch } from './watch.ts';
 
 /** Why the listener itself turned a connection away; it has answered already where an answer was possible. */
@@ -23,6 +25,7 @@ export type ListenerRefusalCode =
   | 'body_timeout'
   | 'pipelined'
   | 'connections_exceeded'
+  | 'handshake_failed'
   | 'expectation_failed';
 
 export interface ListenerRefusal {
@@ -61,6 +64,8 @@ export interface HttpListenerOptions {
   readonly listen: ListenAddress;
   readonly clock: Clock;
   readonly limits?: Partial<HttpLimits>;
+  /** Under TLS alone; what is not TLS is cut. */
+  readonly tls?: ListenerTls;
   /** Takes an exchange. What it throws cuts the connection and goes to `onBug`. */
   readonly onExchange: (exchange: HttpExchange) => Promise<void>;
   /** So that what never became an exchange is still recorded; the id of the record, if any, goes into the answer. */
@@ -71,6 +76,8 @@ export interface HttpListenerOptions {
 export interface HttpListener {
   /** With the real port. */
   readonly address: ListenAddress;
+  /** Uses another certificate for new connections. Throws, and keeps what it has, where the two do not fit together. */
+  secure(tls: ListenerTls): void;
   /** Accepts no more, closes what is idle, lets running exchanges end for `graceMs`, then cuts them. */
   drain(options: { readonly graceMs: number }): Promise<void>;
 }
@@ -87,7 +94,8 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
   const watch = createWatch(options.clock, SWEEP_MS);
   // Owner: this listener.
   const connections = new Map<Socket, Connection>();
-  const server = createServer({
+  const handshaking = handshakes({ watch, msMax: limits.headMsMax, onRefusal: options.onRefusal });
+  const strict = {
     insecureHTTPParser: false,
     maxHeaderSize: limits.headBytesMax,
     // Judged by the framing gate, which records what it refuses; Node would answer by itself.
@@ -96,17 +104,25 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
     headersTimeout: 0,
     keepAliveTimeout: 0,
     noDelay: true,
-  });
+  };
+  const { tls } = options;
+  const secured = tls === undefined ? undefined : createTlsServer({ ...strict, ...listenerTls(tls) });
+  const server: Server = secured ?? createServer(strict);
   server.maxConnections = limits.connectionsMax;
   // Node would silently drop what is beyond its own count; we count, and refuse.
   server.maxHeadersCount = 0;
-  attach(server, { options, limits, connections, watch });
+  attach(server, { options, limits, connections, watch, handshaking });
   await listen(server, options.listen);
   const address = addressOfServer(server, options.listen);
   return {
     address,
+    secure(next) {
+      invariant(secured !== undefined, 'only a listener under TLS has a certificate');
+      secured.setSecureContext(listenerTls(next));
+    },
     async drain({ graceMs }) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      handshaking.cutAll();
       for (const connection of connections.values()) connection.closeAfter();
       const over = new AbortController();
       const grace = new Promise<void>((resolve) => options.clock.timer(graceMs, resolve, { signal: over.signal }));
@@ -124,10 +140,11 @@ interface Parts {
   readonly limits: HttpLimits;
   readonly connections: Map<Socket, Connection>;
   readonly watch: ReturnType<typeof createWatch>;
+  readonly handshaking: ReturnType<typeof handshakes>;
 }
 
 function attach(server: Server, parts: Parts): void {
-  const { options, limits, connections, watch } = parts;
+  const { options, limits, connections, watch, handshaking } = parts;
   const context = { limits, watch, onRefusal: options.onRefusal };
 
   const take = (kind: HttpExchange['kind'], incoming: IncomingMessage, outgoing: ServerResponse, mayContinue = false): void => {
@@ -151,7 +168,9 @@ function attach(server: Server, parts: Parts): void {
     });
   };
 
-  server.on('connection', (socket: Socket) => {
+  if (options.tls !== undefined) server.on('connection', (socket: Socket) => handshaking.begin(socket));
+  server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    handshaking.done(socket);
     connections.set(socket, new Connection(socket, context));
     socket.once('close', () => connections.delete(socket));
     // A broken connection is no news: whoever waits on it is told by its own exchange.
@@ -180,6 +199,7 @@ function attach(server: Server, parts: Parts): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const isTooLarge = error.code === 'HPE_HEADER_OVERFLOW';
     const isParser = error.code?.startsWith('HPE_') === true;
+    if (options.tls !== undefined && !connections.has(socket)) handshaking.failed(socket, error.code ?? 'unreadable');
     if (!isParser) socket.destroy();
     else connections.get(socket)?.broken(isTooLarge ? 'headers_too_large' : 'malformed_request', error.code ?? 'unreadable');
   });

@@ -24,6 +24,7 @@ export { tlsHolder } from './tls.ts';
 export type { Peer, PeerPurpose, TlsHolder, TlsMaterial } from './tls.ts';
 export { HTTP_LIMITS, startHttpListener } from './http-listener.ts';
 export type { HttpLimits, HttpListener, HttpListenerOptions, ListenerRefusal, ListenerRefusalCode } from './http-listener.ts';
+export type { ListenerTls } from './listener-tls.ts';
 export type { AnswerHead, HttpExchange } from './http-exchange.ts';
 export { addressKind, judgeAddress } from './address.ts';
 export type { AddressKind } from './address.ts';

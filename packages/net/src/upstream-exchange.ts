@@ -17,6 +17,8 @@ export interface Lane {
   readonly destination: Destination;
   readonly agent: Agent;
   readonly lookup: LookupFunction;
+  /** Dialled in place of the destination's host. */
+  readonly socketPath: string | undefined;
   /** Owner: the exchanges of this lane. */
   inFlight: number;
 }
@@ -232,9 +234,7 @@ function open(lane: Lane, request: UpstreamRequest, limits: UpstreamLimits): Cli
   const host = unbracketed(lane.destination.host);
   const outgoing = (scheme === 'https' ? httpsRequest : httpRequest)({
     agent: lane.agent,
-    host,
-    port,
-    lookup: lane.lookup,
+    ...(lane.socketPath === undefined ? { host, port, lookup: lane.lookup } : { socketPath: lane.socketPath }),
     method: request.method,
     path: request.path,
     headers: headersOf(lane.destination, request),

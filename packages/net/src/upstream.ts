@@ -87,6 +87,8 @@ export interface UpstreamOptions {
   readonly limits?: Partial<UpstreamLimits>;
   /** The system's resolver unless given. */
   readonly resolve?: Resolve;
+  /** A Unix socket that is dialled for every destination, whatever its host. */
+  readonly socketPath?: string;
   /** PEM; certificate authorities believed besides the platform's own. */
   readonly authorities?: readonly string[];
 }
@@ -111,7 +113,8 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
     const host = unbracketed(destination.host);
     if (isIP(host) !== 0) judged(destination, [host]);
     const agent = agentFor(destination, limits, options.authorities);
-    const lane = { destination, agent, lookup: judgedLookup(destination, resolve), inFlight: 0 };
+    const { socketPath } = options;
+    const lane: Lane = { destination, agent, lookup: judgedLookup(destination, resolve), inFlight: 0, socketPath };
     lanes.set(destination.server, lane);
     return lane;
   };

@@ -110,6 +110,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
       signer,
       sidecar: formatSpiffeId({ trustDomain: 'test.local', purpose: { kind: 'sidecar', agent: AGENT, instance: 'one' } }),
       epoch: EPOCH,
+      leg: 'outbound',
       random: randomBytes,
     }),
     sessions: sessionRegistry({ clock, random: randomBytes, epoch: EPOCH, sessionsMax: options.sessionsMax ?? 100, onOver: () => {} }),

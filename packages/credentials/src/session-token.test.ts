@@ -13,7 +13,14 @@ const SIDECAR = 'spiffe://td/sidecar/support/1' as SpiffeId;
 const signer = signerFromPem(generateKey('ed25519').privatePem);
 
 const tokensOf = (more: Partial<SessionTokenOptions> = {}): SessionTokens =>
-  sessionTokens({ signer, sidecar: SIDECAR, epoch: EPOCH, random: (length) => new Uint8Array(randomBytes(length)), ...more });
+  sessionTokens({
+    signer,
+    sidecar: SIDECAR,
+    epoch: EPOCH,
+    leg: 'outbound',
+    random: (length) => new Uint8Array(randomBytes(length)),
+    ...more,
+  });
 
 const grantFor = (epoch: SessionEpoch): Parameters<SessionTokens['mint']>[0] => ({
   sessionId: formatSessionId(epoch, new Uint8Array(randomBytes(16))),
@@ -35,6 +42,31 @@ async function bent(claims: object, header: object = {}): Promise<string> {
   const input = `${close({ ...open(head), ...header })}.${close({ ...open(payload), ...claims })}`;
   return `${input}.${Buffer.from(signer.sign(Buffer.from(input))).toString('base64url')}`;
 }
+
+describe('the two tokens of one session', () => {
+  it.each([
+    ['the agent’s', 'outbound', 'sallyport-session+jwt'],
+    ['the client’s', 'inbound', 'sallyport-client-session+jwt'],
+  ] as const)('say of themselves which they are: %s', async (_, leg, typ) => {
+    const [head = '', payload = ''] = (await mint(tokensOf({ leg }))).split('.');
+    expect(Buffer.from(head, 'base64url').toString()).toContain(`"typ":"${typ}"`);
+    expect(Buffer.from(payload, 'base64url').toString()).toContain(`"aud":"${SIDECAR}#${leg}"`);
+  });
+
+  it.each([
+    ['outbound', 'outbound', 'accepted'],
+    ['inbound', 'inbound', 'accepted'],
+    ['inbound', 'outbound', 'unauthenticated'],
+    ['outbound', 'inbound', 'unauthenticated'],
+  ] as const)('one for the %s leg is on the %s leg %s', async (minted, used, code) => {
+    expect(verdict(await mint(tokensOf({ leg: minted })), NOW, tokensOf({ leg: used }))).toBe(code);
+  });
+
+  it('a client’s token that calls itself the agent’s has still another audience', async () => {
+    expect(verdict(await bent({ aud: `${SIDECAR}#inbound` }, { typ: 'sallyport-session+jwt' }))).toBe('unauthenticated');
+    expect(verdict(await bent({}, { typ: 'sallyport-client-session+jwt' }), NOW, tokensOf({ leg: 'inbound' }))).toBe('unauthenticated');
+  });
+});
 
 describe.each(['ed25519', 'es256'] as const)('a session token by an %s key', (alg) => {
   it('says whose session it is, for 15 minutes', async () => {

@@ -1,11 +1,13 @@
 /**
- * The agent's token for one session (`sallyport-session+jwt`): minted and verified by the same sidecar, synchronously,
+ * The tokens for one session, the agent's (`sallyport-session+jwt`) and its client's (`sallyport-client-session+jwt`): minted and verified by the same sidecar, synchronously,
  * with a key that no other process needs to know. docs/spec/sessions.md, section 3.
  */
 
 import { encodeBase64Url, encodeHex, readVerifyKey, sha256, utf8, verify } from '@sallyport/crypto';
 import type { Signer } from '@sallyport/crypto/keys';
 import {
+  CLIENT_SESSION_TOKEN_TYP,
+  type Leg,
   SESSION_TOKEN_MS,
   SESSION_TOKEN_TYP,
   type SessionClaims,
@@ -41,6 +43,8 @@ export interface SessionTokenOptions {
   /** The start whose sessions these are; a token of another start is `session_expired`. */
   readonly epoch: SessionEpoch;
   readonly random: Random;
+  /** Whose tokens these are: the agent's on the outbound leg, the client's on the inbound one. Neither is any good on the other. */
+  readonly leg: Leg;
   /** Proven tokens kept by hash. */
   readonly cacheEntriesMax?: number;
 }
@@ -70,16 +74,17 @@ const CLOCK_SKEW_MS_MAX = 30_000;
 
 /** Mints and verifies the session tokens of one start of one sidecar. */
 export function sessionTokens(options: SessionTokenOptions): SessionTokens {
-  const { signer, sidecar, epoch, random } = options;
+  const { signer, sidecar, epoch, random, leg } = options;
+  const typ = leg === 'outbound' ? SESSION_TOKEN_TYP : CLIENT_SESSION_TOKEN_TYP;
   const key = readVerifyKey(signer.alg, signer.publicRaw);
   invariant(key !== undefined, 'a session key is an Ed25519 or P-256 key');
-  const header = { alg: signer.alg === 'ed25519' ? 'EdDSA' : 'ES256', kid: signer.keyId, typ: SESSION_TOKEN_TYP };
+  const header = { alg: signer.alg === 'ed25519' ? 'EdDSA' : 'ES256', kid: signer.keyId, typ };
   const proven = new BoundedCache<SessionClaims>(options.cacheEntriesMax ?? CACHE_ENTRIES_MAX);
 
   const prove = (token: string): Result<SessionClaims, Denial> => {
     const jws = readCompactJws(token);
     if (!jws.ok) return refuse('unauthenticated', jws.error);
-    if (jws.value.header['typ'] !== SESSION_TOKEN_TYP) return refuse('unauthenticated', '`typ` is not that of a session token');
+    if (jws.value.header['typ'] !== typ) return refuse('unauthenticated', '`typ` is not that of a session token of this leg');
     const { sid } = jws.value.claims;
     const claimed = typeof sid === 'string' ? epochOf(sid) : undefined;
     // The key of an earlier start is gone, so this cannot be proven, and need not: either way it is refused.
@@ -88,7 +93,7 @@ export function sessionTokens(options: SessionTokenOptions): SessionTokens {
     if (!isOurs || Object.keys(jws.value.header).length !== Object.keys(header).length)
       return refuse('unauthenticated', 'the header is not ours');
     if (!verify(key, utf8(jws.value.signingInput), jws.value.signature)) return refuse('signature_invalid', 'the signature is not ours');
-    const claims = readSessionClaims(jws.value.claims, sidecar);
+    const claims = readSessionClaims(jws.value.claims, sidecar, leg);
     return claims.ok ? claims : refuse('unauthenticated', claims.error.map((problem) => formatProblem(problem)).join('; '));
   };
 
@@ -98,7 +103,7 @@ export function sessionTokens(options: SessionTokenOptions): SessionTokens {
       const iat = Math.floor(now / 1000);
       const exp = iat + SESSION_TOKEN_MS / 1000;
       const jti = encodeBase64Url(random(TOKEN_ID_BYTES));
-      const claims = { iss: sidecar, aud: audienceOf(sidecar, 'outbound'), sub: operator, agent, sid: sessionId, epoch, jti, iat, exp };
+      const claims = { iss: sidecar, aud: audienceOf(sidecar, leg), sub: operator, agent, sid: sessionId, epoch, jti, iat, exp };
       const signingInput = `${encodeJson(header)}.${encodeJson(claims)}`;
       const signature = await signer.sign(utf8(signingInput));
       return `${signingInput}.${encodeBase64Url(signature)}`;

@@ -7,4 +7,13 @@ export { readTokenTimes, judgeTokenTimes } from './token-times.ts';
 export type { Purpose } from './principal.ts';
 export { principalFromClaims, caseFromClaims, purposeFromClaims } from './principal.ts';
 export type { SessionClaims, SessionEpoch, SessionTies } from './session.ts';
-export { SESSION_TOKEN_TYP, SESSION_TOKEN_MS, isSessionEpoch, formatSessionId, epochOf, readSessionClaims, tieSession } from './session.ts';
+export {
+  CLIENT_SESSION_TOKEN_TYP,
+  SESSION_TOKEN_TYP,
+  SESSION_TOKEN_MS,
+  isSessionEpoch,
+  formatSessionId,
+  epochOf,
+  readSessionClaims,
+  tieSession,
+} from './session.ts';

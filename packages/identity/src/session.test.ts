@@ -35,7 +35,7 @@ describe('a session id', () => {
 
 describe('the claims of a session token', () => {
   it('are read whole', () => {
-    expect(readSessionClaims(CLAIMS, SIDECAR)).toEqual({
+    expect(readSessionClaims(CLAIMS, SIDECAR, 'outbound')).toEqual({
       ok: true,
       value: {
         issuer: SIDECAR,
@@ -60,9 +60,15 @@ describe('the claims of a session token', () => {
     ['with an agent that is no name', { ...CLAIMS, agent: 'Support' }, 'agent'],
     ['without an expiry', { ...CLAIMS, exp: null }, 'exp'],
   ])('are refused %s', (_, claims, path) => {
-    const read = readSessionClaims(claims, SIDECAR);
+    const read = readSessionClaims(claims, SIDECAR, 'outbound');
     expect(read.ok ? [] : read.error.map((problem) => problem.path)).toContain(path);
   });
+});
+
+it('the claims of a client’s token are read on its own leg alone', () => {
+  const claims = { ...CLAIMS, aud: `${SIDECAR}#inbound` };
+  expect(readSessionClaims(claims, SIDECAR, 'inbound').ok).toBe(true);
+  expect(readSessionClaims(CLAIMS, SIDECAR, 'inbound').ok).toBe(false);
 });
 
 describe('the tie of a call', () => {

@@ -20,7 +20,7 @@ import {
   isAgentName,
   ok,
 } from '@sallyport/model';
-import { type SpiffeId, audienceOf } from './spiffe.ts';
+import { type Leg, type SpiffeId, audienceOf } from './spiffe.ts';
 import { readTokenTimes } from './token-times.ts';
 
 /** Names one start of one sidecar, 8 to 32 lower-case hex digits: a session of an earlier start is over, not unknown. */
@@ -29,10 +29,13 @@ export type SessionEpoch = Branded<string, 'SessionEpoch'>;
 /** The `typ` of the agent's token; refused wherever another kind of token is expected (RFC 8725, section 3.11). */
 export const SESSION_TOKEN_TYP = 'sallyport-session+jwt';
 
+/** The `typ` of the client's token for the same session, on the inbound leg. */
+export const CLIENT_SESSION_TOKEN_TYP = 'sallyport-client-session+jwt';
+
 /** The token's life; the session lives longer, and the token is renewed. */
 export const SESSION_TOKEN_MS: number = 15 * 60_000;
 
-/** What a `sallyport-session+jwt` says. */
+/** What a `sallyport-session+jwt` or a `sallyport-client-session+jwt` says; which leg it is good on, its type and audience do. */
 export interface SessionClaims {
   /** The sidecar that minted it. */
   readonly issuer: SpiffeId;
@@ -75,7 +78,7 @@ export function epochOf(sessionId: string): SessionEpoch | undefined {
 }
 
 /** Reads the claims of a token whose signature and `typ` are proven: exactly these members, nothing else. Times are read, not judged. */
-export function readSessionClaims(claims: JsonObject, sidecar: SpiffeId): Result<SessionClaims, readonly Problem[]> {
+export function readSessionClaims(claims: JsonObject, sidecar: SpiffeId, leg: Leg): Result<SessionClaims, readonly Problem[]> {
   const problems: Problem[] = [];
   for (const name of Object.keys(claims))
     if (!CLAIM_NAMES.includes(name)) problems.push({ path: name, message: 'is not a claim of a session token' });
@@ -86,7 +89,7 @@ export function readSessionClaims(claims: JsonObject, sidecar: SpiffeId): Result
     return '';
   };
   if (text('iss') !== sidecar) problems.push({ path: 'iss', message: 'is another sidecar' });
-  if (text('aud') !== audienceOf(sidecar, 'outbound')) problems.push({ path: 'aud', message: 'is not this leg of this sidecar' });
+  if (text('aud') !== audienceOf(sidecar, leg)) problems.push({ path: 'aud', message: 'is not this leg of this sidecar' });
   const [operator, agent, sessionId, epoch, tokenId] = [text('sub'), text('agent'), text('sid'), text('epoch'), text('jti')];
   if (!isAgentName(agent)) problems.push({ path: 'agent', message: 'is not an agent name' });
   if (epochOf(sessionId) === undefined || epochOf(sessionId) !== epoch)

@@ -347,7 +347,8 @@ class RunningSidecar implements Sidecar {
     const { clock, random, disk } = this.#with;
     this.#identity = identity;
     invariant(isSpiffeId(identity.spiffeId), 'a certificate names a workload');
-    this.#tokens = sessionTokens({ signer: signerFromPem(identity.sessionPem), sidecar: identity.spiffeId, epoch: this.#epoch, random });
+    const minting = { signer: signerFromPem(identity.sessionPem), sidecar: identity.spiffeId, epoch: this.#epoch, random };
+    this.#tokens = sessionTokens({ ...minting, leg: 'outbound' });
     await this.#evidence.begin(identity);
     const activator = new Activator({
       pin: this.#anchors.pin,

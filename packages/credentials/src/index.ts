@@ -1,6 +1,11 @@
 /** Tokens in and out: operators' JWTs verified against pinned issuers, and the sidecar's own session tokens. jose lives here. */
 
 export type { CallerContext, CallerMethod, CallerProof, CallerRequest, SecretOf } from './callers/caller-method.ts';
+export type { CallerMethodPorts } from './callers/caller-methods.ts';
+export { callerMethod } from './callers/caller-methods.ts';
+export type { ReplayMemory, ReplayMemoryOptions, Spendable } from './callers/replay-memory.ts';
+export { replayMemory } from './callers/replay-memory.ts';
+export { newApiKey } from './callers/api-key.ts';
 export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, VerifiedOperator } from './operator-token.ts';
 export { OPERATOR_TOKEN_LIMITS, operatorTokens } from './operator-token.ts';
 export type { SessionGrant, SessionTokens, SessionTokenOptions } from './session-token.ts';

@@ -16,6 +16,7 @@ import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
 import { fleetStatus } from './commands/fleet-status.ts';
 import { init } from './commands/init.ts';
+import { login } from './commands/login.ts';
 import { operatorToken } from './commands/operator-token.ts';
 import { policyBuild } from './commands/policy-build.ts';
 import { policyCheck } from './commands/policy-check.ts';
@@ -55,6 +56,7 @@ export const COMMANDS: readonly Command[] = [
   doctor,
   fleetStatus,
   agentsJoinToken,
+  login,
   operatorToken,
   revokeToken,
   revokePrincipal,

@@ -29,6 +29,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   doctor: [1, '--sidecar-config', 'nowhere.yaml'],
   'fleet status': [64],
   'agents join-token': [64, '--agent', 'a'],
+  login: [1, '--issuer', 'http://127.0.0.1:9', '--client-id', 'x'],
   'operator token': [64],
   'revoke token': [64, 'x', '--reason', 'x'],
   'revoke principal': [64, 'x', '--reason', 'x'],

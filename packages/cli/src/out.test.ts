@@ -19,6 +19,7 @@ const LINES: readonly (readonly [name: string, ...more: string[]])[] = [
   ['policy build', 'p'],
   ['tools import', 'sums', '--policy', 'p', '--url', 'http://127.0.0.1:9/mcp'],
   ['agents join-token', '--agent', 'helper'],
+  ['login', '--issuer', 'http://127.0.0.1:9', '--client-id', 'x'],
   ['bundle keygen'],
   ['release promote', '--sign-only'],
 ];

@@ -33,6 +33,8 @@ export interface Terminal {
 interface TerminalOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly clock?: Clock;
+  /** Sees standard error as it grows. */
+  readonly onNote?: (err: string) => void;
   /** Where it stands; in a folder of its own unless given. */
   readonly cwd?: string;
 }
@@ -51,6 +53,7 @@ export function terminal(options: TerminalOptions = {}): Terminal {
       },
       note: (text) => {
         err += text;
+        options.onNote?.(err);
       },
       env: options.env ?? {},
       cwd: options.cwd ?? dir,

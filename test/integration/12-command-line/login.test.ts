@@ -143,6 +143,17 @@ claims: { subject: sub, tenant: tenant_id, roles: roles, scopes: scope, case: ti
     at.close();
   });
 
+  it.each([
+    ['a port at which nobody listens', () => 'http://127.0.0.1:9999', 'nothing listens there'],
+    ['a server that is no provider', () => up.url, '"issuer" property must be a string'],
+  ])('says where it got no answer: %s', async (_what, issuer, says) => {
+    const at = terminal();
+    const { exit, err } = await at.type('login', '--issuer', issuer(), '--client-id', 'x');
+    expect([exit, err]).toEqual([1, expect.stringContaining(says)]);
+    expect(err).toContain(`the identity provider at ${issuer()}`);
+    at.close();
+  });
+
   it('says which sidecar’s refusal it was, and its decision', async () => {
     await world.admin.publish(ordersPolicy(up.url, READ_ORDERS, world.idp));
     await eventually(async () => {

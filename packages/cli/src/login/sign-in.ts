@@ -69,7 +69,9 @@ export async function signInByBrowser(provider: Provider, { tell, signal, port }
     tell({ address: address.href });
     const came = await answered;
     // The library compares the state and, where the provider sends it, the issuer (RFC 9207).
-    return signedIn(await said(() => authorizationCodeGrant(configuration, came, { pkceCodeVerifier: verifier, expectedState: state })));
+    return signedIn(
+      await said(provider.issuer, () => authorizationCodeGrant(configuration, came, { pkceCodeVerifier: verifier, expectedState: state })),
+    );
   } finally {
     callback.close();
   }
@@ -78,9 +80,9 @@ export async function signInByBrowser(provider: Provider, { tell, signal, port }
 /** Asks for a code to be typed on another device, and waits for as long as the provider lets it. */
 export async function signInByDevice(provider: Provider, { tell, signal }: Asking): Promise<SignedIn> {
   const configuration = await configurationOf(provider);
-  const device = await said(() => initiateDeviceAuthorization(configuration, askedFor(provider)));
+  const device = await said(provider.issuer, () => initiateDeviceAuthorization(configuration, askedFor(provider)));
   tell({ address: device.verification_uri, userCode: device.user_code });
-  return signedIn(await said(() => pollDeviceAuthorizationGrant(configuration, device, {}, { signal })));
+  return signedIn(await said(provider.issuer, () => pollDeviceAuthorizationGrant(configuration, device, {}, { signal })));
 }
 
 function askedFor({ scope, resource }: Provider): Record<string, string> {
@@ -89,31 +91,43 @@ function askedFor({ scope, resource }: Provider): Record<string, string> {
 
 async function configurationOf({ issuer, clientId }: Provider): Promise<Configuration> {
   const execute = isLoopback(issuer) ? [allowInsecureRequests] : [];
-  return said(() =>
+  return said(issuer, () =>
     discovery(issuer, clientId, { token_endpoint_auth_method: 'none' }, None(), { execute, timeout: DISCOVERY_SECONDS_MAX }),
   );
 }
 
 /** The provider's own words where it has some; never what was sent to it. */
-async function said<T>(work: () => Promise<T>): Promise<T> {
+async function said<T>(issuer: URL, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (thrown) {
-    throw new Fault('upstream_protocol', 'upstream', `the identity provider: ${reasonOf(thrown)}`, { cause: thrown });
+    throw new Fault('upstream_protocol', 'upstream', `the identity provider at ${issuer.origin}: ${wordsOf(thrown)}`, { cause: thrown });
   }
 }
 
-function reasonOf(thrown: unknown): string {
+/** What can be met on the way there, in words; the rest keeps its own. */
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ENOTFOUND: 'the name has no address',
+  EAI_AGAIN: 'the name has no address now',
+  ETIMEDOUT: 'it cannot be reached',
+  UND_ERR_CONNECT_TIMEOUT: 'it cannot be reached',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'what listens there does not speak TLS',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is of nobody that this machine trusts',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is of nobody that this machine trusts',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is of nobody that this machine trusts',
+};
+
+function wordsOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return 'failed';
-  const {
-    error,
-    error_description: description,
-    code,
-  } = thrown as Error & { error?: unknown; error_description?: unknown; code?: unknown };
+  const { error, error_description: description } = thrown as Error & { error?: unknown; error_description?: unknown };
   if (typeof error === 'string') return typeof description === 'string' ? `${error}: ${description}` : error;
-  const cause: unknown = thrown.cause;
-  const deeper = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
-  return `${thrown.message}${typeof code === 'string' && deeper === '' ? ` (${code})` : deeper}`;
+  // `fetch failed` says nothing; what is at the bottom of it does.
+  let deepest: Error = thrown;
+  for (let cause: unknown = thrown.cause; cause instanceof Error; cause = cause.cause) deepest = cause;
+  if (deepest instanceof AggregateError && deepest.errors[0] instanceof Error) [deepest] = deepest.errors as [Error];
+  const words = 'code' in deepest ? WORDS[String(deepest.code)] : undefined;
+  return words ?? deepest.message;
 }
 
 function signedIn({ access_token: accessToken, expires_in: expiresInSeconds }: TokenEndpointResponse): SignedIn {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { utf8 } from './bytes.ts';
+import { encodeHex, utf8 } from './bytes.ts';
 import { crc32c } from './crc32c.ts';
-import { digestOf, equalBytes, hmacSha256, sha256 } from './hash.ts';
+import { digestOf, equalBytes, hmacSha256, sha256, sha512 } from './hash.ts';
 
 test('parts are hashed as their concatenation', () => {
   expect(sha256(utf8('ab'), utf8(''), utf8('c'))).toEqual(sha256(utf8('abc')));
@@ -10,6 +10,12 @@ test('parts are hashed as their concatenation', () => {
 
 test('a digest is lower-case hex with its algorithm', () => {
   expect(digestOf(utf8('abc'))).toBe('sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+});
+
+test('SHA-512 is that of FIPS 180-4', () => {
+  expect(encodeHex(sha512(utf8('abc')))).toBe(
+    'ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f',
+  );
 });
 
 test.each([

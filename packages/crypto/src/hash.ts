@@ -11,6 +11,11 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return plain(hash('sha256', parts.length === 1 && first !== undefined ? first : Buffer.concat(parts), 'buffer'));
 }
 
+/** SHA-512 (FIPS 180-4): 64 bytes. For digests that others choose; our own are SHA-256. */
+export function sha512(bytes: Uint8Array): Uint8Array {
+  return plain(hash('sha512', bytes, 'buffer'));
+}
+
 /** `sha256:` and 64 lower-case hex digits; `isDigest` of model holds for it. */
 export function digestOf(bytes: Uint8Array): string {
   return `sha256:${encodeHex(sha256(bytes))}`;

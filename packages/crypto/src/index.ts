@@ -15,7 +15,7 @@ export {
   concatBytes,
   uint64be,
 } from './bytes.ts';
-export { sha256, digestOf, hmacSha256, equalBytes } from './hash.ts';
+export { sha256, sha512, digestOf, hmacSha256, equalBytes } from './hash.ts';
 export { crc32c } from './crc32c.ts';
 export type { KeyAlg, VerifyKey } from './verify-key.ts';
 export { keyIdOf } from './verify-key.ts';

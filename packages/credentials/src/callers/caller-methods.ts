@@ -1,9 +1,19 @@
 /** Methods made from a bundle's configuration: every problem at once, or a method that can be asked. */
 
-import { type ApiKeyMethod, type HmacMethod, type Problem, type Result, type SlackMethod, fail, ok } from '@sallyport/model';
+import {
+  type ApiKeyMethod,
+  type HmacMethod,
+  type HttpSignatureMethod,
+  type Problem,
+  type Result,
+  type SlackMethod,
+  fail,
+  ok,
+} from '@sallyport/model';
 import { apiKeyMethod } from './api-key.ts';
 import type { CallerMethod, SecretOf } from './caller-method.ts';
 import { hmacMethod } from './hmac.ts';
+import { httpSignatureMethod } from './http-signature.ts';
 import { principalOf } from './mapping.ts';
 import type { MethodParts } from './method-parts.ts';
 import type { ReplayMemory } from './replay-memory.ts';
@@ -20,7 +30,7 @@ const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 
 /** The method that this configuration describes. Asks for no secret yet: one that is missing today may be there tomorrow. */
 export function callerMethod(
-  config: SlackMethod | HmacMethod | ApiKeyMethod,
+  config: SlackMethod | HmacMethod | ApiKeyMethod | HttpSignatureMethod,
   ports: CallerMethodPorts,
 ): Result<CallerMethod, readonly Problem[]> {
   const problems: Problem[] = [];
@@ -29,7 +39,11 @@ export function callerMethod(
   return problems.length > 0 ? fail(problems) : ok(method);
 }
 
-function make(config: SlackMethod | HmacMethod | ApiKeyMethod, parts: MethodParts, problems: Problem[]): CallerMethod {
+function make(
+  config: SlackMethod | HmacMethod | ApiKeyMethod | HttpSignatureMethod,
+  parts: MethodParts,
+  problems: Problem[],
+): CallerMethod {
   switch (config.kind) {
     case 'slack':
       return slackMethod(config, parts);
@@ -37,5 +51,7 @@ function make(config: SlackMethod | HmacMethod | ApiKeyMethod, parts: MethodPart
       return hmacMethod(config, parts, problems);
     case 'api_key':
       return apiKeyMethod(config, parts, problems);
+    case 'http_signature':
+      return httpSignatureMethod(config, parts, problems);
   }
 }

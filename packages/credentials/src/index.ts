@@ -10,3 +10,5 @@ export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, Verifie
 export { OPERATOR_TOKEN_LIMITS, operatorTokens } from './operator-token.ts';
 export type { SessionGrant, SessionTokens, SessionTokenOptions } from './session-token.ts';
 export { sessionTokens } from './session-token.ts';
+export type { FetchedIssuer, Found, KeySetLimits, KeySets, KeySetsOptions } from './key-sets.ts';
+export { KEY_SET_LIMITS, keySets } from './key-sets.ts';

@@ -1,6 +1,7 @@
 /**
- * An operator's JWT, verified against the keys that the active bundle pins: ES256 alone, no discovery, no key from the
- * token, no clock but the caller's. docs/spec/sessions.md, section 2 (RFC 7519, RFC 8725, RFC 9068).
+ * An operator's access token, a JWT, verified with keys that the active bundle pins or that its issuer publishes where the
+ * bundle says: no key from the token, no algorithm but the issuer's, no clock but the caller's. docs/spec/sessions.md,
+ * section 2 (RFC 7519, RFC 8725, RFC 9068). What cannot be verified now is `identity_unavailable`, never accepted.
  */
 
 import { digestOf, encodeHex, sha256, utf8 } from '@sallyport/crypto';
@@ -8,6 +9,7 @@ import {
   type Purpose,
   type TokenTimes,
   caseFromClaims,
+  judgeIssuerTerms,
   judgeTokenTimes,
   principalFromClaims,
   purposeFromClaims,
@@ -24,6 +26,8 @@ import {
   type Principal,
   type Problem,
   type Result,
+  type TokenAlgorithm,
+  algorithmsOf,
   deny,
   fail,
   formatProblem,
@@ -32,6 +36,8 @@ import {
 import { type CryptoKey, compactVerify, errors, importJWK } from 'jose';
 import { BoundedCache } from './bounded-cache.ts';
 import { type CompactJws, readCompactJws } from './compact-jws.ts';
+import { type IssuerKey, isTokenAlgorithm, pinnedKey } from './key-set.ts';
+import type { FetchedIssuer, KeySets } from './key-sets.ts';
 
 /** What a verified token proves. */
 export interface VerifiedOperator {
@@ -72,10 +78,12 @@ export interface OperatorTokens {
 
 export const OPERATOR_TOKEN_LIMITS: OperatorTokenLimits = { tokenBytesMax: 8192, clockSkewMsMax: 30_000, cacheEntriesMax: 10_000 };
 
-/** A token whose signature and claims are proven; only its times can still refuse it. */
+/** A token whose signature and claims are proven; only its times, and keys that are no longer there, can still refuse it. */
 interface Proven {
   readonly operator: VerifiedOperator;
-  readonly lifetimeMsMax: number;
+  readonly issuer: Issuer;
+  /** Of the fetched keys that it was proven with; `undefined` for keys of the bundle. */
+  readonly generation: number | undefined;
 }
 
 const HEADER_MEMBERS = new Set(['alg', 'kid', 'typ', 'x5t', 'x5t#S256']);
@@ -83,8 +91,8 @@ const HEADER_MEMBERS = new Set(['alg', 'kid', 'typ', 'x5t', 'x5t#S256']);
 const ACCEPTED_TYPES = new Set(['jwt', 'at+jwt', 'application/jwt', 'application/at+jwt']);
 const TOKEN_ID_CHARS_MAX = 256;
 
-/** A verifier with its own cache; one per sidecar. */
-export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}): OperatorTokens {
+/** A verifier with its own cache; one per sidecar. Without `keySets`, issuers whose keys would be fetched cannot be verified. */
+export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}, keySets?: KeySets): OperatorTokens {
   const { tokenBytesMax, clockSkewMsMax, cacheEntriesMax } = { ...OPERATOR_TOKEN_LIMITS, ...limits };
   const proven = new BoundedCache<Proven>(cacheEntriesMax);
   return {
@@ -92,67 +100,106 @@ export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}): Opera
       if (token.length > tokenBytesMax) return refuse('unauthenticated', `the token is longer than ${tokenBytesMax} bytes`);
       const cacheKey = `${encodeHex(sha256(utf8(token)))} ${context.bundle}`;
       let known = proven.get(cacheKey);
-      if (known === undefined) {
-        const fresh = await prove(token, context.issuers);
+      // Keys that were withdrawn, or are too old, take back what was proven with them.
+      if (known === undefined || !isStillKeyed(known, keySets)) {
+        const fresh = await prove(token, context.issuers, keySets);
         if (!fresh.ok) return fresh;
         known = fresh.value;
         proven.set(cacheKey, known);
       }
-      const untimely = judgeTokenTimes(known.operator.times, context.now, { clockSkewMsMax, lifetimeMsMax: known.lifetimeMsMax });
-      return untimely === undefined ? ok(known.operator) : fail(untimely);
+      const { operator, issuer } = known;
+      const untimely = judgeTokenTimes(operator.times, context.now, { clockSkewMsMax, lifetimeMsMax: issuer.tokenLifetimeMsMax });
+      return untimely === undefined ? ok(operator) : fail(untimely);
     },
   };
 }
 
+function isStillKeyed({ issuer, generation }: Proven, keySets: KeySets | undefined): boolean {
+  if (!isFetched(issuer)) return true;
+  return generation !== undefined && keySets?.generation(issuer) === generation;
+}
+
+function isFetched(issuer: Issuer): issuer is FetchedIssuer {
+  return issuer.keySource !== undefined;
+}
+
 /** Everything that does not change with time, in the order that keeps the cheap refusals cheap. */
-async function prove(token: string, issuers: readonly Issuer[]): Promise<Result<Proven, Denial>> {
+async function prove(token: string, issuers: readonly Issuer[], keySets: KeySets | undefined): Promise<Result<Proven, Denial>> {
   const jws = readCompactJws(token);
   if (!jws.ok) return refuse('unauthenticated', jws.error);
-  const unfit = unfitHeader(jws.value.header);
-  if (unfit !== undefined) return refuse('unauthenticated', unfit);
-  const signer = pinnedSigner(jws.value, issuers);
+  const header = readHeader(jws.value.header);
+  if (typeof header === 'string') return refuse('unauthenticated', header);
+  const issuer = issuers.find((known) => known.issuer === jws.value.claims['iss']);
+  if (issuer === undefined) return refuse('unauthenticated', '`iss` is no pinned issuer');
+  // Before a key is looked for: a token of another algorithm must not make us ask anybody.
+  if (!algorithmsOf(issuer).includes(header.alg)) return refuse('unauthenticated', `\`alg\` is not one of \`${issuer.issuer}\``);
+  const signer = await signerOf(issuer, header, keySets);
   if (!signer.ok) return signer;
-  const { issuer, key } = signer.value;
-  const verified = await verifySignature(token, key);
+  const verified = await verifySignature(token, header.alg, signer.value.key);
   if (!verified.ok) return verified;
-  return readOperator(jws.value, issuer);
+  const operator = readOperator(jws.value, issuer);
+  return operator.ok ? ok({ operator: operator.value, issuer, generation: signer.value.generation }) : operator;
 }
 
-/** A header may name a pinned key and nothing else: `jku`, `jwk`, `x5u` and `x5c` would bring the attacker's own. */
-function unfitHeader(header: JsonObject): string | undefined {
+interface Header {
+  readonly alg: TokenAlgorithm;
+  readonly kid: string;
+}
+
+/** A header may name a key of the issuer and nothing else: `jku`, `jwk`, `x5u` and `x5c` would bring the attacker's own. */
+function readHeader(header: JsonObject): Header | string {
   const unknown = Object.keys(header).find((name) => !HEADER_MEMBERS.has(name));
   if (unknown !== undefined) return `header member \`${unknown.slice(0, 32)}\` is not accepted`;
+  const { alg, kid, typ } = header;
   // The algorithm is ours to choose (RFC 8725, section 3.1): `none` and an HMAC keyed with a public key end here.
-  if (header['alg'] !== 'ES256') return '`alg` is not ES256';
-  if (typeof header['kid'] !== 'string') return '`kid` is missing';
-  const { typ } = header;
+  if (!isTokenAlgorithm(alg)) return '`alg` is none of those that are accepted';
+  if (typeof kid !== 'string') return '`kid` is missing';
   if (typ !== undefined && (typeof typ !== 'string' || !ACCEPTED_TYPES.has(typ.toLowerCase())))
     return '`typ` is not that of an operator’s token';
-  return undefined;
+  return { alg, kid };
 }
 
-function pinnedSigner({ header, claims }: CompactJws, issuers: readonly Issuer[]): Result<{ issuer: Issuer; key: PinnedJwk }, Denial> {
-  const issuer = issuers.find((known) => known.issuer === claims['iss']);
-  if (issuer === undefined) return refuse('unauthenticated', '`iss` is no pinned issuer');
-  const key = issuer.keys.find((known) => known.kid === header['kid']);
-  return key === undefined ? refuse('unauthenticated', `no key of \`${issuer.issuer}\` has this \`kid\``) : ok({ issuer, key });
+interface Signer {
+  readonly key: IssuerKey;
+  readonly generation: number | undefined;
 }
 
-async function verifySignature(token: string, jwk: PinnedJwk): Promise<Result<undefined, Denial>> {
+async function signerOf(issuer: Issuer, { alg, kid }: Header, keySets: KeySets | undefined): Promise<Result<Signer, Denial>> {
+  let key: IssuerKey | undefined;
+  let generation: number | undefined;
+  if (isFetched(issuer)) {
+    const found = (await keySets?.find(issuer, kid)) ?? { state: 'unavailable', why: 'keys are not fetched here' };
+    if (found.state === 'unavailable') return refuse('identity_unavailable', `no keys of \`${issuer.issuer}\`: ${found.why}`);
+    if (found.state === 'known') ({ key, generation } = found);
+  } else {
+    const pinned = issuer.keys.find((known) => known.kid === kid);
+    if (pinned !== undefined) key = keyOfPinned(pinned);
+  }
+  if (key === undefined) return refuse('unauthenticated', `no key of \`${issuer.issuer}\` has this \`kid\``);
+  // RFC 8725, section 3.1: each key with its own algorithm alone.
+  if (!key.algorithms.includes(alg)) return refuse('unauthenticated', '`alg` is not that of the key');
+  return ok({ key, generation });
+}
+
+async function verifySignature(token: string, alg: TokenAlgorithm, key: IssuerKey): Promise<Result<undefined, Denial>> {
   try {
-    await compactVerify(token, await importedKey(jwk), { algorithms: ['ES256'] });
+    await compactVerify(token, await importedKey(key, alg), { algorithms: [alg] });
     return ok(undefined);
   } catch (error) {
     if (error instanceof errors.JWSSignatureVerificationFailed)
-      return refuse('signature_invalid', 'the signature is not of the pinned key');
+      return refuse('signature_invalid', 'the signature is not of the key that `kid` names');
     return refuse('unauthenticated', `the signature cannot be verified: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
-function readOperator({ claims, signingInput }: CompactJws, issuer: Issuer): Result<Proven, Denial> {
+function readOperator({ claims, signingInput }: CompactJws, issuer: Issuer): Result<VerifiedOperator, Denial> {
   const audiences: unknown = claims['aud'];
   const isForUs = audiences === issuer.audience || (Array.isArray(audiences) && audiences.includes(issuer.audience));
   if (!isForUs) return refuse('unauthenticated', '`aud` does not name this audience');
+  // RFC 7800: whoever holds it must prove a key. Taken as a bearer's it would be what a thief wants it to be.
+  if (Object.hasOwn(claims, 'cnf')) return refuse('unauthenticated', 'the token is bound to a key that nobody has proven here');
+  const unfit = judgeIssuerTerms(issuer, claims);
+  if (unfit !== undefined) return fail(unfit);
   const tokenId = claims['jti'] ?? null;
   if (tokenId !== null && (typeof tokenId !== 'string' || tokenId === '' || tokenId.length > TOKEN_ID_CHARS_MAX))
     return refuse('unauthenticated', '`jti` is no id');
@@ -160,21 +207,30 @@ function readOperator({ claims, signingInput }: CompactJws, issuer: Issuer): Res
   const [kase, purpose] = [caseFromClaims(issuer, claims), purposeFromClaims(issuer, claims)];
   if (!times.ok || !principal.ok || !kase.ok || !purpose.ok) return refuse('unauthenticated', describe([times, principal, kase, purpose]));
   const tokenDigest = digestOf(utf8(signingInput)) as Digest;
-  return ok({
-    operator: { principal: principal.value, case: kase.value, purpose: purpose.value, tokenId, tokenDigest, times: times.value },
-    lifetimeMsMax: issuer.tokenLifetimeMsMax,
-  });
+  return ok({ principal: principal.value, case: kase.value, purpose: purpose.value, tokenId, tokenDigest, times: times.value });
 }
 
-/** Imported keys by the pinned key they came from; gone with the bundle. Written and read by `importedKey` alone. */
-const importedKeys = new WeakMap<PinnedJwk, Promise<CryptoKey | Uint8Array>>();
+/** Pinned keys in the form of fetched ones; gone with the bundle. Written and read by `keyOfPinned` alone. */
+const pinnedKeys = new WeakMap<PinnedJwk, IssuerKey>();
 
-async function importedKey(jwk: PinnedJwk): Promise<CryptoKey | Uint8Array> {
-  const known = importedKeys.get(jwk);
+function keyOfPinned(pinned: PinnedJwk): IssuerKey {
+  const known = pinnedKeys.get(pinned);
   if (known !== undefined) return known;
-  const { kty, crv, x, y } = jwk;
-  const imported = importJWK({ kty, crv, x, y }, 'ES256');
-  importedKeys.set(jwk, imported);
+  const key = pinnedKey(pinned);
+  pinnedKeys.set(pinned, key);
+  return key;
+}
+
+type Imported = Promise<CryptoKey | Uint8Array>;
+
+/** Imported keys, one for each algorithm of a key; gone with the key set. Written and read by `importedKey` alone. */
+const importedKeys = new WeakMap<IssuerKey, Map<TokenAlgorithm, Imported>>();
+
+async function importedKey(key: IssuerKey, alg: TokenAlgorithm): Imported {
+  const known = importedKeys.get(key) ?? new Map<TokenAlgorithm, Imported>();
+  importedKeys.set(key, known);
+  const imported = known.get(alg) ?? importJWK(key.jwk, alg);
+  known.set(alg, imported);
   return imported;
 }
 

@@ -4,6 +4,7 @@ export type { SpiffeId, Workload, WorkloadPurpose, Leg } from './spiffe.ts';
 export { parseSpiffeId, formatSpiffeId, isSpiffeId, audienceOf } from './spiffe.ts';
 export type { TokenTimes, TokenTimeLimits } from './token-times.ts';
 export { readTokenTimes, judgeTokenTimes } from './token-times.ts';
+export { judgeIssuerTerms } from './issuer-terms.ts';
 export type { Purpose } from './principal.ts';
 export { principalFromClaims, caseFromClaims, purposeFromClaims } from './principal.ts';
 export type { SessionClaims, SessionEpoch, SessionTies } from './session.ts';

@@ -23,7 +23,7 @@ export function principalFromClaims(issuer: Issuer, claims: JsonObject): Result<
   const problems: Problem[] = [];
   const id = readName(claims, issuer.claims.subject, problems);
   const tenant = readName(claims, issuer.claims.tenant, problems);
-  const roles = readWords(claims, issuer.claims.roles, problems);
+  const roles = mappedRoles(issuer.groups, readWords(claims, issuer.claims.roles, problems));
   const scopes = readWords(claims, issuer.claims.scopes, problems);
   const attributes = readAttributes(claims, issuer.claims.attributes, problems);
   const authenticatedAt = readAuthenticatedAt(claims, problems);
@@ -88,6 +88,13 @@ function readWords(claims: JsonObject, name: string, problems: Problem[]): reado
   if (isTextList(words) && words.every((word) => word !== '')) return [...new Set(words)];
   problems.push({ path: name, message: `is neither a list of texts nor space-separated text of at most ${LIST_ITEMS_MAX} items` });
   return [];
+}
+
+/** A group that the bundle does not map is no role, whatever it is called: an identity provider's names are not ours. */
+function mappedRoles(groups: Issuer['groups'], words: readonly string[]): readonly string[] {
+  if (groups === undefined) return words;
+  const roles = words.map((word) => (Object.hasOwn(groups, word) ? groups[word] : undefined)).filter((role) => role !== undefined);
+  return [...new Set(roles)];
 }
 
 function readAttributes(claims: JsonObject, mapping: Issuer['claims']['attributes'], problems: Problem[]): Principal['attributes'] {

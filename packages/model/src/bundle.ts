@@ -49,13 +49,36 @@ export interface PinnedJwk {
   readonly y: string;
 }
 
+/** How an issuer may sign (RFC 7518, section 3.1; RFC 8037): asymmetric, and nothing that is broken or optional to verify. */
+export const TOKEN_ALGORITHMS = ['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA'] as const;
+export type TokenAlgorithm = (typeof TOKEN_ALGORITHMS)[number];
+
+/** Where the key set of an issuer is fetched, where it does not stand in the bundle. */
+export interface KeySource {
+  /** The key set itself; absent where the issuer's own discovery document names it, on the issuer's own origin. */
+  readonly jwksUri?: string;
+  readonly network: Destination['network'];
+  /** A set that was fetched longer ago verifies nothing. */
+  readonly ageMsMax: number;
+}
+
 /** An identity provider whose tokens are accepted, with the keys that verify them and what its claims mean here. */
 export interface Issuer {
   /** Compared with `iss` byte for byte. */
   readonly issuer: string;
   /** Must be among `aud`. */
   readonly audience: string;
+  /** Empty where `keySource` says where they are. */
   readonly keys: readonly PinnedJwk[];
+  readonly keySource?: KeySource;
+  /** The algorithms that its tokens may name; `algorithmsOf` where it does not say. */
+  readonly algorithms?: readonly TokenAlgorithm[];
+  /** The environment for which a token must have been made, and the claim that says so. */
+  readonly environment?: { readonly claim: string; readonly is: string };
+  /** The oldest set of scopes that is still in force, and the claim that tells a token's. */
+  readonly scopeVersion?: { readonly claim: string; readonly min: number };
+  /** Roles by the value of the roles claim: what is not mapped is no role. Absent, the claim's values are the roles. */
+  readonly groups?: Readonly<Record<string, string>>;
   /** Longest accepted `exp - iat`. */
   readonly tokenLifetimeMsMax: number;
   /** Which claim carries what. Roles and scopes may be an array or a space-separated string. */
@@ -73,6 +96,14 @@ export interface Issuer {
     readonly attributes: Readonly<Record<string, AttributeClaim>>;
   };
 }
+
+/** The algorithms that tokens of the issuer may name. Keys in the bundle are of P-256. */
+export function algorithmsOf({ algorithms, keySource }: Issuer): readonly TokenAlgorithm[] {
+  return algorithms ?? (keySource === undefined ? PINNED_ALGORITHMS : FETCHED_ALGORITHMS);
+}
+
+const PINNED_ALGORITHMS: readonly TokenAlgorithm[] = ['ES256'];
+const FETCHED_ALGORITHMS: readonly TokenAlgorithm[] = ['ES256', 'RS256'];
 
 /** An upstream that may be dialled. Everything else is refused; redirects are never followed. */
 export interface Destination {

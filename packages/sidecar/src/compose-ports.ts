@@ -1,6 +1,6 @@
 /** Part of the composition root: the pipeline's ports, made from what `compose.ts` has opened. */
 
-import { operatorTokens, type SessionTokens } from '@sallyport/credentials';
+import { keySets, operatorTokens, type KeySets, type SessionTokens } from '@sallyport/credentials';
 import type { SessionEpoch } from '@sallyport/identity';
 import { Fault, type AgentName, type Clock, type DecisionId, type Random, type RequestId } from '@sallyport/model';
 import { createUpstreams } from '@sallyport/net';
@@ -83,7 +83,7 @@ export function pipelinePorts(from: PortsFrom): {
     bytesInFlight: account,
     bundle: from.holder,
     agentCredential: credentialFile === undefined ? NO_AGENT_CREDENTIAL : agentCredential({ path: credentialFile, disk: from.disk, clock }),
-    operatorTokens: operatorTokens(),
+    operatorTokens: operatorTokens({}, keySetsOf(from)),
     sessionTokens: {
       mint: (grant, now) => present(from.tokens(), 'a session token').mint(grant, now),
       verify: (token, now) => present(from.tokens(), 'a session token').verify(token, now),
@@ -130,6 +130,29 @@ function countersOf({ metrics, log, clock }: PortsFrom): Counters {
       if (kept !== undefined) log.warn('upstream_failed', { name: server, code, detail: kept });
     },
   };
+}
+
+/** At most so many requests to one identity provider at once: one flight for each issuer, and some may share a host. */
+const IDENTITY_IN_FLIGHT_MAX = 16;
+
+/** A dialler of its own: a tool server and an identity provider of one name are never one lane. */
+function keySetsOf({ config, clock, drain, log }: PortsFrom): KeySets {
+  const { connect_ms_max: connectMsMax } = config.upstream;
+  const upstreams = createUpstreams({ clock, limits: { connectMsMax, inFlightMax: IDENTITY_IN_FLIGHT_MAX, idleConnectionsMax: 2 } });
+  const bound = floodBound(clock);
+  const held = keySets({
+    upstreams,
+    clock,
+    onFailure(issuer, detail) {
+      const kept = bound(issuer, detail);
+      if (kept !== undefined) log.warn('identity_keys_failed', { name: issuer, detail: kept });
+    },
+  });
+  drain.onDrain('identity', async () => {
+    held.close();
+    upstreams.close();
+  });
+  return held;
 }
 
 function upstreamOf({ config, clock, drain, account, build }: PortsFrom): ForwardUpstream {

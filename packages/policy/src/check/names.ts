@@ -14,6 +14,7 @@ import { didYouMean, orListed, quote } from '../reader/node.ts';
 import type { Rule } from '../rule.ts';
 import { checkAttributes, checkGiven } from './attributes.ts';
 import { parseBaseUrl, substitute } from './environment.ts';
+import { checkIssuer } from './issuers.ts';
 import { checkOverlaps, checkRoute } from './routes.ts';
 
 /** Reports duplicates, look-alikes and names that lead nowhere, in everything but conditions. */
@@ -28,10 +29,7 @@ export function checkNames(declared: Declared, problems: Problems, doubts: Doubt
   unique(rules, { what: 'rule', nameOf: (rule) => rule.id, field: 'id' }, problems);
   bounded(declared, problems);
   for (const server of servers) checkServer(server, declared, problems);
-  for (const { value, node } of issuers) {
-    substitute(value.issuer, placeAt(node, 'issuer'), declared.environment, problems);
-    substitute(value.audience, placeAt(node, 'audience'), declared.environment, problems);
-  }
+  for (const issuer of issuers) checkIssuer(issuer, declared.environment, problems);
   const serverNames = new Map(servers.map(({ value }) => [value.name, value]));
   for (const { value, node } of agents) {
     for (const [index, name] of value.uses.entries()) {

@@ -15,6 +15,11 @@ export const FEATURES: readonly string[] = [
   'for.principals',
   'for.roles',
   'for.tenants',
+  'issuer.algorithms',
+  'issuer.environment',
+  'issuer.groups',
+  'issuer.key_source',
+  'issuer.min_scope_version',
   'policy.agents',
   'policy.observe',
   'route.query',
@@ -58,6 +63,7 @@ export function featuresOf({ agents, rules, environment, issuers, tools, observe
   const used = new Set<string>();
   if (agents.some(({ callers }) => callers !== undefined)) used.add('agent.callers');
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
+  for (const issuer of issuers) for (const feature of featuresOfIssuer(issuer)) used.add(feature);
   if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
   if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
   if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');
@@ -66,6 +72,16 @@ export function featuresOf({ agents, rules, environment, issuers, tools, observe
   if (Object.keys(environment).length > 0) used.add('environment.v1');
   for (const rule of rules) for (const feature of featuresOfRule(rule)) used.add(feature);
   return [...used].toSorted();
+}
+
+function featuresOfIssuer({ keySource, algorithms, environment, scopeVersion, groups }: Issuer): readonly string[] {
+  return [
+    ...(keySource === undefined ? [] : ['issuer.key_source']),
+    ...(algorithms === undefined ? [] : ['issuer.algorithms']),
+    ...(environment === undefined ? [] : ['issuer.environment']),
+    ...(scopeVersion === undefined ? [] : ['issuer.min_scope_version']),
+    ...(groups === undefined ? [] : ['issuer.groups']),
+  ];
 }
 
 function featuresOfRule(rule: Rule): ReadonlySet<string> {

@@ -194,8 +194,19 @@ export function substituted(declared: Declared, environment: EnvironmentValues, 
     servers: declared.servers.map(({ value, node }) => ({ node, value: { ...value, url: text(value.url, node.place) } })),
     issuers: declared.issuers.map(({ value, node }) => ({
       node,
-      value: { ...value, issuer: text(value.issuer, node.place), audience: text(value.audience, node.place) },
+      value: substitutedIssuer(value, (template) => text(template, node.place)),
     })),
+  };
+}
+
+function substitutedIssuer(issuer: Issuer, text: (template: string) => string): Issuer {
+  const { keySource, environment } = issuer;
+  return {
+    ...issuer,
+    issuer: text(issuer.issuer),
+    audience: text(issuer.audience),
+    ...(keySource?.jwksUri === undefined ? {} : { keySource: { ...keySource, jwksUri: text(keySource.jwksUri) } }),
+    ...(environment === undefined ? {} : { environment: { ...environment, is: text(environment.is) } }),
   };
 }
 

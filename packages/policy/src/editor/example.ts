@@ -91,6 +91,24 @@ issuer: "\${env.second_issuer}"
 audience: sallyport
 keys_file: idp-keys.json
 ---
+kind: Issuer
+issuer: https://login.example
+audience: api://sallyport
+discovery: true
+network: public
+jwks_age_max: 30m
+algorithms: [RS256, ES256]
+max_lifetime: 1h
+environment: production
+min_scope_version: 3
+groups: { "Support Team": support-rep }
+claims: { subject: sub, tenant: tid, roles: groups, scopes: scp, environment: env, scope_version: scope_version }
+---
+kind: Issuer
+issuer: https://accounts.example
+audience: sallyport
+jwks_uri: https://keys.example/certs
+---
 kind: Environment
 name: production
 values:

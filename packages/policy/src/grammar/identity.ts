@@ -1,13 +1,15 @@
 /** Agents and issuers: read from documents and parts alike, and written back in the same form. */
 
 import { readP256Jwk } from '@sallyport/crypto';
-import { ATTRIBUTE_TYPES } from '@sallyport/model';
-import type { Agent, AttributeClaim, CallerGrant, Issuer, Json, PinnedJwk } from '@sallyport/model';
+import { ATTRIBUTE_TYPES, TOKEN_ALGORITHMS } from '@sallyport/model';
+import type { Agent, AttributeClaim, CallerGrant, Issuer, Json, JsonObject, KeySource, PinnedJwk } from '@sallyport/model';
 import { WORD, agentName, serverName, token } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import type { Node, Problems } from '../reader/node.ts';
 import type { Fields, Reader } from '../reader/read.ts';
-import { duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
+import { count } from '../reader/read-more.ts';
+import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
+import { NETWORKS } from './catalog.ts';
 
 const ROOTS = ['operator', 'schedule', 'event'] as const;
 const IDLE_MS = 900_000;
@@ -74,7 +76,22 @@ export function encodeAgent({ name, owner, uses, callers, sessions }: Agent): Js
   };
 }
 
-const ISSUER_FIELDS = ['issuer!', 'audience!', 'keys', 'keys_file', 'max_lifetime', 'claims'];
+/** Where keys come from: exactly one of these. */
+export const KEY_FIELDS = ['keys', 'keys_file', 'discovery', 'jwks_uri'] as const;
+const ISSUER_FIELDS = [
+  'issuer!',
+  'audience!',
+  ...KEY_FIELDS,
+  'network',
+  'jwks_age_max',
+  'algorithms',
+  'max_lifetime',
+  'environment',
+  'min_scope_version',
+  'groups',
+  'claims',
+];
+const JWKS_AGE_MS = 3_600_000;
 const CLAIM = { test: (name: string) => /^[\x21-\x7e]{1,128}$/.test(name), words: 'the name of a claim' };
 
 /** Finds the key set that `keys_file` names, already read; `undefined` where there is none. */
@@ -86,20 +103,60 @@ export function issuer(findKeys: FindKeys): Reader<Issuer> {
     const declared = fields(node, problems, 'an Issuer', ISSUER_FIELDS);
     const url = declared?.get('issuer', text('an issuer'));
     if (declared === undefined || url === undefined) return undefined;
+    const names = declared.get('claims', claimNames) ?? { claims: claimDefaults({}) };
     return {
       issuer: url,
       audience: declared.get('audience', text('an audience')) ?? '',
-      keys: keysOf(declared, findKeys, problems) ?? [],
+      ...keysOf(declared, findKeys, problems),
+      ...refinementsOf(declared, names),
       tokenLifetimeMsMax: declared.get('max_lifetime', duration('`max_lifetime`', LIMITS.tokenLifetimeMsMax)) ?? 3_600_000,
-      claims: declared.get('claims', claimNames) ?? claimDefaults({}),
+      claims: names.claims,
     };
   };
 }
 
-function keysOf(declared: Fields, findKeys: FindKeys, problems: Problems): readonly PinnedJwk[] | undefined {
-  if (declared.has('keys') === declared.has('keys_file')) {
-    return problems.add(declared.place, 'an Issuer has either `keys` or `keys_file`');
+/** What an issuer may ask of its tokens beyond a signature. */
+function refinementsOf(declared: Fields, names: ClaimNames): Pick<Issuer, 'algorithms' | 'environment' | 'scopeVersion' | 'groups'> {
+  const reader = list('`algorithms`', oneOf('token algorithm', TOKEN_ALGORITHMS), { min: 1, key: (name) => name });
+  const algorithms = declared.get('algorithms', reader);
+  const environment = declared.get('environment', text('an environment', undefined, 128));
+  const version = declared.get('min_scope_version', count('`min_scope_version`', 1, LIMITS.countMax));
+  const groups = declared.get('groups', record('`groups`', token, GROUP));
+  return {
+    ...(algorithms === undefined ? {} : { algorithms }),
+    ...(environment === undefined ? {} : { environment: { claim: names.environment ?? ENVIRONMENT_CLAIM, is: environment } }),
+    ...(version === undefined ? {} : { scopeVersion: { claim: names.scopeVersion ?? SCOPE_VERSION_CLAIM, min: version } }),
+    ...(groups === undefined ? {} : { groups }),
+  };
+}
+
+const ENVIRONMENT_CLAIM = 'env';
+const SCOPE_VERSION_CLAIM = 'scope_version';
+const GROUP = {
+  test: (name: string) => /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,256}$/u.test(name),
+  words: 'a group: 1 to 256 printable characters',
+};
+
+function keysOf(declared: Fields, findKeys: FindKeys, problems: Problems): Pick<Issuer, 'keys' | 'keySource'> {
+  const network = declared.get('network', oneOf('network', NETWORKS)) ?? 'public';
+  const ageMsMax = declared.get('jwks_age_max', duration('`jwks_age_max`', LIMITS.jwksAgeMsMax)) ?? JWKS_AGE_MS;
+  if (KEY_FIELDS.filter((key) => declared.has(key)).length !== 1) {
+    problems.add(declared.place, 'an Issuer has exactly one of `keys`, `keys_file`, `discovery` and `jwks_uri`');
+    return { keys: [] };
   }
+  if (declared.has('discovery')) {
+    const isOn = declared.get('discovery', bool);
+    const node = declared.node('discovery');
+    if (isOn === false && node !== undefined)
+      problems.add(node.place, '`discovery` is `true` or absent', { remedy: 'give `keys`, or leave `discovery: true`' });
+    return { keys: [], keySource: { network, ageMsMax } };
+  }
+  const jwksUri = declared.get('jwks_uri', text('the URL of a key set'));
+  if (jwksUri !== undefined) return { keys: [], keySource: { jwksUri, network, ageMsMax } };
+  return { keys: pinnedOf(declared, findKeys, problems) ?? [] };
+}
+
+function pinnedOf(declared: Fields, findKeys: FindKeys, problems: Problems): readonly PinnedJwk[] | undefined {
   const reader = list('`keys`', publicKey, { min: 1, max: 32, key: (key) => key.kid });
   if (declared.has('keys')) return declared.get('keys', reader);
   const node = declared.node('keys_file');
@@ -134,8 +191,15 @@ const publicKey: Reader<PinnedJwk> = (node, problems) => {
 const CLAIM_NAMES = ['subject', 'tenant', 'roles', 'scopes', 'case', 'task', 'step'] as const;
 type ClaimName = (typeof CLAIM_NAMES)[number];
 
-const claimNames: Reader<Issuer['claims']> = (node, problems) => {
-  const declared = fields(node, problems, '`claims`', ['subject', 'tenant', 'roles', 'scopes', 'case', 'task', 'step', 'attributes']);
+/** The mapping, and the claims that are only compared. */
+interface ClaimNames {
+  readonly claims: Issuer['claims'];
+  readonly environment?: string | undefined;
+  readonly scopeVersion?: string | undefined;
+}
+
+const claimNames: Reader<ClaimNames> = (node, problems) => {
+  const declared = fields(node, problems, '`claims`', [...CLAIM_NAMES, 'environment', 'scope_version', 'attributes']);
   if (declared === undefined) return undefined;
   const name = (key: string): string | undefined => declared.get(key, text('a claim', CLAIM));
   const given: Partial<Record<ClaimName, string>> = {};
@@ -144,7 +208,7 @@ const claimNames: Reader<Issuer['claims']> = (node, problems) => {
     if (claim !== undefined) given[key] = claim;
   }
   const attributes = declared.get('attributes', record('`attributes`', attributeClaim, WORD)) ?? {};
-  return { ...claimDefaults(given), attributes };
+  return { claims: { ...claimDefaults(given), attributes }, environment: name('environment'), scopeVersion: name('scope_version') };
 };
 
 /** The name of a claim, or `{ claim, type? }`. */
@@ -180,11 +244,28 @@ function claimDefaults(given: Partial<Issuer['claims']>): Issuer['claims'] {
 
 export function encodeIssuer(value: Issuer): Json {
   const { attributes, ...names } = value.claims;
+  const { keySource, algorithms, environment, scopeVersion, groups } = value;
   return {
     issuer: value.issuer,
     audience: value.audience,
-    keys: value.keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y })),
+    ...(keySource === undefined
+      ? { keys: value.keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y })) }
+      : encodeSource(keySource)),
+    ...(algorithms === undefined ? {} : { algorithms: algorithms.toSorted() }),
     max_lifetime: formatSpan(value.tokenLifetimeMsMax),
-    claims: { ...names, attributes: encodeAttributes(attributes) },
+    ...(environment === undefined ? {} : { environment: environment.is }),
+    ...(scopeVersion === undefined ? {} : { min_scope_version: scopeVersion.min }),
+    ...(groups === undefined ? {} : { groups: { ...groups } }),
+    claims: {
+      ...names,
+      ...(environment === undefined ? {} : { environment: environment.claim }),
+      ...(scopeVersion === undefined ? {} : { scope_version: scopeVersion.claim }),
+      attributes: encodeAttributes(attributes),
+    },
   };
+}
+
+function encodeSource({ jwksUri, network, ageMsMax }: KeySource): JsonObject {
+  const where = jwksUri === undefined ? { discovery: true } : { jwks_uri: jwksUri };
+  return { ...where, network, jwks_age_max: formatSpan(ageMsMax) };
 }

@@ -50,6 +50,8 @@ export const LIMITS = {
   observeMsMax: 2_592_000_000,
   sessionMaxMsMax: 604_800_000,
   tokenLifetimeMsMax: 86_400_000,
+  /** A key that was withdrawn stays good for so long at the most. */
+  jwksAgeMsMax: 86_400_000,
 } as const;
 
 /** How long the lists can be that an expression walks; a macro's cost is counted with these. */

@@ -27,7 +27,6 @@ const NOT_YET: readonly DenialCode[] = [
   'rate_limited',
   'dlp_unavailable',
   'identity_unavailable',
-  'credential_unavailable',
 ];
 
 const read = (patterns: readonly string[]): readonly { readonly path: string; readonly text: string }[] =>

@@ -26,7 +26,11 @@ import { mcpSessions } from '../../packages/sidecar/src/sessions/mcp-sessions.ts
 import { mcpStreams } from '../../packages/sidecar/src/sessions/mcp-streams.ts';
 import { sessionRegistry } from '../../packages/sidecar/src/sessions/registry.ts';
 import type { ForwardLimits } from '../../packages/sidecar/src/upstream/forward-options.ts';
+import { NOTHING_CARRIED, type Credentials } from '../../packages/sidecar/src/secrets/credentials.ts';
 import { forwardUpstream } from '../../packages/sidecar/src/upstream/forward.ts';
+
+/** The policies of these tests name no credential. */
+const NO_SECRETS: Credentials = { of: () => NOTHING_CARRIED };
 
 export const AGENT = 'support-triage' as AgentName;
 export const EPOCH = '00aa11bb22cc33dd' as SessionEpoch;
@@ -94,7 +98,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
   const nextId = ulids({ clock, random: randomBytes });
   const upstreams = createUpstreams({ clock: systemClock(), limits: { firstByteMsMax: 500, idleMsMax: 500, ...options.upstream } });
   const limits = { answerBytesMax: 1_000_000, mcpSessionsMax: 16, handshakeMsMax: 60_000, ...options.forward };
-  const upstream = forwardUpstream({ upstreams, account, clock: systemClock(), build: 'test', limits });
+  const upstream = forwardUpstream({ upstreams, credentials: NO_SECRETS, account, clock: systemClock(), build: 'test', limits });
   let bugs = 0;
   const base: Ports = {
     agent: AGENT,

@@ -12,6 +12,8 @@ export type AgentName = Branded<string, 'AgentName'>;
 export type ServerName = Branded<string, 'ServerName'>;
 /** Always `server/tool`; the tool's part is 1 to 128 of `[A-Za-z0-9_.-]` (MCP 2025-11-25, tools). */
 export type ToolName = Branded<string, 'ToolName'>;
+/** The name of a credential that the gateway sends along; same alphabet as an agent's. Never its value. */
+export type CredentialName = Branded<string, 'CredentialName'>;
 export type RuleId = Branded<string, 'RuleId'>;
 export type SessionId = Branded<string, 'SessionId'>;
 /** One per decision, 26 characters, sortable by time (ULID). */
@@ -39,6 +41,7 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 export const isAgentName = (text: string): text is AgentName => NAME.test(text);
 export const isServerName = (text: string): text is ServerName => NAME.test(text);
+export const isCredentialName = (text: string): text is CredentialName => NAME.test(text);
 export const isToolName = (text: string): text is ToolName => TOOL.test(text);
 export const isArea = (text: string): text is Area => AREA.test(text);
 export const isRing = (text: string): text is Ring => NAME.test(text);

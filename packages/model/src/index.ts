@@ -7,6 +7,7 @@ export type {
   AgentName,
   ServerName,
   ToolName,
+  CredentialName,
   RuleId,
   SessionId,
   DecisionId,
@@ -19,7 +20,18 @@ export type {
   Revision,
   ReleaseSeq,
 } from './ids.ts';
-export { isAgentName, isServerName, isToolName, isArea, isRing, isDigest, toolName, serverOf, localNameOf } from './ids.ts';
+export {
+  isAgentName,
+  isCredentialName,
+  isServerName,
+  isToolName,
+  isArea,
+  isRing,
+  isDigest,
+  toolName,
+  serverOf,
+  localNameOf,
+} from './ids.ts';
 export type { Instant, BootMs, Clock, Random } from './instant.ts';
 export { parseInstant, formatInstant, addMs } from './instant.ts';
 export type { Result } from './result.ts';

@@ -40,6 +40,7 @@ export { NOTES_MAX, notesOf, remembersResult } from './decide/notes.ts';
 export type { CallerVerdict } from './decide/callers.ts';
 export { judgeCaller } from './decide/callers.ts';
 export { decide, DEFAULT_DENY } from './decide/decide.ts';
+export type { Credential, CredentialScheme, CredentialSource } from './grammar/credential.ts';
 export type { Observe } from './grammar/observe.ts';
 export { OBSERVED, observe } from './decide/observe.ts';
 export type { Requirement, Unmet } from './decide/requirements.ts';

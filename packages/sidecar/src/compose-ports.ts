@@ -18,6 +18,7 @@ import type { BundleHolder, Counters, Ports, Recorder } from './pipeline/ports.t
 import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
 import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
+import { credentials } from './secrets/credentials.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
 
 export interface PortsFrom {
@@ -169,6 +170,15 @@ function upstreamOf({ config, clock, drain, account, build }: PortsFrom): Forwar
   drain.onDrain('upstreams', async () => upstreams.close());
   return forwardUpstream({
     upstreams,
+    credentials: credentials({
+      clock,
+      folder: config.secrets.folder,
+      times: {
+        refreshMs: config.secrets.refresh_ms,
+        lastGoodMsMax: config.secrets.last_good_ms_max,
+        readMsMax: config.secrets.read_ms_max,
+      },
+    }),
     account,
     clock,
     build,

@@ -67,6 +67,12 @@ export interface SidecarConfig {
     readonly call_ms_max: number;
     readonly in_flight_max: number;
   };
+  readonly secrets: {
+    readonly folder?: string;
+    readonly refresh_ms: number;
+    readonly last_good_ms_max: number;
+    readonly read_ms_max: number;
+  };
   readonly audit: {
     readonly segment_bytes_max: number;
     readonly journal_bytes_max: number;
@@ -181,6 +187,27 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
       default: 10 * MINUTE,
     }),
     in_flight_max: count({ says: 'Calls under way per tool server', unit: 'calls', min: 1, max: 65_536, default: 256 }),
+  }),
+  secrets: section('Where the credentials lie that calls carry; the bundle names them, and no field holds one', {
+    folder: optional(
+      filePath({
+        says: 'Folder below which the files lie that a Credential names; others than this process’s user and group may not reach them',
+        trusted: 'choose what tools are called with',
+      }),
+    ),
+    refresh_ms: durationMs({
+      says: 'A value is used for so long before its source is asked again',
+      min: 100,
+      max: 60 * MINUTE,
+      default: 10 * SECOND,
+    }),
+    last_good_ms_max: durationMs({
+      says: 'While its source cannot be read a value is used for so long, or for its `max_age` where that is less',
+      min: 0,
+      max: 24 * 60 * MINUTE,
+      default: 60 * MINUTE,
+    }),
+    read_ms_max: durationMs({ says: 'One look at a source', min: 10, max: MINUTE, default: 5 * SECOND }),
   }),
   audit: section('The journal, in which every decision is kept until the collector has it', {
     segment_bytes_max: bytes({

@@ -13,6 +13,7 @@ import type { Place, Problems } from '../reader/node.ts';
 import { didYouMean, orListed, quote } from '../reader/node.ts';
 import type { Rule } from '../rule.ts';
 import { checkAttributes, checkGiven } from './attributes.ts';
+import { checkCredentials } from './credentials.ts';
 import { parseBaseUrl, substitute } from './environment.ts';
 import { checkIssuer } from './issuers.ts';
 import { checkOverlaps, checkRoute } from './routes.ts';
@@ -26,6 +27,7 @@ export function checkNames(declared: Declared, problems: Problems, doubts: Doubt
   // A vendor's names are not the author's to choose, so that two that look alike are only pointed out.
   unique(tools, { what: 'tool', nameOf: (tool) => tool.name, field: 'name', severity: 'warning' }, problems);
   unique(issuers, { what: 'issuer', nameOf: (issuer) => issuer.issuer, field: 'issuer' }, problems);
+  unique(declared.credentials, { what: 'credential', nameOf: (one) => one.name, field: 'name' }, problems);
   unique(rules, { what: 'rule', nameOf: (rule) => rule.id, field: 'id' }, problems);
   bounded(declared, problems);
   for (const server of servers) checkServer(server, declared, problems);
@@ -48,6 +50,7 @@ export function checkNames(declared: Declared, problems: Problems, doubts: Doubt
   checkOverlaps(tools, problems);
   checkRules(declared, { doubts, unknown }, problems);
   checkObserves(declared, problems);
+  checkCredentials(declared, { doubts, unknown }, problems);
   const attributes = checkAttributes(declared, problems);
   checkTests(declared, { attributes, unknown }, problems);
 }
@@ -92,6 +95,7 @@ function bounded(declared: Declared, problems: Problems): void {
     ['tool servers', declared.servers, LIMITS.serversMax],
     ['tools', declared.tools, LIMITS.toolsMax],
     ['issuers', declared.issuers, LIMITS.issuersMax],
+    ['credentials', declared.credentials, LIMITS.credentialsMax],
     ['rules', declared.rules, LIMITS.rulesMax],
     ['tests', declared.tests, LIMITS.testSuitesMax],
     ['Observes', declared.observes, LIMITS.observesMax],
@@ -103,7 +107,7 @@ function bounded(declared: Declared, problems: Problems): void {
 }
 
 /** Says of a name that nothing has it. */
-type Unknown = (place: Place, what: string, name: string, known: Iterable<string>) => void;
+export type Unknown = (place: Place, what: string, name: string, known: Iterable<string>) => void;
 
 /** Says it once of one place: what a whole document is about is written once, and read by each of its rules. */
 function unknownReporter(problems: Problems, unread: ReadonlySet<string>): Unknown {

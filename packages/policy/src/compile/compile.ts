@@ -6,6 +6,7 @@ import type { ArgumentSchema, Judged, RouteMatch, TypedArguments, Violation } fr
 import { analyse } from '../check/analyse.ts';
 import type { Places, Plan, RulePlan } from '../check/analyse.ts';
 import { expressionsOf } from '../check/conditions.ts';
+import { credentialsByTool } from '../check/credentials.ts';
 import type { LayerPlace } from '../check/layering.ts';
 import { misspelledArguments, routesOf } from '../check/route-index.ts';
 import type { Routes } from '../check/route-index.ts';
@@ -21,6 +22,7 @@ import { Programs } from '../expression/programs.ts';
 import type { Condition } from '../expression/programs.ts';
 import { notedBy } from '../expression/types.ts';
 import type { Noted } from '../expression/types.ts';
+import type { Credential } from '../grammar/credential.ts';
 import type { Observe } from '../grammar/observe.ts';
 import { ToolIndex } from '../grammar/selectors.ts';
 import { LIMITS } from '../reader/limits.ts';
@@ -86,6 +88,7 @@ interface Inside {
   readonly programs: Programs;
   readonly routes: Routes;
   readonly observes: ReadonlyMap<AgentName, Observe>;
+  readonly credentials: ReadonlyMap<AgentName, ReadonlyMap<ToolName, readonly Credential[]>>;
 }
 
 let make: (parts: Parts, inside: Inside) => CompiledPolicy;
@@ -139,11 +142,18 @@ export class CompiledPolicy {
     return tool === undefined || schema === undefined ? undefined : shapeArguments({ tool, schema }, judged);
   }
 
+  /** What the sidecar sends along when this agent calls this tool: at most one for each header. */
+  credentialsFor(agent: AgentName, tool: ToolName): readonly Credential[] {
+    return this.#inside.credentials.get(agent)?.get(tool) ?? NO_CREDENTIALS;
+  }
+
   /** Arguments of a route's path that would make the call a request of another tool, or of none; for the validation gate. */
   misspelled(tool: Tool, args: TypedArguments): readonly string[] {
     return misspelledArguments(this.#inside.routes, tool, args);
   }
 }
+
+const NO_CREDENTIALS: readonly Credential[] = [];
 
 /** What a policy says of one tool in the hands of one agent; `undefined` where no rule is about it. */
 export function entryOf(policy: CompiledPolicy, agent: AgentName, tool: ToolName): Entry | undefined {
@@ -200,6 +210,7 @@ export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]
       programs,
       routes: routesOf(tools),
       observes: new Map(observesByAgent(parts)),
+      credentials: credentialsByTool(parts.credentials ?? [], { agents, index: world.index }),
     }),
   );
 }

@@ -16,6 +16,8 @@ import { checkNames } from '../check/names.ts';
 import { warn } from '../check/warnings.ts';
 import { server, tool } from '../grammar/catalog.ts';
 import type { DeclaredServer } from '../grammar/catalog.ts';
+import { credential } from '../grammar/credential.ts';
+import type { Credential } from '../grammar/credential.ts';
 import type { Declared, Doubts, Located } from '../grammar/declared.ts';
 import { agent, issuer } from '../grammar/identity.ts';
 import type { FindKeys } from '../grammar/identity.ts';
@@ -54,6 +56,8 @@ export interface PolicySource {
   readonly tests: readonly TestSuite[];
   /** None where it is absent. */
   readonly observes?: readonly Observe[];
+  /** None where it is absent. */
+  readonly credentials?: readonly Credential[];
   /** Where each rule stands, by rule id. */
   readonly sources: Readonly<Record<string, Source>>;
   /** Warnings only: untested tools and the like. */
@@ -90,7 +94,7 @@ export function parseDocuments(files: readonly PolicyFile[], beneath?: Beneath):
   return problems.hasErrors ? fail(problems.sorted()) : ok(sourceOf(own, problems.warnings()));
 }
 
-const KINDS = ['Agent', 'ToolServer', 'Tool', 'ToolOverlay', 'Issuer', 'Environment', 'Policy', 'Observe', 'Test'] as const;
+const KINDS = ['Agent', 'ToolServer', 'Tool', 'ToolOverlay', 'Issuer', 'Credential', 'Environment', 'Policy', 'Observe', 'Test'] as const;
 type Kind = (typeof KINDS)[number];
 
 interface Found {
@@ -140,6 +144,7 @@ function declare(files: readonly PolicyFile[], problems: Problems): { readonly d
     // Of a tool that nobody could read it is not known whether it exists.
     tools: overlaid(all('Tool', tool), all('ToolOverlay', toolOverlay), isAny ? new Problems() : problems),
     issuers: all('Issuer', issuer(keySets(sorted, problems))),
+    credentials: all('Credential', credential),
     environment: environmentOf(found, problems),
     rules: policies.flatMap(({ rules }) => rules),
     observes: all('Observe', observe),
@@ -297,6 +302,7 @@ function sourceOf(declared: Declared, warnings: readonly Problem[]): PolicySourc
     servers: sorted(declared.servers, (item) => item.name),
     tools: sorted(declared.tools, (item) => item.name),
     issuers: sorted(declared.issuers, (item) => item.issuer),
+    credentials: sorted(declared.credentials, (item) => item.name),
     environment: declared.environment,
     rules: sorted(declared.rules, (item) => item.id),
     tests: declared.tests.map(({ value }) => value),

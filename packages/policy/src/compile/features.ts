@@ -3,6 +3,7 @@
 import type { Agent, Issuer, Tool } from '@sallyport/model';
 import { expressionsOf } from '../check/conditions.ts';
 import { DEMANDS, DEMAND_NAMES, demandsOf } from '../demand/demands.ts';
+import type { Credential } from '../grammar/credential.ts';
 import type { Observe } from '../grammar/observe.ts';
 import type { EnvironmentValues, Rule } from '../rule.ts';
 
@@ -11,6 +12,7 @@ export const FEATURES: readonly string[] = [
   'agent.callers',
   'attribute.type',
   'cel.v1',
+  'credential.file',
   'environment.v1',
   'for.principals',
   'for.roles',
@@ -56,10 +58,11 @@ interface Used {
   readonly issuers: readonly Issuer[];
   readonly tools: readonly Tool[];
   readonly observes?: readonly Observe[];
+  readonly credentials?: readonly Credential[];
 }
 
 /** What a policy uses, sorted; a subset of FEATURES by construction. */
-export function featuresOf({ agents, rules, environment, issuers, tools, observes = [] }: Used): readonly string[] {
+export function featuresOf({ agents, rules, environment, issuers, tools, observes = [], credentials = [] }: Used): readonly string[] {
   const used = new Set<string>();
   if (agents.some(({ callers }) => callers !== undefined)) used.add('agent.callers');
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
@@ -68,6 +71,7 @@ export function featuresOf({ agents, rules, environment, issuers, tools, observe
   if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
   if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');
   if (tools.some(({ unknownArguments }) => unknownArguments !== undefined)) used.add('tool.unknown_arguments');
+  for (const { source } of credentials) used.add(`credential.${source.kind}`);
   if (observes.length > 0) used.add('policy.observe');
   if (Object.keys(environment).length > 0) used.add('environment.v1');
   for (const rule of rules) for (const feature of featuresOfRule(rule)) used.add(feature);

@@ -8,6 +8,8 @@ import { serverOf } from '@sallyport/model';
 import { canonicalJson } from '../check/canonical.ts';
 import { encodeServer, encodeTool } from '../grammar/catalog.ts';
 import type { DeclaredServer } from '../grammar/catalog.ts';
+import { secretOf } from '../grammar/credential.ts';
+import type { Credential } from '../grammar/credential.ts';
 import type { Declared, Located } from '../grammar/declared.ts';
 import { placeAt } from '../reader/locate.ts';
 import { quote } from '../reader/node.ts';
@@ -43,6 +45,9 @@ const TOOL: Kind<Tool> = {
   differs: (owned, other) => differing(encodeTool(owned) as object, encodeTool(other) as object),
 };
 const ISSUER: Kind<Issuer> = { what: 'issuer', of: ({ issuers }) => issuers, nameOf: ({ issuer }) => issuer };
+const CREDENTIAL: Kind<Credential> = { what: 'credential', of: ({ credentials }) => credentials, nameOf: ({ name }) => name };
+/** A secret that a layer above has named is not a layer below's to send somewhere else. */
+const SECRET: Kind<Credential> = { what: 'secret', of: ({ credentials }) => credentials, nameOf: ({ source }) => secretOf(source) };
 const RULE: Kind<Rule> = { what: 'rule', of: ({ rules }) => rules, nameOf: ({ id }) => id };
 
 /** Reports everything that one layer may not say of what another owns. The highest layer comes first. */
@@ -51,6 +56,8 @@ export function checkOwnership(layers: readonly OwnedLayer[], problems: Problems
   const servers = ownersOf(SERVER, layers, problems);
   const tools = ownersOf(TOOL, layers, problems);
   ownersOf(ISSUER, layers, problems);
+  ownersOf(CREDENTIAL, layers, problems);
+  ownersOf(SECRET, layers, problems);
   ownersOf(RULE, layers, problems);
   checkIssuers(layers, problems);
   checkValues(layers, problems);
@@ -63,6 +70,11 @@ export function checkOwnership(layers: readonly OwnedLayer[], problems: Problems
       for (const [index, name] of value.uses.entries())
         notBelow({ what: 'tool server', name, place: placeAt(node, 'uses', index) }, servers, owning);
     for (const rule of declared.rules) checkRule(rule, { agents, tools }, owning);
+    for (const { value, node } of declared.credentials) {
+      for (const [index, name] of value.agents.entries()) notAbove({ name, place: placeAt(node, 'agents', index) }, agents, owning);
+      for (const [index, name] of value.destinations.entries())
+        notBelow({ what: 'tool server', name, place: placeAt(node, 'destinations', index) }, servers, owning);
+    }
     for (const { value, node } of declared.observes)
       for (const name of value.agents === '*' ? [] : value.agents) notAbove({ name, place: placeAt(node, 'agents') }, agents, owning);
   }

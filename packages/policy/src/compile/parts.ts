@@ -13,6 +13,8 @@ import type { Layering } from '../check/layering.ts';
 import { checkNames } from '../check/names.ts';
 import { destination, encodeServer, encodeTool, server, tool } from '../grammar/catalog.ts';
 import type { DeclaredDestination, DeclaredServer } from '../grammar/catalog.ts';
+import { credential, encodeCredential } from '../grammar/credential.ts';
+import type { Credential } from '../grammar/credential.ts';
 import type { Declared, Located } from '../grammar/declared.ts';
 import { agent, encodeAgent, encodeIssuer, issuer } from '../grammar/identity.ts';
 import { encodeObserve, observe } from '../grammar/observe.ts';
@@ -40,6 +42,8 @@ export interface Parts {
   readonly tests: readonly TestSuite[];
   /** None where it is absent. */
   readonly observes?: readonly Observe[];
+  /** None where it is absent. */
+  readonly credentials?: readonly Credential[];
   /** Where several layers are joined (`joinLayers`). */
   readonly layering?: Layering;
   /** Where each rule stood in the author's files, by rule id. */
@@ -61,13 +65,16 @@ const KINDS: Readonly<Record<PartName, string>> = {
  * the digest of that part alone.
  */
 export function writeParts(source: PolicySource): Record<PartName, Uint8Array> {
-  const { agents, servers, tools, issuers, environment, rules, tests, sources, observes = [] } = source;
+  const { agents, servers, tools, issuers, environment, rules, tests, sources, observes = [], credentials = [] } = source;
   const bodies: Readonly<Record<PartName, Readonly<Record<string, Json>>>> = {
     policy: { rules: rules.map(encodeRule), ...(observes.length === 0 ? {} : { observe: observes.map(encodeObserve) }) },
     catalog: { servers: servers.map(encodeServer), tools: tools.map(encodeTool) },
     environment: { values: mapValues(environment, encodeEnvironmentValue) },
     identity: { agents: agents.map(encodeAgent), issuers: issuers.map(encodeIssuer) },
-    egress: { destinations: servers.map(({ name, url, network }) => ({ server: name, url, network })) },
+    egress: {
+      destinations: servers.map(({ name, url, network }) => ({ server: name, url, network })),
+      ...(credentials.length === 0 ? {} : { credentials: credentials.map(encodeCredential) }),
+    },
     detectors: { detectors: [] },
     tests: { tests: tests.map(encodeSuite), sources: mapValues(sources, formatSource) },
   };
@@ -111,7 +118,8 @@ export function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix:
   const catalog = part('catalog', ['servers!', 'tools!']);
   const environment = part('environment', ['values!'])?.get('values', environmentValues) ?? {};
   const identity = part('identity', ['agents!', 'issuers!']);
-  const destinations = all(part('egress', ['destinations!']), 'destinations', located(destination, LIMITS.serversMax));
+  const egress = part('egress', ['destinations!', 'credentials']);
+  const destinations = all(egress, 'destinations', located(destination, LIMITS.serversMax));
   part('detectors', ['detectors!'])?.get(
     'detectors',
     list('`detectors`', (node, inner) => inner.add(node.place, 'no detector is understood here')),
@@ -122,6 +130,7 @@ export function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix:
     servers: joinNetworks(all(catalog, 'servers', located(server, LIMITS.serversMax)), destinations, problems),
     tools: all(catalog, 'tools', located(tool, LIMITS.toolsMax)),
     issuers: all(identity, 'issuers', located(issuer(noFiles(problems)), LIMITS.issuersMax)),
+    credentials: all(egress, 'credentials', located(credential, LIMITS.credentialsMax)),
     environment,
     rules: all(policy, 'rules', located(rule, LIMITS.rulesMax)),
     observes: all(policy, 'observe', located(observe, LIMITS.observesMax)),
@@ -225,6 +234,7 @@ export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'so
     }),
     tests: declared.tests.map(({ value }) => value),
     observes: declared.observes.map(({ value }) => value),
+    credentials: declared.credentials.map(({ value }) => value),
   };
 }
 

@@ -4,6 +4,7 @@ import type { AgentName, Json, JsonObject } from '@sallyport/model';
 import { environmentValues } from '../check/environment.ts';
 import { parseDocuments } from '../compile/documents.ts';
 import { server, tool } from '../grammar/catalog.ts';
+import { credential } from '../grammar/credential.ts';
 import { agent, issuer } from '../grammar/identity.ts';
 import { observe } from '../grammar/observe.ts';
 import { toolOverlay } from '../grammar/overlay.ts';
@@ -27,6 +28,7 @@ const READERS: Readonly<Record<string, Reader<unknown>>> = {
   Tool: tool,
   ToolOverlay: toolOverlay,
   Issuer: issuer(() => KEYS),
+  Credential: credential,
   Environment: (node, problems) => {
     const declared = fields(node, problems, 'an Environment', ['name', 'values!']);
     declared?.get('name', text('a name'));

@@ -109,6 +109,16 @@ issuer: https://accounts.example
 audience: sallyport
 jwks_uri: https://keys.example/certs
 ---
+kind: Credential
+name: orders-write
+source: { file: orders/write-key }
+header: Authorization
+scheme: Bearer
+destinations: [orders]
+agents: [support-triage]
+tools: [orders/create_refund]
+max_age: 90d
+---
 kind: Environment
 name: production
 values:

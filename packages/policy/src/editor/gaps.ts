@@ -14,6 +14,7 @@ export const LOOSER: readonly string[] = [
   'decimals of more than 38 digits in all',
   'text of more code units than characters',
   'a base URL, and `${env.x}` in it, beyond being text',
+  'text that looks like a secret, in a Credential',
   'a public key that is no point of its curve',
   'where `apiVersion` stands, and how YAML was written: anchors, tags, duplicate keys, spellings that readers read differently',
 ];

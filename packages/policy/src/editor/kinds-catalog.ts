@@ -2,10 +2,11 @@
 
 import { ATTRIBUTE_TYPES, EFFECTS, TOKEN_ALGORITHMS } from '@sallyport/model';
 import { METHODS, NETWORKS } from '../grammar/catalog.ts';
+import { CREDENTIAL_HEADER, CREDENTIAL_PATH, CREDENTIAL_SCHEMES, RESERVED_HEADER } from '../grammar/credential.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import type { Field, Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
-import { CLAIM, CLASS, NAME, TOKEN, TOOL, WORD, count, span, text, word } from './shapes-common.ts';
+import { CLAIM, CLASS, NAME, SELECTOR, TOKEN, TOOL, WORD, count, span, text, word } from './shapes-common.ts';
 
 export const ROOTS = ['operator', 'schedule', 'event'] as const;
 
@@ -302,6 +303,55 @@ const ISSUER: Kind = {
   ),
 };
 
+const CREDENTIAL: Kind = {
+  name: 'Credential',
+  says: 'A secret that the sidecar puts into calls when it sends them, by reference: no field holds a value, and the agent never sees one.',
+  shape: map('Credential', {
+    name: { says: 'What records, metrics and people call it.', shape: NAME, isRequired: true },
+    source: {
+      says: 'Where the sidecar finds the value.',
+      shape: map(
+        'CredentialSource',
+        {
+          file: {
+            says: 'A file below the folder that the sidecar’s configuration names as `secrets.folder`.',
+            shape: text('names joined by `/`', CREDENTIAL_PATH),
+          },
+        },
+        { exactlyOne: ['file'] },
+      ),
+      isRequired: true,
+    },
+    header: {
+      says: 'Which header carries it. Those that the gateway writes itself are refused.',
+      shape: text('the name of a header', `^(?!(?:${RESERVED_HEADER})$)${CREDENTIAL_HEADER.slice(1)}`),
+      isRequired: true,
+    },
+    scheme: { says: 'The word before the value.', shape: word(CREDENTIAL_SCHEMES), otherwise: 'the value alone' },
+    destinations: {
+      says: 'The tool servers that it may be sent to. It is sent nowhere else.',
+      shape: list(NAME, { min: 1, max: LIMITS.listMax, isSet: true }),
+      isRequired: true,
+    },
+    agents: {
+      says: 'The agents whose calls carry it.',
+      shape: list(NAME, { min: 1, max: LIMITS.listMax, isSet: true }),
+      isRequired: true,
+    },
+    tools: {
+      says: 'The calls that carry it, among the tools of its `destinations`; for one header of one call there is one credential.',
+      shape: list(SELECTOR, { min: 1, max: LIMITS.listMax, isSet: true }),
+      isRequired: true,
+      code: 'credential_unavailable',
+    },
+    max_age: {
+      says: 'Older than this it is stale, and without its source it is used no longer.',
+      shape: span(LIMITS.credentialAgeMsMax),
+      otherwise: 'it never counts as stale',
+    },
+  }),
+};
+
 const ENVIRONMENT: Kind = {
   name: 'Environment',
   says: 'Values that differ between environments; a build has one. Documents read `${env.x}`, conditions `env.x`.',
@@ -332,4 +382,4 @@ const ENVIRONMENT: Kind = {
   }),
 };
 
-export const CATALOG_KINDS: readonly Kind[] = [AGENT, TOOL_SERVER, TOOL_KIND, TOOL_OVERLAY, ISSUER, ENVIRONMENT];
+export const CATALOG_KINDS: readonly Kind[] = [AGENT, TOOL_SERVER, TOOL_KIND, TOOL_OVERLAY, ISSUER, CREDENTIAL, ENVIRONMENT];

@@ -1,9 +1,8 @@
 /** What may be done: rules. And what is given in tests of them. */
 
-import { DENIAL_CODES, EFFECTS } from '@sallyport/model';
+import { DENIAL_CODES } from '@sallyport/model';
 import { REQUIREMENTS } from '../decide/requirements.ts';
 import type { Requirement } from '../decide/requirements.ts';
-import { METHODS } from '../grammar/catalog.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import { DAYS } from '../rule.ts';
 import { ROOTS } from './kinds-catalog.ts';
@@ -15,7 +14,7 @@ import {
   INSTANT,
   NAME,
   RULE_ID,
-  SELECTED,
+  SELECTOR,
   TOKEN,
   TOKEN_OR_REFERENCE,
   TOOL,
@@ -28,23 +27,6 @@ import {
 } from './shapes-common.ts';
 
 const set = (of: Shape): Shape => list(of, { min: 1, max: LIMITS.listMax, isSet: true });
-
-const SELECTOR: Shape = {
-  is: 'either',
-  of: [
-    SELECTED,
-    map(
-      'Selector',
-      {
-        server: { says: 'Tools of this server.', shape: NAME },
-        effect: { says: 'Tools of this effect.', shape: word(EFFECTS) },
-        class: { says: 'Tools of this class.', shape: CLASS },
-        method: { says: 'Tools whose route has this method.', shape: word(METHODS) },
-      },
-      { atLeastOne: ['server', 'effect', 'class', 'method'] },
-    ),
-  ],
-};
 
 /** A field that is a row of the requirement table. */
 const demand = (row: Requirement, says: string, shape: Shape): Field => ({ says, shape, code: REQUIREMENTS[row].code });

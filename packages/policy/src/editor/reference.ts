@@ -13,7 +13,9 @@ import { CLASS, NAME, TOOL, WORD } from './shapes-common.ts';
 /** Markdown: each kind with its fields, their types, bounds, defaults, meanings, codes, and an example each. */
 export function policyReference(): string {
   const examples = examplesOf();
-  return [...HEAD, ...KIND_SHAPES.flatMap((kind) => kindSection(kind, examples)), ...TAIL].join('\n');
+  // A shape that several kinds share is described where it stands first.
+  const shown = new Set<MapShape>();
+  return [...HEAD, ...KIND_SHAPES.flatMap((kind) => kindSection(kind, examples, shown)), ...TAIL].join('\n');
 }
 
 const HEAD: readonly string[] = [
@@ -61,10 +63,13 @@ const TAIL: readonly string[] = [
   '',
 ];
 
-function kindSection({ name, says, shape }: Kind, examples: Examples): readonly string[] {
+function kindSection({ name, says, shape }: Kind, examples: Examples, shown: Set<MapShape>): readonly string[] {
   const document = examples.documents.get(name);
   if (document === undefined) throw new Bug(`the example has no ${name}`);
-  const [, ...inner] = mapsOf(shape);
+  const inner = mapsOf(shape)
+    .slice(1)
+    .filter((one) => !shown.has(one));
+  for (const one of inner) shown.add(one);
   return [
     `## ${name}`,
     '',

@@ -1,7 +1,10 @@
 /** Shapes that several kinds of documents share: names, words, texts, conditions. */
 
+import { EFFECTS } from '@sallyport/model';
+import { METHODS } from '../grammar/catalog.ts';
 import { CEL_RESERVED } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
+import { map } from './shape.ts';
 import type { Shape, TextShape } from './shape.ts';
 
 export const text = (words: string, pattern?: string, charsMax: number = LIMITS.textCharsMax): TextShape => ({
@@ -55,3 +58,20 @@ export const condition = (yields: NonNullable<TextShape['yields']>): TextShape =
 export const word = (of: readonly string[]): Shape => ({ is: 'word', of });
 export const span = (msMax: number): Shape => ({ is: 'span', msMax });
 export const count = (min: number, max: number): Shape => ({ is: 'count', min, max });
+
+export const SELECTOR: Shape = {
+  is: 'either',
+  of: [
+    SELECTED,
+    map(
+      'Selector',
+      {
+        server: { says: 'Tools of this server.', shape: NAME },
+        effect: { says: 'Tools of this effect.', shape: word(EFFECTS) },
+        class: { says: 'Tools of this class.', shape: CLASS },
+        method: { says: 'Tools whose route has this method.', shape: word(METHODS) },
+      },
+      { atLeastOne: ['server', 'effect', 'class', 'method'] },
+    ),
+  ],
+};

@@ -4,6 +4,7 @@ import type { Agent, Issuer, Tool } from '@sallyport/model';
 import type { Node } from '../reader/node.ts';
 import type { EnvironmentValues, Rule, TestSuite } from '../rule.ts';
 import type { DeclaredServer } from './catalog.ts';
+import type { Credential } from './credential.ts';
 import type { Observe } from './observe.ts';
 
 export interface Located<T> {
@@ -18,6 +19,7 @@ export interface Declared {
   readonly servers: readonly Located<DeclaredServer>[];
   readonly tools: readonly Located<Tool>[];
   readonly issuers: readonly Located<Issuer>[];
+  readonly credentials: readonly Located<Credential>[];
   readonly environment: EnvironmentValues;
   readonly rules: readonly Located<Rule>[];
   readonly tests: readonly Located<TestSuite>[];

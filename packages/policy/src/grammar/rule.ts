@@ -119,7 +119,7 @@ const TOOL_PATTERN = {
 };
 
 /** `server/tool`, `server/prefix*`, or `{ server, effect, class }` with at least one member. */
-const selector: Reader<Selector> = (node, problems) => {
+export const selector: Reader<Selector> = (node, problems) => {
   if (node.kind === 'scalar') {
     const tool = text('a tool', TOOL_PATTERN)(node, problems);
     return tool === undefined ? undefined : { tool };

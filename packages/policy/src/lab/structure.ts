@@ -8,7 +8,18 @@ import type { Json, JsonObject, PartName } from '@sallyport/model';
 import { canonicalJson } from '../check/canonical.ts';
 import { compareText } from '../reader/node.ts';
 
-export const ITEM_KINDS = ['rule', 'observe', 'tool', 'server', 'destination', 'agent', 'issuer', 'value', 'detector'] as const;
+export const ITEM_KINDS = [
+  'rule',
+  'observe',
+  'tool',
+  'server',
+  'destination',
+  'credential',
+  'agent',
+  'issuer',
+  'value',
+  'detector',
+] as const;
 export type ItemKind = (typeof ITEM_KINDS)[number];
 
 export interface FieldChange {
@@ -71,6 +82,7 @@ function itemsOf(parts: PartBytes): Items {
     tool: byName(catalog['tools'], 'name'),
     server: byName(catalog['servers'], 'name'),
     destination: byName(tree('egress')['destinations'], 'server'),
+    credential: byName(tree('egress')['credentials'], 'name'),
     agent: byName(identity['agents'], 'name'),
     issuer: byName(identity['issuers'], 'issuer'),
     value: new Map(Object.entries((values ?? {}) as Readonly<Record<string, JsonObject>>)),

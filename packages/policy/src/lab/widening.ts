@@ -33,6 +33,9 @@ export function couldAllowMore(change: ItemChange, around: Surroundings): boolea
     case 'server':
     case 'destination':
       return before !== undefined && after !== undefined;
+    // A key that is sent may do more than none; which of two may do more, nobody here knows.
+    case 'credential':
+      return after !== undefined;
     case 'agent':
       return before !== undefined && after !== undefined && fields.some((one) => one.field !== 'uses' || !isWithin(one.after, one.before));
     case 'issuer':

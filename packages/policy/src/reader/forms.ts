@@ -1,7 +1,7 @@
 /** What names may look like: ASCII and lower case where people compare them by eye, so that no two look alike. */
 
-import { isAgentName, isServerName, isToolName } from '@sallyport/model';
-import type { AgentName, RuleId, ServerName, ToolName } from '@sallyport/model';
+import { isAgentName, isCredentialName, isServerName, isToolName } from '@sallyport/model';
+import type { AgentName, CredentialName, RuleId, ServerName, ToolName } from '@sallyport/model';
 import { quote } from './node.ts';
 import type { Node, Problems } from './node.ts';
 import type { Reader } from './read.ts';
@@ -11,6 +11,7 @@ const NAME_WORDS = 'a name: 1 to 63 of a-z, 0-9 and -, starting with a letter';
 
 export const agentName: Reader<AgentName> = named(isAgentName, 'a name of an agent', NAME_WORDS);
 export const serverName: Reader<ServerName> = named(isServerName, 'a name of a tool server', NAME_WORDS);
+export const credentialName: Reader<CredentialName> = named(isCredentialName, 'a name of a credential', NAME_WORDS);
 export const toolNameReader: Reader<ToolName> = named(isToolName, 'a name of a tool', 'a tool: server/tool');
 export const className: Reader<string> = text('a class', { test: (name) => /^[a-z][a-z0-9_-]{0,62}$/.test(name), words: NAME_WORDS });
 

@@ -15,6 +15,9 @@ export const LIMITS = {
   serversMax: 1_000,
   toolsMax: 5_000,
   issuersMax: 100,
+  credentialsMax: 1_000,
+  /** Ten years. */
+  credentialAgeMsMax: 315_360_000_000,
   rulesMax: 20_000,
   testSuitesMax: 5_000,
   casesMax: 1_000,

@@ -14,6 +14,7 @@ import {
   type Tool,
   type ToolServer,
 } from '@sallyport/model';
+import type { Credential } from '@sallyport/policy';
 import type { TypedArguments } from '@sallyport/strict';
 
 /** What the permit allows, and nothing else: this tool, with these judged arguments, under this release. */
@@ -27,6 +28,8 @@ export interface Permitted {
   /** The arguments that headers repeat towards an MCP server. */
   readonly mirrors: readonly HeaderMirror[];
   readonly arguments: TypedArguments;
+  /** What is sent along, by reference; one list for all calls of this tool under one policy. */
+  readonly credentials: readonly Credential[];
   /** What rules would have answered, where the bundle has this agent observed. */
   readonly observed?: DenialCode;
   readonly lease: LeaseTerms;

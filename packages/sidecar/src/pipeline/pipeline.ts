@@ -132,6 +132,7 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
     tool: pinned.tool,
     mirrors: pinned.mirrors,
     arguments: facts.args,
+    credentials: facts.held.snapshot.policy.credentialsFor(open.agent, pinned.tool.name),
     lease: { releaseSeq: facts.held.snapshot.releaseSeq, freshForMs: held.freshForMs },
   });
   return { verdict: 'permit', permit };

@@ -3,13 +3,22 @@
 import type { Clock } from '@sallyport/model';
 import type { Upstreams } from '@sallyport/net';
 import type { BytesAccount } from '@sallyport/runtime';
+import type { Permitted } from '../pipeline/permit.ts';
+import type { Carried, Credentials } from '../secrets/credentials.ts';
 
 export interface ForwardOptions {
   readonly upstreams: Upstreams;
+  readonly credentials: Credentials;
   readonly account: BytesAccount;
   readonly clock: Clock;
   readonly build: string;
   readonly limits: ForwardLimits;
+}
+
+/** A permitted call and what it carries. */
+export interface Outgoing {
+  readonly permitted: Permitted;
+  readonly carried: Carried;
 }
 
 export interface ForwardLimits {

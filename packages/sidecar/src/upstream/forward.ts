@@ -1,10 +1,12 @@
 /**
  * The way out. Takes a permit, which only the pipeline makes, and sends exactly what it names: that tool, those judged
- * arguments, to the declared destination. Nothing that the caller sent travels along but a valid trace context.
+ * arguments, to the declared destination. Nothing that the caller sent travels along but a valid trace context; what the
+ * policy says is sent along comes from the room of secrets, which answers before anything goes out.
  */
 
 import { deny, type SessionId } from '@sallyport/model';
 import type { McpBinding, Upstream } from '../pipeline/ports.ts';
+import { NOTHING_CARRIED } from '../secrets/credentials.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { forwardHttpTool } from './http-tool.ts';
 import { forwardMcpOverHttp } from './mcp-over-http.ts';
@@ -26,9 +28,13 @@ export function forwardUpstream(options: ForwardOptions): ForwardUpstream {
     async forward(permit, context) {
       const permitted = permit.take();
       const { ask } = context;
-      if (ask.dialect === 'mcp' && ask.message.kind === 'call_tool') return mcp.forward(permitted, context, ask.message);
-      if ('call' in ask && permitted.server.kind === 'mcp') return forwardMcpOverHttp(mcp, permitted, { context, call: ask.call });
-      if (ask.dialect === 'http-tool') return forwardHttpTool(permitted, context, options);
+      const carried = options.credentials.of(permitted.credentials);
+      const missing = carried === NOTHING_CARRIED ? undefined : await carried.ready();
+      if (missing !== undefined) return { failure: missing, result: 'not_forwarded', wasSent: false };
+      const outgoing = { permitted, carried };
+      if (ask.dialect === 'mcp' && ask.message.kind === 'call_tool') return mcp.forward(outgoing, context, ask.message);
+      if ('call' in ask && permitted.server.kind === 'mcp') return forwardMcpOverHttp(mcp, outgoing, { context, call: ask.call });
+      if (ask.dialect === 'http-tool') return forwardHttpTool(outgoing, context, options);
       return { failure: deny('internal', `a permit for ${ask.dialect} that forwards nothing`), result: 'denied', wasSent: false };
     },
     release: (binding) => mcp.release(binding),

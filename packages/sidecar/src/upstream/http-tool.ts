@@ -4,10 +4,10 @@ import { isSuccessStatus, mediaTypeOf, upstreamRequest } from '@sallyport/dialec
 import { deny } from '@sallyport/model';
 import type { UpstreamAnswer } from '@sallyport/net';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
-import type { Permitted } from '../pipeline/permit.ts';
 import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
 import { readAnswer, singleHeader } from './answer-body.ts';
-import type { ForwardOptions } from './forward-options.ts';
+import { NOTHING_CARRIED } from '../secrets/credentials.ts';
+import type { ForwardOptions, Outgoing } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
 
 /** Media types that reach an agent; a page or a script is no tool's answer, and neither is a text in another alphabet than we read. */
@@ -16,21 +16,30 @@ const CHARSET = /;[ \t]*charset[ \t]*=[ \t]*"?([^";]*)"?/i;
 
 /** Sends the call. Rejects with an `UpstreamFault`; an error status is a failure by value that names it. */
 export async function forwardHttpTool(
-  { server, destination, tool, arguments: args }: Permitted,
+  { permitted, carried }: Outgoing,
   { signal, traceparent }: ForwardContext,
   { upstreams, account, limits }: ForwardOptions,
 ): Promise<Answer | UpstreamFailure> {
+  const { server, destination, tool, arguments: args } = permitted;
   const request = upstreamRequest(server, tool, args);
   if (!request.ok) return { failure: request.error, result: 'not_forwarded', wasSent: false };
-  const answer = await upstreams.request(destination, {
-    method: request.value.method,
-    path: request.value.target,
-    headers: [...Object.entries(request.value.headers), ...traceHeaders(traceparent)],
-    ...(request.value.body === undefined ? {} : { body: request.value.body }),
-    onlyReads: tool.effect === 'read',
-    signal,
-    bodyBytesMax: limits.answerBytesMax,
-  });
+  const isRead = tool.effect === 'read';
+  const send = (): Promise<UpstreamAnswer> =>
+    upstreams.request(destination, {
+      method: request.value.method,
+      path: request.value.target,
+      headers: [...Object.entries(request.value.headers), ...carried.headers(destination.server), ...traceHeaders(traceparent)],
+      ...(request.value.body === undefined ? {} : { body: request.value.body }),
+      onlyReads: isRead,
+      signal,
+      bodyBytesMax: limits.answerBytesMax,
+    });
+  let answer = await send();
+  // The key may have been replaced a moment ago. Only a read goes out again, and only once.
+  if (answer.status === 401 && carried !== NOTHING_CARRIED && (await carried.isReplaced()) && isRead) {
+    answer.discard();
+    answer = await send();
+  }
   const refuse = (why: string): UpstreamFailure => {
     answer.discard();
     const failure = deny('upstream_error', `${tool.name} answered ${why}`);

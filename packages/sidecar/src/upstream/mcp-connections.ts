@@ -13,9 +13,10 @@ import {
   type UpstreamSession,
 } from '@sallyport/dialects';
 import type { Destination, Fault, ServerName, SessionId, ToolServer } from '@sallyport/model';
-import { UpstreamFault } from '@sallyport/net';
+import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
 import { deadline } from '@sallyport/runtime';
 import type { McpBinding } from '../pipeline/ports.ts';
+import { NOTHING_CARRIED, type Carried } from '../secrets/credentials.ts';
 import { singleHeader } from './answer-body.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { mcpEras, probeEra, type McpEras } from './mcp-era.ts';
@@ -32,7 +33,7 @@ export interface McpConnections {
   /** The one for this pair, opened if there is none where the server is now. Rejects with an `UpstreamFault`, unsent. */
   of(
     session: SessionId,
-    place: { readonly server: ToolServer; readonly destination: Destination; readonly signal: AbortSignal },
+    place: Pick<McpPeer, 'server' | 'destination' | 'carried'> & { readonly signal: AbortSignal },
   ): Promise<McpConnection>;
   /** Notes that a call uses it; to be told when the call is over. */
   use(connection: McpConnection): () => void;
@@ -47,6 +48,7 @@ export interface McpConnections {
 }
 
 interface Entry {
+  readonly key: string;
   readonly session: SessionId;
   readonly server: ServerName;
   /** Where the server was when this was opened: a call goes to where it is by the bundle that the call is judged by. */
@@ -69,8 +71,7 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
   const eras = mcpEras();
 
   const forget = (entry: Entry): void => {
-    const key = keyOf(entry.session, entry.server);
-    if (entries.get(key) === entry) entries.delete(key);
+    if (entries.get(entry.key) === entry) entries.delete(entry.key);
   };
   const end = async ({ opening, abandoned }: Entry): Promise<void> => {
     abandoned.abort();
@@ -81,8 +82,8 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
     }
   };
   return {
-    async of(session, { server, destination, signal }) {
-      const key = keyOf(session, server.name);
+    async of(session, { server, destination, carried, signal }) {
+      const key = keyOf(session, server.name, carried);
       const place = placeOf(server, destination);
       const known = entries.get(key);
       if (known?.place === place) return untilAborted(known.opening, signal);
@@ -92,9 +93,9 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
       }
       // One that the policy has moved is left without a word: nothing is sent to where no destination is any more.
       const abandoned = new AbortController();
-      const peer = { server, destination, session: undefined };
+      const peer = { server, destination, carried, session: undefined };
       const opening = openConnection(peer, { options, eras, place, abandoned: abandoned.signal });
-      const entry: Entry = { session, server: server.name, place, opening, abandoned, uses: 0, isReleased: false };
+      const entry: Entry = { key, session, server: server.name, place, opening, abandoned, uses: 0, isReleased: false };
       entries.set(key, entry);
       opening.then(
         (connection) => entryOf.set(connection, entry),
@@ -117,11 +118,12 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
       if (entry !== undefined) forget(entry);
     },
     release({ session, server }) {
-      const entry = entries.get(keyOf(session, server));
-      if (entry === undefined) return;
-      forget(entry);
-      entry.isReleased = true;
-      if (entry.uses === 0) void end(entry);
+      for (const entry of entries.values()) {
+        if (entry.session !== session || entry.server !== server) continue;
+        forget(entry);
+        entry.isReleased = true;
+        if (entry.uses === 0) void end(entry);
+      }
     },
     forgetSession(session) {
       for (const entry of entries.values()) {
@@ -138,8 +140,9 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
   };
 }
 
-function keyOf(session: SessionId, server: ServerName): string {
-  return `${session} ${server}`;
+/** Calls that carry other credentials are others to the server: what was opened with one is not used with another. */
+function keyOf(session: SessionId, server: ServerName, { key }: Carried): string {
+  return `${session} ${server} ${key}`;
 }
 
 function placeOf({ url }: ToolServer, { scheme, host, port, network }: Destination): string {
@@ -198,7 +201,13 @@ async function shakeHands(peer: McpPeer, options: ForwardOptions, signal: AbortS
   let lastId = 0;
   const nextId = (): RpcId => ++lastId;
   const id = nextId();
-  const answer = await postMessage(peer, upstreamInitialize(id, clientInfoOf(options)), { options, signal });
+  const initialize = (): Promise<UpstreamAnswer> => postMessage(peer, upstreamInitialize(id, clientInfoOf(options)), { options, signal });
+  let answer = await initialize();
+  // The key may have been replaced a moment ago; a handshake does nothing, and may go out again.
+  if (answer.status === 401 && peer.carried !== NOTHING_CARRIED && (await peer.carried.isReplaced())) {
+    answer.discard();
+    answer = await initialize();
+  }
   if (answer.status !== 200) {
     answer.discard();
     throw new UpstreamFault('upstream_protocol', `\`initialize\` was answered ${answer.status}`, { wasSent: false });
@@ -218,12 +227,16 @@ async function shakeHands(peer: McpPeer, options: ForwardOptions, signal: AbortS
 
 const GOODBYE_MS_MAX = 2_000;
 
-async function endConnection({ server, destination, session }: McpConnection, { upstreams, clock }: ForwardOptions): Promise<void> {
+async function endConnection(
+  { server, destination, session, carried }: McpConnection,
+  { upstreams, clock }: ForwardOptions,
+): Promise<void> {
   if (session.era === 'modern' || session.sessionId === undefined) return;
-  const headers = Object.entries(upstreamHeaders(session)).filter(([name]) => name !== 'content-type');
   const fault = (): Fault => new UpstreamFault('upstream_timeout', 'no answer to DELETE', { wasSent: true });
   const limit = deadline(clock, GOODBYE_MS_MAX, { fault });
   try {
+    const own = Object.entries(upstreamHeaders(session)).filter(([name]) => name !== 'content-type');
+    const headers = [...own, ...carried.headers(destination.server)];
     const path = new URL(server.url).pathname;
     const answer = await upstreams.request(destination, { method: 'DELETE', path, headers, signal: limit.signal, bodyBytesMax: 65_536 });
     answer.discard();

@@ -16,6 +16,7 @@ import {
 import type { Destination, ToolServer } from '@sallyport/model';
 import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
 import type { HeldBytes } from '@sallyport/runtime';
+import type { Carried } from '../secrets/credentials.ts';
 import { charge, readAnswer, refuseEncoded, shareOf, singleHeader } from './answer-body.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
@@ -24,6 +25,8 @@ import { traceHeaders } from './trace-headers.ts';
 export interface McpPeer {
   readonly server: ToolServer;
   readonly destination: Destination;
+  /** What its messages carry: the same for all of them. */
+  readonly carried: Carried;
   readonly session: UpstreamSession | undefined;
 }
 
@@ -42,14 +45,19 @@ export function clientInfoOf({ build }: ForwardOptions): ClientInfo {
 
 /** One POST, to be ended by its signal alone. */
 export async function postMessage(
-  { server, destination, session }: McpPeer,
+  { server, destination, session, carried }: McpPeer,
   body: Uint8Array,
   { options, traceparent, signal, headers = {} }: PostOptions,
 ): Promise<UpstreamAnswer> {
   return options.upstreams.request(destination, {
     method: 'POST',
     path: new URL(server.url).pathname,
-    headers: [...Object.entries(upstreamHeaders(session)), ...Object.entries(headers), ...traceHeaders(traceparent)],
+    headers: [
+      ...Object.entries(upstreamHeaders(session)),
+      ...Object.entries(headers),
+      ...carried.headers(destination.server),
+      ...traceHeaders(traceparent),
+    ],
     body,
     signal,
     bodyBytesMax: options.limits.answerBytesMax,

@@ -6,17 +6,17 @@
 import { mcpCallOf, resultBytesOf, type ToolAsk } from '@sallyport/dialects';
 import { UpstreamFault } from '@sallyport/net';
 import { answerWith, type Answer, type AnswerUnit } from '../pipeline/gate.ts';
-import type { Permitted } from '../pipeline/permit.ts';
 import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
+import type { Outgoing } from './forward-options.ts';
 import type { McpUpstream } from './mcp-upstream.ts';
 
 /** Sends the call. A JSON-RPC error, which is no result, is an `UpstreamFault` of the answer. */
 export async function forwardMcpOverHttp(
   mcp: McpUpstream,
-  permitted: Permitted,
+  outgoing: Outgoing,
   { context, call }: { context: ForwardContext; call: ToolAsk },
 ): Promise<Answer | UpstreamFailure> {
-  const answer = await mcp.forward(permitted, context, mcpCallOf(call));
+  const answer = await mcp.forward(outgoing, context, mcpCallOf(call));
   if ('failure' in answer) return answer;
   const units = results(answer);
   return answerWith(answer, {

@@ -21,7 +21,7 @@ import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { Permitted } from '../pipeline/permit.ts';
 import type { ForwardContext, McpBinding, UpstreamFailure } from '../pipeline/ports.ts';
 import { singleHeader } from './answer-body.ts';
-import type { ForwardOptions } from './forward-options.ts';
+import type { ForwardOptions, Outgoing } from './forward-options.ts';
 import { tellCancelled } from './mcp-cancel.ts';
 import { mcpConnections, type McpConnection, type McpConnections } from './mcp-connections.ts';
 import { clientInfoOf, messagesOf, postMessage } from './mcp-exchange.ts';
@@ -30,7 +30,7 @@ import { describeRefusal, isContradiction, isUnseen, readRefusal } from './mcp-r
 type CallTool = Extract<McpAsk, { kind: 'call_tool' }>;
 
 export interface McpUpstream {
-  forward(permitted: Permitted, context: ForwardContext, message: CallTool): Promise<Answer | UpstreamFailure>;
+  forward(outgoing: Outgoing, context: ForwardContext, message: CallTool): Promise<Answer | UpstreamFailure>;
   release(binding: McpBinding): void;
   forgetSession(session: SessionId): void;
   close(): Promise<void>;
@@ -40,12 +40,12 @@ export interface McpUpstream {
 export function mcpUpstream(options: ForwardOptions): McpUpstream {
   const connections = mcpConnections(options);
   return {
-    async forward(permitted, context, message) {
+    async forward({ permitted, carried }, context, message) {
       const { server, destination } = permitted;
       const { session, signal, traceparent } = context;
       // Once more where the server certainly saw nothing of the call: it forgot our session, or speaks another era now.
       for (const isLastTry of [false, true]) {
-        const connection = await connections.of(session.id, { server, destination, signal });
+        const connection = await connections.of(session.id, { server, destination, carried, signal });
         const sent = sending(connection, { message, signal, connections, options });
         try {
           const answer = await send(permitted, sent, { options, traceparent });
@@ -121,6 +121,8 @@ async function send(
   const kind = upstreamBody(answer.status, singleHeader(answer.rawHeaders, 'content-type'), connection.session);
   if (kind === 'json' || kind === 'events') return toolAnswer(answer, sent, options);
   const { era } = connection.session;
+  // The key may have been replaced a moment ago; a read may then go out again.
+  const isReplaced = answer.status === 401 && (await connection.carried.isReplaced());
   const refusal = await readRefusal(answer, { id, era, account: options.account });
   if (refusal.error !== undefined) return errorAnswer(refusal.error, sent, answer.status);
   if (isContradiction(refusal, era)) sent.contradicted();
@@ -129,7 +131,9 @@ async function send(
     result: 'upstream_error',
     upstreamStatus: answer.status,
     wasSent: true,
-    isUnseen: isUnseen(refusal, { era, isSessionOver: kind === 'session_over', isRead: permitted.tool.effect === 'read' }),
+    isUnseen:
+      (isReplaced && permitted.tool.effect === 'read') ||
+      isUnseen(refusal, { era, isSessionOver: kind === 'session_over', isRead: permitted.tool.effect === 'read' }),
   };
 }
 

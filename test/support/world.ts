@@ -49,6 +49,8 @@ export interface RunningSidecar {
 export interface SidecarOptions {
   /** Of the instance; a second start under one name finds what the first one left on disk. */
   readonly name?: string;
+  /** `support-triage` unless given. */
+  readonly agent?: AgentName;
   /** What differs from the defaults, section by section. */
   readonly config?: ConfigChanges;
   readonly disk?: FileSystem;
@@ -198,17 +200,26 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     },
     log: lines,
     async startSidecar(how = {}) {
-      const { name = 'one', config: over = {}, disk = realFileSystem(), clock: own = clock, withToken = true, token, vet } = how;
+      const {
+        name = 'one',
+        agent = AGENT,
+        config: over = {},
+        disk = realFileSystem(),
+        clock: own = clock,
+        withToken = true,
+        token,
+        vet,
+      } = how;
       const seen = { grpc: how.controlPlane?.grpc ?? grpc, enrolment: how.controlPlane?.enrolment ?? enrolment };
       const stateDir = join(dir, 'sidecars', name);
       mkdirSync(stateDir, { recursive: true, mode: 0o700 });
       const tokenFile = join(dir, `${name}.join-token`);
-      if (withToken) writeFileSync(tokenFile, token ?? (await admin.joinToken(AGENT)), { mode: 0o600 });
+      if (withToken) writeFileSync(tokenFile, token ?? (await admin.joinToken(agent)), { mode: 0o600 });
       const file = join(dir, `${name}.yaml`);
       writeFileSync(
         file,
         [
-          `agent: ${AGENT}`,
+          `agent: ${agent}`,
           `instance: ${name}`,
           `state_dir: ${stateDir}`,
           `root_pin_file: ${join(dir, 'root-pin')}`,

@@ -222,6 +222,11 @@ describe('parseDocuments', () => {
     ['an effect that no tool has', '  - { id: a, allow: [{ effect: destructive }] }\n', '`effect: destructive` selects no tool'],
     ['nobody', '  - { id: a, allow: [orders/get], for: { roles: [] } }\n', '`roles` must not be empty'],
     ['nobody at all', '  - { id: a, allow: [orders/get], for: {} }\n', '`for` names nobody'],
+    ...['api_access', 'API-Access', 'full_access', 'all', 'orders:*', 'any'].map((name): [string, string, string] => [
+      `the all-purpose scope ${name}`,
+      `  - { id: a, allow: [orders/get], scopes: ['${name}'] }\n`,
+      `the scope \`${name}\` names everything and so nothing (name what is done: \`orders:read\`)`,
+    ]),
     ['no scope', '  - { id: a, allow: [orders/get], scopes: [] }\n', '`scopes` must not be empty'],
     [
       'what an unconditional denial shadows',

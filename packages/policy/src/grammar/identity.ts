@@ -3,7 +3,7 @@
 import { readP256Jwk } from '@sallyport/crypto';
 import { ATTRIBUTE_TYPES, TOKEN_ALGORITHMS } from '@sallyport/model';
 import type { Agent, AttributeClaim, CallerGrant, Issuer, Json, JsonObject, KeySource, PinnedJwk } from '@sallyport/model';
-import { WORD, agentName, serverName, token } from '../reader/forms.ts';
+import { WORD, agentName, scope, serverName, token } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import type { Node, Problems } from '../reader/node.ts';
 import type { Fields, Reader } from '../reader/read.ts';
@@ -49,7 +49,8 @@ const callerGrant: Reader<CallerGrant> = (node, problems) => {
   if (!GRANT_FIELDS.some((name) => declared.has(name)))
     return problems.add(node.place, 'a caller names nobody', { remedy: 'such as roles: [engineering]' });
   const lists = GRANT_FIELDS.map(
-    (name) => [name, declared.get(name, list(`\`${name}\``, token, { min: 1, key: (entry) => entry }))] as const,
+    (name) =>
+      [name, declared.get(name, list(`\`${name}\``, name === 'scopes' ? scope : token, { min: 1, key: (entry) => entry }))] as const,
   );
   return Object.fromEntries(lists.filter(([, names]) => names !== undefined));
 };

@@ -4,7 +4,7 @@ import { Decimal, EFFECTS } from '@sallyport/model';
 import type { AgentName, Json, JsonObject } from '@sallyport/model';
 import { DEMANDS, DEMAND_NAMES, demandsOf } from '../demand/demands.ts';
 import { expression } from '../reader/condition.ts';
-import { agentName, className, ruleId, serverName, token, tokenOrReference, toolNameReader } from '../reader/forms.ts';
+import { agentName, className, ruleId, scope, serverName, token, tokenOrReference, toolNameReader } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import { quote } from '../reader/node.ts';
 import type { Problems } from '../reader/node.ts';
@@ -69,7 +69,7 @@ function readRule(whose: Concerned, declared: Fields, problems: Problems): Rule 
   const parts = {
     shadow: declared.get('shadow', isTrue),
     for: declared.get('for', ruleFor),
-    scopes: declared.get('scopes', list('`scopes`', token, { min: 1, key: (entry) => entry })),
+    scopes: declared.get('scopes', list('`scopes`', scope, { min: 1, key: (entry) => entry })),
     bind: declared.get('bind', list('`bind`', expression, { min: 1, key: (entry) => entry })),
     arguments: declared.get('arguments', argumentSchemas),
     after: declared.get('after', list('`after`', precondition, { min: 1, key: (entry) => JSON.stringify(encodePrecondition(entry)) })),

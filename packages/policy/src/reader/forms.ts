@@ -66,6 +66,30 @@ export const token: Reader<string> = (node, problems) => {
   return value;
 };
 
+/**
+ * A scope that a credential must hold. A word that names everything names no act, so that whoever holds it could do
+ * whatever a rule was careless enough to hang on it.
+ */
+export const scope: Reader<string> = (node, problems) => {
+  const value = token(node, problems);
+  const isBroad = value !== undefined && (value.includes('*') || ALL_PURPOSE.has(value.toLowerCase().replaceAll(/[-_.:/ ]/g, '')));
+  return isBroad
+    ? problems.add(node.place, `the scope ${quote(value)} names everything and so nothing`, { remedy: 'name what is done: `orders:read`' })
+    : value;
+};
+
+const ALL_PURPOSE: ReadonlySet<string> = new Set([
+  'apiaccess',
+  'api',
+  'access',
+  'all',
+  'any',
+  'allaccess',
+  'fullaccess',
+  'full',
+  'everything',
+]);
+
 function named<T extends string>(is: (text: string) => text is T, what: string, words: string): Reader<T> {
   const reader = text(what, { test: is, words });
   return (node: Node, problems: Problems) => {

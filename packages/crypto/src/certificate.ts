@@ -12,10 +12,16 @@ export interface Certificate {
   readonly der: Uint8Array;
   /** For people; a certificate's name in this product is its SPIFFE ID. */
   readonly subject: string;
+  /** The one common name of the subject, printable; `undefined` where there is none or several. */
+  readonly commonName: string | undefined;
+  /** The issuer's name, DER, to be compared byte for byte. */
+  readonly issuer: Uint8Array;
   /** Lower-case hex. */
   readonly serial: string;
   /** The one URI among the subject alternative names, where it is the only one and a valid SPIFFE ID. */
   readonly spiffeId: string | undefined;
+  /** All URIs among the subject alternative names. */
+  readonly uris: readonly string[];
   readonly dnsNames: readonly string[];
   readonly isCa: boolean;
   /** How many CA certificates may follow below this one; `undefined` where it does not say. */

@@ -28,5 +28,7 @@ export type { Certificate } from './certificate.ts';
 export { readCertificate } from './certificate.ts';
 export type { ChainProblem, ChainResult } from './chain.ts';
 export { verifyChain } from './chain.ts';
+export type { RevocationList } from './revocation-list.ts';
+export { readRevocationList } from './revocation-list.ts';
 export type { SpiffeId } from './spiffe.ts';
 export { parseSpiffeId } from './spiffe.ts';

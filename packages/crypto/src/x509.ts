@@ -40,6 +40,8 @@ export function parseCertificate(source: Uint8Array): ParsedCertificate | undefi
     const certificate: Certificate = {
       der,
       subject: (x509.subject ?? '').replaceAll('\n', ', '),
+      commonName: commonNameOf(fields.subjectDer),
+      issuer: fields.issuerDer,
       serial: x509.serialNumber.toLowerCase(),
       ...extensions,
       usage: usageOf(extensions.extendedKeyUsages),
@@ -54,6 +56,24 @@ export function parseCertificate(source: Uint8Array): ParsedCertificate | undefi
   }
 }
 
+const COMMON_NAME = '2.5.4.3';
+/** UTF8String, PrintableString and IA5String: what has one reading as text. */
+const TEXT_TAGS: readonly number[] = [0x0c, 0x13, 0x16];
+
+/** Read from the DER: in Node's one text, a line feed inside a name begins another attribute. */
+function commonNameOf(subjectDer: Uint8Array): string | undefined {
+  const names: (string | undefined)[] = [];
+  for (const set of readMembers(readOne(subjectDer, TAG.sequence))) {
+    for (const attribute of readMembers({ ...set, tag: set.tag === TAG.set ? TAG.sequence : set.tag })) {
+      const [type, value] = readMembers(attribute);
+      if (readOid(type) !== COMMON_NAME || value === undefined) continue;
+      names.push(TEXT_TAGS.includes(value.tag) ? fromUtf8(value.content) : undefined);
+    }
+  }
+  const [name] = names;
+  return names.length === 1 && name !== undefined && !/[\p{Cc}\p{Cf}]/u.test(name) ? name : undefined;
+}
+
 function usageOf(oids: readonly string[]): CertificateUsage | undefined {
   const sorted = oids.toSorted().join(' ');
   const usages = Object.keys(EXTENDED_KEY_USAGES) as CertificateUsage[];
@@ -61,7 +81,7 @@ function usageOf(oids: readonly string[]): CertificateUsage | undefined {
 }
 
 type Fields = Omit<ParsedCertificate, 'certificate' | 'x509'> & {
-  readonly extensions: Pick<Certificate, 'spiffeId' | 'dnsNames' | 'isCa' | 'pathLengthMax' | 'keyUsages' | 'extendedKeyUsages'>;
+  readonly extensions: Pick<Certificate, 'spiffeId' | 'uris' | 'dnsNames' | 'isCa' | 'pathLengthMax' | 'keyUsages' | 'extendedKeyUsages'>;
 };
 
 /** RFC 5280 section 4.1, version 3. */
@@ -95,6 +115,7 @@ function readExtensions(list: readonly Tlv[]): Pick<Fields, 'extensions' | 'hasU
   let subjectKeyId: Uint8Array | undefined;
   let extensions: Fields['extensions'] = {
     spiffeId: undefined,
+    uris: [],
     dnsNames: [],
     isCa: false,
     pathLengthMax: undefined,
@@ -135,12 +156,12 @@ function readExtendedKeyUsage(value: Uint8Array): Pick<Certificate, 'extendedKey
   return { extendedKeyUsages: readMembers(readOne(value, TAG.sequence)).map(readOid) };
 }
 
-function readAlternativeNames(value: Uint8Array): Pick<Certificate, 'spiffeId' | 'dnsNames'> {
+function readAlternativeNames(value: Uint8Array): Pick<Certificate, 'spiffeId' | 'uris' | 'dnsNames'> {
   const names = readMembers(readOne(value, TAG.sequence));
   const textsOf = (kind: number): string[] =>
     names.filter((name) => name.tag === contextTag(kind, false)).map((name) => fromUtf8(name.content) ?? '');
   const [uri, ...more] = textsOf(6);
   // X509-SVID section 2: more than one URI makes the identity ambiguous, and the certificate none.
   const isOne = uri !== undefined && more.length === 0 && parseSpiffeId(uri) !== undefined;
-  return { spiffeId: isOne ? uri : undefined, dnsNames: textsOf(2) };
+  return { spiffeId: isOne ? uri : undefined, uris: textsOf(6), dnsNames: textsOf(2) };
 }

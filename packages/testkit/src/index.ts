@@ -33,6 +33,8 @@ export type {
 } from './trust-simulator.ts';
 export { trustReceiver } from './trust-receiver.ts';
 export type { ReceiverFiles, TrustReceiver, TrustReceiverOptions } from './trust-receiver.ts';
+export { CLIENT_AUTH, foreignAuthority } from './foreign-authority.ts';
+export type { ForeignAuthority, ForeignLeaf, ForeignList } from './foreign-authority.ts';
 export { testAuthority } from './tls-identities.ts';
 export type { IssueTestIdentity, TestAuthority } from './tls-identities.ts';
 export { controlPlaneHarness, harnessPolicy } from './control-plane-harness.ts';

@@ -4,6 +4,7 @@ import {
   type ApiKeyMethod,
   type HmacMethod,
   type HttpSignatureMethod,
+  type MtlsMethod,
   type Problem,
   type Result,
   type SlackMethod,
@@ -16,6 +17,7 @@ import { hmacMethod } from './hmac.ts';
 import { httpSignatureMethod } from './http-signature.ts';
 import { principalOf } from './mapping.ts';
 import type { MethodParts } from './method-parts.ts';
+import { mtlsMethod } from './mtls.ts';
 import type { ReplayMemory } from './replay-memory.ts';
 import { slackMethod } from './slack.ts';
 
@@ -30,7 +32,7 @@ const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 
 /** The method that this configuration describes. Asks for no secret yet: one that is missing today may be there tomorrow. */
 export function callerMethod(
-  config: SlackMethod | HmacMethod | ApiKeyMethod | HttpSignatureMethod,
+  config: SlackMethod | HmacMethod | ApiKeyMethod | HttpSignatureMethod | MtlsMethod,
   ports: CallerMethodPorts,
 ): Result<CallerMethod, readonly Problem[]> {
   const problems: Problem[] = [];
@@ -40,7 +42,7 @@ export function callerMethod(
 }
 
 function make(
-  config: SlackMethod | HmacMethod | ApiKeyMethod | HttpSignatureMethod,
+  config: SlackMethod | HmacMethod | ApiKeyMethod | HttpSignatureMethod | MtlsMethod,
   parts: MethodParts,
   problems: Problem[],
 ): CallerMethod {
@@ -53,5 +55,7 @@ function make(
       return apiKeyMethod(config, parts, problems);
     case 'http_signature':
       return httpSignatureMethod(config, parts, problems);
+    case 'mtls':
+      return mtlsMethod(config, parts, problems);
   }
 }

@@ -9,6 +9,8 @@ const CLERK = 'clerk' as AgentName;
 /** Well above what a revocation takes, and what the test asserts. */
 const REVOKED_WITHIN_MS = 2_000;
 
+const ATTRIBUTES =
+  'customer_id: customer_id, region: region, run_id: run_id, run_tools: { claim: run_tools, type: strings }, device_managed: { claim: device_managed, type: boolean }';
 const DOCUMENTS = `
 kind: Agent
 name: clerk
@@ -22,7 +24,7 @@ effect: read
 route: { method: POST, path: /get_order }
 arguments:
   required: [order_id]
-  properties: { order_id: { type: string }, customer_id: { type: string }, region: { type: string }, session_id: { type: string } }
+  properties: { order_id: { type: string }, customer_id: { type: string }, region: { type: string }, session_id: { type: string }, run_id: { type: string } }
 ---
 kind: Tool
 name: orders/create_ticket
@@ -56,6 +58,17 @@ rules:
     require: [orders/get_order]
     when: has(args.session_id)
     bind: [args.session_id == session.id]
+  - id: own-run
+    require: [orders/get_order]
+    when: has(args.run_id)
+    bind: [args.run_id == principal.attributes.run_id]
+  - id: tools-of-the-run
+    require: [orders/get_order, orders/create_ticket]
+    when: has(principal.attributes.run_tools)
+    bind: [tool.name in principal.attributes.run_tools]
+  - id: managed-devices
+    require: [orders/issue_credit]
+    step_up: { acr: [managed-device], when: "has(principal.attributes.device_managed) && !principal.attributes.device_managed" }
   - id: tickets
     allow: [orders/create_ticket]
     for: { roles: [support-rep] }
@@ -79,7 +92,7 @@ describe('what a verified token lets an agent do', () => {
   beforeAll(async () => {
     up = await recordingUpstream();
     world = await startWorld();
-    await world.admin.publish(ordersPolicy(up.url, DOCUMENTS, world.idp, 'customer_id: customer_id, region: region'));
+    await world.admin.publish(ordersPolicy(up.url, DOCUMENTS, world.idp, ATTRIBUTES));
     sidecar = await world.startSidecar();
     await eventually(() => sidecar.ready(), 'readiness');
   });
@@ -143,6 +156,33 @@ describe('what a verified token lets an agent do', () => {
     expect((await call(session, 'get_order', { order_id: 'O-1', customer_id: 'C1', region: 'eu' })).status).toBe(200);
     for (const args of [{ customer_id: 'C2' }, { region: 'us' }, { customer_id: 'C1', region: 'us' }])
       expect(codeOf(await call(session, 'get_order', { order_id: 'O-1', ...args }))).toEqual([403, 'resource_binding_mismatch']);
+    expect(up.requests).toHaveLength(before + 1);
+  });
+
+  it('[R2.06] a token for one run is no good in another, nor for a tool that the run does not have', async () => {
+    const run = { roles: ['support-rep'], scope: 'read_orders create_tickets', run_id: 'R1', run_tools: ['orders/get_order'] };
+    const session = await sidecar.session(run);
+    expect((await call(session, 'get_order', { order_id: 'O-1', run_id: 'R1' })).status).toBe(200);
+    expect(codeOf(await call(session, 'get_order', { order_id: 'O-1', run_id: 'R2' }))).toEqual([403, 'resource_binding_mismatch']);
+    expect((await call(session, 'create_ticket', { text: 'x' })).status).toBe(403);
+    expect(
+      (await call(await sidecar.session({ ...run, run_tools: ['orders/create_ticket'] }), 'create_ticket', { text: 'x' })).status,
+    ).toBe(200);
+    expect(up.requests).toHaveLength(before + 2);
+  });
+
+  it('[R1.16] what the identity provider knows of the device counts: an unmanaged one has to step up', async () => {
+    const claims = (managed: boolean): Record<string, unknown> => ({ scope: 'issue_credit', device_managed: managed });
+    expect(codeOf(await call(await sidecar.session(claims(false)), 'issue_credit'))).toEqual([403, 'step_up_required']);
+    expect(up.requests).toHaveLength(before);
+    expect((await call(await sidecar.session(claims(true)), 'issue_credit')).status).toBe(200);
+    // Whoever is said to be managed by a header or an argument is not.
+    const session = await sidecar.session(claims(false));
+    const told = await sidecar.request('/tools/orders/issue_credit', {
+      body: '{"order_id":"O-1"}',
+      headers: { 'content-type': 'application/json', 'sallyport-session': session, 'x-device-managed': 'true' },
+    });
+    expect(codeOf(told)).toEqual([403, 'step_up_required']);
     expect(up.requests).toHaveLength(before + 1);
   });
 

@@ -1,20 +1,11 @@
 /** Methods made from a bundle's configuration: every problem at once, or a method that can be asked. */
 
-import {
-  type ApiKeyMethod,
-  type HmacMethod,
-  type HttpSignatureMethod,
-  type MtlsMethod,
-  type Problem,
-  type Result,
-  type SlackMethod,
-  fail,
-  ok,
-} from '@sallyport/model';
+import { type CallerMethodConfig, type Problem, type Result, fail, ok } from '@sallyport/model';
 import { apiKeyMethod } from './api-key.ts';
 import type { CallerMethod, SecretOf } from './caller-method.ts';
 import { hmacMethod } from './hmac.ts';
 import { httpSignatureMethod } from './http-signature.ts';
+import { kubernetesMethod } from './kubernetes.ts';
 import { principalOf } from './mapping.ts';
 import type { MethodParts } from './method-parts.ts';
 import { mtlsMethod } from './mtls.ts';
@@ -31,21 +22,14 @@ export interface CallerMethodPorts {
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 
 /** The method that this configuration describes. Asks for no secret yet: one that is missing today may be there tomorrow. */
-export function callerMethod(
-  config: SlackMethod | HmacMethod | ApiKeyMethod | HttpSignatureMethod | MtlsMethod,
-  ports: CallerMethodPorts,
-): Result<CallerMethod, readonly Problem[]> {
+export function callerMethod(config: CallerMethodConfig, ports: CallerMethodPorts): Result<CallerMethod, readonly Problem[]> {
   const problems: Problem[] = [];
   if (!NAME.test(config.name)) problems.push({ path: 'name', message: `\`${config.name.slice(0, 80)}\` is not a name` });
   const method = make(config, { ...ports, principalOf: principalOf(config, problems) }, problems);
   return problems.length > 0 ? fail(problems) : ok(method);
 }
 
-function make(
-  config: SlackMethod | HmacMethod | ApiKeyMethod | HttpSignatureMethod | MtlsMethod,
-  parts: MethodParts,
-  problems: Problem[],
-): CallerMethod {
+function make(config: CallerMethodConfig, parts: MethodParts, problems: Problem[]): CallerMethod {
   switch (config.kind) {
     case 'slack':
       return slackMethod(config, parts);
@@ -57,5 +41,7 @@ function make(
       return httpSignatureMethod(config, parts, problems);
     case 'mtls':
       return mtlsMethod(config, parts, problems);
+    case 'kubernetes':
+      return kubernetesMethod(config, parts, problems);
   }
 }

@@ -12,7 +12,7 @@ import { createUpstreams, startHttpListener, type UpstreamLimits } from '@sallyp
 import { buildParts, compile, parseDocuments, readParts } from '@sallyport/policy';
 import { bytesAccount, parseListenAddress, systemClock, ulids } from '@sallyport/runtime';
 import { memoryReservations } from '@sallyport/store';
-import { fakeClock, tokenIssuer, type FakeClock, type TokenIssuer } from '@sallyport/testkit';
+import { fakeClock, testAuthority, tokenIssuer, type FakeClock, type TokenIssuer } from '@sallyport/testkit';
 import { request as httpRequest } from 'node:http';
 import { snapshotOf } from '../../packages/sidecar/src/bundle/snapshot.ts';
 import { outboundExchange } from '../../packages/sidecar/src/downstream/outbound.ts';
@@ -25,6 +25,7 @@ import { judgeStream } from '../../packages/sidecar/src/pipeline/mcp-answers.ts'
 import { mcpSessions } from '../../packages/sidecar/src/sessions/mcp-sessions.ts';
 import { mcpStreams } from '../../packages/sidecar/src/sessions/mcp-streams.ts';
 import { sessionRegistry } from '../../packages/sidecar/src/sessions/registry.ts';
+import { assertions } from '../../packages/sidecar/src/upstream/assertions.ts';
 import type { ForwardLimits } from '../../packages/sidecar/src/upstream/forward-options.ts';
 import { NOTHING_CARRIED, type Credentials } from '../../packages/sidecar/src/secrets/credentials.ts';
 import { forwardUpstream } from '../../packages/sidecar/src/upstream/forward.ts';
@@ -55,6 +56,8 @@ export interface Harness {
   readonly ports: Ports;
   readonly bugs: () => number;
   readonly account: ReturnType<typeof bytesAccount>;
+  /** As for a sidecar whose control plane has certified no key for assertions. */
+  takeAssertionsAway(): void;
   /** What the bundle says from now on; a stale or absent one, another release, revocations. */
   hold(change: (held: Held) => Held): void;
   publish(policyYaml: string): void;
@@ -98,7 +101,16 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
   const nextId = ulids({ clock, random: randomBytes });
   const upstreams = createUpstreams({ clock: systemClock(), limits: { firstByteMsMax: 500, idleMsMax: 500, ...options.upstream } });
   const limits = { answerBytesMax: 1_000_000, mcpSessionsMax: 16, handshakeMsMax: 60_000, ...options.forward };
-  const upstream = forwardUpstream({ upstreams, credentials: NO_SECRETS, account, clock: systemClock(), build: 'test', limits });
+  const asserting = assertions({ clock, random: randomBytes, keptMax: 100 });
+  const { chain, privatePem } = await (await testAuthority('demo.local')).issue(`/sidecar/${AGENT}/1`, { usage: 'assertion' });
+  const identity = {
+    spiffeId: `spiffe://demo.local/sidecar/${AGENT}/1`,
+    assertionChain: chain,
+    assertionSigner: signerFromPem(privatePem),
+  };
+  asserting.use(identity);
+  const ways = { upstreams, credentials: NO_SECRETS, assertions: asserting };
+  const upstream = forwardUpstream({ ...ways, account, clock: systemClock(), build: 'test', limits });
   let bugs = 0;
   const base: Ports = {
     agent: AGENT,
@@ -175,6 +187,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     ports,
     account,
     bugs: () => bugs,
+    takeAssertionsAway: () => asserting.use({ ...identity, assertionChain: [] }),
     hold: (change) => {
       held = change(held);
     },

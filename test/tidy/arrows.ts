@@ -5,7 +5,7 @@
 
 import { type Check, type Finding, isGenerated, isTest, linesOf, type SourceFile } from './finding.ts';
 
-type Layer = 'PURE' | 'LEAF' | 'GEN' | 'SHELL' | 'APP' | 'TEST';
+type Layer = 'PURE' | 'LEAF' | 'GEN' | 'SHELL' | 'LIB' | 'APP' | 'TEST';
 
 interface Place {
   readonly layer: Layer;
@@ -45,6 +45,8 @@ export const ARROWS: Readonly<Record<string, Place>> = {
   store: { layer: 'SHELL', may: ['crypto', 'model', 'runtime'] },
   telemetry: { layer: 'SHELL', may: ['model', 'runtime'] },
   credentials: { layer: 'SHELL', may: ['crypto', 'identity', 'model', 'net', 'runtime', 'strict'] },
+  // What a tool's owner installs: it judges, and holds no key.
+  verifier: { layer: 'LIB', may: ['crypto', 'identity', 'model', 'strict'] },
   sidecar: { layer: 'APP', may: BELOW_APPS },
   'control-plane': { layer: 'APP', may: BELOW_APPS },
   cli: { layer: 'APP', may: [...BELOW_APPS, 'control-plane', 'sidecar'].toSorted() },
@@ -81,6 +83,10 @@ const REASONS: readonly { readonly fits: (from: string, to: string) => boolean; 
   {
     fits: (_, to) => layerOf(to) === 'APP',
     why: 'an app is composed and run, not used; the cli alone starts apps, each by one lazy import',
+  },
+  {
+    fits: (from, to) => from === 'verifier' || to === 'verifier',
+    why: 'the verifier is installed beside tools: it carries what judging an assertion takes, and the product does not verify its own',
   },
   { fits: (_, to) => to === 'testkit', why: 'fakes and attack tools must not be reachable from code that ships' },
   { fits: (from) => from === 'model', why: 'model names things for everyone, so it can depend on nobody' },

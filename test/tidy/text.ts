@@ -18,7 +18,8 @@ const isSource = (path: string): boolean => /\.(ts|mjs)$/.test(path) && !isGener
 /** This folder and its samples must be able to name what they look for. */
 const isTidy = (path: string): boolean => path.startsWith('test/tidy/');
 const isJudgedTest = (path: string): boolean => isTest(path) && !isTidy(path);
-const isClock = (path: string): boolean => path === 'packages/runtime/src/clock.ts';
+/** The verifier is a library in another's process: there is no composition root to hand it a Clock, only a default. */
+const isClock = (path: string): boolean => path === 'packages/runtime/src/clock.ts' || path === 'packages/verifier/src/now.ts';
 /** Tests may set a fake clock by the real one: OpenSSL reads that whatever we do, and judges certificates by it. */
 const isTestSide = (path: string): boolean => isTest(path) || path.startsWith('packages/testkit/') || path.startsWith('test/');
 const isConfig = (path: string): boolean => path.endsWith('.config.ts');

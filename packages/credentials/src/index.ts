@@ -12,3 +12,5 @@ export type { SessionGrant, SessionTokens, SessionTokenOptions } from './session
 export { sessionTokens } from './session-token.ts';
 export type { FetchedIssuer, Found, KeySetLimits, KeySets, KeySetsOptions } from './key-sets.ts';
 export { KEY_SET_LIMITS, keySets } from './key-sets.ts';
+export type { AssertionMinter, AssertionMinterOptions } from './assertion-minter.ts';
+export { assertionMinter } from './assertion-minter.ts';

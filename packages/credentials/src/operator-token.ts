@@ -6,6 +6,7 @@
 
 import { digestOf, encodeHex, sha256, utf8 } from '@sallyport/crypto';
 import {
+  type CompactJws,
   type Purpose,
   type TokenTimes,
   caseFromClaims,
@@ -13,6 +14,7 @@ import {
   judgeTokenTimes,
   principalFromClaims,
   purposeFromClaims,
+  readCompactJws,
   readTokenTimes,
 } from '@sallyport/identity';
 import {
@@ -35,7 +37,6 @@ import {
 } from '@sallyport/model';
 import { type CryptoKey, compactVerify, errors, importJWK } from 'jose';
 import { BoundedCache } from './bounded-cache.ts';
-import { type CompactJws, readCompactJws } from './compact-jws.ts';
 import { type IssuerKey, isTokenAlgorithm, pinnedKey } from './key-set.ts';
 import type { FetchedIssuer, KeySets } from './key-sets.ts';
 

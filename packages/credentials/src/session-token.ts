@@ -16,6 +16,7 @@ import {
   audienceOf,
   epochOf,
   judgeTokenTimes,
+  readCompactJws,
   readSessionClaims,
 } from '@sallyport/identity';
 import {
@@ -34,7 +35,6 @@ import {
   ok,
 } from '@sallyport/model';
 import { BoundedCache } from './bounded-cache.ts';
-import { readCompactJws } from './compact-jws.ts';
 
 export interface SessionTokenOptions {
   /** Ed25519 or ES256. */

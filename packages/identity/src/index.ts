@@ -18,3 +18,15 @@ export {
   readSessionClaims,
   tieSession,
 } from './session.ts';
+export type { CompactJws } from './compact-jws.ts';
+export { readCompactJws } from './compact-jws.ts';
+export type { Asserted, AssertionClaims, RootKind } from './assertion.ts';
+export {
+  ASSERTION_TYP,
+  ASSERTION_MS,
+  ASSERTION_BYTES_MAX,
+  assertionClaims,
+  defaultAudience,
+  readAssertionClaims,
+  rootKindOf,
+} from './assertion.ts';

@@ -19,6 +19,7 @@ import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
 import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
 import { credentials } from './secrets/credentials.ts';
+import type { Assertions } from './upstream/assertions.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
 
 export interface PortsFrom {
@@ -39,6 +40,7 @@ export interface PortsFrom {
   /** `undefined` until there is an identity; what needs one is then refused. */
   readonly recorder: () => Recorder | undefined;
   readonly tokens: () => SessionTokens | undefined;
+  readonly assertions: Assertions;
 }
 
 /** How often a call is judged anew because the release switched under it. */
@@ -156,7 +158,7 @@ function keySetsOf({ config, clock, drain, log }: PortsFrom): KeySets {
   return held;
 }
 
-function upstreamOf({ config, clock, drain, account, build }: PortsFrom): ForwardUpstream {
+function upstreamOf({ config, clock, drain, account, build, assertions }: PortsFrom): ForwardUpstream {
   const { limits, upstream } = config;
   const upstreams = createUpstreams({
     clock,
@@ -182,6 +184,7 @@ function upstreamOf({ config, clock, drain, account, build }: PortsFrom): Forwar
     account,
     clock,
     build,
+    assertions,
     limits: {
       answerBytesMax: limits.answer_bytes_max,
       mcpSessionsMax: limits.mcp_sessions_max,

@@ -51,6 +51,7 @@ import { answerRequest } from './pipeline/pipeline.ts';
 import type { Ports } from './pipeline/ports.ts';
 import { refuseUnread } from './pipeline/refusing.ts';
 import type { SweptRegistry } from './sessions/registry.ts';
+import { assertions, type Assertions } from './upstream/assertions.ts';
 import type { ForwardUpstream } from './upstream/forward.ts';
 
 export interface Surroundings {
@@ -79,6 +80,8 @@ const LOOK_FOR_TOKEN_MS = 1_000;
 /** Between tries of a token that was refused: another may be put in its place. */
 const REFUSED_MS = 10_000;
 const SWEEP_SESSIONS_MS = 10_000;
+/** About 2 KB each. */
+const ASSERTIONS_KEPT_MAX = 2_000;
 /** For the records of calls that were cut at the end of a drain. */
 const SETTLE_MS_MAX = 5_000;
 
@@ -105,6 +108,7 @@ class RunningSidecar implements Sidecar {
   readonly #bytes: BytesAccount;
   readonly #evidence: Evidence;
   readonly #epoch: SessionEpoch;
+  readonly #assertions: Assertions;
   // Owner of everything below: this object; set once by `start` and by what it begins.
   #activator: Activator | undefined;
   #tokens: SessionTokens | undefined;
@@ -126,6 +130,7 @@ class RunningSidecar implements Sidecar {
     this.#holder = createHolder({ clock });
     this.#drain = createDrain({ clock, onFailure: (name, error) => log.error('task_failed', { name }, error) });
     this.#epoch = encodeHex(random(8)) as SessionEpoch;
+    this.#assertions = assertions({ clock, random, keptMax: ASSERTIONS_KEPT_MAX });
     this.#bytes = bytesAccount(config.limits.bytes_in_flight_max);
     this.#metrics = sidecarMetrics({
       policyAgeMs: () => ageOf(this.#holder),
@@ -268,6 +273,7 @@ class RunningSidecar implements Sidecar {
       reservations,
       recorder: () => this.#evidence.recorder,
       tokens: () => this.#tokens,
+      assertions: this.#assertions,
     });
     const { ports } = pipeline;
     const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
@@ -349,6 +355,7 @@ class RunningSidecar implements Sidecar {
     invariant(isSpiffeId(identity.spiffeId), 'a certificate names a workload');
     const minting = { signer: signerFromPem(identity.sessionPem), sidecar: identity.spiffeId, epoch: this.#epoch, random };
     this.#tokens = sessionTokens({ ...minting, leg: 'outbound' });
+    this.#assertions.use(identity);
     await this.#evidence.begin(identity);
     const activator = new Activator({
       pin: this.#anchors.pin,
@@ -391,6 +398,7 @@ class RunningSidecar implements Sidecar {
       onAlert: (code, detail) => this.#evidence.alert(code, detail),
       onRenewed: (renewed) => {
         this.#identity = renewed;
+        this.#assertions.use(renewed);
         this.#evidence.renewed(renewed);
       },
     });

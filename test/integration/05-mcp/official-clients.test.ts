@@ -321,6 +321,7 @@ describe('what a server is given and what it gives', () => {
         'host',
         'mcp-protocol-version',
         'mcp-session-id',
+        'sallyport-assertion',
       ].toSorted(),
     );
     expect(JSON.stringify(call)).not.toMatch(/agent-secret|dev\.sallyport/);

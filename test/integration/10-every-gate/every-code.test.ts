@@ -250,6 +250,15 @@ const INSIDE: Readonly<Partial<Record<DenialCode, Provoke>>> = {
     gate.hold(() => ({ state: 'absent', why: 'none yet' }));
     return call(bench, dialect, 'look', { session });
   },
+  identity_unavailable: async (bench, dialect) => {
+    const session = await bench.session();
+    gate.takeAssertionsAway();
+    return call(bench, dialect, 'look', { session });
+  },
+  obligation_unsupported: async (bench, dialect) => {
+    const scopes = Array.from({ length: 68 }, (_, nth) => `${'s'.repeat(70)}${nth}`);
+    return call(bench, dialect, 'look', { session: await bench.session({ scope: scopes }) });
+  },
   audit_unavailable: async (bench, dialect) => {
     const session = await bench.session();
     gate.breakJournal(new Fault('journal_failed', 'internal', 'full'));
@@ -266,6 +275,7 @@ const MAY_BE_5XX: readonly string[] = [
   'overloaded',
   'policy_stale',
   'policy_unavailable',
+  'identity_unavailable',
   'audit_unavailable',
 ];
 

@@ -1,11 +1,12 @@
 /**
  * The way out. Takes a permit, which only the pipeline makes, and sends exactly what it names: that tool, those judged
  * arguments, to the declared destination. Nothing that the caller sent travels along but a valid trace context; what the
- * policy says is sent along comes from the room of secrets, which answers before anything goes out.
+ * policy says is sent along comes from the room of secrets, which answers before anything goes out; beside it goes an
+ * assertion of who acts for whom.
  */
 
-import { deny, type SessionId } from '@sallyport/model';
-import type { McpBinding, Upstream } from '../pipeline/ports.ts';
+import { deny, type Denial, type SessionId } from '@sallyport/model';
+import type { McpBinding, Upstream, UpstreamFailure } from '../pipeline/ports.ts';
 import { NOTHING_CARRIED } from '../secrets/credentials.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { forwardHttpTool } from './http-tool.ts';
@@ -15,7 +16,7 @@ import { mcpUpstream } from './mcp-upstream.ts';
 export interface ForwardUpstream extends Upstream {
   /** Ends the upstream session of this pair, once no call uses it. */
   release(binding: McpBinding): void;
-  /** Ends the upstream sessions that a session opened. */
+  /** Ends the upstream sessions that a session opened, and lets go of its assertions. */
   forgetSession(session: SessionId): void;
   /** Ends all of them; for the drain. */
   close(): Promise<void>;
@@ -30,15 +31,26 @@ export function forwardUpstream(options: ForwardOptions): ForwardUpstream {
       const { ask } = context;
       const carried = options.credentials.of(permitted.credentials);
       const missing = carried === NOTHING_CARRIED ? undefined : await carried.ready();
-      if (missing !== undefined) return { failure: missing, result: 'not_forwarded', wasSent: false };
-      const outgoing = { permitted, carried };
+      if (missing !== undefined) return unsent(missing);
+      const made = options.assertions.of(permitted, context.session);
+      const assertion = typeof made === 'string' ? made : await made;
+      if (typeof assertion !== 'string') return unsent(assertion);
+      const outgoing = { permitted, carried, assertion };
       if (ask.dialect === 'mcp' && ask.message.kind === 'call_tool') return mcp.forward(outgoing, context, ask.message);
       if ('call' in ask && permitted.server.kind === 'mcp') return forwardMcpOverHttp(mcp, outgoing, { context, call: ask.call });
       if (ask.dialect === 'http-tool') return forwardHttpTool(outgoing, context, options);
-      return { failure: deny('internal', `a permit for ${ask.dialect} that forwards nothing`), result: 'denied', wasSent: false };
+      return unsent(deny('internal', `a permit for ${ask.dialect} that forwards nothing`));
     },
     release: (binding) => mcp.release(binding),
-    forgetSession: (session) => mcp.forgetSession(session),
+    forgetSession(session) {
+      mcp.forgetSession(session);
+      options.assertions.forgetSession(session);
+    },
     close: () => mcp.close(),
   };
+}
+
+/** `not_forwarded`: on record as decided, and the tool heard nothing. */
+function unsent(failure: Denial): UpstreamFailure {
+  return { failure, result: 'not_forwarded', wasSent: false };
 }

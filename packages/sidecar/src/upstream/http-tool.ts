@@ -7,7 +7,7 @@ import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
 import { readAnswer, singleHeader } from './answer-body.ts';
 import { NOTHING_CARRIED } from '../secrets/credentials.ts';
-import type { ForwardOptions, Outgoing } from './forward-options.ts';
+import { ASSERTION_HEADER, type ForwardOptions, type Outgoing } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
 
 /** Media types that reach an agent; a page or a script is no tool's answer, and neither is a text in another alphabet than we read. */
@@ -16,7 +16,7 @@ const CHARSET = /;[ \t]*charset[ \t]*=[ \t]*"?([^";]*)"?/i;
 
 /** Sends the call. Rejects with an `UpstreamFault`; an error status is a failure by value that names it. */
 export async function forwardHttpTool(
-  { permitted, carried }: Outgoing,
+  { permitted, carried, assertion }: Outgoing,
   { signal, traceparent }: ForwardContext,
   { upstreams, account, limits }: ForwardOptions,
 ): Promise<Answer | UpstreamFailure> {
@@ -28,7 +28,12 @@ export async function forwardHttpTool(
     upstreams.request(destination, {
       method: request.value.method,
       path: request.value.target,
-      headers: [...Object.entries(request.value.headers), ...carried.headers(destination.server), ...traceHeaders(traceparent)],
+      headers: [
+        ...Object.entries(request.value.headers),
+        ...carried.headers(destination.server),
+        [ASSERTION_HEADER, assertion],
+        ...traceHeaders(traceparent),
+      ],
       ...(request.value.body === undefined ? {} : { body: request.value.body }),
       onlyReads: isRead,
       signal,

@@ -33,7 +33,7 @@ export interface McpConnections {
   /** The one for this pair, opened if there is none where the server is now. Rejects with an `UpstreamFault`, unsent. */
   of(
     session: SessionId,
-    place: Pick<McpPeer, 'server' | 'destination' | 'carried'> & { readonly signal: AbortSignal },
+    place: Pick<McpPeer, 'server' | 'destination' | 'carried'> & { readonly assertion: string; readonly signal: AbortSignal },
   ): Promise<McpConnection>;
   /** Notes that a call uses it; to be told when the call is over. */
   use(connection: McpConnection): () => void;
@@ -82,7 +82,7 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
     }
   };
   return {
-    async of(session, { server, destination, carried, signal }) {
+    async of(session, { server, destination, carried, assertion, signal }) {
       const key = keyOf(session, server.name, carried);
       const place = placeOf(server, destination);
       const known = entries.get(key);
@@ -94,7 +94,7 @@ export function mcpConnections(options: ForwardOptions): McpConnections {
       // One that the policy has moved is left without a word: nothing is sent to where no destination is any more.
       const abandoned = new AbortController();
       const peer = { server, destination, carried, session: undefined };
-      const opening = openConnection(peer, { options, eras, place, abandoned: abandoned.signal });
+      const opening = openConnection(peer, { options, eras, place, assertion, abandoned: abandoned.signal });
       const entry: Entry = { key, session, server: server.name, place, opening, abandoned, uses: 0, isReleased: false };
       entries.set(key, entry);
       opening.then(
@@ -163,18 +163,20 @@ interface Opening {
   readonly options: ForwardOptions;
   readonly eras: McpEras;
   readonly place: string;
+  /** Of the call that the handshake was begun for. */
+  readonly assertion: string;
   readonly abandoned: AbortSignal;
 }
 
 /** The handshake, in its own time: all calls of the session wait for it, and it belongs to none of them. */
-async function openConnection(peer: McpPeer, { options, eras, place, abandoned }: Opening): Promise<McpConnection> {
+async function openConnection(peer: McpPeer, { options, eras, place, assertion, abandoned }: Opening): Promise<McpConnection> {
   const { clock, limits } = options;
   const fault = (): Fault => new UpstreamFault('upstream_timeout', 'the handshake took too long', { wasSent: false });
   const limit = deadline(clock, limits.handshakeMsMax, { fault, signal: abandoned });
   try {
     const { name } = peer.server;
-    const era = eras.known(name, place) ?? (await probeEra(peer, options, limit.signal));
-    const connection = era === 'modern' ? withoutSession(peer) : await shakeHands(peer, options, limit.signal);
+    const era = eras.known(name, place) ?? (await probeEra(peer, { options, assertion, abandoned: limit.signal }));
+    const connection = era === 'modern' ? withoutSession(peer) : await shakeHands(peer, { options, assertion, signal: limit.signal });
     // A handshake that worked is what proves the legacy era.
     eras.learn(name, { place, era });
     return connection;
@@ -196,12 +198,16 @@ function withoutSession(peer: McpPeer): McpConnection {
 }
 
 /** `initialize`, its answer, and the notification that ends it. */
-async function shakeHands(peer: McpPeer, options: ForwardOptions, signal: AbortSignal): Promise<McpConnection> {
+async function shakeHands(
+  peer: McpPeer,
+  post: { options: ForwardOptions; assertion: string; signal: AbortSignal },
+): Promise<McpConnection> {
   // Owner: `nextId`.
   let lastId = 0;
   const nextId = (): RpcId => ++lastId;
+  const { options } = post;
   const id = nextId();
-  const initialize = (): Promise<UpstreamAnswer> => postMessage(peer, upstreamInitialize(id, clientInfoOf(options)), { options, signal });
+  const initialize = (): Promise<UpstreamAnswer> => postMessage(peer, upstreamInitialize(id, clientInfoOf(options)), post);
   let answer = await initialize();
   // The key may have been replaced a moment ago; a handshake does nothing, and may go out again.
   if (answer.status === 401 && peer.carried !== NOTHING_CARRIED && (await peer.carried.isReplaced())) {
@@ -218,7 +224,7 @@ async function shakeHands(peer: McpPeer, options: ForwardOptions, signal: AbortS
     const session = readUpstreamInitialize(message, sessionId);
     if (!session.ok) throw new UpstreamFault('upstream_protocol', session.error.code, { wasSent: false });
     const connection = { ...peer, session: session.value, nextId };
-    const accepted = await postMessage(connection, upstreamInitialized(), { options, signal });
+    const accepted = await postMessage(connection, upstreamInitialized(), post);
     accepted.discard();
     return connection;
   }

@@ -37,11 +37,14 @@ const PROBE_ID = 'discover';
  * Asks. Whatever is no proof of the modern era is `legacy`, and a handshake will tell; rejects with an `UpstreamFault`
  * where the server cannot be spoken to at all.
  */
-export async function probeEra(peer: McpPeer, options: ForwardOptions, abandoned: AbortSignal): Promise<McpEra> {
+export async function probeEra(
+  peer: McpPeer,
+  { options, assertion, abandoned }: { options: ForwardOptions; assertion: string; abandoned: AbortSignal },
+): Promise<McpEra> {
   const fault = (): Fault => new UpstreamFault('upstream_timeout', '`server/discover` took too long', { wasSent: false });
   const limit = deadline(options.clock, Math.min(PROBE_MS_MAX, options.limits.handshakeMsMax / 2), { fault, signal: abandoned });
   try {
-    return await discovered(peer, options, limit.signal);
+    return await discovered(peer, { options, assertion, signal: limit.signal });
   } catch (thrown) {
     // A server that was reached and did not answer, broke off or answered nonsense may still shake hands.
     if (thrown instanceof UpstreamFault && thrown.wasSent && !abandoned.aborted) return 'legacy';
@@ -52,10 +55,11 @@ export async function probeEra(peer: McpPeer, options: ForwardOptions, abandoned
   }
 }
 
-async function discovered(peer: McpPeer, options: ForwardOptions, signal: AbortSignal): Promise<McpEra> {
+async function discovered(peer: McpPeer, post: { options: ForwardOptions; assertion: string; signal: AbortSignal }): Promise<McpEra> {
+  const { options } = post;
   const modern: McpPeer = { ...peer, session: { era: 'modern' } };
   const body = upstreamDiscover(PROBE_ID, clientInfoOf(options));
-  const answer = await postMessage(modern, body, { options, signal, headers: DISCOVER_HEADERS });
+  const answer = await postMessage(modern, body, { ...post, headers: DISCOVER_HEADERS });
   if (answer.status !== 200) {
     answer.discard();
     return 'legacy';

@@ -18,7 +18,7 @@ import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
 import type { HeldBytes } from '@sallyport/runtime';
 import type { Carried } from '../secrets/credentials.ts';
 import { charge, readAnswer, refuseEncoded, shareOf, singleHeader } from './answer-body.ts';
-import type { ForwardOptions } from './forward-options.ts';
+import { ASSERTION_HEADER, type ForwardOptions } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
 
 /** Where to, and in which session; none before the handshake. */
@@ -33,6 +33,8 @@ export interface McpPeer {
 export interface PostOptions {
   readonly options: ForwardOptions;
   readonly traceparent?: string | undefined;
+  /** Of the call, or of the one that a handshake is for; what only ends or answers something has none. */
+  readonly assertion?: string | undefined;
   readonly signal: AbortSignal;
   /** What a message of the modern era repeats in its head. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -47,8 +49,9 @@ export function clientInfoOf({ build }: ForwardOptions): ClientInfo {
 export async function postMessage(
   { server, destination, session, carried }: McpPeer,
   body: Uint8Array,
-  { options, traceparent, signal, headers = {} }: PostOptions,
+  { options, traceparent, assertion, signal, headers = {} }: PostOptions,
 ): Promise<UpstreamAnswer> {
+  const asserted = assertion === undefined ? [] : [[ASSERTION_HEADER, assertion] as const];
   return options.upstreams.request(destination, {
     method: 'POST',
     path: new URL(server.url).pathname,
@@ -56,6 +59,7 @@ export async function postMessage(
       ...Object.entries(upstreamHeaders(session)),
       ...Object.entries(headers),
       ...carried.headers(destination.server),
+      ...asserted,
       ...traceHeaders(traceparent),
     ],
     body,

@@ -40,15 +40,15 @@ export interface McpUpstream {
 export function mcpUpstream(options: ForwardOptions): McpUpstream {
   const connections = mcpConnections(options);
   return {
-    async forward({ permitted, carried }, context, message) {
+    async forward({ permitted, carried, assertion }, context, message) {
       const { server, destination } = permitted;
       const { session, signal, traceparent } = context;
       // Once more where the server certainly saw nothing of the call: it forgot our session, or speaks another era now.
       for (const isLastTry of [false, true]) {
-        const connection = await connections.of(session.id, { server, destination, carried, signal });
+        const connection = await connections.of(session.id, { server, destination, carried, assertion, signal });
         const sent = sending(connection, { message, signal, connections, options });
         try {
-          const answer = await send(permitted, sent, { options, traceparent });
+          const answer = await send(permitted, sent, { options, traceparent, assertion });
           if (!('failure' in answer)) return answer;
           sent.done();
           if (isLastTry || !answer.isUnseen) return answer;
@@ -109,7 +109,7 @@ type Refused = UpstreamFailure & { readonly isUnseen: boolean };
 async function send(
   permitted: Permitted,
   sent: Sent,
-  { options, traceparent }: { options: ForwardOptions; traceparent: string | undefined },
+  { options, traceparent, assertion }: { options: ForwardOptions; traceparent: string | undefined; assertion: string },
 ): Promise<Answer | Refused> {
   const { connection, id, message, signal } = sent;
   const isModern = connection.session.era === 'modern';
@@ -117,7 +117,7 @@ async function send(
   const call = { tool, arguments: permitted.arguments, meta: message.meta };
   const body = upstreamCall(id, call, isModern ? clientInfoOf(options) : undefined);
   const headers = isModern ? upstreamMirrors(tool, mirrorHeaders(permitted.mirrors, permitted.arguments)) : undefined;
-  const answer = await postMessage(connection, body, { options, traceparent, signal, headers });
+  const answer = await postMessage(connection, body, { options, traceparent, assertion, signal, headers });
   const kind = upstreamBody(answer.status, singleHeader(answer.rawHeaders, 'content-type'), connection.session);
   if (kind === 'json' || kind === 'events') return toolAnswer(answer, sent, options);
   const { era } = connection.session;

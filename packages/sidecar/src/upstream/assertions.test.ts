@@ -1,0 +1,124 @@
+import { signerFromPem, randomBytes } from '@sallyport/crypto/keys';
+import type { AgentName, Denial, PrincipalId, ServerName, SessionId, TenantId, ToolName } from '@sallyport/model';
+import type { SessionFacts } from '@sallyport/policy';
+import { fakeClock, testAuthority, type FakeClock, type TestAuthority } from '@sallyport/testkit';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Permitted } from '../pipeline/permit.ts';
+import type { OpenSession } from '../pipeline/ports.ts';
+import { assertions, type AssertingIdentity, type Assertions } from './assertions.ts';
+
+let authority: TestAuthority;
+let one: AssertingIdentity;
+let two: AssertingIdentity;
+beforeAll(async () => {
+  authority = await testAuthority();
+  [one, two] = [await identity(), await identity()];
+});
+
+async function identity(): Promise<AssertingIdentity> {
+  const { chain, privatePem } = await authority.issue('/sidecar/support/one', { usage: 'assertion' });
+  const spiffeId = `spiffe://${authority.trustDomain}/sidecar/support/one`;
+  return { spiffeId, assertionChain: chain, assertionSigner: signerFromPem(privatePem) };
+}
+
+let clock: FakeClock;
+let held: Assertions;
+beforeEach(() => {
+  clock = fakeClock();
+  held = assertions({ clock, random: randomBytes, keptMax: 3 });
+  held.use(one);
+});
+
+/** As much of a permit and of a session as an assertion is made of. */
+const permitted = (tool = 'orders/get'): Permitted =>
+  ({ agent: 'support' as AgentName, server: { name: 'orders' as ServerName }, tool: { name: tool as ToolName } }) as Permitted;
+const session = (id = 's.1', over: { scopes?: readonly string[]; facts?: Partial<SessionFacts> } = {}): OpenSession =>
+  ({
+    id: id as SessionId,
+    principal: { id: 'alice' as PrincipalId, tenant: 'company' as TenantId, scopes: over.scopes ?? [] },
+    facts: () => ({ root: 'operator', ...over.facts }) as SessionFacts,
+  }) as OpenSession;
+
+async function tokenOf(tool?: string, of = session()): Promise<string> {
+  const made = await held.of(permitted(tool), of);
+  if (typeof made !== 'string') throw new Error(made.code);
+  return made;
+}
+const claimsOf = (token: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
+
+describe('an assertion', () => {
+  it('is used for half of its life and not a moment longer, whatever the wall clock does', async () => {
+    const first = await tokenOf();
+    await clock.advance(29_999);
+    clock.setWall((clock.wall() - 3_600_000) as never);
+    expect(held.of(permitted(), session())).toBe(first);
+    await clock.advance(1);
+    const next = await tokenOf();
+    expect(claimsOf(next)['jti']).not.toBe(claimsOf(first)['jti']);
+  });
+
+  it('is of one tool and one session', async () => {
+    const tokens = [await tokenOf(), await tokenOf('orders/list'), await tokenOf('orders/get', session('s.2'))];
+    expect(new Set(tokens).size).toBe(3);
+    expect(tokens.map((token) => [claimsOf(token)['tool'], claimsOf(token)['session_id']])).toEqual([
+      ['orders/get', 's.1'],
+      ['orders/list', 's.1'],
+      ['orders/get', 's.2'],
+    ]);
+  });
+
+  it('is gone with its session', async () => {
+    const first = await tokenOf();
+    held.forgetSession('s.1' as SessionId);
+    expect(await tokenOf()).not.toBe(first);
+  });
+
+  it('is gone with the identity that signed it', async () => {
+    const first = await tokenOf();
+    held.use(two);
+    const next = await tokenOf();
+    const kidOf = (token: string): unknown =>
+      (JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid: unknown }).kid;
+    expect([kidOf(first), kidOf(next)]).toEqual([one.assertionSigner.keyId, two.assertionSigner.keyId]);
+  });
+
+  it('that was being signed when the identity changed is not kept for later', async () => {
+    const late = held.of(permitted(), session());
+    held.use(two);
+    const first = await late;
+    expect(await tokenOf()).not.toBe(first);
+  });
+
+  it('beyond the bound those of the oldest session are made anew', async () => {
+    const first = await tokenOf('orders/get', session('s.1'));
+    for (const id of ['s.2', 's.3']) await tokenOf('orders/get', session(id));
+    expect(await tokenOf('orders/get', session('s.1'))).toBe(first);
+    await tokenOf('orders/get', session('s.4'));
+    expect(await tokenOf('orders/get', session('s.1'))).not.toBe(first);
+  });
+
+  it('brings its certificate without the CA, and says what the session is for', async () => {
+    const token = await tokenOf('orders/get', session('s.1', { facts: { root: 'schedule', task: 'month-end' } }));
+    const header = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as Record<string, unknown>;
+    expect(Object.keys(header)).toEqual(['alg', 'kid', 'typ', 'x5c']);
+    expect(header['x5c']).toEqual([Buffer.from(one.assertionChain[0] ?? []).toString('base64')]);
+    expect(claimsOf(token)).toMatchObject({ root_kind: 'schedule', purpose: 'month-end' });
+  });
+});
+
+describe('no call goes out without one', () => {
+  const codeOf = (made: string | Denial): string => (typeof made === 'string' ? 'a token' : made.code);
+
+  it('before there is an identity, or with one that was certified without assertions', async () => {
+    const none = assertions({ clock, random: randomBytes, keptMax: 3 });
+    expect(codeOf(await none.of(permitted(), session()))).toBe('identity_unavailable');
+    held.use({ ...one, assertionChain: [] });
+    expect(codeOf(await held.of(permitted(), session()))).toBe('identity_unavailable');
+  });
+
+  it('where it would be longer than tools take', async () => {
+    const scopes = Array.from({ length: 200 }, (_, n) => `${'x'.repeat(60)}${n}`);
+    expect(codeOf(await held.of(permitted(), session('s.1', { scopes })))).toBe('obligation_unsupported');
+  });
+});

@@ -14,3 +14,5 @@ export type { FetchedIssuer, Found, KeySetLimits, KeySets, KeySetsOptions } from
 export { KEY_SET_LIMITS, keySets } from './key-sets.ts';
 export type { AssertionMinter, AssertionMinterOptions } from './assertion-minter.ts';
 export { assertionMinter } from './assertion-minter.ts';
+export type { PublishedKey } from './assertion-key-set.ts';
+export { assertionKeySet } from './assertion-key-set.ts';

@@ -250,7 +250,12 @@ class RunningSidecar implements Sidecar {
     this.#listeners.health = await listenAs('health.listen', {
       ...common,
       listen: health.listen,
-      onExchange: healthExchange({ readiness, metrics: this.#metrics.metrics, isLoopback: isLoopback(health.listen) }),
+      onExchange: healthExchange({
+        readiness,
+        metrics: this.#metrics.metrics,
+        keySet: () => this.#assertions.keySet(),
+        isLoopback: isLoopback(health.listen),
+      }),
     });
   }
 

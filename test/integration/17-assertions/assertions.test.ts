@@ -6,6 +6,7 @@ import {
   type RecordingMcpUpstream,
   type RecordingUpstream,
 } from '@sallyport/testkit';
+import { createPublicKey, verify, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -214,6 +215,39 @@ describe('a call that is let out', () => {
       expect((await sidecar.request('/session', { headers })).status).toBe(401);
     }
     expect(accounting.requests).toHaveLength(before);
+  });
+});
+
+describe('the key set', () => {
+  it('[R2.22] holds the key of the latest assertion, and is enough to verify it offline, by other means than ours', async () => {
+    const session = await sidecar.session();
+    const token = await fresh(session);
+    const answer = await request(sidecar.healthPort, '/.well-known/jwks.json', { method: 'GET' });
+    expect([answer.status, answer.headers['content-type']]).toEqual([200, 'application/jwk-set+json']);
+    const { keys } = answer.json() as {
+      keys: ({ kty: string; crv: string; x: string; y: string } & { kid: string; x5c: string[]; spiffe_id: string })[];
+    };
+    const [head = '', payload = '', signature = ''] = token.split('.');
+    const { kid } = JSON.parse(Buffer.from(head, 'base64url').toString()) as { kid: string };
+    const key = keys.find((one) => one.kid === kid);
+    if (key === undefined) throw new Error(`no key ${kid} in ${answer.text}`);
+
+    const publicKey = createPublicKey({ key, format: 'jwk' });
+    const isSigned = verify(
+      'sha256',
+      Buffer.from(`${head}.${payload}`),
+      { key: publicKey, dsaEncoding: 'ieee-p1363' },
+      Buffer.from(signature, 'base64url'),
+    );
+    const certificate = new X509Certificate(Buffer.from(key.x5c[0] ?? '', 'base64'));
+    const issuer = (JSON.parse(Buffer.from(payload, 'base64url').toString()) as { iss: string }).iss;
+    expect({
+      isSigned,
+      isCertified: certificate.verify(new X509Certificate(authorities).publicKey),
+      isItsKey: certificate.publicKey.equals(publicKey),
+      name: [key.spiffe_id, certificate.subjectAltName],
+    }).toEqual({ isSigned: true, isCertified: true, isItsKey: true, name: [issuer, `URI:${issuer}`] });
+    expect(answer.text).not.toContain('"d"');
   });
 });
 

@@ -6,7 +6,7 @@ import type { Readiness } from './readiness.ts';
 
 describe('the health port', () => {
   const health = (readiness: Readiness = READY, isLoopback = true): Promise<number> =>
-    serving(healthExchange({ readiness: () => readiness, metrics: createMetrics(), isLoopback }));
+    serving(healthExchange({ readiness: () => readiness, metrics: createMetrics(), keySet: () => ({ keys: [] }), isLoopback }));
 
   it('is alive while the process answers, ready only while it may serve, and says why not', async () => {
     const port = await health({ ...READY, ready: false, reason: 'journal_full' });
@@ -24,12 +24,16 @@ describe('the health port', () => {
     ['a name that only begins like loopback', { host: '127.0.0.1.evil.example' }],
   ])('tells %s nothing', async (_, headers) => {
     const port = await health();
-    for (const path of ['/readyz', '/metrics', '/livez'])
+    for (const path of ['/readyz', '/metrics', '/livez', '/.well-known/jwks.json'])
       expect(await ask(port, path, { headers })).toMatchObject({ status: 403, text: 'forbidden\n' });
   });
 
   it.each(['localhost', 'LOCALHOST:1', '127.0.0.1:15020', '127.1.2.3', '[::1]:15020'])('answers to %s', async (host) => {
     expect((await ask(await health(), '/livez', { headers: { host } })).status).toBe(200);
+  });
+
+  it('tells the key of assertions, and of a sidecar without one that there is none', async () => {
+    expect(await ask(await health(), '/.well-known/jwks.json')).toMatchObject({ status: 200, text: '{"keys":[]}\n' });
   });
 
   it('behind another address is asked by any name: who may reach it is the network’s business', async () => {

@@ -1,4 +1,4 @@
-/** Liveness, readiness and metrics, for kubelets and scrapers. Only reads; what acts, or tells of calls, is in `admin-exchange.ts`. */
+/** Liveness, readiness and metrics, for kubelets and scrapers; the key of assertions, for tools. Only reads; what acts, or tells of calls, is in `admin-exchange.ts`. */
 
 import type { HttpExchange } from '@sallyport/net';
 import { METRICS_CONTENT_TYPE, type Metrics } from '@sallyport/telemetry';
@@ -6,12 +6,14 @@ import { json, respond, text } from './answers.ts';
 import type { Readiness } from './readiness.ts';
 
 /**
- * `/livez`: the process answers. `/readyz`: 200 while it may enforce, else 503 with the reason. `/metrics`. On a loopback
+ * `/livez`: the process answers. `/readyz`: 200 while it may enforce, else 503 with the reason. `/metrics`.
+ * `/.well-known/jwks.json`: the key that assertions are signed with (assertions-v1, section 5). On a loopback
  * port a page in the machine's browser gets none of it: it cannot choose its Host (DNS rebinding) nor hide its Origin.
  */
 export function healthExchange(of: {
   readiness: () => Readiness;
   metrics: Metrics;
+  keySet: () => object;
   isLoopback: boolean;
 }): (exchange: HttpExchange) => Promise<void> {
   return async (exchange) => {
@@ -26,6 +28,8 @@ export function healthExchange(of: {
       }
       case '/metrics':
         return respond(exchange, 200, { type: METRICS_CONTENT_TYPE, body: of.metrics.text() });
+      case '/.well-known/jwks.json':
+        return respond(exchange, 200, { type: 'application/jwk-set+json', body: `${JSON.stringify(of.keySet())}\n` });
       default:
         return text(exchange, 404, 'not found\n');
     }

@@ -3,7 +3,7 @@
  * that wants its arguments asserted, minted for each call. Nothing outlives its session or the identity that signed it.
  */
 
-import { assertionMinter, type AssertionMinter } from '@sallyport/credentials';
+import { assertionKeySet, assertionMinter, type AssertionMinter } from '@sallyport/credentials';
 import { defaultAudience, isSpiffeId, parseSpiffeId, rootKindOf, ASSERTION_MS, type Asserted, type SpiffeId } from '@sallyport/identity';
 import { deny, invariant, type Clock, type Denial, type Random, type SessionId, type ToolName } from '@sallyport/model';
 import type { Identity } from '../enrolment/identity-files.ts';
@@ -18,6 +18,8 @@ export interface Assertions {
   /** A denial where none can be made: no call goes out without. A promise only where one has to be signed. */
   of(permitted: Permitted, session: OpenSession): string | Promise<string | Denial>;
   forgetSession(session: SessionId): void;
+  /** The key that signs now, as tools may look it up; no key while there is none. */
+  keySet(): object;
 }
 
 export interface AssertionsOptions {
@@ -38,6 +40,7 @@ interface Signing {
   readonly minter: AssertionMinter;
   readonly issuer: SpiffeId;
   readonly trustDomain: string;
+  readonly keySet: object;
 }
 
 const REUSED_MS = ASSERTION_MS / 2;
@@ -77,6 +80,10 @@ class KeptAssertions implements Assertions {
     this.#kept.delete(session);
   }
 
+  keySet(): object {
+    return this.#signing?.keySet ?? assertionKeySet(undefined);
+  }
+
   async #mint(signing: Signing, asserted: Asserted): Promise<string | Denial> {
     const { clock } = this.#options;
     const until = clock.boot() + REUSED_MS;
@@ -109,7 +116,13 @@ function signingOf({ spiffeId, assertionChain, assertionSigner }: AssertingIdent
   if (chain.length === 0) return undefined;
   const workload = parseSpiffeId(spiffeId);
   invariant(isSpiffeId(spiffeId) && workload.ok, 'a certificate names a workload');
-  return { minter: assertionMinter({ signer: assertionSigner, chain, random }), issuer: spiffeId, trustDomain: workload.value.trustDomain };
+  const of = { signer: assertionSigner, chain };
+  return {
+    minter: assertionMinter({ ...of, random }),
+    issuer: spiffeId,
+    trustDomain: workload.value.trustDomain,
+    keySet: assertionKeySet({ ...of, spiffeId }),
+  };
 }
 
 function assertedOf(

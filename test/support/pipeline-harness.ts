@@ -15,7 +15,7 @@ import { memoryReservations } from '@sallyport/store';
 import { fakeClock, testAuthority, tokenIssuer, type FakeClock, type TokenIssuer } from '@sallyport/testkit';
 import { request as httpRequest } from 'node:http';
 import { snapshotOf } from '../../packages/sidecar/src/bundle/snapshot.ts';
-import { outboundExchange } from '../../packages/sidecar/src/downstream/outbound.ts';
+import { servedExchange } from '../../packages/sidecar/src/downstream/served.ts';
 import type { Arrival } from '../../packages/sidecar/src/pipeline/facts.ts';
 import type { Answer } from '../../packages/sidecar/src/pipeline/gate.ts';
 import { createLeases } from '../../packages/sidecar/src/pipeline/leases.ts';
@@ -112,6 +112,8 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
   const ways = { upstreams, credentials: NO_SECRETS, assertions: asserting };
   const upstream = forwardUpstream({ ...ways, account, clock: systemClock(), build: 'test', limits });
   let bugs = 0;
+  const sidecar = formatSpiffeId({ trustDomain: 'test.local', purpose: { kind: 'sidecar', agent: AGENT, instance: 'one' } });
+  const minting = { signer, sidecar, epoch: EPOCH, random: randomBytes };
   const base: Ports = {
     agent: AGENT,
     build: 'test',
@@ -122,13 +124,8 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     bundle: { read: () => held, changed: async () => {} },
     agentCredential: { judge: () => undefined },
     operatorTokens: operatorTokens(),
-    sessionTokens: sessionTokens({
-      signer,
-      sidecar: formatSpiffeId({ trustDomain: 'test.local', purpose: { kind: 'sidecar', agent: AGENT, instance: 'one' } }),
-      epoch: EPOCH,
-      leg: 'outbound',
-      random: randomBytes,
-    }),
+    sessionTokens: sessionTokens({ ...minting, leg: 'outbound' }),
+    clientTokens: sessionTokens({ ...minting, leg: 'inbound' }),
     sessions: sessionRegistry({ clock, random: randomBytes, epoch: EPOCH, sessionsMax: options.sessionsMax ?? 100, onOver: () => {} }),
     mcpSessions: mcpSessions({ random: randomBytes, perSessionMax: 4, onLast: (binding) => upstream.release(binding) }),
     mcpStreams: mcpStreams({ clock, streamsMax: 4, judge: (stream) => judgeStream(stream, ports), isDraining: () => false }),
@@ -165,7 +162,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
   const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
   const listen = parseListenAddress('127.0.0.1:0');
   if (listen === undefined) throw new Error('no address');
-  const outbound = outboundExchange({ clock, account, ids: ports.ids, answer });
+  const outbound = servedExchange({ leg: 'outbound', clock, account, ids: ports.ids, answer });
   const listener = await startHttpListener({
     listen,
     clock: systemClock(),

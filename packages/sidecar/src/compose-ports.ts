@@ -11,6 +11,7 @@ import { floodBound } from './audit/flood-bound.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
 import { agentCredential, NO_AGENT_CREDENTIAL } from './downstream/agent-credential.ts';
+import { agentSide } from './inbound.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
@@ -21,6 +22,7 @@ import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
 import { credentials } from './secrets/credentials.ts';
 import type { Assertions } from './upstream/assertions.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
+import type { AgentSide } from './upstream/forward-options.ts';
 
 export interface PortsFrom {
   readonly config: SidecarConfig;
@@ -39,7 +41,7 @@ export interface PortsFrom {
   readonly reservations: MemoryReservations;
   /** `undefined` until there is an identity; what needs one is then refused. */
   readonly recorder: () => Recorder | undefined;
-  readonly tokens: () => SessionTokens | undefined;
+  readonly tokens: () => { readonly agent: SessionTokens; readonly client: SessionTokens } | undefined;
   readonly assertions: Assertions;
 }
 
@@ -54,7 +56,8 @@ export function pipelinePorts(from: PortsFrom): {
 } {
   const { config, clock, random, build, account } = from;
   const { agent_credential_file: credentialFile } = config.outbound;
-  const upstream = upstreamOf(from);
+  const tokens = { agent: tokensOf(() => from.tokens()?.agent), client: tokensOf(() => from.tokens()?.client) };
+  const upstream = upstreamOf(from, tokens);
   const mcp = mcpSessions({
     random,
     perSessionMax: config.limits.mcp_client_sessions_max,
@@ -87,10 +90,8 @@ export function pipelinePorts(from: PortsFrom): {
     bundle: from.holder,
     agentCredential: credentialFile === undefined ? NO_AGENT_CREDENTIAL : agentCredential({ path: credentialFile, disk: from.disk, clock }),
     operatorTokens: operatorTokens({}, keySetsOf(from)),
-    sessionTokens: {
-      mint: (grant, now) => present(from.tokens(), 'a session token').mint(grant, now),
-      verify: (token, now) => present(from.tokens(), 'a session token').verify(token, now),
-    },
+    sessionTokens: tokens.agent,
+    clientTokens: tokens.client,
     sessions,
     mcpSessions: mcp,
     mcpStreams: mcpStreams({
@@ -158,9 +159,16 @@ function keySetsOf({ config, clock, drain, log }: PortsFrom): KeySets {
   return held;
 }
 
-function upstreamOf({ config, clock, drain, account, build, assertions }: PortsFrom): ForwardUpstream {
-  const { limits, upstream } = config;
-  const upstreams = createUpstreams({
+function tokensOf(held: () => SessionTokens | undefined): SessionTokens {
+  return {
+    mint: async (grant, now) => present(held(), 'a session token').mint(grant, now),
+    verify: (token, now) => present(held(), 'a session token').verify(token, now),
+  };
+}
+
+function upstreamOf({ config, clock, drain, account, build, assertions }: PortsFrom, tokens: AgentSide['tokens']): ForwardUpstream {
+  const { limits, upstream, inbound } = config;
+  const dialling = {
     clock,
     limits: {
       connectMsMax: upstream.connect_ms_max,
@@ -168,8 +176,11 @@ function upstreamOf({ config, clock, drain, account, build, assertions }: PortsF
       idleMsMax: upstream.idle_ms_max,
       inFlightMax: upstream.in_flight_max,
     },
-  });
+  };
+  const upstreams = createUpstreams(dialling);
   drain.onDrain('upstreams', async () => upstreams.close());
+  const agent = inbound === undefined ? undefined : agentSide(inbound, { ...dialling, tokens });
+  if (agent !== undefined) drain.onDrain('agent', async () => agent.upstreams.close());
   return forwardUpstream({
     upstreams,
     credentials: credentials({
@@ -185,6 +196,7 @@ function upstreamOf({ config, clock, drain, account, build, assertions }: PortsF
     clock,
     build,
     assertions,
+    ...(agent === undefined ? {} : { agent }),
     limits: {
       answerBytesMax: limits.answer_bytes_max,
       mcpSessionsMax: limits.mcp_sessions_max,

@@ -41,12 +41,13 @@ import { Evidence } from './compose-evidence.ts';
 import { pipelinePorts } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
 import { linkToControlPlane } from './control-plane-link.ts';
-import { denialOfRefusal, outboundExchange, type Outbound } from './downstream/outbound.ts';
+import { denialOfRefusal, servedExchange, type Served } from './downstream/served.ts';
 import { refusalLog } from './downstream/refusal-log.ts';
 import { enrol } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
 import type { Arrival } from './pipeline/facts.ts';
-import type { Answer } from './pipeline/gate.ts';
+import { listenForCallers, renewCertificate } from './inbound.ts';
+import type { Answer, Leg } from './pipeline/gate.ts';
 import { answerRequest } from './pipeline/pipeline.ts';
 import type { Ports } from './pipeline/ports.ts';
 import { refuseUnread } from './pipeline/refusing.ts';
@@ -71,7 +72,12 @@ export interface Sidecar {
   drain(): Promise<void>;
   /** Resolves when a drain is over, whoever asked for it. */
   readonly ended: Promise<void>;
-  addresses(): { readonly outbound: ListenAddress; readonly health: ListenAddress; readonly admin: ListenAddress };
+  addresses(): {
+    readonly inbound?: ListenAddress;
+    readonly outbound: ListenAddress;
+    readonly health: ListenAddress;
+    readonly admin: ListenAddress;
+  };
   readiness(): Readiness;
 }
 
@@ -95,7 +101,8 @@ interface Serving {
   readonly ports: Ports;
   readonly upstream: ForwardUpstream;
   readonly sessions: SweptRegistry;
-  readonly outbound: Outbound;
+  /** Both legs: what is under way on either. */
+  readonly served: readonly Served[];
 }
 
 class RunningSidecar implements Sidecar {
@@ -111,10 +118,10 @@ class RunningSidecar implements Sidecar {
   readonly #assertions: Assertions;
   // Owner of everything below: this object; set once by `start` and by what it begins.
   #activator: Activator | undefined;
-  #tokens: SessionTokens | undefined;
+  #tokens: { readonly agent: SessionTokens; readonly client: SessionTokens } | undefined;
   #identity: Identity | undefined;
   #serving: Serving | undefined;
-  #listeners: { outbound?: HttpListener; health?: HttpListener; admin?: HttpListener } = {};
+  #listeners: { inbound?: HttpListener; outbound?: HttpListener; health?: HttpListener; admin?: HttpListener } = {};
   #leaving: Promise<void> | undefined;
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
   #unlock: (() => void) | undefined;
@@ -186,7 +193,12 @@ class RunningSidecar implements Sidecar {
   async #leave(graceMs: number): Promise<void> {
     const { log } = this.#with;
     if (this.#isStarted) log.info('draining', { wait_ms: graceMs });
-    await this.#last('outbound', () => this.#listeners.outbound?.drain({ graceMs }));
+    // Together: an agent that answers its last callers still calls out.
+    const { inbound, outbound } = this.#listeners;
+    await Promise.all([
+      this.#last('inbound', () => inbound?.drain({ graceMs })),
+      this.#last('outbound', () => outbound?.drain({ graceMs })),
+    ]);
     this.#serving?.ports.leases.cutAll();
     await this.#last('calls', () => this.#settled());
     await this.#last('upstream', () => this.#serving?.upstream.close());
@@ -214,14 +226,19 @@ class RunningSidecar implements Sidecar {
   async #settled(): Promise<void> {
     const over = new AbortController();
     const late = delay(this.#with.clock, SETTLE_MS_MAX, { signal: over.signal });
-    await Promise.race([this.#serving?.outbound.whenIdle(), late]);
+    await Promise.race([Promise.all((this.#serving?.served ?? []).map((one) => one.whenIdle())), late]);
     over.abort();
   }
 
   addresses(): ReturnType<Sidecar['addresses']> {
-    const { outbound, health, admin } = this.#listeners;
+    const { inbound, outbound, health, admin } = this.#listeners;
     invariant(outbound !== undefined && health !== undefined && admin !== undefined, 'addresses are known after start');
-    return { outbound: outbound.address, health: health.address, admin: admin.address };
+    return {
+      ...(inbound === undefined ? {} : { inbound: inbound.address }),
+      outbound: outbound.address,
+      health: health.address,
+      admin: admin.address,
+    };
   }
 
   readiness(): Readiness {
@@ -282,21 +299,29 @@ class RunningSidecar implements Sidecar {
     });
     const { ports } = pipeline;
     const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
-    const outbound = outboundExchange({ clock, account: this.#bytes, ids: ports.ids, answer });
-    this.#serving = { ...pipeline, outbound };
-    const logged = refusalLog(log, clock);
-    this.#listeners.outbound = await listenAs('outbound.listen', {
-      clock,
-      listen: config.outbound.listen,
-      limits: { headBytesMax: config.limits.head_bytes_max, connectionsMax: config.limits.connections_max },
-      onExchange: outbound.exchange,
-      onBug: (error) => log.error('bug', {}, error),
-      onRefusal: (refusal) => {
-        logged(refusal);
-        const denial = denialOfRefusal(refusal);
-        return denial === undefined ? undefined : refuseUnread(denial, refusal.address, ports);
-      },
-    });
+    const served = (leg: Leg): Served => servedExchange({ leg, clock, account: this.#bytes, ids: ports.ids, answer });
+    const legs = { inbound: served('inbound'), outbound: served('outbound') };
+    this.#serving = { ...pipeline, served: Object.values(legs) };
+    const serving = (leg: Leg): Omit<HttpListenerOptions, 'listen'> => {
+      const logged = refusalLog(log, clock);
+      return {
+        clock,
+        limits: { headBytesMax: config.limits.head_bytes_max, connectionsMax: config.limits.connections_max },
+        onExchange: legs[leg].exchange,
+        onBug: (error) => log.error('bug', {}, error),
+        onRefusal: (refusal) => {
+          logged(refusal);
+          const denial = denialOfRefusal(refusal);
+          return denial === undefined ? undefined : refuseUnread(denial, { leg, peer: refusal.address }, ports);
+        },
+      };
+    };
+    this.#listeners.outbound = await listenAs('outbound.listen', { ...serving('outbound'), listen: config.outbound.listen });
+    const { inbound } = config;
+    if (inbound === undefined) return;
+    const listener = await listenForCallers(inbound, { ...serving('inbound'), disk, log });
+    this.#listeners.inbound = listener;
+    this.#drain.track('certificate', renewCertificate(listener, inbound, { disk, clock, log, signal: this.#drain.draining }));
   }
 
   /** The first identity: tried until it works, since without one there is no policy. */
@@ -359,7 +384,7 @@ class RunningSidecar implements Sidecar {
     this.#identity = identity;
     invariant(isSpiffeId(identity.spiffeId), 'a certificate names a workload');
     const minting = { signer: signerFromPem(identity.sessionPem), sidecar: identity.spiffeId, epoch: this.#epoch, random };
-    this.#tokens = sessionTokens({ ...minting, leg: 'outbound' });
+    this.#tokens = { agent: sessionTokens({ ...minting, leg: 'outbound' }), client: sessionTokens({ ...minting, leg: 'inbound' }) };
     this.#assertions.use(identity);
     await this.#evidence.begin(identity);
     const activator = new Activator({

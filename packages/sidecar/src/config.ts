@@ -4,6 +4,7 @@
  * allowed is the bundle's to say. No field holds a secret.
  */
 
+import { mayReachAgent } from '@sallyport/dialects';
 import type { Problem } from '@sallyport/model';
 import {
   bytes,
@@ -13,6 +14,7 @@ import {
   durationMs,
   filePath,
   flag,
+  listOf,
   listenAddress,
   optional,
   section,
@@ -43,6 +45,14 @@ export interface SidecarConfig {
     readonly join_token_file?: string;
   };
   readonly outbound: { readonly listen: ListenAddress; readonly agent_credential_file?: string };
+  readonly inbound?: {
+    readonly listen: ListenAddress;
+    readonly certificate_file: string;
+    readonly key_file: string;
+    readonly client_ca_file?: string;
+    readonly headers: readonly string[];
+    readonly agent: { readonly url?: string; readonly socket?: string };
+  };
   readonly health: { readonly listen: ListenAddress };
   readonly admin: { readonly socket?: string };
   readonly isolation: 'enforced' | 'advisory';
@@ -120,6 +130,34 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
       }),
     ),
   }),
+  inbound: optional(
+    section('Where callers reach the agent, under TLS; without it nobody does', {
+      listen: listenAddress({ says: 'Where callers come: an address and a port', default: '0.0.0.0:8443' }),
+      certificate_file: filePath({ says: 'Certificates as PEM, the leaf first; read again when it changes' }),
+      key_file: filePath({ says: 'The private key of the leaf as PEM', trusted: 'pass for this gateway' }),
+      client_ca_file: optional(
+        filePath({
+          says: 'Authorities as PEM, one of which must vouch for every caller’s certificate; without it none is asked for',
+          trusted: 'open connections',
+        }),
+      ),
+      headers: listOf(
+        text({ says: 'A name in lower case', charactersMax: 64, pattern: /^[a-z][a-z0-9-]{0,63}$/, form: 'a header in lower case' }),
+        { says: 'Headers of callers that reach the agent beside the usual ones; none that says who calls or where to', itemsMax: 32 },
+      ),
+      agent: section('Where the agent itself listens, for this sidecar alone; one of the two', {
+        url: optional(
+          text({
+            says: 'An `http:` URL on loopback, such as `http://127.0.0.1:9000`',
+            charactersMax: 256,
+            pattern: /^http:\/\/(?:127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[1-9][0-9]{0,4})?(?:\/[A-Za-z0-9._~-]+)*$/,
+            form: '`http://127.0.0.1:<port>` or `http://[::1]:<port>`, and perhaps a path',
+          }),
+        ),
+        socket: optional(filePath({ says: 'A Unix socket that no other user can enter' })),
+      }),
+    }),
+  ),
   health: section('Liveness, readiness and metrics', {
     listen: listenAddress({ says: 'Where `/livez`, `/readyz` and `/metrics` are served', default: '127.0.0.1:15020' }),
   }),
@@ -246,7 +284,7 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
 });
 
 /** Values that are each in range and cannot work together; every problem at once. */
-export function judgeCombinations({ limits, audit }: SidecarConfig): readonly Problem[] {
+export function judgeCombinations({ limits, audit, inbound }: SidecarConfig): readonly Problem[] {
   const problems: Problem[] = [];
   const require = (holds: boolean, path: string, message: string): void => {
     if (!holds) problems.push({ path, message });
@@ -259,6 +297,13 @@ export function judgeCombinations({ limits, audit }: SidecarConfig): readonly Pr
   require(limits.request_body_bytes_max * 2 <=
     limits.bytes_in_flight_max, 'limits.request_body_bytes_max', `is more than half of ${inFlight}: such a body could never be read`);
   require(limits.answer_bytes_max <= limits.bytes_in_flight_max, 'limits.answer_bytes_max', `is more than ${inFlight}`);
+  if (inbound !== undefined) {
+    const { agent, headers, listen } = inbound;
+    require((agent.url === undefined) !== (agent.socket === undefined), 'inbound.agent', 'has either `url` or `socket`');
+    require(listen.kind === 'tcp', 'inbound.listen', 'is a Unix socket, which callers do not reach');
+    for (const name of headers)
+      require(mayReachAgent(name), 'inbound.headers', `\`${name}\` says who calls, or where to, and does not travel`);
+  }
   return problems;
 }
 

@@ -41,7 +41,7 @@ async function delivered(
 
 const gate = (over: Partial<ReturnType<AnyAnswerGate['begin']>>, begin?: () => never): AnyAnswerGate => ({
   name: 'settlement',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
   begin: begin ?? (() => ({ unit: (unit) => unit, end: () => pass({}), ...over })),
 });
 

@@ -4,6 +4,7 @@
  * one OUTCOME.
  */
 
+import { SESSION_TOKEN_MS } from '@sallyport/identity';
 import { Fault, deny, serverOf, type Denial, type DenialCode, type DenialEffect } from '@sallyport/model';
 import { UpstreamFault } from '@sallyport/net';
 import type { CallFacts, HeadFacts } from './facts.ts';
@@ -12,7 +13,7 @@ import { answerWith, type Answer, type AnswerGate, type AnswerUnit, type Deny, t
 import { settle, Unsettled } from './gates/settlement.ts';
 import type { Lease } from './leases.ts';
 import type { Permit } from './permit.ts';
-import type { Ports, UpstreamFailure } from './ports.ts';
+import type { ForwardContext, Ports, UpstreamFailure } from './ports.ts';
 import { localBody, outcomeBody, type KnownFacts } from './records.ts';
 import { denialAnswer } from './refusing.ts';
 
@@ -91,13 +92,21 @@ export async function deliver(
   const delivery: Delivery = { call, lease, gates, ports };
   try {
     const { ask, session, head } = call;
-    const context = { ask, session, signal: lease.signal, traceparent: head.headers.get('traceparent') };
+    const context = { ask, session, signal: lease.signal, traceparent: head.headers.get('traceparent'), ...clientOf(call, ports) };
     const forwarded = await ports.upstream.forward(permit, context);
     if (!('failure' in forwarded)) return await released(told(forwarded, call), delivery);
     return await failed(forwarded, delivery);
   } catch (thrown) {
     return failed(failureOf(thrown, lease), delivery);
   }
+}
+
+/** What forwarding to an agent needs to know of its client. */
+function clientOf({ caller, head, opened }: CallFacts, { clock }: Ports): Pick<ForwardContext, 'client'> {
+  if (caller.kind !== 'client') return {};
+  const { client } = caller;
+  const renewsToken = client === undefined || client.expiresAt - clock.wall() < SESSION_TOKEN_MS / 2;
+  return { client: { headers: head.headers, isOpened: opened !== undefined, renewsToken } };
 }
 
 /** The caller is told which of its arguments were changed on the way; their names are the schema's own. */
@@ -193,6 +202,8 @@ function streamed(first: AnswerUnit, next: () => Promise<AnswerUnit>, delivery: 
 /** The last unit of a stream that failed. Never rejects. */
 async function cutShort(failure: Failure, delivery: Delivery & { answer: Answer }): Promise<AnswerUnit> {
   const denial = await failed({ ...failure, result: 'cut' }, delivery);
+  // Of a stream that is not ours to write nothing can be said any more; its connection ends instead.
+  if (delivery.answer.delivery === 'stream') return { bytes: new Uint8Array(), isLast: true, isCut: true };
   for await (const { bytes } of denial.units) return { bytes, isLast: true };
   return { bytes: new Uint8Array(), isLast: true };
 }
@@ -241,6 +252,8 @@ const UPSTREAM_FAILURES: ReadonlySet<DenialCode> = new Set(['upstream_error', 'u
 /** Settles a call that went wrong and answers it. What the denial says of the effect is what we know, never a hope. Never rejects. */
 async function failed(failure: Failure, { call, lease, ports, answer }: Delivery & { answer?: Answer }): Promise<Answer> {
   lease.close();
+  // Its client has never heard of it, and its agent neither.
+  if (!failure.wasSent) call.opened?.close();
   const { code, detail } = failure.failure;
   if (code === 'internal') ports.counters.bug();
   if (UPSTREAM_FAILURES.has(code) && failure.isCancelled !== true)

@@ -1,6 +1,6 @@
 /** What an ask says of its tool call, whichever dialect it came in. */
 
-import type { MappedAsk, McpAsk, ToolAsk } from '@sallyport/dialects';
+import type { AgentAsk, MappedAsk, McpAsk, ToolAsk } from '@sallyport/dialects';
 import { Bug } from '@sallyport/model';
 import type { Judged } from '@sallyport/strict';
 
@@ -10,6 +10,7 @@ export type Ask =
   /** By method and path of the tool's own API. */
   | { readonly dialect: 'http-tool'; readonly mapped: MappedAsk }
   | { readonly dialect: 'mcp'; readonly message: McpAsk }
+  | { readonly dialect: 'agent'; readonly request: AgentAsk }
   | { readonly dialect: 'session' };
 
 /** The tool as named by the caller and its raw arguments. For an ask that names no tool by itself it is a bug. */
@@ -27,6 +28,7 @@ export function askedTool(ask: Ask): string | undefined {
 /** The record's `action`: what was asked, in one word or two. */
 export function actionOf(ask: Ask): string {
   if (ask.dialect === 'session') return 'session/open';
+  if (ask.dialect === 'agent') return ask.request.route.isInvoke ? 'agent/invoke' : `agent/${ask.request.route.method.toLowerCase()}`;
   if (ask.dialect === 'http-tool') return 'tools/call';
   switch (ask.message.kind) {
     case 'call_tool':

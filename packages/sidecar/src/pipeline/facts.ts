@@ -4,7 +4,7 @@
  */
 
 import type { VerifiedOperator } from '@sallyport/credentials';
-import type { OutboundRoute } from '@sallyport/dialects';
+import type { AgentRoute, OutboundRoute } from '@sallyport/dialects';
 import type { SessionClaims } from '@sallyport/identity';
 import type { Denial, Destination, Result, ToolServer } from '@sallyport/model';
 import type { PolicyDecision } from '@sallyport/policy';
@@ -47,16 +47,18 @@ export interface Fresh {
 /** Who is calling, as far as a credential proves it. The session itself is looked up per call. */
 export type Caller =
   | { readonly kind: 'session'; readonly claims: SessionClaims }
-  | { readonly kind: 'operator'; readonly operator: VerifiedOperator };
+  | { readonly kind: 'operator'; readonly operator: VerifiedOperator }
+  /** On the inbound leg; `client` where the request names a session that is open already. */
+  | { readonly kind: 'client'; readonly operator: VerifiedOperator; readonly client: SessionClaims | undefined };
 
 /** authentication */
 export interface Authenticated {
   readonly caller: Caller;
 }
 
-/** route: a logical name of the outbound port's table, never an address. */
+/** route: a logical name of the port's table, never an address. */
 export interface Routed {
-  readonly route: OutboundRoute;
+  readonly route: OutboundRoute | AgentRoute;
   readonly dialect: Dialect;
 }
 
@@ -71,9 +73,11 @@ export interface Asked {
 /** session: the open session that the credential names. */
 export interface InSession {
   readonly session: OpenSession;
+  /** The session was opened for this very request: to be closed where nothing comes of it. */
+  readonly opened?: { close(): void };
 }
 
-/** tool: exactly one, that some rule could allow for this principal and agent. */
+/** tool: exactly one, that some rule could allow for this principal and agent; on the inbound leg the agent itself. */
 export interface Named {
   readonly tool: PinnedTool;
   readonly server: ToolServer;

@@ -4,7 +4,7 @@ import { gates, runGates } from './gate-list.ts';
 import { pass, refuse, type Dialect, type Gate, type GateName, type Judgement } from './gate.ts';
 
 type AnyGate = Gate<object, unknown, object, object>;
-const EVERYWHERE = { 'http-tool': 'runs', mcp: 'runs', session: 'runs' } as const;
+const EVERYWHERE = { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' } as const;
 
 /** A gate that notes when it runs. */
 const bench = (): { ran: string[]; gate: (name: GateName, over?: Partial<AnyGate>) => AnyGate } => {
@@ -141,6 +141,13 @@ describe('a list of gates', () => {
     expect(ran).toEqual([]);
     await run(list, { dialect: undefined });
     expect(ran).toEqual(['gather tool', 'decide tool']);
+  });
+
+  it('what is left out of a call that goes on leaves behind what its table says instead', async () => {
+    const { ran, gate } = bench();
+    const list = [gate('reservation', { dialects: { ...EVERYWHERE, agent: { notApplicable: 'spends nothing', instead: { taken: 0 } } } })];
+    expect(await run(list, { dialect: 'agent', start: { a: 1 } })).toMatchObject({ end: 'passed', facts: { a: 1, taken: 0 } });
+    expect(ran).toEqual([]);
   });
 
   it('an empty list passes nothing but its start: there is nothing to add to', async () => {

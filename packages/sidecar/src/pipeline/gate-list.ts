@@ -51,7 +51,11 @@ export async function runGates<S extends object, F extends S, P>(
   let facts: object = start;
   for (const gate of list.gates) {
     // A gate that does not apply says so in the table; before routing no dialect is known and every gate runs.
-    if (options.dialect !== undefined && gate.dialects[options.dialect] !== 'runs') continue;
+    const cell = options.dialect === undefined ? 'runs' : gate.dialects[options.dialect];
+    if (cell !== 'runs') {
+      facts = { ...facts, ...cell.instead };
+      continue;
+    }
     let judgement: Judgement<object>;
     let cause: unknown;
     try {

@@ -11,9 +11,9 @@ import type { BootMs, DecisionId, Denial, DenialCode, RequestId, RuleId } from '
 export type Leg = 'inbound' | 'outbound';
 
 /** How a call is spelled on the wire. A new dialect does not compile until every gate says what it does with it. */
-export type Dialect = 'http-tool' | 'mcp' | 'session';
+export type Dialect = 'http-tool' | 'mcp' | 'agent' | 'session';
 
-export const DIALECTS: readonly Dialect[] = ['http-tool', 'mcp', 'session'];
+export const DIALECTS: readonly Dialect[] = ['http-tool', 'mcp', 'agent', 'session'];
 
 /** Every gate that exists. One exists when it does something. */
 export type GateName =
@@ -34,8 +34,11 @@ export type GateName =
 /** Where a refusal can come from: a gate, or forwarding itself. */
 export type Place = GateName | 'forward';
 
-/** Whether a gate runs for a dialect; `not applicable` needs its reason. No gate passes silently. */
-export type Cell = 'runs' | { readonly notApplicable: string };
+/**
+ * Whether a gate runs for a dialect; `not applicable` needs its reason. No gate passes silently. `instead`: what later gates
+ * find in place of what passing would have proved, where the call goes on to be forwarded.
+ */
+export type Cell<Y = object> = 'runs' | { readonly notApplicable: string; readonly instead?: Y };
 
 /** The gate is passed, and this is what passing proves: facts that only a later gate can need. */
 export interface Pass<Y> {
@@ -76,7 +79,7 @@ export function refuse(denial: Denial): Deny {
 export interface Gate<F, G, Y, P> {
   readonly name: GateName;
   /** A missing cell does not compile. */
-  readonly dialects: Readonly<Record<Dialect, Cell>>;
+  readonly dialects: Readonly<Record<Dialect, Cell<Y>>>;
   gather(facts: F, ports: P): G | Promise<G>;
   decide(gathered: G): Judgement<Y>;
   /** Gives back what passing took (a reservation) when a later gate refuses, before anything was forwarded. */
@@ -87,6 +90,8 @@ export interface Gate<F, G, Y, P> {
 export interface AnswerUnit {
   readonly bytes: Uint8Array;
   readonly isLast: boolean;
+  /** Of a stream: it was cut here, and must not look finished. */
+  readonly isCut?: true;
   /** Of an MCP answer: the result as its server spelled it, whatever the caller's protocol makes of it. Valid as long as the unit is. */
   readonly result?: Uint8Array;
 }
@@ -106,8 +111,8 @@ export interface Outcome {
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** `whole`: one unit, sent with a length. `messages`: one server-sent event per unit. */
-  readonly delivery: 'whole' | 'messages';
+  /** `whole`: one unit, sent with a length. `messages`: one server-sent event per unit. `stream`: units are sent as they are. */
+  readonly delivery: 'whole' | 'messages' | 'stream';
   /** Read by one reader, once. */
   readonly units: AsyncIterable<AnswerUnit>;
   outcome(): Outcome;

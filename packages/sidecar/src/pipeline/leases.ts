@@ -73,7 +73,9 @@ export function createLeases({ clock, callMsMax, bundle, judge }: LeasesOptions)
     const age = clock.boot() - entry.openedAt;
     if (age >= callMsMax) return deny('upstream_timeout', `not done after call_ms_max (${callMsMax} ms)`);
     // What a write does is done, and its agent had better hear of it; a read can be cut and harms nothing.
-    if (age < LEASE_RECHECK_MS || entry.call.tool.tool.effect !== 'read') return undefined;
+    // An agent's answer may go on for as long as it likes: whoever hears it must still be somebody who may.
+    const isCut = entry.call.tool.tool.effect === 'read' || entry.call.dialect === 'agent';
+    if (age < LEASE_RECHECK_MS || !isCut) return undefined;
     const held = bundle.read();
     if (held.state !== 'fresh') return deny('policy_stale', 'the bundle turned stale while the call was out');
     const hasSwitched = held.snapshot.generation !== entry.generation;
@@ -173,7 +175,7 @@ function isNamed({ ask, session, server }: CallFacts, named: Cancelled): boolean
 function followCaller(entry: Entry): () => void {
   const { call } = entry;
   const isModern = call.ask.dialect === 'mcp' && call.ask.message.kind === 'call_tool' && call.ask.message.era === 'modern';
-  const endsRead = call.dialect === 'http-tool' && call.tool.tool.effect === 'read';
+  const endsRead = call.dialect === 'agent' || (call.dialect === 'http-tool' && call.tool.tool.effect === 'read');
   if (!isModern && !endsRead) return () => {};
   const { signal } = call;
   const onGone = (): void => (isModern ? cancel(entry) : entry.over.abort());

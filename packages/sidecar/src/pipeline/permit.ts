@@ -3,7 +3,7 @@
  * so that one decision forwards one call. Only `pipeline.ts` may import `mintPermit` (the tidy test reads the imports).
  */
 
-import type { HeaderMirror } from '@sallyport/dialects';
+import type { AgentAsk, HeaderMirror } from '@sallyport/dialects';
 import {
   invariant,
   type AgentName,
@@ -32,6 +32,8 @@ export interface Permitted {
   readonly credentials: readonly Credential[];
   /** What rules would have answered, where the bundle has this agent observed. */
   readonly observed?: DenialCode;
+  /** Of an invocation: what its agent is asked for. There is nothing else that goes to an agent. */
+  readonly request?: AgentAsk;
   readonly lease: LeaseTerms;
 }
 

@@ -22,6 +22,7 @@ import { session } from './gates/session.ts';
 import { settlement } from './gates/settlement.ts';
 import { tool } from './gates/tool.ts';
 import { validation } from './gates/validation.ts';
+import { isCallerRevoked, judgeClient } from './invocation.ts';
 import { mintPermit, type Permit } from './permit.ts';
 import type { Ports } from './ports.ts';
 import { failSafe, notForwarded, refuseCall, refuseHead } from './refusing.ts';
@@ -119,7 +120,9 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
     agent: open.agent,
     tool: pinned.tool.name,
   };
-  if (held.snapshot.revocations.denies(subject, ports.clock.wall())) {
+  const { request } = facts.ask.dialect === 'agent' ? facts.ask : { request: undefined };
+  const isRevoked = request !== undefined && isCallerRevoked(facts, held.snapshot, ports);
+  if (isRevoked || held.snapshot.revocations.denies(subject, ports.clock.wall())) {
     return { verdict: 'deny', denial: deny('token_revoked', 'revoked while the call was recorded') };
   }
   const { observed } = facts.decision;
@@ -133,6 +136,7 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
     mirrors: pinned.mirrors,
     arguments: facts.args,
     credentials: facts.held.snapshot.policy.credentialsFor(open.agent, pinned.tool.name),
+    ...(request === undefined ? {} : { request }),
     lease: { releaseSeq: facts.held.snapshot.releaseSeq, freshForMs: held.freshForMs },
   });
   return { verdict: 'permit', permit };
@@ -151,7 +155,10 @@ export async function judgeLease(
   if (observed !== undefined && ports.clock.wall() >= observed.until)
     return deny(observed.code, 'its agent was observed no longer while the call was out', { ruleId: observed.ruleId });
   if (typeof ports.sessions.find(call.session.id) === 'string') return deny('session_expired', 'over while the call was out');
+  if (caller.kind === 'client' && ports.clock.wall() >= caller.operator.times.expiresAt)
+    return deny('token_expired', 'expired while the agent answered');
   if (!isOver) return undefined;
+  if (caller.kind === 'client') return judgeClient(caller.operator, held.snapshot, ports);
   const ran = await runGates(LEASE, { ...call, held }, { ports, dialect: call.dialect });
   if (ran.end === 'denied') return ran.denial;
   if (ran.end !== 'passed') return deny('internal', `a lease ended in ${ran.end}`);

@@ -30,7 +30,7 @@ import type { CallNotes, CompiledPolicy, SessionFacts, Source } from '@sallyport
 import type { BytesAccount } from '@sallyport/runtime';
 import type { HeaderMirror } from '@sallyport/dialects';
 import type { Durability, ReservationStore, StateFrame } from '@sallyport/store';
-import type { ArgumentSchema } from '@sallyport/strict';
+import type { ArgumentSchema, HeaderLookup } from '@sallyport/strict';
 import type { Ask } from './asked.ts';
 import type { Answer } from './gate.ts';
 import type { Leases } from './leases.ts';
@@ -100,6 +100,8 @@ export interface SessionRegistry {
   /** Opens a session for an operator, if there is room. */
   open(opening: SessionOpening): OpenSession | undefined;
   find(id: SessionId): OpenSession | 'unknown' | 'expired';
+  /** Ends it now; nothing where it is over. */
+  close(id: SessionId): void;
   /** As `find`, without being a use of it: what only looks must not keep a session from idling out. */
   peek(id: SessionId): OpenSession | undefined;
 }
@@ -223,6 +225,8 @@ export interface ForwardContext {
   readonly signal: AbortSignal;
   /** W3C trace context of the caller, if it sent a valid one. */
   readonly traceparent: string | undefined;
+  /** Of an invocation: the head that it came with, and whether its client has a session since this request. */
+  readonly client?: { readonly headers: HeaderLookup; readonly isOpened: boolean; readonly renewsToken: boolean };
 }
 
 /** Implemented in `downstream/`. */
@@ -270,6 +274,8 @@ export interface Ports {
   readonly agentCredential: AgentCredential;
   readonly operatorTokens: OperatorTokens;
   readonly sessionTokens: SessionTokens;
+  /** For the same sessions, in their clients' hands. */
+  readonly clientTokens: SessionTokens;
   readonly sessions: SessionRegistry;
   readonly mcpSessions: McpSessions;
   readonly mcpStreams: McpStreams;

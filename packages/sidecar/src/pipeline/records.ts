@@ -103,7 +103,8 @@ function pathOf({ head, target }: Recordable): string {
 
 function who(facts: Recordable, ports: Ports): Pick<Common, 'agent_id' | 'operator' | 'user_id' | 'tenant_id' | 'session_id' | 'case'> {
   const open = facts.session ?? sessionOf(facts, ports);
-  const principal = open?.principal ?? (facts.caller?.kind === 'operator' ? facts.caller.operator.principal : undefined);
+  const principal =
+    open?.principal ?? (facts.caller === undefined || facts.caller.kind === 'session' ? undefined : facts.caller.operator.principal);
   return {
     agent_id: ports.agent,
     operator: principal?.id ?? '-',
@@ -134,7 +135,8 @@ function claimedTool(facts: Partial<HeadFacts & Asked>): string {
 
 /** The tool that a call claims to be of; a path that fits none is a call as well. */
 function claimOf({ ask, route }: Partial<HeadFacts & Asked>): { readonly server: string; readonly tool: string | undefined } | undefined {
-  if (ask === undefined || ask.dialect === 'session' || route === undefined || route.kind === 'session') return undefined;
+  if (ask === undefined || ask.dialect === 'session' || ask.dialect === 'agent' || route === undefined || !('server' in route))
+    return undefined;
   if (ask.dialect === 'mcp' && ask.message.kind !== 'call_tool') return undefined;
   return { server: route.server, tool: askedTool(ask) };
 }
@@ -144,6 +146,8 @@ function claimOf({ ask, route }: Partial<HeadFacts & Asked>): { readonly server:
  * only those counted that are forbidden, rules that count denials would tell a caller which tools there are.
  */
 export function deniedName(facts: Recordable): ToolName | undefined {
+  // What is done to an agent is nothing that it did.
+  if (facts.leg === 'inbound') return undefined;
   if (facts.tool !== undefined) return facts.tool.tool.name;
   const claim = claimOf(facts);
   if (claim === undefined) return undefined;

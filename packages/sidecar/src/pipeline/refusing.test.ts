@@ -145,7 +145,9 @@ describe('a refusal at the last moment', () => {
 it('what the listener refused by itself is a DECISION whose id its answer can name', async () => {
   const { ports, noted } = pipelineSide();
   const ids = { request: () => 'R9', decision: () => 'D9' } as unknown as Ports['ids'];
-  expect(refuseUnread(deny('headers_too_large', 'HPE_HEADER_OVERFLOW'), '127.0.0.1:1', { ...ports, ids })).toBe('D9');
+  expect(refuseUnread(deny('headers_too_large', 'HPE_HEADER_OVERFLOW'), { leg: 'outbound', peer: '127.0.0.1:1' }, { ...ports, ids })).toBe(
+    'D9',
+  );
   await expect
     .poll(() => noted.decisions)
     .toMatchObject([{ decision_id: 'D9', code: 'headers_too_large', gate: 'framing', agent_id: 'support-triage' }]);

@@ -40,10 +40,10 @@ export async function refuseCall(start: Arrival, ran: Refused, ports: Ports): Pr
  * What the listener turned away before it became a request: it answers by itself, and here it is recorded like any other
  * refusal of a head. Gives the id of the DECISION, for that answer.
  */
-export function refuseUnread(denial: Denial, peer: string, ports: Ports): DecisionId {
+export function refuseUnread(denial: Denial, { leg, peer }: Pick<Arrival, 'leg' | 'peer'>, ports: Ports): DecisionId {
   const ids = { requestId: ports.ids.request(), decisionId: ports.ids.decision(), receivedAt: ports.clock.boot() };
   ports.counters.decision('deny', denial.code, 'framing');
-  void recorded({ ...ids, leg: 'outbound', method: '-', target: '' }, { gate: 'framing', denial, stranger: sourceOf(peer) }, ports);
+  void recorded({ ...ids, leg, method: '-', target: '' }, { gate: 'framing', denial, stranger: sourceOf(peer) }, ports);
   return ids.decisionId;
 }
 
@@ -59,6 +59,7 @@ export function failSafe({ decisionId }: Arrival, thrown: unknown, { counters }:
 export async function notForwarded(call: CallFacts, denial: Denial, ports: Ports): Promise<Answer> {
   const outcome: Outcome = { result: 'not_forwarded', code: denial.code, isDefiniteFailure: true };
   call.session.record('attempted', call.tool.tool.name);
+  call.opened?.close();
   try {
     await settle(call, outcome, { bytes: 0, ports, detail: denial.detail });
   } catch (thrown) {
@@ -76,7 +77,7 @@ export async function denialAnswer(
   const pinned = facts.tool?.tool;
   const context = { decisionId: facts.decisionId, effect: more.effect, ...(pinned === undefined ? {} : { toolEffect: pinned.effect }) };
   const told = publicDenial(denial, context);
-  const isMcp = facts.caller !== undefined && facts.head?.target.segments[0] === 'mcp';
+  const isMcp = facts.leg === 'outbound' && facts.caller !== undefined && facts.head?.target.segments[0] === 'mcp';
   const wire = isMcp
     ? mcpDenial(told, await replyTo(facts, more.ports), { denyAs: pinned?.denyAs, rpc: denial.rpc })
     : problemAnswer(told, allowedMethods(facts.target));

@@ -103,7 +103,16 @@ describe('session registry', () => {
     const { id } = openIn(sessions);
     await clock.advance(60_000);
     expect(sessions.find(id)).toBe('expired');
-    expect(sessions.find(id)).toBe('unknown');
+    expect(sessions.find(id)).toBe('expired');
+  });
+
+  it('a session that is closed is over at once, and said to be; so is what was kept under it', async () => {
+    const sessions = registry();
+    const { id } = openIn(sessions);
+    sessions.close(id);
+    expect([sessions.peek(id), sessions.find(id), sessions.size]).toEqual([undefined, 'expired', 0]);
+    sessions.close(id);
+    expect(sessions.find(id)).toBe('expired');
   });
 
   it('looking at a session is no use of it: what is held open under it does not keep it', async () => {

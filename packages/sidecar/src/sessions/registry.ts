@@ -36,12 +36,17 @@ export interface SweptRegistry extends SessionRegistry {
 export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: RegistryOptions): SweptRegistry {
   // Owner: this registry. In order of opening.
   const entries = new Map<SessionId, Entry>();
+  /** Those that are over, as many as may be open; of older ones it is said that they are unknown. */
+  const over = new Set<SessionId>();
   const isOver = ({ limits, openedAtBoot, usedAtBoot }: Entry): boolean => {
     const now = clock.boot();
     return now - usedAtBoot >= limits.idleMs || now - openedAtBoot >= limits.maxMs;
   };
   const end = (id: SessionId): void => {
     entries.delete(id);
+    over.add(id);
+    const [oldest] = over;
+    if (over.size > sessionsMax && oldest !== undefined) over.delete(oldest);
     onOver(id);
   };
   const sweep = (): void => {
@@ -70,13 +75,16 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
     },
     find(id) {
       const entry = entries.get(id);
-      if (entry === undefined) return epochOf(id) === epoch ? 'unknown' : 'expired';
+      if (entry === undefined) return epochOf(id) === epoch && !over.has(id) ? 'unknown' : 'expired';
       if (isOver(entry)) {
         end(id);
         return 'expired';
       }
       entry.usedAtBoot = clock.boot();
       return entry.open;
+    },
+    close(id) {
+      if (entries.has(id)) end(id);
     },
     peek(id) {
       const entry = entries.get(id);

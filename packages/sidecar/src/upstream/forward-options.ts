@@ -1,6 +1,7 @@
 /** What every way out shares: the dialler, the account of buffered bytes, and the bounds. */
 
-import type { Clock } from '@sallyport/model';
+import type { SessionTokens } from '@sallyport/credentials';
+import type { Clock, Destination } from '@sallyport/model';
 import type { Upstreams } from '@sallyport/net';
 import type { BytesAccount } from '@sallyport/runtime';
 import type { Permitted } from '../pipeline/permit.ts';
@@ -15,6 +16,21 @@ export interface ForwardOptions {
   readonly clock: Clock;
   readonly build: string;
   readonly limits: ForwardLimits;
+  /** Where there is an inbound leg. */
+  readonly agent?: AgentSide;
+}
+
+/** The agent as its own callers reach it. */
+export interface AgentSide {
+  /** Dials the agent and nothing else. */
+  readonly upstreams: Upstreams;
+  readonly destination: Destination;
+  /** Before every path that it is asked for; empty or `/…` without a slash at its end. */
+  readonly basePath: string;
+  /** Headers of callers that reach it beside the usual ones. */
+  readonly headers: readonly string[];
+  /** The two tokens of a session: what the agent calls out with, and what its client comes back with. */
+  readonly tokens: { readonly agent: SessionTokens; readonly client: SessionTokens };
 }
 
 /** A permitted call, what it carries, and what is said of it. */

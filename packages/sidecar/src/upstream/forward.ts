@@ -9,6 +9,7 @@ import { deny, type Denial, type SessionId } from '@sallyport/model';
 import type { McpBinding, Upstream, UpstreamFailure } from '../pipeline/ports.ts';
 import { NOTHING_CARRIED } from '../secrets/credentials.ts';
 import type { ForwardOptions } from './forward-options.ts';
+import { forwardToAgent } from './agent.ts';
 import { forwardHttpTool } from './http-tool.ts';
 import { forwardMcpOverHttp } from './mcp-over-http.ts';
 import { mcpUpstream } from './mcp-upstream.ts';
@@ -29,6 +30,7 @@ export function forwardUpstream(options: ForwardOptions): ForwardUpstream {
     async forward(permit, context) {
       const permitted = permit.take();
       const { ask } = context;
+      if (permitted.request !== undefined) return forwardToAgent(permitted.request, context, options);
       const carried = options.credentials.of(permitted.credentials);
       const missing = carried === NOTHING_CARRIED ? undefined : await carried.ready();
       if (missing !== undefined) return unsent(missing);

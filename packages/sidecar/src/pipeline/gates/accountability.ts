@@ -14,7 +14,7 @@ type Gathered = 'written' | 'switched' | { readonly lost: string };
 
 export const accountability: Gate<CallFacts, Gathered, object, Ports> = {
   name: 'accountability',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'answered locally: the runner records it' } },
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: { notApplicable: 'answered locally: the runner records it' } },
   gather: async (facts, ports) => {
     const now = ports.bundle.read();
     if (now.state !== 'fresh' || now.snapshot.generation !== facts.held.snapshot.generation) return 'switched';

@@ -13,7 +13,7 @@ interface Gathered {
 
 export const admission: Gate<Arrival, Gathered, object, Ports> = {
   name: 'admission',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
   gather: (_, { load, bytesInFlight }) => ({
     isDraining: load.isDraining(),
     bytesInFlight: bytesInFlight.inFlight,

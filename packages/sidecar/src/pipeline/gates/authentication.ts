@@ -1,19 +1,21 @@
 /**
  * Proves who calls before a byte of the body is read: first that it is the agent, where a credential of its own is
  * configured, then for whom. A call carries the session's own token; only a request that opens a session carries its
- * operator's. Loopback, headers that name users and bodies prove nothing.
+ * operator's. On the inbound leg it is the caller who proves itself, every time. Loopback, headers that name users and bodies prove nothing.
  */
 
 import { deny, ok, type Denial, type Result } from '@sallyport/model';
 import type { Arrival, Authenticated, Caller, Framed, Fresh } from '../facts.ts';
 import { bearerOf } from '../bearer.ts';
+import { clientCaller } from '../client-caller.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 
 export const authentication: Gate<Arrival & Framed & Fresh, Result<Caller, Denial>, Authenticated, Ports> = {
   name: 'authentication',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
-  gather: ({ head, held }, ports) => {
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
+  gather: ({ leg, head, held }, ports) => {
+    if (leg === 'inbound') return clientCaller({ head, held }, ports);
     const stranger = ports.agentCredential.judge(head.headers.get('sallyport-agent'));
     if (stranger !== undefined) return { ok: false, error: stranger };
     const now = ports.clock.wall();

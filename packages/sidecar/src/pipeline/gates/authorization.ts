@@ -4,6 +4,7 @@
  */
 
 import { decide, observe, type PolicyDecision } from '@sallyport/policy';
+import { invocationDecision } from '../invocation.ts';
 import { deny } from '@sallyport/model';
 import type { Asked, Authorized, HeadFacts, InSession, Named, Validated } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
@@ -15,10 +16,12 @@ export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validat
   dialects: {
     'http-tool': 'runs',
     mcp: 'runs',
+    agent: 'runs',
     session: { notApplicable: 'the session gate asks whether the agent may run for the operator' },
   },
-  gather: ({ held, session, tool, args }, { clock }) => {
+  gather: ({ ask, held, session, tool, args, caller }, { clock }) => {
     const { policy } = held.snapshot;
+    if (ask.dialect === 'agent') return invocationDecision(held.snapshot.agents.get(session.agent), caller);
     const { principal, agent } = session;
     const input = { principal, agent, tool: tool.tool, args, session: session.facts(), now: clock.wall() };
     const decision = decide(policy, input);

@@ -3,7 +3,18 @@
  * strict parse, one message of its dialect. A call that is judged anew finds the same bytes again.
  */
 
-import { hasQueryAlone, MCP_JUDGE_OPTIONS, noArguments, readMcp, readMcpHead, readSessionRequest, readToolCall } from '@sallyport/dialects';
+import {
+  hasQueryAlone,
+  MCP_JUDGE_OPTIONS,
+  noArguments,
+  readAgentRequest,
+  readMcp,
+  readMcpHead,
+  readSessionRequest,
+  readToolCall,
+  type AgentAsk,
+  type OutboundRoute,
+} from '@sallyport/dialects';
 import { deny, fail, ok, type Denial, type Result } from '@sallyport/model';
 import { denyJson, judge, type HeaderLookup, type Judged } from '@sallyport/strict';
 import type { Ask } from '../asked.ts';
@@ -14,7 +25,7 @@ import type { Ports } from '../ports.ts';
 
 export const content: Gate<HeadFacts, Result<Ask, Denial>, Asked, Ports> = {
   name: 'content',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
   gather: async (facts, { limits }) => {
     if (facts.route.kind === 'mcp' && facts.head.method !== 'POST') return readHead(facts);
     const coding = codingOf(facts.head.headers);
@@ -41,7 +52,8 @@ function readHead({ head }: HeadFacts): Result<Ask, Denial> {
 function readEmpty(facts: HeadFacts): Result<Ask, Denial> {
   if (facts.route.kind === 'http') return ok(mappedAsk(facts.route, undefined, facts.held.snapshot.policy));
   if (facts.route.kind === 'mcp') return fail(deny('malformed_request', 'mcp: no message'));
-  return facts.route.kind === 'session' ? ok({ dialect: 'session' }) : readAsk(facts, noArguments());
+  if (facts.route.kind === 'agent') return agentAsk(readAgentRequest(facts.route, undefined));
+  return facts.route.kind === 'session' ? ok({ dialect: 'session' }) : readAsk({ ...facts, route: facts.route }, noArguments());
 }
 
 function readBody(facts: HeadFacts, bytes: Uint8Array): Result<Ask, Denial> {
@@ -50,10 +62,18 @@ function readBody(facts: HeadFacts, bytes: Uint8Array): Result<Ask, Denial> {
     return fail(deny('unsupported_content_type', `content type \`${head.headers.get('content-type') ?? ''}\``));
   }
   const judged = judge(bytes, route.kind === 'mcp' ? MCP_JUDGE_OPTIONS : { caseDistinctDepth: 1 });
-  return judged.ok ? readAsk(facts, judged.value) : fail(denyJson(judged.error));
+  if (!judged.ok) return fail(denyJson(judged.error));
+  // The bytes go on as they came: they have one meaning, and the agent reads more than we do.
+  return route.kind === 'agent'
+    ? agentAsk(readAgentRequest(route, { bytes, judged: judged.value }))
+    : readAsk({ ...facts, route }, judged.value);
 }
 
-function readAsk({ route, head, held }: HeadFacts, judged: Judged): Result<Ask, Denial> {
+function agentAsk(read: Result<AgentAsk, Denial>): Result<Ask, Denial> {
+  return read.ok ? ok({ dialect: 'agent', request: read.value }) : read;
+}
+
+function readAsk({ route, head, held }: HeadFacts & { readonly route: OutboundRoute }, judged: Judged): Result<Ask, Denial> {
   switch (route.kind) {
     case 'mcp': {
       const message = readMcp(head.headers, judged);

@@ -1,13 +1,21 @@
 import { canonicalTarget, readHeaders } from '@sallyport/strict';
 import { describe, expect, it } from 'vitest';
+import type { Leg } from '../gate.ts';
 import { decideFraming } from './framing.ts';
 
 const GOOD = ['Host', '127.0.0.1:15001', 'Content-Type', 'application/json'];
 
 /** As the gate gathers it, from raw parts. */
-const judged = ({ method = 'POST', target = '/session', httpVersion = '1.1', raw = GOOD }): ReturnType<typeof decideFraming> => {
+const judged = ({
+  leg = 'outbound' as Leg,
+  method = 'POST',
+  target = '/session',
+  httpVersion = '1.1',
+  raw = GOOD,
+}): ReturnType<typeof decideFraming> => {
   const headers = readHeaders(raw);
   return decideFraming({
+    leg,
     method,
     httpVersion,
     headers,
@@ -42,6 +50,18 @@ describe('framing', () => {
     ['headers larger than the bound', 'headers_too_large', { raw: [...GOOD, 'X-A', 'a'.repeat(9_000)] }],
   ])('refuses %s with %s', (_, code, request) => {
     expect(judged(request)).toMatchObject({ verdict: 'deny', denial: { code } });
+  });
+
+  it.each<[string, string, Parameters<typeof judged>[0]]>([
+    ['under any name', 'pass', { raw: ['Host', 'gate.company.example:8443'] }],
+    ['from a page', 'malformed_request', { raw: [...GOOD, 'Origin', 'https://gate.company.example'] }],
+    ['to another site’s page', 'malformed_request', { raw: [...GOOD, 'Sec-Fetch-Site', 'same-site'] }],
+    ['with CONNECT', 'method_not_allowed', { method: 'CONNECT', target: '10.0.0.5:443' }],
+    ['in absolute form', 'direct_address_rejected', { target: 'http://127.0.0.1:15001/agents/triage' }],
+    ['for an upgrade', 'method_not_allowed', { raw: [...GOOD, 'Upgrade', 'h2c', 'Connection', 'upgrade'] }],
+  ])('on the port of callers, a request %s: %s', (_, expected, request) => {
+    const judgement = judged({ leg: 'inbound', ...request });
+    expect(judgement.verdict === 'deny' ? judgement.denial.code : judgement.verdict).toBe(expected);
   });
 
   it('passes a head with one meaning, its path canonical', () => {

@@ -1,15 +1,16 @@
 /**
  * Gives the head one meaning, or refuses it: request smuggling, header doubling and path tricks live on heads that two
- * readers read differently. On the loopback port it also keeps browsers out (DNS rebinding, cross-site requests).
+ * readers read differently. It also keeps browsers out, and on the loopback port every name that is not loopback's (DNS rebinding, cross-site requests).
  */
 
 import { deny, type Denial, type Result } from '@sallyport/model';
 import { canonicalTarget, readHeaders, type CanonicalTarget, type HeaderLookup } from '@sallyport/strict';
 import type { Arrival, Framed } from '../facts.ts';
-import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
+import { pass, refuse, type Gate, type Judgement, type Leg } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 
 interface Gathered {
+  readonly leg: Leg;
   readonly method: string;
   readonly httpVersion: string;
   readonly headers: Result<HeaderLookup, Denial>;
@@ -18,10 +19,10 @@ interface Gathered {
 
 export const framing: Gate<Arrival, Gathered, Framed, Ports> = {
   name: 'framing',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
-  gather: ({ method, httpVersion, rawHeaders, target }) => {
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
+  gather: ({ leg, method, httpVersion, rawHeaders, target }) => {
     const headers = readHeaders(rawHeaders);
-    return { method, httpVersion, headers, target: canonicalTarget(target, headers.ok ? headers.value.get('host') : undefined) };
+    return { leg, method, httpVersion, headers, target: canonicalTarget(target, headers.ok ? headers.value.get('host') : undefined) };
   },
   decide: decideFraming,
 };
@@ -30,8 +31,8 @@ const LOOPBACK_NAMES: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '
 /** Never served on any port: tunnels are granted, not asked for, and TRACE echoes credentials. */
 const METHODS_REFUSED: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'OPTIONS']);
 
-/** Passes a head that reads one way, addressed to a loopback name, and not sent by a browser page. */
-export function decideFraming({ method, httpVersion, headers, target }: Gathered): Judgement<Framed> {
+/** Passes a head that reads one way and was not sent by a browser page; on the agent's port, one addressed to a loopback name. */
+export function decideFraming({ leg, method, httpVersion, headers, target }: Gathered): Judgement<Framed> {
   if (METHODS_REFUSED.has(method)) return refuse(deny('method_not_allowed', `method ${method}`));
   if (!headers.ok) return refuse(headers.error);
   if (!target.ok) return refuse(target.error);
@@ -42,7 +43,8 @@ export function decideFraming({ method, httpVersion, headers, target }: Gathered
   }
   if (fields.has('upgrade')) return refuse(deny('method_not_allowed', 'an upgrade was asked for'));
   // A page in the laptop's browser can reach loopback; it cannot choose its Host (rebinding) nor hide its Origin.
-  if (!LOOPBACK_NAMES.has(target.value.host)) return refuse(deny('malformed_request', `host ${target.value.host} is not this port's`));
+  if (leg === 'outbound' && !LOOPBACK_NAMES.has(target.value.host))
+    return refuse(deny('malformed_request', `host ${target.value.host} is not this port's`));
   if (fields.has('origin')) return refuse(deny('malformed_request', 'an origin is listed nowhere'));
   const site = fields.get('sec-fetch-site');
   if (site !== undefined && site !== 'none') return refuse(deny('malformed_request', `sec-fetch-site ${site}`));

@@ -10,7 +10,7 @@ import type { Held, Ports } from '../ports.ts';
 
 export const freshness: Gate<Arrival, Held, Fresh, Ports> = {
   name: 'freshness',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
   gather: ({ signal }, { bundle, limits }) => {
     const held = bundle.read();
     if (held.state === 'fresh' || limits.holdWhileSyncingMs === 0) return held;

@@ -14,9 +14,16 @@ import type { Ports } from '../ports.ts';
 type Facts = HeadFacts & Asked & InSession & Named & Validated & Authorized;
 type Gathered = { readonly taken: Reserving['reserved'] } | { readonly refused: Refused; readonly specs: readonly ReservationSpec[] };
 
+const NOTHING: Reserving['reserved'] = { frames: [], budgets: [], settle: async () => [], cancel: async () => {} };
+
 export const reservation: Gate<Facts, Gathered, Reserving, Ports> = {
   name: 'reservation',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'spends nothing' } },
+  dialects: {
+    'http-tool': 'runs',
+    mcp: 'runs',
+    agent: { notApplicable: 'spends nothing', instead: { reserved: NOTHING } },
+    session: { notApplicable: 'spends nothing' },
+  },
   gather: ({ decision, decisionId, session }, { reservations, recorder, clock }) => {
     const specs = decision.reservations;
     if (specs.length === 0 && !decision.isStep) return { taken: NOTHING };
@@ -57,8 +64,6 @@ export function decideReservation(gathered: Gathered): Judgement<Reserving> {
     }),
   );
 }
-
-const NOTHING: Reserving['reserved'] = { frames: [], budgets: [], settle: async () => [], cancel: async () => {} };
 
 /** What a budget has come to with this call, for the record. */
 function budgetOf(spec: ReservationSpec, sum: Decimal | undefined): string | undefined {

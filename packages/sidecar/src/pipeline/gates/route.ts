@@ -1,27 +1,37 @@
-/** Finds what the request is for in the outbound port's table of logical names. What the table lacks leads nowhere. */
+/** Finds what the request is for in its port's table of logical names. What the table lacks leads nowhere. */
 
-import { routeOutbound, type OutboundRoute } from '@sallyport/dialects';
-import type { Denial, Result } from '@sallyport/model';
+import { routeInbound, routeOutbound, type AgentRoute, type OutboundRoute } from '@sallyport/dialects';
+import { deny, fail, type AgentName, type Denial, type Result } from '@sallyport/model';
 import type { Arrival, Authenticated, Framed, Fresh, Routed } from '../facts.ts';
 import { pass, refuse, type Dialect, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 
-export const route: Gate<Arrival & Framed & Fresh & Authenticated, Result<OutboundRoute, Denial>, Routed, Ports> = {
+type Route = OutboundRoute | AgentRoute;
+
+export const route: Gate<Arrival & Framed & Fresh & Authenticated, Result<Route, Denial>, Routed, Ports> = {
   name: 'route',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
-  gather: ({ head }) => routeOutbound(head.method, head.target),
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
+  gather: ({ leg, head }, { agent }) =>
+    leg === 'outbound' ? routeOutbound(head.method, head.target) : toOwnAgent(routeInbound(head.method, head.target), agent),
   decide: decideRoute,
 };
 
-const DIALECT_OF: Readonly<Record<OutboundRoute['kind'], Dialect>> = {
+const DIALECT_OF: Readonly<Record<Route['kind'], Dialect>> = {
   session: 'session',
   mcp: 'mcp',
   tool: 'http-tool',
   invoke: 'http-tool',
   http: 'http-tool',
+  agent: 'agent',
 };
 
 /** Passes a route of the table; whether its server exists is the tool gate's to say, and it says the same for both. */
-export function decideRoute(found: Result<OutboundRoute, Denial>): Judgement<Routed> {
+export function decideRoute(found: Result<Route, Denial>): Judgement<Routed> {
   return found.ok ? pass({ route: found.value, dialect: DIALECT_OF[found.value.kind] }) : refuse(found.error);
+}
+
+/** One sidecar stands beside one agent, and leads to no other, whatever a caller may do there. */
+function toOwnAgent(found: Result<AgentRoute, Denial>, own: AgentName): Result<AgentRoute, Denial> {
+  if (!found.ok || found.value.agent === own) return found;
+  return fail(deny('agent_not_registered', `agent \`${found.value.agent}\` is not this sidecar’s`));
 }

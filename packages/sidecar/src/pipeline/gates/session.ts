@@ -2,13 +2,17 @@
  * Ties the call to exactly one open session, which says who the principal is. A session that is not in memory has no
  * facts and no rights: an id of an earlier start is `session_expired`, whatever else the token proves. An operator's
  * token is proven once more, by the release that opens the session: between its head and here a body may have trickled.
+ * On the inbound leg a request opens one itself, or goes on in the one that its client has.
  */
 
-import { deny, fail, ok, type Agent, type AgentName, type Denial, type Result, type RuleId } from '@sallyport/model';
+import { deny, fail, ok, type Agent, type AgentName, type Denial, type Principal, type Result, type RuleId } from '@sallyport/model';
 import { tieSession } from '@sallyport/identity';
+import { DEFAULT_DENY, judgeCaller } from '@sallyport/policy';
 import type { Asked, Caller, HeadFacts, InSession } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
 import { bearerOf } from '../bearer.ts';
+import { clientCaller } from '../client-caller.ts';
+import { asInvoked, judgeClient } from '../invocation.ts';
 import { sessionAnswer } from '../local-answers.ts';
 import type { OpenSession, Ports, Snapshot } from '../ports.ts';
 
@@ -16,22 +20,34 @@ import type { OpenSession, Ports, Snapshot } from '../ports.ts';
 type Operator = Extract<Caller, { kind: 'operator' }>['operator'];
 
 /** The session of the call, or for `POST /session` what opening one takes. */
-type Gathered = Result<OpenSession, Denial> | { readonly opening: Result<LocalAnswer, Denial> };
+type Gathered =
+  | Result<OpenSession, Denial>
+  | { readonly opening: Result<LocalAnswer, Denial> }
+  /** On the inbound leg. */
+  | { readonly invoked: Result<InSession, Denial> };
 
 export const session: Gate<HeadFacts & Asked, Gathered, InSession, Ports> = {
   name: 'session',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: 'runs' },
-  gather: (facts, ports) =>
-    facts.caller.kind === 'operator'
-      ? proven(facts, ports).then((operator) => ({
-          opening: operator.ok ? openingOf(operator.value, facts.held.snapshot, ports) : operator,
-        }))
-      : (tied(facts) ?? bound(facts, found(facts.caller, facts.held.snapshot, ports), ports)),
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
+  gather: (facts, ports) => {
+    const { caller } = facts;
+    const { snapshot } = facts.held;
+    switch (caller.kind) {
+      case 'client':
+        return invokedIn(facts, ports).then((invoked) => ({ invoked }));
+      case 'operator':
+        return proven(facts, ports).then((operator) => ({ opening: operator.ok ? openingOf(operator.value, snapshot, ports) : operator }));
+      case 'session':
+        return tied(facts) ?? bound(facts, found(caller, snapshot, ports), ports);
+    }
+  },
   decide: decideSession,
+  undo: ({ opened }) => opened?.close(),
 };
 
 /** Passes the one open session; answers `POST /session` here. */
 export function decideSession(gathered: Gathered): Judgement<InSession> {
+  if ('invoked' in gathered) return gathered.invoked.ok ? pass(gathered.invoked.value) : refuse(gathered.invoked.error);
   if ('opening' in gathered) return gathered.opening.ok ? gathered.opening.value : refuse(gathered.opening.error);
   return gathered.ok ? pass({ session: gathered.value }) : refuse(gathered.error);
 }
@@ -85,6 +101,9 @@ function openingOf(operator: Operator, snapshot: Snapshot, ports: Ports): Result
   if (!agent.ok) return agent;
   const subject = { tokenId: tokenId ?? undefined, principal, agent: ports.agent };
   if (snapshot.revocations.denies(subject, ports.clock.wall())) return fail(deny('token_revoked', 'token, principal or agent revoked'));
+  // Whom the agent may act for is asked wherever a session begins; an agent that does not say opens them for anybody verified.
+  const judged = judgeCaller(agent.value, principal);
+  if (judged.verdict === 'refused') return fail(deny('no_matching_policy', judged.detail, { ruleId: DEFAULT_DENY }));
   if (!ports.sessions.hasRoom()) return fail(deny('overloaded', 'sessions_max are open'));
   return ok({
     verdict: 'local',
@@ -100,4 +119,41 @@ function registered(name: AgentName, snapshot: Snapshot): Result<Agent, Denial> 
   if (!agent.sessions.roots.includes('operator'))
     return fail(deny('agent_not_registered', 'operators may not open sessions of this agent'));
   return ok(agent);
+}
+
+/** The session of a request to the agent. Nobody whom the agent may not act for opens one, or goes on in one. */
+async function invokedIn(facts: HeadFacts & Asked, ports: Ports): Promise<Result<InSession, Denial>> {
+  const caller = await clientCaller(facts, ports);
+  if (!caller.ok) return caller;
+  const { operator, client } = caller.value;
+  const { snapshot } = facts.held;
+  const against = judgeClient(operator, snapshot, ports);
+  if (against !== undefined) return fail(against);
+  const agent = registered(ports.agent, snapshot);
+  if (!agent.ok) return agent;
+  if (client === undefined) return openedFor(operator, agent.value, ports);
+  const open = found({ kind: 'session', claims: client }, snapshot, ports);
+  if (!open.ok) return open;
+  if (!isSame(open.value.principal, operator.principal))
+    return fail(deny('session_binding_mismatch', 'the session is another principal’s'));
+  if (operator.case !== null && operator.case !== open.value.case)
+    return fail(deny('session_binding_mismatch', 'the credential is for another case than the session'));
+  return ok({ session: asInvoked(open.value) });
+}
+
+function openedFor(
+  { principal, case: kase, purpose, tokenId, times }: Operator,
+  agent: Agent,
+  { sessions }: Ports,
+): Result<InSession, Denial> {
+  const room = sessions.hasRoom();
+  const opening = { principal, agent, case: kase, purpose, tokenId, tokenExpiresAt: times.expiresAt };
+  const open = room ? sessions.open(opening) : undefined;
+  if (open === undefined) return fail(deny('overloaded', 'sessions_max are open'));
+  return ok({ session: asInvoked(open), opened: { close: () => sessions.close(open.id) } });
+}
+
+/** One person under one name; two issuers, or two tenants, may each have an `alice`. */
+function isSame(a: Principal, b: Principal): boolean {
+  return a.kind === b.kind && a.id === b.id && a.tenant === b.tenant && a.issuer === b.issuer;
 }

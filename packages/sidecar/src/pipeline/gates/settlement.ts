@@ -13,7 +13,7 @@ import { resultOf } from '../result.ts';
 
 export const settlement: AnswerGate<CallFacts, Ports> = {
   name: 'settlement',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'a session has nothing to settle' } },
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: { notApplicable: 'a session has nothing to settle' } },
   begin: (call, ports) => {
     // Owner: this answer's own units, in order.
     let bytes = 0;

@@ -8,6 +8,7 @@ import { deny, toolName } from '@sallyport/model';
 import type { Asked, HeadFacts, InSession, Named } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
 import { askedTool } from '../asked.ts';
+import { agentAsNamed } from '../invocation.ts';
 import { mcpLocalAnswer } from '../mcp-answers.ts';
 import type { Ports } from '../ports.ts';
 import { shownTools } from '../shown.ts';
@@ -22,10 +23,11 @@ type Gathered =
 
 export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> = {
   name: 'tool',
-  dialects: { 'http-tool': 'runs', mcp: 'runs', session: { notApplicable: 'names no tool: the session gate answers it' } },
+  dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: { notApplicable: 'names no tool: the session gate answers it' } },
   gather: (facts, ports) => {
     const { ask, route, session, held } = facts;
-    if (route.kind === 'session' || ask.dialect === 'session') return { missing: 'no tool is named' };
+    if (route.kind === 'agent') return { found: agentAsNamed(route.agent) };
+    if (route.kind === 'session' || ask.dialect === 'agent' || ask.dialect === 'session') return { missing: 'no tool is named' };
     const who = { principal: session.principal, agent: session.agent };
     const { policy, servers, tools, destinations } = held.snapshot;
     const server = servers.get(route.server);
@@ -51,7 +53,7 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
 };
 
 function unmapped({ head, route }: HeadFacts): string {
-  return `no route of \`${route.kind === 'session' ? '' : route.server}\` fits \`${head.method} ${head.target.path.slice(0, 128)}\``;
+  return `no route of \`${'server' in route ? route.server : ''}\` fits \`${head.method} ${head.target.path.slice(0, 128)}\``;
 }
 
 /** Passes the one tool; everything else is `tool_not_allowed`, and a server that shows nothing `egress_denied`. */

@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Arrival } from '../pipeline/facts.ts';
 import type { Answer, AnswerUnit } from '../pipeline/gate.ts';
-import { denialOfRefusal, outboundExchange, type Outbound } from './outbound.ts';
+import { denialOfRefusal, servedExchange, type Served } from './served.ts';
 
 const closing: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -15,7 +15,7 @@ afterEach(async () => {
 
 interface Bench {
   readonly listener: HttpListener;
-  readonly outbound: Outbound;
+  readonly outbound: Served;
   readonly account: ReturnType<typeof bytesAccount>;
   readonly arrivals: Arrival[];
   readonly bugs: unknown[];
@@ -28,7 +28,8 @@ async function bench(answer: (arrival: Arrival) => Promise<Answer>): Promise<Ben
   const bugs: unknown[] = [];
   let id = 0;
   const ids = { request: () => `R${++id}` as RequestId, decision: () => `D${++id}` as DecisionId };
-  const outbound = outboundExchange({
+  const outbound = servedExchange({
+    leg: 'outbound',
     clock: systemClock(),
     account,
     ids,

@@ -1,5 +1,5 @@
 /**
- * The agent's side: takes exchanges from the strict listener, hands each to the pipeline, and writes what comes back.
+ * Both legs: takes exchanges from the strict listener, hands each to the pipeline, and writes what comes back.
  * Judges nothing. A refusal by the listener itself (a head that never became one) is recorded like any other.
  */
 
@@ -8,11 +8,12 @@ import type { HttpExchange, ListenerRefusal } from '@sallyport/net';
 import type { BytesAccount } from '@sallyport/runtime';
 import { writeSseComment, writeSseEvent } from '@sallyport/dialects';
 import type { Arrival } from '../pipeline/facts.ts';
-import type { Answer } from '../pipeline/gate.ts';
+import type { Answer, Leg } from '../pipeline/gate.ts';
 import { requestBody } from './body.ts';
 import { keptAlive } from './keep-alive.ts';
 
-export interface OutboundOptions {
+export interface ServedOptions {
+  readonly leg: Leg;
   readonly clock: Clock;
   readonly account: BytesAccount;
   readonly ids: { request(): RequestId; decision(): DecisionId };
@@ -20,14 +21,14 @@ export interface OutboundOptions {
   readonly answer: (arrival: Arrival) => Promise<Answer>;
 }
 
-export interface Outbound {
+export interface Served {
   /** For the listener's `onExchange`. */
   readonly exchange: (exchange: HttpExchange) => Promise<void>;
   /** Resolves when no exchange is under way: every call that was let out has been settled. */
   whenIdle(): Promise<void>;
 }
 
-export function outboundExchange(options: OutboundOptions): Outbound {
+export function servedExchange(options: ServedOptions): Served {
   // Owner: this port.
   let underWay = 0;
   const waiting: (() => void)[] = [];
@@ -47,14 +48,14 @@ export function outboundExchange(options: OutboundOptions): Outbound {
   };
 }
 
-async function answered(exchange: HttpExchange, { clock, account, ids, answer }: OutboundOptions): Promise<void> {
+async function answered(exchange: HttpExchange, { leg, clock, account, ids, answer }: ServedOptions): Promise<void> {
   const body = requestBody({ ...lengthOf(exchange.rawHeaders), bytes: () => exchange.body() }, account);
   const receivedAt: BootMs = clock.boot();
   const arrival: Arrival = {
     requestId: ids.request(),
     decisionId: ids.decision(),
     receivedAt,
-    leg: 'outbound',
+    leg,
     // An upgrade keeps its method and is refused for its header; a CONNECT is refused for its method.
     method: exchange.method,
     target: exchange.target,
@@ -79,10 +80,10 @@ async function answered(exchange: HttpExchange, { clock, account, ids, answer }:
 
 /**
  * The denial in what the listener refused by itself, `undefined` where there is none to record: a connection too many asked
- * for nothing, and a body that broke off is refused by the exchange that was reading it.
+ * or one without a handshake asked for nothing, and a body that broke off is refused by the exchange that was reading it.
  */
 export function denialOfRefusal({ code, detail, isWithinExchange }: ListenerRefusal): Denial | undefined {
-  if (code === 'connections_exceeded' || isWithinExchange) return undefined;
+  if (code === 'connections_exceeded' || code === 'handshake_failed' || isWithinExchange) return undefined;
   return deny(code === 'headers_too_large' ? code : 'malformed_request', `${code}: ${detail}`);
 }
 
@@ -92,9 +93,21 @@ async function write(exchange: HttpExchange, answer: Answer, clock: Clock): Prom
     for await (const unit of answer.units) await exchange.respond(head, unit.bytes);
     return;
   }
+  if (answer.delivery === 'stream') {
+    await exchange.respond(head, chunksOf(answer));
+    return;
+  }
   // What the answer calls its content is inside each event; the stream of them is another type.
   const headers = Object.entries({ ...answer.headers, 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
   await exchange.respond({ ...head, headers }, keptAlive(eventsOf(answer), { comment: writeSseComment(), clock, signal: exchange.signal }));
+}
+
+/** Bytes of a stream as they came. One that was cut must not look finished, so that its connection ends with it. */
+async function* chunksOf(answer: Answer): AsyncGenerator<Uint8Array, void, void> {
+  for await (const unit of answer.units) {
+    if (unit.isCut === true) throw new Fault('aborted', 'internal', 'the answer was cut');
+    if (unit.bytes.byteLength > 0) yield unit.bytes;
+  }
 }
 
 async function* eventsOf(answer: Answer): AsyncGenerator<Uint8Array, void, void> {

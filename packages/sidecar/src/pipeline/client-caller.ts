@@ -1,0 +1,30 @@
+/**
+ * Who calls on the inbound leg: the credential that the request shows, proven every time, and beside it perhaps the token of
+ * a session that this client has open. The session's token alone opens nothing: it says which session, not who.
+ */
+
+import { deny, fail, ok, type Denial, type Result } from '@sallyport/model';
+import { bearerOf } from './bearer.ts';
+import type { Caller, Framed, Fresh } from './facts.ts';
+import type { Ports } from './ports.ts';
+
+type Client = Extract<Caller, { kind: 'client' }>;
+
+/** The caller, proven by the issuers of the snapshot; otherwise the verifier's own code. */
+export async function clientCaller(
+  { head, held }: Framed & Fresh,
+  { operatorTokens, clientTokens, clock }: Pick<Ports, 'operatorTokens' | 'clientTokens' | 'clock'>,
+): Promise<Result<Client, Denial>> {
+  const token = bearerOf(head.headers.get('authorization'));
+  if (!token.ok) return token;
+  const { issuers, policyDigest } = held.snapshot;
+  const verified = await operatorTokens.verify(token.value, { issuers, bundle: policyDigest, now: clock.wall() });
+  if (!verified.ok) return verified;
+  const named = head.headers.get('sallyport-session');
+  if (named === undefined) return ok({ kind: 'client', operator: verified.value, client: undefined });
+  const client = clientTokens.verify(named, clock.wall());
+  if (!client.ok) return client;
+  if (client.value.operator !== verified.value.principal.id)
+    return fail(deny('session_binding_mismatch', 'the session token is another principal’s'));
+  return ok({ kind: 'client', operator: verified.value, client: client.value });
+}

@@ -3,7 +3,7 @@
 import { keySets, operatorTokens, type KeySets, type SessionTokens } from '@sallyport/credentials';
 import type { SessionEpoch } from '@sallyport/identity';
 import { Fault, type AgentName, type Clock, type DecisionId, type Random, type RequestId } from '@sallyport/model';
-import { createUpstreams } from '@sallyport/net';
+import { createUpstreams, type Upstreams } from '@sallyport/net';
 import { ulids, type BytesAccount, type Drain, type FileSystem } from '@sallyport/runtime';
 import type { MemoryReservations } from '@sallyport/store';
 import type { Log } from '@sallyport/telemetry';
@@ -20,6 +20,7 @@ import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
 import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
 import { credentials } from './secrets/credentials.ts';
+import { vaultReader, type ReadVault } from './secrets/secret-vault.ts';
 import type { Assertions } from './upstream/assertions.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
 import type { AgentSide } from './upstream/forward-options.ts';
@@ -166,7 +167,8 @@ function tokensOf(held: () => SessionTokens | undefined): SessionTokens {
   };
 }
 
-function upstreamOf({ config, clock, drain, account, build, assertions }: PortsFrom, tokens: AgentSide['tokens']): ForwardUpstream {
+function upstreamOf(from: PortsFrom, tokens: AgentSide['tokens']): ForwardUpstream {
+  const { config, clock, drain, account, build, assertions } = from;
   const { limits, upstream, inbound } = config;
   const dialling = {
     clock,
@@ -186,6 +188,8 @@ function upstreamOf({ config, clock, drain, account, build, assertions }: PortsF
     credentials: credentials({
       clock,
       folder: config.secrets.folder,
+      vault: vaultOf(from),
+      oauth: sourcesOf(from),
       times: {
         refreshMs: config.secrets.refresh_ms,
         lastGoodMsMax: config.secrets.last_good_ms_max,
@@ -203,6 +207,24 @@ function upstreamOf({ config, clock, drain, account, build, assertions }: PortsF
       handshakeMsMax: upstream.first_byte_ms_max,
     },
   });
+}
+
+/** Diallers of their own: a tool server and a place of secrets of one name are never one lane. */
+function sourcesOf({ config, clock, drain }: PortsFrom, authorities: readonly string[] = []): Upstreams {
+  const limits = { connectMsMax: config.upstream.connect_ms_max, inFlightMax: SECRETS_IN_FLIGHT_MAX, idleConnectionsMax: 2 };
+  const upstreams = createUpstreams({ clock, limits, authorities });
+  drain.onDrain('secrets', async () => upstreams.close());
+  return upstreams;
+}
+
+/** One flight for each secret. */
+const SECRETS_IN_FLIGHT_MAX = 256;
+
+function vaultOf(from: PortsFrom): ReadVault | undefined {
+  const { vault } = from.config.secrets;
+  if (vault === undefined) return undefined;
+  const { address, network, token_file: tokenFile, authorities_file: authoritiesFile } = vault;
+  return vaultReader({ address, network, tokenFile, authoritiesFile, dial: (authorities) => sourcesOf(from, authorities) });
 }
 
 /** Before there is an identity nothing is held either, so that only refusals come this far; they go unrecorded and are counted. */

@@ -17,6 +17,7 @@ import {
   listOf,
   listenAddress,
   optional,
+  origin,
   section,
   text,
   type Field,
@@ -79,6 +80,12 @@ export interface SidecarConfig {
   };
   readonly secrets: {
     readonly folder?: string;
+    readonly vault?: {
+      readonly address: string;
+      readonly network: 'public' | 'private' | 'loopback';
+      readonly token_file: string;
+      readonly authorities_file?: string;
+    };
     readonly refresh_ms: number;
     readonly last_good_ms_max: number;
     readonly read_ms_max: number;
@@ -233,6 +240,19 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
         trusted: 'choose what tools are called with',
       }),
     ),
+    vault: optional(
+      section('The Vault whose secrets a Credential may name (KV, version 2)', {
+        address: origin({ says: 'Where it serves; `http:` on loopback alone' }),
+        network: choice({ says: 'Where its address must lie', of: ['public', 'private', 'loopback'], default: 'private' }),
+        token_file: filePath({ says: 'File with the token to ask with, such as Vault’s agent keeps it; read at each asking' }),
+        authorities_file: optional(
+          filePath({
+            says: 'Certificate authorities in PEM that its certificate is believed by, besides the platform’s own',
+            trusted: 'choose what tools are called with',
+          }),
+        ),
+      }),
+    ),
     refresh_ms: durationMs({
       says: 'A value is used for so long before its source is asked again',
       min: 100,
@@ -284,7 +304,7 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
 });
 
 /** Values that are each in range and cannot work together; every problem at once. */
-export function judgeCombinations({ limits, audit, inbound }: SidecarConfig): readonly Problem[] {
+export function judgeCombinations({ limits, audit, secrets, inbound }: SidecarConfig): readonly Problem[] {
   const problems: Problem[] = [];
   const require = (holds: boolean, path: string, message: string): void => {
     if (!holds) problems.push({ path, message });
@@ -296,6 +316,12 @@ export function judgeCombinations({ limits, audit, inbound }: SidecarConfig): re
   // A compressed body is held twice while it is read.
   require(limits.request_body_bytes_max * 2 <=
     limits.bytes_in_flight_max, 'limits.request_body_bytes_max', `is more than half of ${inFlight}: such a body could never be read`);
+  const { vault } = secrets;
+  require(vault === undefined ||
+    vault.network === 'loopback' ||
+    vault.address.startsWith(
+      'https:',
+    ), 'secrets.vault.address', 'is `http:` beyond loopback: whoever listens would have the token and every secret');
   require(limits.answer_bytes_max <= limits.bytes_in_flight_max, 'limits.answer_bytes_max', `is more than ${inFlight}`);
   if (inbound !== undefined) {
     const { agent, headers, listen } = inbound;

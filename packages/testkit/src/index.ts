@@ -1,5 +1,6 @@
 /** Fakes for ports, builders, simulators and attack tools; for tests only. */
 
+export { tokenEndpoint, vaultServer, type TokenEndpoint, type VaultServer } from './secret-servers.ts';
 export { projectedVolume, type ProjectedVolume } from './projected-volume.ts';
 export { fakeClock } from './fake-clock.ts';
 export type { FakeClock } from './fake-clock.ts';

@@ -70,6 +70,8 @@ tools: ${written.tools ?? '[{ effect: read }]'}
 ${written.more ?? ''}
 `;
 
+const OAUTH = '{ oauth_client_credentials: { server: orders, path: /token, client_id: me, client_secret_file: orders/secret } }';
+
 /** What is wrong, as the author reads it. */
 function saidOf(...documents: readonly string[]): readonly string[] {
   const source = parseDocuments([{ path: 'p.yaml', text: POLICY + documents.join('') }]);
@@ -128,6 +130,23 @@ describe('a credential', () => {
     ['a hidden file', { source: '{ file: ..data/key }' }, 'this is not a file of the secrets folder'],
     ['a dot inside', { source: '{ file: a/./b }' }, 'this is not a file of the secrets folder'],
     ['no source', { source: '{}' }, 'a source has exactly one of `file`'],
+    ['two sources', { source: '{ file: a, vault: { path: a, field: b } }' }, 'a source has exactly one of `file`'],
+    ['a path of Vault that climbs', { source: '{ vault: { path: ../sys/seal, field: b } }' }, 'this is not a path of Vault'],
+    ['a path of Vault with a query', { source: '{ vault: { path: "a?version=1", field: b } }' }, 'this is not a path of Vault'],
+    ['a mount that climbs', { source: '{ vault: { mount: .., path: a, field: b } }' }, 'this is not a mount of Vault'],
+    [
+      'an address of Vault, which is not policy’s to choose',
+      { source: '{ vault: { address: "https://evil", path: a, field: b } }' },
+      '`address` is not a field',
+    ],
+    ['a token endpoint that nobody declared', { source: OAUTH.replace('orders', 'idp') }, 'no tool server `idp`'],
+    ['a token endpoint in the clear', { source: OAUTH.replace('orders', 'desk') }, 'would cross a public network unencrypted to `desk`'],
+    [
+      'a token endpoint by URL',
+      { source: OAUTH.replace('/token', 'https://evil.example/token') },
+      'this is not the path of a token endpoint',
+    ],
+    ['a token endpoint that climbs', { source: OAUTH.replace('/token', '/a/../b') }, 'this is not the path of a token endpoint'],
     ['no tool', { tools: '[]' }, '`tools`'],
     ['no agent', { agents: '[]' }, '`agents`'],
     ['all agents at once', { agents: '"*"' }, '`agents` must be a list'],
@@ -144,6 +163,11 @@ describe('a credential', () => {
     ['as a path', { source: `{ file: ${LEAK} }` }],
     ['in a path', { source: `{ file: orders/${LEAK} }` }],
     ['as a JWT', { source: `{ file: eyJhbGciOiJIUzI1NiJ9.${LEAK} }` }],
+    ['as a path of Vault', { source: `{ vault: { path: ${LEAK}, field: a } }` }],
+    ['as a token of Vault', { source: `{ vault: { token: ${LEAK}, path: a, field: a } }` }],
+    ['as a client secret', { source: OAUTH.replace('client_id', `client_secret: ${LEAK}, client_id`) }],
+    ['as the file of a client secret', { source: OAUTH.replace('orders/secret', LEAK) }],
+    ['as a client id', { source: OAUTH.replace('client_id: me', `client_id: ${LEAK}`) }],
     ['as a header', { header: `X-${LEAK}` }],
     ['as `token`', { more: `token: ${LEAK}` }],
     ['as `password`', { more: `password: ${LEAK}` }],

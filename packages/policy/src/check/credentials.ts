@@ -3,8 +3,8 @@
  * that no call carries, two for one header, and one that would cross a public network in the clear. Spec: policy-v1, 3.4a.
  */
 
-import { serverOf } from '@sallyport/model';
-import type { Agent, AgentName, Tool, ToolName } from '@sallyport/model';
+import { invariant, serverOf } from '@sallyport/model';
+import type { Agent, AgentName, Destination, Tool, ToolName, ToolServer } from '@sallyport/model';
 import type { Credential } from '../grammar/credential.ts';
 import type { Declared, Doubts, Located } from '../grammar/declared.ts';
 import { ToolIndex } from '../grammar/selectors.ts';
@@ -18,18 +18,27 @@ import type { Unknown } from './names.ts';
 interface Known {
   readonly agents: readonly Agent[];
   readonly index: ToolIndex;
+  readonly servers: readonly ToolServer[];
+  readonly destinations: readonly Destination[];
+}
+
+/** A credential and, where its source is a declared server, where that is. */
+export interface CarriedCredential extends Credential {
+  readonly endpoint?: { readonly destination: Destination; readonly path: string };
 }
 
 /** By agent and tool, at most one for each header. Only what `checkCredentials` found no problem with. */
 export function credentialsByTool(
   credentials: readonly Credential[],
-  { agents, index }: Known,
-): ReadonlyMap<AgentName, ReadonlyMap<ToolName, readonly Credential[]>> {
+  known: Known,
+): ReadonlyMap<AgentName, ReadonlyMap<ToolName, readonly CarriedCredential[]>> {
+  const { agents, index } = known;
   const byName = new Map(agents.map((agent) => [agent.name, agent]));
-  const found = new Map<AgentName, Map<ToolName, Credential[]>>();
-  for (const credential of credentials) {
+  const found = new Map<AgentName, Map<ToolName, CarriedCredential[]>>();
+  for (const declared of credentials) {
+    const credential = withEndpoint(declared, known);
     for (const name of credential.agents) {
-      const ofAgent = found.get(name) ?? new Map<ToolName, Credential[]>();
+      const ofAgent = found.get(name) ?? new Map<ToolName, CarriedCredential[]>();
       found.set(name, ofAgent);
       for (const { name: tool } of toolsOf(credential, byName.get(name), index)) {
         const carried = ofAgent.get(tool) ?? [];
@@ -39,6 +48,16 @@ export function credentialsByTool(
     }
   }
   return found;
+}
+
+function withEndpoint(credential: Credential, { servers, destinations }: Known): CarriedCredential {
+  const { source } = credential;
+  if (source.kind !== 'oauth_client_credentials') return credential;
+  const server = servers.find(({ name }) => name === source.server);
+  const destination = destinations.find((one) => one.server === source.server);
+  invariant(server !== undefined && destination !== undefined, 'the server of a source was checked to be declared');
+  const [, base = ''] = /^https?:\/\/[^/]+(\/.*?)?\/?$/.exec(server.url) ?? [];
+  return { ...credential, endpoint: { destination, path: `${base}${source.path}` } };
 }
 
 /** Of the tools that are selected, those of its destinations. */
@@ -62,6 +81,12 @@ export function checkCredentials(declared: Declared, { doubts, unknown }: Surrou
   let pairs = 0;
   for (const located of declared.credentials) {
     const { value, node } = located;
+    if (value.source.kind === 'oauth_client_credentials') {
+      const place = placeAt(node, 'source', 'oauth_client_credentials', 'server');
+      const { server } = value.source;
+      if (!servers.has(server)) unknown(place, 'tool server', server, servers);
+      else checkEncrypted(place, server, declared, problems);
+    }
     for (const [at, name] of value.destinations.entries()) {
       if (!servers.has(name)) unknown(placeAt(node, 'destinations', at), 'tool server', name, servers);
       else checkEncrypted(placeAt(node, 'destinations', at), name, declared, problems);

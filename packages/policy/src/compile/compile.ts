@@ -7,6 +7,7 @@ import { analyse } from '../check/analyse.ts';
 import type { Places, Plan, RulePlan } from '../check/analyse.ts';
 import { expressionsOf } from '../check/conditions.ts';
 import { credentialsByTool } from '../check/credentials.ts';
+import type { CarriedCredential } from '../check/credentials.ts';
 import type { LayerPlace } from '../check/layering.ts';
 import { misspelledArguments, routesOf } from '../check/route-index.ts';
 import type { Routes } from '../check/route-index.ts';
@@ -22,7 +23,6 @@ import { Programs } from '../expression/programs.ts';
 import type { Condition } from '../expression/programs.ts';
 import { notedBy } from '../expression/types.ts';
 import type { Noted } from '../expression/types.ts';
-import type { Credential } from '../grammar/credential.ts';
 import type { Observe } from '../grammar/observe.ts';
 import { ToolIndex } from '../grammar/selectors.ts';
 import { LIMITS } from '../reader/limits.ts';
@@ -88,7 +88,7 @@ interface Inside {
   readonly programs: Programs;
   readonly routes: Routes;
   readonly observes: ReadonlyMap<AgentName, Observe>;
-  readonly credentials: ReadonlyMap<AgentName, ReadonlyMap<ToolName, readonly Credential[]>>;
+  readonly credentials: ReadonlyMap<AgentName, ReadonlyMap<ToolName, readonly CarriedCredential[]>>;
 }
 
 let make: (parts: Parts, inside: Inside) => CompiledPolicy;
@@ -143,7 +143,7 @@ export class CompiledPolicy {
   }
 
   /** What the sidecar sends along when this agent calls this tool: at most one for each header. */
-  credentialsFor(agent: AgentName, tool: ToolName): readonly Credential[] {
+  credentialsFor(agent: AgentName, tool: ToolName): readonly CarriedCredential[] {
     return this.#inside.credentials.get(agent)?.get(tool) ?? NO_CREDENTIALS;
   }
 
@@ -153,7 +153,7 @@ export class CompiledPolicy {
   }
 }
 
-const NO_CREDENTIALS: readonly Credential[] = [];
+const NO_CREDENTIALS: readonly CarriedCredential[] = [];
 
 /** What a policy says of one tool in the hands of one agent; `undefined` where no rule is about it. */
 export function entryOf(policy: CompiledPolicy, agent: AgentName, tool: ToolName): Entry | undefined {
@@ -210,7 +210,12 @@ export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]
       programs,
       routes: routesOf(tools),
       observes: new Map(observesByAgent(parts)),
-      credentials: credentialsByTool(parts.credentials ?? [], { agents, index: world.index }),
+      credentials: credentialsByTool(parts.credentials ?? [], {
+        agents,
+        index: world.index,
+        servers: parts.servers,
+        destinations: parts.destinations,
+      }),
     }),
   );
 }

@@ -13,6 +13,8 @@ export const FEATURES: readonly string[] = [
   'attribute.type',
   'cel.v1',
   'credential.file',
+  'credential.oauth_client_credentials',
+  'credential.vault',
   'environment.v1',
   'for.principals',
   'for.roles',

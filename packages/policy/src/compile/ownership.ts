@@ -72,6 +72,8 @@ export function checkOwnership(layers: readonly OwnedLayer[], problems: Problems
     for (const rule of declared.rules) checkRule(rule, { agents, tools }, owning);
     for (const { value, node } of declared.credentials) {
       for (const [index, name] of value.agents.entries()) notAbove({ name, place: placeAt(node, 'agents', index) }, agents, owning);
+      if (value.source.kind === 'oauth_client_credentials')
+        notBelow({ what: 'tool server', name: value.source.server, place: placeAt(node, 'source') }, servers, owning);
       for (const [index, name] of value.destinations.entries())
         notBelow({ what: 'tool server', name, place: placeAt(node, 'destinations', index) }, servers, owning);
     }

@@ -119,6 +119,29 @@ agents: [support-triage]
 tools: [orders/create_refund]
 max_age: 90d
 ---
+kind: Credential
+name: zendesk-key
+source: { vault: { mount: kv, path: teams/support/zendesk, field: api_key } }
+header: X-Api-Key
+destinations: [zendesk]
+agents: [support-triage]
+tools: [zendesk/reply]
+---
+kind: Credential
+name: orders-token
+source:
+  oauth_client_credentials:
+    server: orders
+    path: /oauth2/token
+    client_id: support-triage
+    client_secret_file: orders/client-secret
+    scopes: [orders.read]
+header: Authorization
+scheme: Bearer
+destinations: [orders]
+agents: [support-triage]
+tools: [orders/list_orders]
+---
 kind: Environment
 name: production
 values:

@@ -2,7 +2,14 @@
 
 import { ATTRIBUTE_TYPES, EFFECTS, TOKEN_ALGORITHMS } from '@sallyport/model';
 import { METHODS, NETWORKS } from '../grammar/catalog.ts';
-import { CREDENTIAL_HEADER, CREDENTIAL_PATH, CREDENTIAL_SCHEMES, RESERVED_HEADER } from '../grammar/credential.ts';
+import {
+  CLIENT_ID,
+  CREDENTIAL_HEADER,
+  CREDENTIAL_PATH,
+  CREDENTIAL_SCHEMES,
+  ENDPOINT_PATH,
+  RESERVED_HEADER,
+} from '../grammar/credential.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import type { Field, Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
@@ -317,8 +324,38 @@ const CREDENTIAL: Kind = {
             says: 'A file below the folder that the sidecar’s configuration names as `secrets.folder`.',
             shape: text('names joined by `/`', CREDENTIAL_PATH),
           },
+          vault: {
+            says: 'A secret of Vault’s KV engine, version 2; which Vault, and as whom, the sidecar’s configuration says.',
+            shape: map('VaultSecret', {
+              mount: { says: 'Where the engine is mounted.', shape: text('names joined by `/`', CREDENTIAL_PATH), default: 'secret' },
+              path: { says: 'The secret.', shape: text('names joined by `/`', CREDENTIAL_PATH), isRequired: true },
+              field: { says: 'Which of its fields.', shape: text('a name', CREDENTIAL_PATH), isRequired: true },
+            }),
+          },
+          oauth_client_credentials: {
+            says: 'An access token that the sidecar fetches for itself (RFC 6749, section 4.4), before the last one ends.',
+            shape: map('ClientCredentials', {
+              server: { says: 'The server of the token endpoint, as declared.', shape: NAME, isRequired: true },
+              path: {
+                says: 'The token endpoint, below the server’s URL.',
+                shape: text('a path of plain segments', ENDPOINT_PATH),
+                isRequired: true,
+              },
+              client_id: { says: 'Who asks; it is public.', shape: text('a client id', CLIENT_ID), isRequired: true },
+              client_secret_file: {
+                says: 'A file of the secrets folder with the client’s secret.',
+                shape: text('names joined by `/`', CREDENTIAL_PATH),
+                isRequired: true,
+              },
+              scopes: {
+                says: 'What is asked for.',
+                shape: list(TOKEN, { min: 1, max: LIMITS.listMax, isSet: true }),
+                otherwise: 'what the server gives',
+              },
+            }),
+          },
         },
-        { exactlyOne: ['file'] },
+        { exactlyOne: ['file', 'vault', 'oauth_client_credentials'] },
       ),
       isRequired: true,
     },

@@ -4,7 +4,7 @@
  */
 
 import type { AgentName, CredentialName, Json, ServerName } from '@sallyport/model';
-import { agentName, credentialName, serverName } from '../reader/forms.ts';
+import { agentName, credentialName, serverName, token } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import type { MapNode, Node, Problems } from '../reader/node.ts';
 import { quote } from '../reader/node.ts';
@@ -12,16 +12,37 @@ import type { Reader } from '../reader/read.ts';
 import { duration, fields, formatSpan, list, oneOf } from '../reader/read.ts';
 import type { Selector } from '../rule.ts';
 import { encodeSelector, selector } from './rule.ts';
-import { looksLikeSecret } from './secret-look.ts';
+import { beginsLikeSecret, looksLikeSecret } from './secret-look.ts';
 
 /** Where the value lies; never the value. */
-export type CredentialSource = FileSource;
+export type CredentialSource = FileSource | VaultSource | OAuthSource;
 
 /** A file below the folder of secrets that the sidecar's configuration names. */
 export interface FileSource {
   readonly kind: 'file';
   /** Names joined by `/`, none of them beginning with a dot. */
   readonly path: string;
+}
+
+/** A field of a secret in Vault's KV engine, version 2; which Vault, and as whom, the sidecar's configuration says. */
+export interface VaultSource {
+  readonly kind: 'vault';
+  readonly mount: string;
+  readonly path: string;
+  readonly field: string;
+}
+
+/** An access token that the sidecar fetches for itself (RFC 6749, section 4.4). */
+export interface OAuthSource {
+  readonly kind: 'oauth_client_credentials';
+  /** A declared server: the token endpoint is dialled by its rules. */
+  readonly server: ServerName;
+  /** Below the server's URL. */
+  readonly path: string;
+  readonly clientId: string;
+  /** As in `FileSource`. */
+  readonly clientSecretFile: string;
+  readonly scopes: readonly string[];
 }
 
 /** Words that stand before the value in its header. */
@@ -88,7 +109,7 @@ export function encodeCredential(value: Credential): Json {
   };
 }
 
-const SOURCES = ['file'] as const;
+const SOURCES = ['file', 'vault', 'oauth_client_credentials'] as const;
 
 const credentialSource: Reader<CredentialSource> = (node, problems) => {
   // A bare text is where a value is pasted first; it is not repeated.
@@ -97,22 +118,53 @@ const credentialSource: Reader<CredentialSource> = (node, problems) => {
   if (declared === undefined) return undefined;
   if (SOURCES.filter((kind) => declared.has(kind)).length !== 1)
     return problems.add(declared.place, `a source has exactly one of ${SOURCES.map(quote).join(', ')}`, { remedy: BY_REFERENCE });
-  const path = declared.get('file', reference('a file of the secrets folder', PATH, PATH_WORDS));
+  if (declared.has('vault')) return declared.get('vault', vaultSource);
+  if (declared.has('oauth_client_credentials')) return declared.get('oauth_client_credentials', oauthSource);
+  const path = declared.get('file', filePath);
   return path === undefined ? undefined : { kind: 'file', path };
 };
 
+const vaultSource: Reader<VaultSource> = (node, problems) => {
+  const declared = fields(withoutLiterals(node, problems), problems, '`vault`', ['mount', 'path!', 'field!']);
+  const mount = declared?.has('mount') === true ? declared.get('mount', reference('a mount of Vault', PATH, PATH_WORDS)) : 'secret';
+  const path = declared?.get('path', reference('a path of Vault', PATH, PATH_WORDS));
+  const field = declared?.get('field', reference('a field of a secret', PATH, PATH_WORDS));
+  return mount === undefined || path === undefined || field === undefined ? undefined : { kind: 'vault', mount, path, field };
+};
+
+const oauthSource: Reader<OAuthSource> = (node, problems) => {
+  const names = ['server!', 'path!', 'client_id!', 'client_secret_file!', 'scopes'];
+  const declared = fields(withoutLiterals(node, problems), problems, '`oauth_client_credentials`', names);
+  const server = declared?.get('server', serverName);
+  const path = declared?.get('path', reference('the path of a token endpoint', ENDPOINT, '1 to 16 plain segments, each after a `/`'));
+  const clientId = declared?.get('client_id', clientName);
+  const clientSecretFile = declared?.get('client_secret_file', filePath);
+  const scopes = declared?.get('scopes', list('`scopes`', token, { min: 1, key: (entry) => entry })) ?? [];
+  if (server === undefined || path === undefined || clientId === undefined || clientSecretFile === undefined) return undefined;
+  return { kind: 'oauth_client_credentials', server, path, clientId, clientSecretFile, scopes };
+};
+
 function encodeSource(source: CredentialSource): Json {
-  return { file: source.path };
+  if (source.kind === 'file') return { file: source.path };
+  if (source.kind === 'vault') return { vault: { mount: source.mount, path: source.path, field: source.field } };
+  const { server, path, clientId, clientSecretFile, scopes } = source;
+  const fetched = { server, path, client_id: clientId, client_secret_file: clientSecretFile };
+  return { oauth_client_credentials: scopes.length === 0 ? fetched : { ...fetched, scopes: scopes.toSorted() } };
 }
 
 /** What is compared to tell whether two sources are the same secret. */
 export function secretOf(source: CredentialSource): string {
-  return `file ${source.path}`;
+  if (source.kind === 'file') return `file ${source.path}`;
+  if (source.kind === 'vault') return `vault ${source.mount}/${source.path} ${source.field}`;
+  return `file ${source.clientSecretFile}`;
 }
 
 export const CREDENTIAL_PATH = '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){0,7}$';
 const PATH = new RegExp(CREDENTIAL_PATH);
 const PATH_WORDS = '1 to 8 names joined by `/`, each 1 to 63 of A-Za-z0-9, `_`, `.` and `-`, not beginning with `.` or `-`';
+export const ENDPOINT_PATH = '^(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._~-]{1,128}){1,16}$';
+const ENDPOINT = new RegExp(ENDPOINT_PATH);
+export const CLIENT_ID = '^[\\x21-\\x7e]{1,256}$';
 const BY_REFERENCE = 'put the value into a file of the sidecar’s secrets folder and write source: { file: orders/api-key }';
 /** Whoever reads the repository has it: taking it away is not enough. */
 const LEAKED = `${BY_REFERENCE}; what stood here is no secret any more: replace it`;
@@ -141,6 +193,18 @@ function reference(what: string, form: RegExp, words: string): Reader<string> {
     return form.test(node.value) ? node.value : problems.add(node.place, `this is not ${what}: ${words}`);
   };
 }
+
+const filePath: Reader<string> = (node, problems) => reference('a file of the secrets folder', PATH, PATH_WORDS)(node, problems);
+
+/** Public by RFC 6749, section 2.2, and often made by chance: only what is a key beyond doubt is refused. */
+const clientName: Reader<string> = (node, problems) => {
+  if (node.kind !== 'scalar' || typeof node.value !== 'string') return problems.add(node.place, 'a client id must be text');
+  if (beginsLikeSecret(node.value))
+    return problems.add(node.place, 'this looks like a secret and not like a client id', { remedy: LEAKED });
+  return new RegExp(CLIENT_ID).test(node.value)
+    ? node.value
+    : problems.add(node.place, 'this is no client id: 1 to 256 visible ASCII characters');
+};
 
 /** What the gateway writes itself, or what means something between neighbours, to MCP or to the gateway; as a pattern in any case. */
 export const RESERVED_HEADER: string = anyCase(

@@ -15,6 +15,11 @@ export function looksLikeSecret(text: string): boolean {
   return text.split('/').some((part) => BEGINNINGS.test(part) || (part.match(RUN) ?? []).some(isRandom));
 }
 
+/** Only by how the keys of well-known services begin. */
+export function beginsLikeSecret(text: string): boolean {
+  return BEGINNINGS.test(text);
+}
+
 /** Letters of both cases and digits in one run, or letters and digits in a long one. */
 function isRandom(run: string): boolean {
   const [hasLower, hasUpper, hasDigit] = [/[a-z]/.test(run), /[A-Z]/.test(run), /[0-9]/.test(run)];

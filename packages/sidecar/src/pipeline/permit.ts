@@ -14,7 +14,7 @@ import {
   type Tool,
   type ToolServer,
 } from '@sallyport/model';
-import type { Credential } from '@sallyport/policy';
+import type { CarriedCredential } from '@sallyport/policy';
 import type { TypedArguments } from '@sallyport/strict';
 
 /** What the permit allows, and nothing else: this tool, with these judged arguments, under this release. */
@@ -29,7 +29,7 @@ export interface Permitted {
   readonly mirrors: readonly HeaderMirror[];
   readonly arguments: TypedArguments;
   /** What is sent along, by reference; one list for all calls of this tool under one policy. */
-  readonly credentials: readonly Credential[];
+  readonly credentials: readonly CarriedCredential[];
   /** What rules would have answered, where the bundle has this agent observed. */
   readonly observed?: DenialCode;
   /** Of an invocation: what its agent is asked for. There is nothing else that goes to an agent. */

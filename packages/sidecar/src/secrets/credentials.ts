@@ -4,11 +4,13 @@
  */
 
 import { deny, invariant, type Clock, type CredentialName, type Denial, type ServerName } from '@sallyport/model';
-import { UpstreamFault } from '@sallyport/net';
-import type { Credential, CredentialSource } from '@sallyport/policy';
+import { UpstreamFault, type Upstreams } from '@sallyport/net';
+import type { CarriedCredential } from '@sallyport/policy';
 import { HeldSecret, type SecretTimes } from './held-secret.ts';
 import { readSecretFile } from './secret-file.ts';
-import type { ReadSecret } from './secret-source.ts';
+import { fetchToken } from './secret-oauth.ts';
+import type { ReadSecret, Sourced } from './secret-source.ts';
+import type { ReadVault } from './secret-vault.ts';
 
 export type Header = readonly [name: string, value: string];
 
@@ -28,11 +30,15 @@ export interface CredentialsOptions {
   readonly clock: Clock;
   /** Absent: no file can be named. */
   readonly folder: string | undefined;
+  /** Absent: no secret of Vault's can be named. */
+  readonly vault: ReadVault | undefined;
+  /** The way to token endpoints. */
+  readonly oauth: Upstreams;
   readonly times: SecretTimes;
 }
 
 export interface Credentials {
-  of(credentials: readonly Credential[]): Carried;
+  of(credentials: readonly CarriedCredential[]): Carried;
 }
 
 /** What most calls carry. */
@@ -50,14 +56,14 @@ export function credentials(options: CredentialsOptions): Credentials {
   // Owner: this object. By credential and source; the one that was made first goes first.
   const held = new Map<string, HeldSecret>();
   // Owner: this object. A list of credentials lives as long as the policy that made it.
-  const carried = new WeakMap<readonly Credential[], Carried>();
-  const heldFor = (credential: Credential): HeldSecret => {
-    const key = JSON.stringify([credential.name, credential.source, credential.maxAgeMs ?? null]);
+  const carried = new WeakMap<readonly CarriedCredential[], Carried>();
+  const heldFor = (credential: CarriedCredential): HeldSecret => {
+    const key = JSON.stringify([credential.name, credential.source, credential.maxAgeMs ?? null, credential.endpoint ?? null]);
     const known = held.get(key);
     if (known !== undefined) return known;
     const [first] = held.keys();
     if (held.size >= HELD_MAX && first !== undefined) held.delete(first);
-    const made = new HeldSecret(readerOf(credential.source, options), { clock: options.clock, times: timesOf(credential, options.times) });
+    const made = new HeldSecret(readerOf(credential, options), { clock: options.clock, times: timesOf(credential, options.times) });
     held.set(key, made);
     return made;
   };
@@ -73,17 +79,24 @@ export function credentials(options: CredentialsOptions): Credentials {
   };
 }
 
-function readerOf({ path }: CredentialSource, { folder }: CredentialsOptions): ReadSecret {
-  return async () => (folder === undefined ? { failure: 'not_configured' } : readSecretFile(folder, path));
+function readerOf({ source, endpoint }: CarriedCredential, options: CredentialsOptions): ReadSecret {
+  const { folder, vault, oauth } = options;
+  const file = async (path: string): Promise<Sourced> => (folder === undefined ? NOT_CONFIGURED : readSecretFile(folder, path));
+  if (source.kind === 'file') return () => file(source.path);
+  if (source.kind === 'vault') return async (signal) => (vault === undefined ? NOT_CONFIGURED : vault(source, signal));
+  invariant(endpoint !== undefined, 'a source that is a declared server knows where it is');
+  return (signal) => fetchToken(source, { endpoint, upstreams: oauth, secret: () => file(source.clientSecretFile), signal });
 }
 
+const NOT_CONFIGURED: Sourced = { failure: 'not_configured' };
+
 /** A stale credential is not used on when its source is away. */
-function timesOf({ maxAgeMs }: Credential, times: SecretTimes): SecretTimes {
+function timesOf({ maxAgeMs }: CarriedCredential, times: SecretTimes): SecretTimes {
   return maxAgeMs === undefined ? times : { ...times, lastGoodMsMax: Math.min(maxAgeMs, times.lastGoodMsMax) };
 }
 
 interface Pair {
-  readonly credential: Credential;
+  readonly credential: CarriedCredential;
   readonly secret: HeldSecret;
 }
 
@@ -94,7 +107,14 @@ class CarriedSecrets implements Carried {
   constructor(pairs: readonly Pair[]) {
     this.#pairs = pairs;
     this.key = JSON.stringify(
-      pairs.map(({ credential: { name, source, header, scheme, maxAgeMs } }) => [name, source, header, scheme, maxAgeMs]),
+      pairs.map(({ credential: { name, source, header, scheme, maxAgeMs, endpoint } }) => [
+        name,
+        source,
+        header,
+        scheme,
+        maxAgeMs,
+        endpoint,
+      ]),
     );
   }
 

@@ -80,12 +80,15 @@ export class HeldSecret {
 
   #isDue(): boolean {
     if (this.#triedAt === undefined || this.#reading !== undefined) return true;
-    const waitMs = this.#failure === undefined ? this.#times.refreshMs : Math.min(AGAIN_MS_MIN, this.#times.refreshMs);
+    // Of what ends by itself, half of its life is left for failures.
+    const lookMs = this.#secret?.lifetimeMs === undefined ? this.#times.refreshMs : this.#secret.lifetimeMs / 2;
+    const waitMs = this.#failure === undefined ? lookMs : Math.min(AGAIN_MS_MIN, lookMs);
     return this.#clock.boot() - this.#triedAt >= waitMs;
   }
 
   #isUsable(): boolean {
-    return this.#secret !== undefined && this.#clock.boot() - this.#confirmedAt <= this.#times.lastGoodMsMax;
+    if (this.#secret === undefined) return false;
+    return this.#clock.boot() - this.#confirmedAt <= (this.#secret.lifetimeMs ?? this.#times.lastGoodMsMax);
   }
 
   #look(): Promise<void> {

@@ -15,11 +15,20 @@ const TRIES_MAX = 3;
 const TOO_OPEN = 0o027;
 
 /** Reads `path`, whose form the policy has judged, below the folder. Never rejects. */
-export async function readSecretFile(folder: string, path: string): Promise<Sourced> {
+export function readSecretFile(folder: string, path: string): Promise<Sourced> {
+  return tried(() => readBelow(folder, path));
+}
+
+/** Reads a file that the configuration itself names, wherever its links lead. Never rejects. */
+export function readConfiguredSecret(path: string): Promise<Sourced> {
+  return tried(async () => readPlace(await realpath(path)));
+}
+
+async function tried(read: () => Promise<Sourced>): Promise<Sourced> {
   let failure: SecretFailure = 'missing';
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     try {
-      return await readOnce(folder, path);
+      return await read();
     } catch (thrown) {
       if (codeOf(thrown) !== 'ENOENT') return { failure: 'unreadable' };
       failure = 'missing';
@@ -28,9 +37,13 @@ export async function readSecretFile(folder: string, path: string): Promise<Sour
   return { failure };
 }
 
-async function readOnce(folder: string, path: string): Promise<Sourced> {
+async function readBelow(folder: string, path: string): Promise<Sourced> {
   const [home, place] = [await realpath(folder), await realpath(join(folder, path))];
   if (!place.startsWith(home.endsWith(sep) ? home : `${home}${sep}`)) return { failure: 'unreadable' };
+  return readPlace(place);
+}
+
+async function readPlace(place: string): Promise<Sourced> {
   // The end of the links itself: one that is put there meanwhile is refused. A pipe without a writer must not be waited for.
   const file = await open(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {

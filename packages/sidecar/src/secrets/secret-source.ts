@@ -6,6 +6,8 @@ import type { Instant } from '@sallyport/model';
 export interface Secret {
   readonly value: string;
   readonly madeAt: Instant | undefined;
+  /** Of a value that ends by itself: how long it may be used, and when it is half over, it is fetched anew. */
+  readonly lifetimeMs?: number;
 }
 
 /** Why there is none; a closed list, for logs and metrics. It never says where, nor anything of what was read. */
@@ -18,6 +20,7 @@ export type SecretFailure =
   | 'empty'
   | 'malformed'
   | 'unreachable'
+  | 'untrusted'
   | 'refused';
 
 export type Sourced = Secret | { readonly failure: SecretFailure };

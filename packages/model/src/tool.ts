@@ -37,6 +37,8 @@ export interface Tool {
   readonly touches?: Readonly<Record<string, NotedPath>>;
   /** Likewise, where they stand in its result. */
   readonly remember?: Readonly<Record<string, NotedPath>>;
+  /** Each call's assertion is for its arguments too, and made for it alone. */
+  readonly assertsArguments?: true;
   /** How an MCP client is told of a denial. */
   readonly denyAs: 'tool_result' | 'error';
 }
@@ -46,6 +48,8 @@ export interface ToolServer {
   readonly kind: 'mcp' | 'http';
   /** Absolute `http:` or `https:` URL without query or fragment; a fixed upstream, never taken from a request. */
   readonly url: string;
+  /** What assertions to it are for; without it a name that is made of the trust domain's and its own (assertions-v1). */
+  readonly audience?: string;
 }
 
 /** Steps into a document: names of members, and `[]` for every item of a list. At least one. */

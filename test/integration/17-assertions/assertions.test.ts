@@ -1,4 +1,4 @@
-import { assertionGuard, verifyAssertion, type Assertion, type Verification, type VerifyOptions } from '@sallyport/verifier';
+import { assertionGuard, replayMemory, verifyAssertion, type Assertion, type Verification, type VerifyOptions } from '@sallyport/verifier';
 import {
   recordingMcpUpstream,
   recordingUpstream,
@@ -34,6 +34,7 @@ kind: ToolServer
 name: accounting
 http: { url: "${urls.accounting}" }
 network: loopback
+audience: https://accounting.demo.local
 ---
 kind: ToolServer
 name: bench
@@ -56,13 +57,20 @@ effect: write
 route: { method: POST, path: /post }
 ---
 kind: Tool
+name: accounting/refund
+effect: write
+route: { method: POST, path: /refund }
+arguments: { required: [amount], properties: { amount: { type: number, format: decimal }, note: { type: string } } }
+assertion: { arguments: true }
+---
+kind: Tool
 name: bench/look
 effect: read
 ---
 kind: Policy
 agent: support-triage
 rules:
-  - { id: tools, allow: [ocr/receipt_ocr, ocr/page_ocr, accounting/post, bench/look], for: { roles: [support-rep] } }
+  - { id: tools, allow: [ocr/receipt_ocr, ocr/page_ocr, accounting/post, accounting/refund, bench/look], for: { roles: [support-rep] } }
 ---
 kind: Test
 given: { roles: [support-rep] }
@@ -120,7 +128,7 @@ const believed = (token: string, over: Partial<VerifyOptions> = {}): Verificatio
   verifyAssertion(token, {
     trustDomain: 'demo.local',
     authorities,
-    audience: 'sallyport:demo.local:server:accounting',
+    audience: 'https://accounting.demo.local',
     tool: 'accounting/post',
     ...over,
   });
@@ -215,6 +223,35 @@ describe('a call that is let out', () => {
       expect((await sidecar.request('/session', { headers })).status).toBe(401);
     }
     expect(accounting.requests).toHaveLength(before);
+  });
+});
+
+describe('a tool that has its arguments asserted', () => {
+  const refund = async (args: object): Promise<RecordedRequest> => {
+    expect((await sidecar.call('accounting/refund', args, await sidecar.session())).status).toBe(200);
+    const received = accounting.requests.at(-1);
+    if (received === undefined) throw new Error('nothing came');
+    return received;
+  };
+
+  it('gets the digest of exactly what it received, in whatever spelling the caller sent it', async () => {
+    for (const args of [
+      { amount: 12.5, note: 'ü' },
+      { note: 'x', amount: 0.1 },
+    ]) {
+      const received = await refund(args);
+      expect(believed(assertionOf(received), { tool: 'accounting/refund', arguments: received.body })).toMatchObject({ ok: true });
+    }
+  });
+
+  it('refuses the assertion of another amount, and the same one twice', async () => {
+    const received = await refund({ amount: 12.5 });
+    const replay = replayMemory();
+    const shown = (args: string): string => {
+      const verified = believed(assertionOf(received), { tool: 'accounting/refund', arguments: args, replay });
+      return verified.ok ? 'believed' : verified.code;
+    };
+    expect([shown('{"amount":1250}'), shown(received.body), shown(received.body)]).toEqual(['arguments_mismatch', 'believed', 'replayed']);
   });
 });
 

@@ -1,6 +1,6 @@
 /** The parts of the language that a policy uses, as names in its bundle: a sidecar that lacks one refuses, not guesses. */
 
-import type { Agent, Issuer, Tool } from '@sallyport/model';
+import type { Agent, Issuer, Tool, ToolServer } from '@sallyport/model';
 import { expressionsOf } from '../check/conditions.ts';
 import { DEMANDS, DEMAND_NAMES, demandsOf } from '../demand/demands.ts';
 import type { Credential } from '../grammar/credential.ts';
@@ -47,6 +47,8 @@ export const FEATURES: readonly string[] = [
   'selector.method',
   'selector.prefix',
   'selector.tool',
+  'server.audience',
+  'tool.assertion',
   'tool.notes',
   'tool.ranges',
   'tool.unknown_arguments',
@@ -58,18 +60,30 @@ interface Used {
   readonly rules: readonly Rule[];
   readonly environment: EnvironmentValues;
   readonly issuers: readonly Issuer[];
+  readonly servers: readonly ToolServer[];
   readonly tools: readonly Tool[];
   readonly observes?: readonly Observe[];
   readonly credentials?: readonly Credential[];
 }
 
 /** What a policy uses, sorted; a subset of FEATURES by construction. */
-export function featuresOf({ agents, rules, environment, issuers, tools, observes = [], credentials = [] }: Used): readonly string[] {
+export function featuresOf({
+  agents,
+  rules,
+  environment,
+  issuers,
+  servers,
+  tools,
+  observes = [],
+  credentials = [],
+}: Used): readonly string[] {
   const used = new Set<string>();
   if (agents.some(({ callers }) => callers !== undefined)) used.add('agent.callers');
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
   for (const issuer of issuers) for (const feature of featuresOfIssuer(issuer)) used.add(feature);
   if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
+  if (servers.some(({ audience }) => audience !== undefined)) used.add('server.audience');
+  if (tools.some(({ assertsArguments }) => assertsArguments === true)) used.add('tool.assertion');
   if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
   if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');
   if (tools.some(({ unknownArguments }) => unknownArguments !== undefined)) used.add('tool.unknown_arguments');

@@ -15,6 +15,7 @@ kind: ToolServer
 name: orders
 http: { url: "\${env.orders_url}" }
 network: private
+audience: https://orders.acme.example
 ---
 kind: ToolServer
 name: zendesk
@@ -57,6 +58,7 @@ name: orders/create_refund
 effect: write
 classes: [money]
 route: { method: POST, path: "/orders/{order_id}/refunds", query: [currency] }
+assertion: { arguments: true }
 arguments:
   required: [order_id, amount, currency]
   properties:

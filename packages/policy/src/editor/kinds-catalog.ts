@@ -91,6 +91,11 @@ const TOOL_SERVER: Kind = {
         shape: word(NETWORKS),
         default: 'public',
       },
+      audience: {
+        says: 'What assertions to it are for; its own verifier must know the same text.',
+        shape: text('an audience: 1 to 256 visible ASCII characters, without ${', '^(?!.*\\$\\{)[!-~]{1,256}$'),
+        otherwise: '`sallyport:<trust domain>:server:<name>`',
+      },
     },
     { exactlyOne: ['mcp', 'http'] },
   ),
@@ -177,6 +182,17 @@ const TOOL_KIND: Kind = {
     },
     touches: NOTES('args', 'Arguments that the session notes when a call has completed; conditions read `session.touched.<word>`.'),
     remember: NOTES('result', 'Values of the result that the session notes; conditions read `session.remembered.<word>`.'),
+    assertion: {
+      says: 'What the assertion of a call says beyond who calls what: the digest of its arguments.',
+      shape: map('Assertion', {
+        arguments: {
+          says: 'Each call has an assertion of its own, for exactly these arguments.',
+          shape: { is: 'flag', only: true },
+          isRequired: true,
+        },
+      }),
+      otherwise: 'one assertion serves several calls of a session, whatever their arguments',
+    },
     deny_as: { ...DENY_AS, default: 'tool_result' },
   }),
 };

@@ -8,7 +8,7 @@ import { LIMITS } from '../reader/limits.ts';
 import type { Node, Problems } from '../reader/node.ts';
 import { jsonOfNode, quote } from '../reader/node.ts';
 import type { Reader } from '../reader/read.ts';
-import { duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
+import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
 
 export const NETWORKS = ['public', 'private', 'loopback'] as const;
 export type Network = (typeof NETWORKS)[number];
@@ -18,9 +18,9 @@ export interface DeclaredServer extends ToolServer {
   readonly network: Network;
 }
 
-/** `{ name, mcp: { url } | http: { url }, network? }`; the network is public unless said otherwise. */
+/** `{ name, mcp: { url } | http: { url }, network?, audience? }`; the network is public unless said otherwise. */
 export const server: Reader<DeclaredServer> = (node, problems) => {
-  const declared = fields(node, problems, 'a ToolServer', ['name!', 'mcp', 'http', 'network']);
+  const declared = fields(node, problems, 'a ToolServer', ['name!', 'mcp', 'http', 'network', 'audience']);
   const kinds = (['mcp', 'http'] as const).filter((kind) => declared?.has(kind));
   const [kind] = kinds;
   if (declared === undefined) return undefined;
@@ -29,11 +29,19 @@ export const server: Reader<DeclaredServer> = (node, problems) => {
   const name = declared.get('name', serverName);
   const url = declared.get(kind, (inner) => fields(inner, problems, `\`${kind}\``, ['url!'])?.get('url', text('a URL')));
   const network = declared.get('network', oneOf('network', NETWORKS)) ?? 'public';
-  return name === undefined || url === undefined ? undefined : { name, kind, url, network };
+  const audience = declared.get('audience', audienceText);
+  if (name === undefined || url === undefined) return undefined;
+  return { name, kind, url, network, ...(audience === undefined ? {} : { audience }) };
 };
 
-export function encodeServer({ name, kind, url }: ToolServer): Json {
-  return { name, [kind]: { url } };
+/** Compared byte for byte by whoever verifies, so nothing is substituted in it. */
+const audienceText = text('an audience', {
+  test: (value) => /^(?!.*\$\{)[!-~]{1,256}$/.test(value),
+  words: 'an audience: 1 to 256 visible ASCII characters, without ${',
+});
+
+export function encodeServer({ name, kind, url, audience }: ToolServer): Json {
+  return { name, [kind]: { url }, ...(audience === undefined ? {} : { audience }) };
 }
 
 /** Where a server may be dialled, as the egress part says it; the URL may still hold `${env.x}`. */
@@ -62,6 +70,7 @@ const TOOL_FIELDS = [
   'ranges',
   'touches',
   'remember',
+  'assertion',
   'deny_as',
 ];
 
@@ -75,6 +84,7 @@ export const tool: Reader<Tool> = (node, problems) => {
   const ranges = declared.get('ranges', list('`ranges`', dateRange, { min: 1, max: 8 }));
   const touches = declared.get('touches', notedPaths('touches', 'args'));
   const remember = declared.get('remember', notedPaths('remember', 'result'));
+  const assertsArguments = declared.get('assertion', assertion);
   return {
     name,
     effect: declared.get('effect', oneOf('effect', EFFECTS)) ?? 'destructive',
@@ -86,6 +96,7 @@ export const tool: Reader<Tool> = (node, problems) => {
     ...(ranges === undefined ? {} : { ranges }),
     ...(touches === undefined ? {} : { touches }),
     ...(remember === undefined ? {} : { remember }),
+    ...(assertsArguments === undefined ? {} : { assertsArguments }),
     denyAs: declared.get('deny_as', oneOf('deny_as', ['tool_result', 'error'])) ?? 'tool_result',
   };
 };
@@ -102,6 +113,7 @@ export function encodeTool(value: Tool): Json {
     ...(value.ranges === undefined ? {} : { ranges: value.ranges.map(encodeRange) }),
     ...(value.touches === undefined ? {} : { touches: encodePaths('args', value.touches) }),
     ...(value.remember === undefined ? {} : { remember: encodePaths('result', value.remember) }),
+    ...(value.assertsArguments === undefined ? {} : { assertion: { arguments: true } }),
     deny_as: value.denyAs,
   };
 }
@@ -127,6 +139,13 @@ function encodeRoute({ method, path, query }: HttpRoute): Json {
 function isRoutePath(path: string): boolean {
   return routeTemplate(path) !== undefined;
 }
+
+/** `{ arguments: true }`: the one thing that a tool can ask of its assertions. */
+const assertion: Reader<true> = (node, problems) => {
+  const isOn = fields(node, problems, '`assertion`', ['arguments!'])?.get('arguments', bool);
+  if (isOn !== false) return isOn;
+  return problems.add(node.place, '`arguments` of an assertion is `true`', { remedy: 'leave `assertion` out' });
+};
 
 const dateRange: Reader<DateRange> = (node, problems) => {
   const declared = fields(node, problems, 'a range', ['from!', 'to!', 'max!', 'over']);

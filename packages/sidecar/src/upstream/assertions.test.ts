@@ -1,6 +1,7 @@
 import { signerFromPem, randomBytes } from '@sallyport/crypto/keys';
-import type { AgentName, Denial, PrincipalId, ServerName, SessionId, TenantId, ToolName } from '@sallyport/model';
+import type { AgentName, DecisionId, Denial, PrincipalId, ServerName, SessionId, TenantId, ToolName } from '@sallyport/model';
 import type { SessionFacts } from '@sallyport/policy';
+import { argumentDigest, type TypedArguments } from '@sallyport/strict';
 import { fakeClock, testAuthority, type FakeClock, type TestAuthority } from '@sallyport/testkit';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Permitted } from '../pipeline/permit.ts';
@@ -105,6 +106,42 @@ describe('an assertion', () => {
     expect(header['x5c']).toEqual([Buffer.from(one.assertionChain[0] ?? []).toString('base64')]);
     expect(claimsOf(token)).toMatchObject({ root_kind: 'schedule', purpose: 'month-end' });
   });
+});
+
+describe('for a tool that has its arguments asserted', () => {
+  const asserting = (decision: string, args: object): Permitted =>
+    ({
+      decisionId: decision as DecisionId,
+      agent: 'support' as AgentName,
+      server: { name: 'orders' as ServerName, audience: 'https://orders.example' },
+      tool: { name: 'orders/refund' as ToolName, assertsArguments: true },
+      arguments: args as TypedArguments,
+    }) as Permitted;
+
+  it('each call has its own, for its arguments alone, also where they are the same', async () => {
+    const made = [await held.of(asserting('d.1', { n: 1 }), session()), await held.of(asserting('d.2', { n: 1 }), session())];
+    const claims = made.map((token) => claimsOf(token as string));
+    expect(claims.map(({ txn }) => txn)).toEqual(['d.1', 'd.2']);
+    expect(new Set(claims.map(({ jti }) => jti)).size).toBe(2);
+    expect(claims[0]?.['args_sha256']).toBe(argumentDigest({ n: 1 } as unknown as TypedArguments));
+    expect(claims[0]?.['aud']).toBe('https://orders.example');
+  });
+
+  it('a kept one of before, when it did not, is not used for it', async () => {
+    await tokenOf('orders/refund');
+    const made = await held.of(asserting('d.1', {}), session());
+    expect(claimsOf(made as string)['args_sha256']).toMatch(/^sha256:/);
+  });
+});
+
+it('a server whose audience the policy has changed gets one for the new audience', async () => {
+  const first = await tokenOf();
+  const moved = { ...permitted(), server: { name: 'orders' as ServerName, audience: 'https://orders.example' } } as Permitted;
+  const made = await held.of(moved, session());
+  expect([claimsOf(first)['aud'], claimsOf(made as string)['aud']]).toEqual([
+    `sallyport:${authority.trustDomain}:server:orders`,
+    'https://orders.example',
+  ]);
 });
 
 describe('no call goes out without one', () => {

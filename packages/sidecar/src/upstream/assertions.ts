@@ -6,6 +6,7 @@
 import { assertionKeySet, assertionMinter, type AssertionMinter } from '@sallyport/credentials';
 import { defaultAudience, isSpiffeId, parseSpiffeId, rootKindOf, ASSERTION_MS, type Asserted, type SpiffeId } from '@sallyport/identity';
 import { deny, invariant, type Clock, type Denial, type Random, type SessionId, type ToolName } from '@sallyport/model';
+import { argumentDigest } from '@sallyport/strict';
 import type { Identity } from '../enrolment/identity-files.ts';
 import type { Permitted } from '../pipeline/permit.ts';
 import type { OpenSession } from '../pipeline/ports.ts';
@@ -69,8 +70,10 @@ class KeptAssertions implements Assertions {
   of(permitted: Permitted, session: OpenSession): string | Promise<string | Denial> {
     const signing = this.#signing;
     if (signing === undefined) return Promise.resolve(deny('identity_unavailable', 'this sidecar has no certificate for assertions yet'));
-    const audience = defaultAudience(signing.trustDomain, permitted.server.name);
-    const kept = this.#kept.get(session.id)?.get(permitted.tool.name);
+    const { server, tool } = permitted;
+    const audience = server.audience ?? defaultAudience(signing.trustDomain, server.name);
+    if (tool.assertsArguments === true) return this.#sign(signing, assertedOf(signing, { permitted, session, audience }));
+    const kept = this.#kept.get(session.id)?.get(tool.name);
     if (kept !== undefined && kept.audience === audience && this.#options.clock.boot() < kept.until) return kept.token;
     return this.#mint(signing, assertedOf(signing, { permitted, session, audience }));
   }
@@ -84,12 +87,15 @@ class KeptAssertions implements Assertions {
     return this.#signing?.keySet ?? assertionKeySet(undefined);
   }
 
+  async #sign({ minter }: Signing, asserted: Asserted): Promise<string | Denial> {
+    const token = await minter.mint(asserted, this.#options.clock.wall());
+    return token ?? deny('obligation_unsupported', 'the assertion of this call is too long: the operator has too many scopes');
+  }
+
   async #mint(signing: Signing, asserted: Asserted): Promise<string | Denial> {
-    const { clock } = this.#options;
-    const until = clock.boot() + REUSED_MS;
-    const token = await signing.minter.mint(asserted, clock.wall());
-    if (token === undefined)
-      return deny('obligation_unsupported', 'the assertion of this call is too long: the operator has too many scopes');
+    const until = this.#options.clock.boot() + REUSED_MS;
+    const token = await this.#sign(signing, asserted);
+    if (typeof token !== 'string') return token;
     // Another identity may have taken over meanwhile; this call may still go out under the one that it began with.
     if (this.#signing === signing) this.#keep(asserted, { token, audience: asserted.audience, until });
     return token;
@@ -131,6 +137,7 @@ function assertedOf(
 ): Asserted {
   const { principal, id } = session;
   const { root = 'operator', task } = session.facts();
+  const isForArguments = permitted.tool.assertsArguments === true;
   return {
     issuer,
     operator: principal.id,
@@ -140,8 +147,9 @@ function assertedOf(
     sessionId: id,
     tenant: principal.tenant,
     scopes: principal.scopes,
-    transaction: id,
+    transaction: isForArguments ? permitted.decisionId : id,
     rootKind: rootKindOf(root),
     ...(task === undefined ? {} : { purpose: task }),
+    ...(isForArguments ? { argumentsDigest: argumentDigest(permitted.arguments) } : {}),
   };
 }

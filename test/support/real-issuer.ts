@@ -20,8 +20,8 @@ export interface RealIssuer {
   readonly keysAsked: () => number;
   /** From now on it signs with new keys under new names and publishes no others, unless told to keep the old ones beside them. */
   rotate(options?: { readonly keepOld: boolean }): void;
-  /** A token for a client of its own, as that client gets it from the token endpoint. */
-  token(): Promise<string>;
+  /** A token for a client of its own, as that client gets it from the token endpoint; bound to the key of the proof, where it gives one. */
+  token(proof?: (url: string) => string): Promise<string>;
   /** Refuses connections, or takes them again. */
   stop(): Promise<void>;
   start(): Promise<void>;
@@ -62,9 +62,10 @@ export async function realIssuer(): Promise<RealIssuer> {
       const answer = new Provider(url, configuration(keys, wishes)).callback();
       listener = (request, response) => void answer(request, response);
     },
-    async token() {
+    async token(proof) {
       const body = new URLSearchParams({ grant_type: 'client_credentials', resource: 'urn:sallyport', scope: 'orders:read' });
-      const headers = { authorization: `Basic ${Buffer.from('alice:alice-secret').toString('base64')}` };
+      const dpop: Record<string, string> = proof === undefined ? {} : { dpop: proof(`${url}/token`) };
+      const headers = { authorization: `Basic ${Buffer.from('alice:alice-secret').toString('base64')}`, ...dpop };
       const answer = await fetch(`${url}/token`, { method: 'POST', body, headers });
       const text = await answer.text();
       if (answer.status !== 200) throw new Error(`no token: ${answer.status} ${text}`);
@@ -97,6 +98,7 @@ function configuration(keys: readonly JWK[], wishes: TokenWishes): Configuration
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      dPoP: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: () => ({

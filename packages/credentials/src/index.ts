@@ -6,7 +6,7 @@ export { callerMethod } from './callers/caller-methods.ts';
 export type { ReplayMemory, ReplayMemoryOptions, Spendable } from './callers/replay-memory.ts';
 export { replayMemory } from './callers/replay-memory.ts';
 export { newApiKey } from './callers/api-key.ts';
-export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, VerifiedOperator } from './operator-token.ts';
+export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, OperatorTokenPorts, VerifiedOperator } from './operator-token.ts';
 export { OPERATOR_TOKEN_LIMITS, operatorTokens } from './operator-token.ts';
 export type { SessionGrant, SessionTokens, SessionTokenOptions } from './session-token.ts';
 export { sessionTokens } from './session-token.ts';
@@ -16,3 +16,5 @@ export type { AssertionMinter, AssertionMinterOptions } from './assertion-minter
 export { assertionMinter } from './assertion-minter.ts';
 export type { PublishedKey } from './assertion-key-set.ts';
 export { assertionKeySet } from './assertion-key-set.ts';
+export type { DpopLimits, DpopProofs, Possession } from './dpop.ts';
+export { DPOP_LIMITS, dpopProofs } from './dpop.ts';

@@ -67,6 +67,12 @@ export function pinnedKey({ kid, kty, crv, x, y }: PinnedJwk): IssuerKey {
   return { kid, algorithms: ['ES256'], jwk: { kty, crv, x, y } };
 }
 
+/** The public key in a proof, and the algorithms it may be used with; `undefined` for a private one and for anything else. */
+export function readPublicKey(entry: Json | undefined): Pick<IssuerKey, 'algorithms' | 'jwk'> | undefined {
+  if (entry === undefined || !isObject(entry) || SECRET_MEMBERS.some((name) => Object.hasOwn(entry, name))) return undefined;
+  return readPublic(entry);
+}
+
 function readKey(entry: JsonObject): IssuerKey | undefined {
   const { kid, use, alg, key_ops: operations } = entry;
   if (typeof kid !== 'string' || kid === '' || kid.length > KID_CHARS_MAX) return undefined;

@@ -39,7 +39,7 @@ function startVerifier(resolve?: Resolve): void {
   failures = [];
   const upstreams = createUpstreams({ clock, ...(resolve === undefined ? {} : { resolve }) });
   sets = keySets({ upstreams, clock, onFailure: (_, detail) => failures.push(detail) });
-  tokens = operatorTokens({}, sets);
+  tokens = operatorTokens({}, { keySets: sets });
   close = () => {
     sets.close();
     upstreams.close();

@@ -37,6 +37,7 @@ import {
 } from '@sallyport/model';
 import { type CryptoKey, compactVerify, errors, importJWK } from 'jose';
 import { BoundedCache } from './bounded-cache.ts';
+import { type DpopProofs, type Possession, boundThumbprint } from './dpop.ts';
 import { type IssuerKey, isTokenAlgorithm, pinnedKey } from './key-set.ts';
 import type { FetchedIssuer, KeySets } from './key-sets.ts';
 
@@ -61,6 +62,11 @@ export interface OperatorTokenContext {
   /** Names those issuers: a token proven under one bundle is proven anew under the next. */
   readonly bundle: Digest;
   readonly now: Instant;
+  /**
+   * How it was presented: absent, as a bearer's. `proven`: the same request's proof has been taken already, and can be
+   * taken once only.
+   */
+  readonly possession?: Possession | 'proven';
 }
 
 export interface OperatorTokenLimits {
@@ -85,6 +91,16 @@ interface Proven {
   readonly issuer: Issuer;
   /** Of the fetched keys that it was proven with; `undefined` for keys of the bundle. */
   readonly generation: number | undefined;
+  /** Of the key that whoever presents it must prove; `null` for a bearer's. */
+  readonly thumbprint: string | null;
+}
+
+/** What a verifier needs for more than pinned keys and bearers. */
+export interface OperatorTokenPorts {
+  /** Without it, issuers whose keys would be fetched cannot be verified. */
+  readonly keySets?: KeySets;
+  /** Without it, tokens that are bound to a key are refused. */
+  readonly dpop?: DpopProofs;
 }
 
 const HEADER_MEMBERS = new Set(['alg', 'kid', 'typ', 'x5t', 'x5t#S256']);
@@ -92,8 +108,8 @@ const HEADER_MEMBERS = new Set(['alg', 'kid', 'typ', 'x5t', 'x5t#S256']);
 const ACCEPTED_TYPES = new Set(['jwt', 'at+jwt', 'application/jwt', 'application/at+jwt']);
 const TOKEN_ID_CHARS_MAX = 256;
 
-/** A verifier with its own cache; one per sidecar. Without `keySets`, issuers whose keys would be fetched cannot be verified. */
-export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}, keySets?: KeySets): OperatorTokens {
+/** A verifier with its own cache; one per sidecar. */
+export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}, { keySets, dpop }: OperatorTokenPorts = {}): OperatorTokens {
   const { tokenBytesMax, clockSkewMsMax, cacheEntriesMax } = { ...OPERATOR_TOKEN_LIMITS, ...limits };
   const proven = new BoundedCache<Proven>(cacheEntriesMax);
   return {
@@ -110,9 +126,25 @@ export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}, keySet
       }
       const { operator, issuer } = known;
       const untimely = judgeTokenTimes(operator.times, context.now, { clockSkewMsMax, lifetimeMsMax: issuer.tokenLifetimeMsMax });
-      return untimely === undefined ? ok(operator) : fail(untimely);
+      // Last of all, since a proof is spent by being looked at.
+      const unproven = untimely ?? (await judgePossession(token, known.thumbprint, { context, dpop }));
+      return unproven === undefined ? ok(operator) : fail(unproven);
     },
   };
+}
+
+/** A bound token is no bearer's, and a bearer's token is not to be presented as a bound one (RFC 9449, section 7.1). */
+async function judgePossession(
+  token: string,
+  thumbprint: string | null,
+  { context: { possession, now }, dpop }: { readonly context: OperatorTokenContext; readonly dpop: DpopProofs | undefined },
+): Promise<Denial | undefined> {
+  if (thumbprint === null)
+    return possession === undefined ? undefined : deny('unauthenticated', 'operator token: presented by DPoP and bound to no key');
+  if (possession === 'proven') return undefined;
+  if (possession === undefined || dpop === undefined)
+    return deny('unauthenticated', 'operator token: bound to a key that nobody has proven here');
+  return dpop.judge(possession, { token, thumbprint }, now);
 }
 
 function isStillKeyed({ issuer, generation }: Proven, keySets: KeySets | undefined): boolean {
@@ -138,8 +170,11 @@ async function prove(token: string, issuers: readonly Issuer[], keySets: KeySets
   if (!signer.ok) return signer;
   const verified = await verifySignature(token, header.alg, signer.value.key);
   if (!verified.ok) return verified;
+  const thumbprint = boundThumbprint(jws.value.claims);
+  if (!thumbprint.ok) return refuse('unauthenticated', thumbprint.error);
   const operator = readOperator(jws.value, issuer);
-  return operator.ok ? ok({ operator: operator.value, issuer, generation: signer.value.generation }) : operator;
+  if (!operator.ok) return operator;
+  return ok({ operator: operator.value, issuer, generation: signer.value.generation, thumbprint: thumbprint.value });
 }
 
 interface Header {
@@ -197,8 +232,6 @@ function readOperator({ claims, signingInput }: CompactJws, issuer: Issuer): Res
   const audiences: unknown = claims['aud'];
   const isForUs = audiences === issuer.audience || (Array.isArray(audiences) && audiences.includes(issuer.audience));
   if (!isForUs) return refuse('unauthenticated', '`aud` does not name this audience');
-  // RFC 7800: whoever holds it must prove a key. Taken as a bearer's it would be what a thief wants it to be.
-  if (Object.hasOwn(claims, 'cnf')) return refuse('unauthenticated', 'the token is bound to a key that nobody has proven here');
   const unfit = judgeIssuerTerms(issuer, claims);
   if (unfit !== undefined) return fail(unfit);
   const tokenId = claims['jti'] ?? null;

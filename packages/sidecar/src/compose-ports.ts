@@ -1,6 +1,6 @@
 /** Part of the composition root: the pipeline's ports, made from what `compose.ts` has opened. */
 
-import { keySets, operatorTokens, type KeySets, type SessionTokens } from '@sallyport/credentials';
+import { dpopProofs, keySets, operatorTokens, type KeySets, type SessionTokens } from '@sallyport/credentials';
 import type { SessionEpoch } from '@sallyport/identity';
 import { Fault, type AgentName, type Clock, type DecisionId, type Random, type RequestId } from '@sallyport/model';
 import { createUpstreams, type Upstreams } from '@sallyport/net';
@@ -90,7 +90,7 @@ export function pipelinePorts(from: PortsFrom): {
     bytesInFlight: account,
     bundle: from.holder,
     agentCredential: credentialFile === undefined ? NO_AGENT_CREDENTIAL : agentCredential({ path: credentialFile, disk: from.disk, clock }),
-    operatorTokens: operatorTokens({}, keySetsOf(from)),
+    operatorTokens: operatorTokens({}, { keySets: keySetsOf(from), dpop: dpopProofs(clock) }),
     sessionTokens: tokens.agent,
     clientTokens: tokens.client,
     sessions,

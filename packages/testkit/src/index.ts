@@ -18,8 +18,8 @@ export type {
   ScriptedAnswer,
 } from './recording-upstream.ts';
 export type { RunningMcpServer, StdioServer } from '@sallyport/cli/mcp-servers';
-export { JWKS_PATH, OAUTH_PATH, OPENID_PATH, hmacToken, issuerKeyPair, issuerServer } from './issuer-server.ts';
-export type { IssuerAnswer, IssuerKeyPair, IssuerServer } from './issuer-server.ts';
+export { JWKS_PATH, OAUTH_PATH, OPENID_PATH, dpopProof, hmacToken, issuerKeyPair, issuerServer, thumbprintOf } from './issuer-server.ts';
+export type { IssuerAnswer, IssuerKeyPair, IssuerServer, ProofOf } from './issuer-server.ts';
 export { BENT_TOKENS, signJws, tokenIssuer } from './token-issuer.ts';
 export type { TokenIssuer, TokenOverrides } from './token-issuer.ts';
 export { SIMULATED_START, bendEnvelope, bendPayload, flipBit, payloadText, trustSimulator } from './trust-simulator.ts';

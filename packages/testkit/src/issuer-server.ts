@@ -3,7 +3,7 @@
  * Keys of every algorithm that an issuer may use, and tokens signed with them as told.
  */
 
-import { type KeyObject, constants, createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { type KeyObject, constants, createHash, createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TokenAlgorithm } from '@sallyport/model';
@@ -35,6 +35,32 @@ export function issuerKeyPair(alg: TokenAlgorithm, kid: string): IssuerKeyPair {
       return `${input}.${sign(DIGESTS[alg], Buffer.from(input), { key: privateKey, ...SIGNING[alg] }).toString('base64url')}`;
     },
   };
+}
+
+/** The thumbprint of a public key (RFC 7638). */
+export function thumbprintOf({ jwk }: IssuerKeyPair): string {
+  const { crv, e, kty, n, x, y } = jwk;
+  const members = kty === 'RSA' ? { e, kty, n } : { crv, kty, x, y };
+  return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
+}
+
+/** What a DPoP proof says, unless told otherwise; a member that is `undefined` is left out. */
+export interface ProofOf {
+  readonly method: string;
+  readonly url: string;
+  /** In milliseconds since 1970. */
+  readonly madeAt: number;
+  /** The access token that it goes with. */
+  readonly token?: string;
+  readonly claims?: Readonly<Record<string, unknown>>;
+  readonly header?: Readonly<Record<string, unknown>>;
+}
+
+/** A DPoP proof (RFC 9449, section 4.2) by the key. */
+export function dpopProof(key: IssuerKeyPair, { method, url, madeAt, token, claims = {}, header = {} }: ProofOf): string {
+  const ath = token === undefined ? {} : { ath: createHash('sha256').update(token).digest('base64url') };
+  const said = { jti: randomUUID(), htm: method, htu: url, iat: Math.floor(madeAt / 1_000), ...ath, ...claims };
+  return key.token(said, { typ: 'dpop+jwt', kid: undefined, jwk: key.publicKey.export({ format: 'jwk' }), ...header });
 }
 
 /** A token whose HMAC is keyed with a text that everybody knows: a public key as it is published. */

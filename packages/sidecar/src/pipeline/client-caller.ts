@@ -4,21 +4,22 @@
  */
 
 import { deny, fail, ok, type Denial, type Result } from '@sallyport/model';
-import { bearerOf } from './bearer.ts';
 import type { Caller, Framed, Fresh } from './facts.ts';
 import type { Ports } from './ports.ts';
+import type { presentedAgain } from './presented.ts';
 
 type Client = Extract<Caller, { kind: 'client' }>;
 
-/** The caller, proven by the issuers of the snapshot; otherwise the verifier's own code. */
+/** The caller by the token that it presents, proven by the issuers of the snapshot; otherwise the verifier's own code. */
 export async function clientCaller(
   { head, held }: Framed & Fresh,
+  presented: ReturnType<typeof presentedAgain>,
   { operatorTokens, clientTokens, clock }: Pick<Ports, 'operatorTokens' | 'clientTokens' | 'clock'>,
 ): Promise<Result<Client, Denial>> {
-  const token = bearerOf(head.headers.get('authorization'));
-  if (!token.ok) return token;
+  if (!presented.ok) return presented;
+  const { token, ...how } = presented.value;
   const { issuers, policyDigest } = held.snapshot;
-  const verified = await operatorTokens.verify(token.value, { issuers, bundle: policyDigest, now: clock.wall() });
+  const verified = await operatorTokens.verify(token, { issuers, bundle: policyDigest, now: clock.wall(), ...how });
   if (!verified.ok) return verified;
   const named = head.headers.get('sallyport-session');
   if (named === undefined) return ok({ kind: 'client', operator: verified.value, client: undefined });

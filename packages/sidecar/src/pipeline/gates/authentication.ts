@@ -6,25 +6,26 @@
 
 import { deny, ok, type Denial, type Result } from '@sallyport/model';
 import type { Arrival, Authenticated, Caller, Framed, Fresh } from '../facts.ts';
-import { bearerOf } from '../bearer.ts';
 import { clientCaller } from '../client-caller.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
+import { presentedBy } from '../presented.ts';
 
 export const authentication: Gate<Arrival & Framed & Fresh, Result<Caller, Denial>, Authenticated, Ports> = {
   name: 'authentication',
   dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
   gather: ({ leg, head, held }, ports) => {
-    if (leg === 'inbound') return clientCaller({ head, held }, ports);
+    if (leg === 'inbound') return clientCaller({ head, held }, presentedBy(head, leg), ports);
     const stranger = ports.agentCredential.judge(head.headers.get('sallyport-agent'));
     if (stranger !== undefined) return { ok: false, error: stranger };
     const now = ports.clock.wall();
     if (head.target.path !== '/session') return sessionCaller(head.headers.get('sallyport-session'), ports);
-    const token = bearerOf(head.headers.get('authorization'));
-    if (!token.ok) return token;
+    const presented = presentedBy(head, leg);
+    if (!presented.ok) return presented;
+    const { token, ...how } = presented.value;
     const { issuers, policyDigest } = held.snapshot;
     return ports.operatorTokens
-      .verify(token.value, { issuers, bundle: policyDigest, now })
+      .verify(token, { issuers, bundle: policyDigest, now, ...how })
       .then((verified): Result<Caller, Denial> => (verified.ok ? ok({ kind: 'operator', operator: verified.value }) : verified));
   },
   decide: decideAuthentication,

@@ -9,11 +9,13 @@ const agent = { name: 'triage', sessions: { roots: ['operator'] } };
 
 const SNAPSHOT = { agents: new Map([['triage', agent]]), revocations: { denies: () => false }, issuers: [{}], policyDigest: 'sha256:1' };
 
+const HEADERS: Readonly<Record<string, string>> = { authorization: 'Bearer good', 'sallyport-session': 'token' };
+
 const facts = (over: object = {}): HeadFacts & Asked =>
   ({
     ask: { dialect: 'http-tool', call: {} },
     caller: { kind: 'session', claims: { sessionId: 's1', agent: 'triage' } },
-    head: { headers: { get: (name: string) => (name === 'authorization' ? 'Bearer good' : 'token') } },
+    head: { target: { path: '/session' }, headers: { get: (name: string) => HEADERS[name] } },
     held: { snapshot: SNAPSHOT },
     ...over,
   }) as unknown as HeadFacts & Asked;

@@ -10,11 +10,11 @@ import { tieSession } from '@sallyport/identity';
 import { DEFAULT_DENY, judgeCaller } from '@sallyport/policy';
 import type { Asked, Caller, HeadFacts, InSession } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
-import { bearerOf } from '../bearer.ts';
 import { clientCaller } from '../client-caller.ts';
 import { asInvoked, judgeClient } from '../invocation.ts';
 import { sessionAnswer } from '../local-answers.ts';
 import type { OpenSession, Ports, Snapshot } from '../ports.ts';
+import { presentedAgain } from '../presented.ts';
 
 /** What the session is opened for. */
 type Operator = Extract<Caller, { kind: 'operator' }>['operator'];
@@ -88,11 +88,12 @@ const MCP_SESSION_NOT_FOUND: NonNullable<Denial['rpc']> = { status: 404, code: 4
 const OPENING_RULE = 'local:session' as RuleId;
 
 /** From the cache, unless the issuers have changed since the head was judged. */
-async function proven({ head, held }: HeadFacts, { operatorTokens, clock }: Ports): Promise<Result<Operator, Denial>> {
-  const token = bearerOf(head.headers.get('authorization'));
-  if (!token.ok) return token;
+async function proven({ leg, head, held }: HeadFacts, { operatorTokens, clock }: Ports): Promise<Result<Operator, Denial>> {
+  const presented = presentedAgain(head, leg);
+  if (!presented.ok) return presented;
+  const { token, ...how } = presented.value;
   const { issuers, policyDigest } = held.snapshot;
-  return operatorTokens.verify(token.value, { issuers, bundle: policyDigest, now: clock.wall() });
+  return operatorTokens.verify(token, { issuers, bundle: policyDigest, now: clock.wall(), ...how });
 }
 
 function openingOf(operator: Operator, snapshot: Snapshot, ports: Ports): Result<LocalAnswer, Denial> {
@@ -123,7 +124,7 @@ function registered(name: AgentName, snapshot: Snapshot): Result<Agent, Denial> 
 
 /** The session of a request to the agent. Nobody whom the agent may not act for opens one, or goes on in one. */
 async function invokedIn(facts: HeadFacts & Asked, ports: Ports): Promise<Result<InSession, Denial>> {
-  const caller = await clientCaller(facts, ports);
+  const caller = await clientCaller(facts, presentedAgain(facts.head, facts.leg), ports);
   if (!caller.ok) return caller;
   const { operator, client } = caller.value;
   const { snapshot } = facts.held;

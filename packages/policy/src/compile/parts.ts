@@ -224,8 +224,12 @@ export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'so
   return {
     environment: declared.environment,
     rules: declared.rules.map(({ value }) => value),
-    // Where a server may be dialled is said by the destinations alone.
-    servers: declared.servers.map(({ value: { network: _, ...server } }) => server),
+    servers: declared.servers.map(({ value: { name, kind, url, audience } }) => ({
+      name,
+      kind,
+      url,
+      ...(audience === undefined ? {} : { audience }),
+    })),
     tools: declared.tools.map(({ value }) => value),
     agents: declared.agents.map(({ value }) => value),
     issuers: declared.issuers.map(({ value }) => value),

@@ -85,7 +85,7 @@ const WORDS = `a A ab a-b a_b 1 1a -a a. a/b a/b/c A/b a/ /a a/* a/b* a/*b * /a/
 fora ä \${env.x} \${env.X} a\${b 09:00 24:00 24:01 9:00 25:00 23:60 +01:00 -14:59 +15:00 01:00 2026-06-30T00:00:00Z 2026-06-30T00:00:00.000Z
 2026-06-30T00:00:00.5Z 2026-06-30 2026-06-30T24:00:00Z 2026-13-01T00:00:00Z 2026-06-30T00:00:00+01:00 -1 1.5 -0 01 +1 1e3 .5 5. NaN Infinity
 -Infinity args.a args.a.b args args. args[] args[].a args.1 result.a result[].a 1s 0s 15m 8h 400d 01h 1w 1.5h -1s 10000000000s read GET mon
-operator EC`;
+operator EC API_access full-access ALL any a.l.l`;
 /** What fields take, what they nearly take, and what they must not. */
 const TEXTS: readonly string[] = [
   ...WORDS.split(/\s+/),

@@ -13,7 +13,7 @@ import {
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import type { Field, Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
-import { CLAIM, CLASS, NAME, SELECTOR, TOKEN, TOOL, WORD, count, span, text, word } from './shapes-common.ts';
+import { CLAIM, CLASS, NAME, SCOPE, SELECTOR, TOKEN, TOOL, WORD, count, span, text, word } from './shapes-common.ts';
 
 export const ROOTS = ['operator', 'schedule', 'event'] as const;
 
@@ -41,7 +41,7 @@ const AGENT: Kind = {
             roles: { says: 'The principal has one of them.', shape: WHO },
             tenants: { says: 'The principal is of one of them.', shape: WHO },
             principals: { says: 'The principal is one of them.', shape: WHO },
-            scopes: { says: 'The credential has all of them.', shape: WHO },
+            scopes: { says: 'The credential has all of them.', shape: list(SCOPE, { min: 1, max: LIMITS.listMax, isSet: true }) },
           },
           { atLeastOne: ['roles', 'tenants', 'principals', 'scopes'] },
         ),

@@ -15,6 +15,7 @@ import {
   NAME,
   RULE_ID,
   SELECTOR,
+  SCOPE,
   TOKEN,
   TOKEN_OR_REFERENCE,
   TOOL,
@@ -68,7 +69,7 @@ const RULE_FIELDS: Readonly<Record<string, Field>> = {
     otherwise: 'everyone who has signed in',
     code: REQUIREMENTS.for.code,
   },
-  scopes: demand('scopes', 'The credential in use holds every one.', set(TOKEN)),
+  scopes: demand('scopes', 'The credential in use holds every one.', set(SCOPE)),
   task: demand('task', 'The session was opened for one of these tasks.', set(TOKEN)),
   delegation: demand(
     'delegation',

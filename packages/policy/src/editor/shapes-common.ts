@@ -2,7 +2,7 @@
 
 import { EFFECTS } from '@sallyport/model';
 import { METHODS } from '../grammar/catalog.ts';
-import { CEL_RESERVED } from '../reader/forms.ts';
+import { ALL_PURPOSE, CEL_RESERVED } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import { map } from './shape.ts';
 import type { Shape, TextShape } from './shape.ts';
@@ -34,6 +34,13 @@ const SEEN = '[^\\s\\p{C}\\p{Default_Ignorable_Code_Point}]{1,256}';
 export const TOKEN: TextShape = text(
   'a name without white space and invisible characters, of one script, at most 256 long',
   `^(?!.*\\$\\{)${ONE_SCRIPT}${SEEN}$`,
+);
+const SEPARATORS = '[-_.:/]*';
+/** The words that name everything, in any case and with anything between their letters. */
+const BROAD = [...ALL_PURPOSE].map((broad) => [...broad].map((letter) => `[${letter}${letter.toUpperCase()}]`).join(SEPARATORS)).join('|');
+export const SCOPE: TextShape = text(
+  'a scope: a name without white space and invisible characters, of one script, at most 256 long, that does not name everything',
+  `^(?!.*\\$\\{)(?!.*\\*)(?!${SEPARATORS}(?:${BROAD})${SEPARATORS}$)${ONE_SCRIPT}${SEEN}$`,
 );
 export const TOKEN_OR_REFERENCE: TextShape = text(
   'a name without white space and invisible characters, of one script, at most 256 long; ${env.x} is substituted',

@@ -78,7 +78,8 @@ export const scope: Reader<string> = (node, problems) => {
     : value;
 };
 
-const ALL_PURPOSE: ReadonlySet<string> = new Set([
+/** In lower case, without what separates words. */
+export const ALL_PURPOSE: ReadonlySet<string> = new Set([
   'apiaccess',
   'api',
   'access',

@@ -7,6 +7,8 @@ export type { ReplayMemory, ReplayMemoryOptions, Spendable } from './callers/rep
 export { replayMemory } from './callers/replay-memory.ts';
 export { newApiKey } from './callers/api-key.ts';
 export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, OperatorTokenPorts, VerifiedOperator } from './operator-token.ts';
+export type { DelegationAuthorities, HopSigner, VerifiedDelegation } from './delegation/hop-token.ts';
+export { signHop, verifyDelegation } from './delegation/hop-token.ts';
 export { OPERATOR_TOKEN_LIMITS, operatorTokens } from './operator-token.ts';
 export type { SessionGrant, SessionTokens, SessionTokenOptions } from './session-token.ts';
 export { sessionTokens } from './session-token.ts';

@@ -30,3 +30,9 @@ export {
   readAssertionClaims,
   rootKindOf,
 } from './assertion.ts';
+export type { DelegationRootKind, Hop, HopAuthority } from './hop.ts';
+export { HOP_TYP, hopClaims, readHop } from './hop.ts';
+export type { Delegation, DelegationRules, DelegationStep, ProvenHop } from './delegation.ts';
+export { HOPS_MAX, HOP_LIFETIME_MS_MAX, judgeDelegation, renderActor } from './delegation.ts';
+export type { HopGrant } from './next-hop.ts';
+export { nextHop } from './next-hop.ts';

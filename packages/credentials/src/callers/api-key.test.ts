@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { newApiKey } from './api-key.ts';
 import { callerMethod } from './caller-methods.ts';
 import { replayMemory } from './replay-memory.ts';
-import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from './testing/caller-request.ts';
+import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from '../testing/caller-request.ts';
 
 const DAY = 86_400_000;
 const life = { issuedAt: (NOW - DAY) as Instant, expiresAt: (NOW + DAY) as Instant };

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { CallerRequest } from './caller-method.ts';
 import { callerMethod } from './caller-methods.ts';
 import { replayMemory } from './replay-memory.ts';
-import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from './testing/caller-request.ts';
+import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from '../testing/caller-request.ts';
 
 const SECRET = 'a secret of the partner, long enough';
 const TEMPLATE: readonly HmacPart[] = [

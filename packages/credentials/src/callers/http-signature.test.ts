@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import type { CallerRequest } from './caller-method.ts';
 import { callerMethod } from './caller-methods.ts';
 import { replayMemory } from './replay-memory.ts';
-import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from './testing/caller-request.ts';
+import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from '../testing/caller-request.ts';
 
 const [edwards, p256] = [generateKey('ed25519'), generateKey('es256')];
 const SECRET = 'a shared secret, long enough to be one';

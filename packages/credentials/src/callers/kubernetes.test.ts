@@ -6,7 +6,7 @@ import { signJws } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { callerMethod } from './caller-methods.ts';
 import { replayMemory } from './replay-memory.ts';
-import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from './testing/caller-request.ts';
+import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from '../testing/caller-request.ts';
 
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -6,7 +6,7 @@ import { type ForeignLeaf, foreignAuthority } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { callerMethod } from './caller-methods.ts';
 import { replayMemory } from './replay-memory.ts';
-import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from './testing/caller-request.ts';
+import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from '../testing/caller-request.ts';
 
 const HOUR = 3_600_000;
 const [company, other] = [foreignAuthority('company', NOW), foreignAuthority('company', NOW)];

@@ -6,7 +6,7 @@ import type { Instant, SlackMethod } from '@sallyport/model';
 import { describe, expect, it } from 'vitest';
 import type { CallerRequest } from './caller-method.ts';
 import { replayMemory } from './replay-memory.ts';
-import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from './testing/caller-request.ts';
+import { NOW, aliceIs, at, callerRequest, methodOf, verdict } from '../testing/caller-request.ts';
 
 const SECRET = '8f742231b10e8888abcd99yyyzzz85a5';
 const config: SlackMethod = { kind: 'slack', name: 'slack', secret: 'slack-signing', principals: [aliceIs('T0001/U2147483697')] };

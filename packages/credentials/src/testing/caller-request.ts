@@ -2,9 +2,9 @@
 
 import { utf8 } from '@sallyport/crypto';
 import type { CallerIdentity, CallerMapping, Denial, Digest, Instant, PrincipalId, Result, TenantId } from '@sallyport/model';
-import type { CallerContext, CallerMethod, CallerProof, CallerRequest } from '../caller-method.ts';
-import { type CallerMethodPorts, callerMethod } from '../caller-methods.ts';
-import { replayMemory } from '../replay-memory.ts';
+import type { CallerContext, CallerMethod, CallerProof, CallerRequest } from '../callers/caller-method.ts';
+import { type CallerMethodPorts, callerMethod } from '../callers/caller-methods.ts';
+import { replayMemory } from '../callers/replay-memory.ts';
 
 export const NOW: Instant = 1_800_000_000_000 as Instant;
 

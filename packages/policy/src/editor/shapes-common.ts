@@ -37,7 +37,9 @@ export const TOKEN: TextShape = text(
 );
 const SEPARATORS = '[-_.:/]*';
 /** The words that name everything, in any case and with anything between their letters. */
-const BROAD = [...ALL_PURPOSE].map((broad) => [...broad].map((letter) => `[${letter}${letter.toUpperCase()}]`).join(SEPARATORS)).join('|');
+const BROAD = [...ALL_PURPOSE]
+  .map((broad) => Array.from(broad, (letter) => `[${letter}${letter.toUpperCase()}]`).join(SEPARATORS))
+  .join('|');
 export const SCOPE: TextShape = text(
   'a scope: a name without white space and invisible characters, of one script, at most 256 long, that does not name everything',
   `^(?!.*\\$\\{)(?!.*\\*)(?!${SEPARATORS}(?:${BROAD})${SEPARATORS}$)${ONE_SCRIPT}${SEEN}$`,

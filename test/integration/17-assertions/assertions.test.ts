@@ -6,6 +6,7 @@ import {
   type RecordingMcpUpstream,
   type RecordingUpstream,
 } from '@sallyport/testkit';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { createPublicKey, verify, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -18,12 +19,12 @@ import { issuerDocument } from '../../support/policies.ts';
 import { eventually, request, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
 
 /** One HTTP service with two tools behind a guard of its own, one plain service, one MCP server. */
-const policy = (world: World, urls: { ocr: string; accounting: string; bench: string }): string => `
+const policy = (world: World, urls: { ocr: string; accounting: string; bench: string; desk: string }): string => `
 apiVersion: sallyport.dev/v1
 kind: Agent
 name: support-triage
 owner: team-support
-uses: [ocr, accounting, bench]
+uses: [ocr, accounting, bench, desk]
 ---
 kind: ToolServer
 name: ocr
@@ -67,9 +68,25 @@ kind: Tool
 name: bench/look
 effect: read
 ---
+kind: ToolServer
+name: desk
+http: { url: "${urls.desk}" }
+network: loopback
+---
+kind: Tool
+name: desk/greeting
+effect: read
+route: { method: GET, path: /greeting }
+---
+kind: Tool
+name: desk/farewell
+effect: write
+route: { method: POST, path: /farewell }
+---
 kind: Policy
 agent: support-triage
 rules:
+  - { id: desk, allow: [desk/*], for: { roles: [support-rep] } }
   - { id: tools, allow: [ocr/receipt_ocr, ocr/page_ocr, accounting/post, accounting/refund, bench/look], for: { roles: [support-rep] } }
 ---
 kind: Test
@@ -97,12 +114,31 @@ async function guardedTool(
   return { server, port: (server.address() as AddressInfo).port, served };
 }
 
+/** `examples/verified-tool` as its reader starts it. */
+async function exampleTool(authorityFile: string): Promise<{ process: ChildProcess; url: string; port: number }> {
+  const script = join(import.meta.dirname, '..', '..', '..', 'examples', 'verified-tool', 'tool.mjs');
+  const child = spawn(process.execPath, ['--conditions=sallyport-src', script, authorityFile, 'demo.local', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  const url = /http:\S+/.exec(said.toString())?.[0] ?? '';
+  return { process: child, url, port: Number(new URL(url).port) };
+}
+
 let world: World;
 let sidecar: RunningSidecar;
 let ocr: Awaited<ReturnType<typeof guardedTool>>;
 let accounting: RecordingUpstream;
 let bench: RecordingMcpUpstream;
+let desk: Awaited<ReturnType<typeof exampleTool>>;
 let authorities: string;
+
+const urls = (): Parameters<typeof policy>[1] => ({
+  ocr: `http://127.0.0.1:${ocr.port}`,
+  accounting: accounting.url,
+  bench: bench.url,
+  desk: desk.url,
+});
 
 beforeAll(async () => {
   world = await startWorld();
@@ -110,7 +146,8 @@ beforeAll(async () => {
   ocr = await guardedTool(() => ({ authorities }));
   accounting = await recordingUpstream();
   bench = await recordingMcpUpstream();
-  await world.admin.publish(policy(world, { ocr: `http://127.0.0.1:${ocr.port}`, accounting: accounting.url, bench: bench.url }));
+  desk = await exampleTool(join(world.dir, 'control-plane', 'workload-ca.crt'));
+  await world.admin.publish(policy(world, urls()));
   sidecar = await world.startSidecar();
   await eventually(() => sidecar.ready(), 'readiness');
 });
@@ -120,6 +157,7 @@ afterAll(async () => {
   ocr?.server.closeAllConnections();
   await accounting?.close();
   await bench?.close();
+  desk?.process.kill();
 });
 beforeEach(() => void ocr.served.splice(0));
 
@@ -289,7 +327,38 @@ describe('the key set', () => {
 });
 
 describe('a tool that verifies', () => {
-  it('[R7.06] refuses who comes without an assertion (401), and who brings one for another tool (403)', async () => {
+  it('[R7.06] the example answers through the gate; without an assertion it says 401, to one for another tool 403', async () => {
+    const session = await sidecar.session({ sub: 'alice@company.com' });
+    const through = await sidecar.call('desk/greeting', {}, session);
+    expect([through.status, through.json()]).toMatchObject([
+      200,
+      { tool: 'desk/greeting', said_to: 'alice@company.com', by: 'support-triage' },
+    ]);
+
+    const plain = await request(desk.port, '/greeting', { method: 'GET' });
+    expect([plain.status, plain.headers['content-type'], plain.headers['www-authenticate']]).toEqual([
+      401,
+      'application/problem+json',
+      'Sallyport-Assertion',
+    ]);
+    expect(plain.json()).toMatchObject({ status: 401, code: 'assertion_missing' });
+
+    // The very assertion of another tool of the same service: one that points there, and takes down what it is given.
+    await world.admin.publish(policy(world, { ...urls(), desk: accounting.url }));
+    const { release_seq: before } = sidecar.sidecar.readiness();
+    await eventually(
+      async () => (await sidecar.call('desk/farewell', {}, session)).text === '{"ok":true}',
+      `a release after ${String(before)}`,
+    );
+    const farewell = assertionOf(accounting.requests.at(-1));
+    await world.admin.publish(policy(world, urls()));
+    const forOther = await request(desk.port, '/greeting', { method: 'GET', headers: { 'sallyport-assertion': farewell } });
+    expect([forOther.status, forOther.json()['code']]).toEqual([403, 'tool_mismatch']);
+    const forIt = await request(desk.port, '/farewell', { headers: { 'sallyport-assertion': farewell } });
+    expect([forIt.status, forIt.json()['tool']]).toEqual([200, 'desk/farewell']);
+  });
+
+  it('refuses who comes without an assertion (401), and who brings one for another tool (403)', async () => {
     const without = await direct('/receipt_ocr');
     expect([without.status, without.headers['content-type']]).toEqual([401, 'application/problem+json']);
     expect(without.json()).toMatchObject({ status: 401, code: 'assertion_missing' });

@@ -31,7 +31,11 @@ import { NOTHING_CARRIED, type Credentials } from '../../packages/sidecar/src/se
 import { forwardUpstream } from '../../packages/sidecar/src/upstream/forward.ts';
 
 /** The policies of these tests name no credential. */
-const NO_SECRETS: Credentials = { of: () => NOTHING_CARRIED };
+const NO_SECRETS: Credentials = {
+  of: () => NOTHING_CARRIED,
+  look: async () => {},
+  stateOf: () => ({ isUsable: false, confirmedMsAgo: undefined, madeAt: undefined, failure: undefined, uses: 0, lastUsedAt: undefined }),
+};
 
 export const AGENT = 'support-triage' as AgentName;
 export const EPOCH = '00aa11bb22cc33dd' as SessionEpoch;

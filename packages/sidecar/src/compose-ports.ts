@@ -19,7 +19,7 @@ import type { BundleHolder, Counters, Ports, Recorder } from './pipeline/ports.t
 import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
 import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
-import { credentials } from './secrets/credentials.ts';
+import { credentials, type Credentials } from './secrets/credentials.ts';
 import { vaultReader, type ReadVault } from './secrets/secret-vault.ts';
 import type { Assertions } from './upstream/assertions.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
@@ -54,11 +54,13 @@ export function pipelinePorts(from: PortsFrom): {
   readonly ports: Ports;
   readonly upstream: ForwardUpstream;
   readonly sessions: SweptRegistry;
+  readonly secrets: Credentials;
 } {
   const { config, clock, random, build, account } = from;
   const { agent_credential_file: credentialFile } = config.outbound;
   const tokens = { agent: tokensOf(() => from.tokens()?.agent), client: tokensOf(() => from.tokens()?.client) };
-  const upstream = upstreamOf(from, tokens);
+  const secrets = secretsOf(from);
+  const upstream = upstreamOf(from, { tokens, secrets });
   const mcp = mcpSessions({
     random,
     perSessionMax: config.limits.mcp_client_sessions_max,
@@ -117,7 +119,7 @@ export function pipelinePorts(from: PortsFrom): {
     counters: countersOf(from),
     ids: { request: () => next() as RequestId, decision: () => next() as DecisionId },
   };
-  return { ports, upstream, sessions };
+  return { ports, upstream, sessions, secrets };
 }
 
 /** The metrics, and a line of the log for what an operator has to look at. */
@@ -167,7 +169,10 @@ function tokensOf(held: () => SessionTokens | undefined): SessionTokens {
   };
 }
 
-function upstreamOf(from: PortsFrom, tokens: AgentSide['tokens']): ForwardUpstream {
+function upstreamOf(
+  from: PortsFrom,
+  { tokens, secrets }: { readonly tokens: AgentSide['tokens']; readonly secrets: Credentials },
+): ForwardUpstream {
   const { config, clock, drain, account, build, assertions } = from;
   const { limits, upstream, inbound } = config;
   const dialling = {
@@ -185,17 +190,7 @@ function upstreamOf(from: PortsFrom, tokens: AgentSide['tokens']): ForwardUpstre
   if (agent !== undefined) drain.onDrain('agent', async () => agent.upstreams.close());
   return forwardUpstream({
     upstreams,
-    credentials: credentials({
-      clock,
-      folder: config.secrets.folder,
-      vault: vaultOf(from),
-      oauth: sourcesOf(from),
-      times: {
-        refreshMs: config.secrets.refresh_ms,
-        lastGoodMsMax: config.secrets.last_good_ms_max,
-        readMsMax: config.secrets.read_ms_max,
-      },
-    }),
+    credentials: secrets,
     account,
     clock,
     build,
@@ -205,6 +200,21 @@ function upstreamOf(from: PortsFrom, tokens: AgentSide['tokens']): ForwardUpstre
       answerBytesMax: limits.answer_bytes_max,
       mcpSessionsMax: limits.mcp_sessions_max,
       handshakeMsMax: upstream.first_byte_ms_max,
+    },
+  });
+}
+
+function secretsOf(from: PortsFrom): Credentials {
+  const { config, clock } = from;
+  return credentials({
+    clock,
+    folder: config.secrets.folder,
+    vault: vaultOf(from),
+    oauth: sourcesOf(from),
+    times: {
+      refreshMs: config.secrets.refresh_ms,
+      lastGoodMsMax: config.secrets.last_good_ms_max,
+      readMsMax: config.secrets.read_ms_max,
     },
   });
 }

@@ -8,7 +8,7 @@ import { sessionTokens, type SessionTokens } from '@sallyport/credentials';
 import { encodeHex } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
 import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
-import { Fault, formatProblem, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
+import { Fault, formatProblem, invariant, type AgentName, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
 import { startHttpListener, type HttpListener, type HttpListenerOptions } from '@sallyport/net';
 import {
   backoff,
@@ -51,6 +51,8 @@ import type { Answer, Leg } from './pipeline/gate.ts';
 import { answerRequest } from './pipeline/pipeline.ts';
 import type { Ports } from './pipeline/ports.ts';
 import { refuseUnread } from './pipeline/refusing.ts';
+import { credentialRegister, type CredentialRegister } from './secrets/credential-register.ts';
+import type { Credentials } from './secrets/credentials.ts';
 import type { SweptRegistry } from './sessions/registry.ts';
 import { assertions, type Assertions } from './upstream/assertions.ts';
 import type { ForwardUpstream } from './upstream/forward.ts';
@@ -101,6 +103,7 @@ interface Serving {
   readonly ports: Ports;
   readonly upstream: ForwardUpstream;
   readonly sessions: SweptRegistry;
+  readonly credentials: CredentialRegister;
   /** Both legs: what is under way on either. */
   readonly served: readonly Served[];
 }
@@ -262,7 +265,13 @@ class RunningSidecar implements Sidecar {
     this.#listeners.admin = await listenAs('admin.socket', {
       ...common,
       listen: { kind: 'unix', path: admin.socket ?? join(state, 'admin', 'socket') },
-      onExchange: adminExchange({ readiness, decisions: this.#evidence.decisions, clock, drain: () => void this.drain() }),
+      onExchange: adminExchange({
+        readiness,
+        decisions: this.#evidence.decisions,
+        credentials: () => this.#serving?.credentials.entries() ?? [],
+        clock,
+        drain: () => void this.drain(),
+      }),
     });
     this.#listeners.health = await listenAs('health.listen', {
       ...common,
@@ -301,7 +310,7 @@ class RunningSidecar implements Sidecar {
     const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
     const served = (leg: Leg): Served => servedExchange({ leg, clock, account: this.#bytes, ids: ports.ids, answer });
     const legs = { inbound: served('inbound'), outbound: served('outbound') };
-    this.#serving = { ...pipeline, served: Object.values(legs) };
+    this.#serving = { ...pipeline, served: Object.values(legs), credentials: this.#registerOf(pipeline.secrets) };
     const serving = (leg: Leg): Omit<HttpListenerOptions, 'listen'> => {
       const logged = refusalLog(log, clock);
       return {
@@ -411,6 +420,7 @@ class RunningSidecar implements Sidecar {
     this.#watch();
     this.#drain.track('ages', this.#chargeAges(activator));
     this.#drain.track('sessions', this.#sweepSessions());
+    this.#drain.track('credentials', this.#keepCredentials());
     linkToControlPlane(identity, {
       ...this.#with,
       config: this.#config,
@@ -452,6 +462,26 @@ class RunningSidecar implements Sidecar {
   /** Lets go of what is kept for sessions whose agent never came back: their counts, and their sessions with servers. */
   async #sweepSessions(): Promise<void> {
     while (await delay(this.#with.clock, SWEEP_SESSIONS_MS, { signal: this.#drain.draining })) this.#serving?.sessions.sweep();
+  }
+
+  #registerOf(secrets: Credentials): CredentialRegister {
+    const { clock } = this.#with;
+    return credentialRegister({
+      clock,
+      credentials: secrets,
+      named: () => {
+        const held = this.#holder.read();
+        return held.state === 'absent' ? [] : held.snapshot.policy.credentialsOf(this.#config.agent as AgentName);
+      },
+      onStale: (name) => this.#evidence.alert('CREDENTIAL_STALE', `credential \`${name}\` is older than its \`max_age\``),
+      onAge: (name, ageMs) => this.#metrics.credentialAge(name, ageMs),
+    });
+  }
+
+  /** Looks at credentials on a beat: rotation is found before a call needs it, and age without any call. */
+  async #keepCredentials(): Promise<void> {
+    const waitMs = this.#config.secrets.refresh_ms;
+    while (await delay(this.#with.clock, waitMs, { signal: this.#drain.draining })) await this.#serving?.credentials.look();
   }
 
   #vitals(): Vitals {

@@ -10,7 +10,9 @@ import {
   type RecordingUpstream,
 } from '@sallyport/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { request as httpRequest } from 'node:http';
+import { realpathSync, utimesSync } from 'node:fs';
+import { request as httpRequest, type RequestOptions } from 'node:http';
+import { join } from 'node:path';
 import { allCalls } from '../../support/audit.ts';
 import { issuerDocument } from '../../support/policies.ts';
 import { AGENT, eventually, pass, startWorld, testClock, type HttpAnswer, type RunningSidecar, type World } from '../../support/world.ts';
@@ -121,20 +123,33 @@ const once = <T>(look: () => T | undefined | false | Promise<T | undefined | fal
     await pass(clock, 100);
     return look();
   }, what);
+const textAt = (where: RequestOptions): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const sent = httpRequest(where, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('end', () => resolve(Buffer.concat(chunks).toString()));
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+const adminOf = (path: string): Promise<string> => {
+  const { admin } = sidecar.sidecar.addresses();
+  return textAt({ socketPath: admin.kind === 'unix' ? admin.path : '', path });
+};
 /** Everything that the sidecar tells anybody but the tool. */
 async function everythingTold(): Promise<string> {
-  const ask = (path: string): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const sent = httpRequest({ host: '127.0.0.1', port: sidecar.healthPort, path }, (answer) => {
-        const chunks: Buffer[] = [];
-        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-        answer.on('end', () => resolve(Buffer.concat(chunks).toString()));
-      });
-      sent.on('error', reject);
-      sent.end();
-    });
+  const ask = (path: string): Promise<string> => textAt({ host: '127.0.0.1', port: sidecar.healthPort, path });
   const records = await world.admin.tail('records');
-  return [...records, ...world.log, await ask('/metrics'), await ask('/readyz'), JSON.stringify(sidecar.sidecar.readiness())].join('\n');
+  return [
+    ...records,
+    ...world.log,
+    await ask('/metrics'),
+    await ask('/readyz'),
+    await adminOf('/credentials'),
+    await adminOf('/decisions'),
+    JSON.stringify(sidecar.sidecar.readiness()),
+  ].join('\n');
 }
 const heard = (answer: HttpAnswer): string => `${answer.status} ${JSON.stringify(answer.headers)} ${answer.text}`;
 
@@ -145,7 +160,7 @@ beforeAll(async () => {
   desk = await recordingMcpUpstream();
   world = await startWorld({ clock });
   await world.admin.publish(policyOf(up.url, desk.mcpUrl) + issuerDocument(world.idp));
-  sidecar = await world.startSidecar({ config: { secrets: { folder: volume.folder, last_good_ms_max: 30_000 } } });
+  sidecar = await world.startSidecar({ config: { secrets: { folder: volume.folder, last_good_ms_max: 40_000 } } });
   await once(() => sidecar.ready(), 'readiness');
   session = await sidecar.session();
 });
@@ -190,7 +205,7 @@ describe('a credential that the sidecar sends along', () => {
     expect(new Set(desk.requests.map(({ headers: sent }) => sent['x-api-key']))).toEqual(new Set([DESK]));
 
     volume.write({});
-    await pass(clock, 31 * SECOND_MS);
+    await pass(clock, 41 * SECOND_MS);
     const refused = await sidecar.call('orders/get_order', {}, await sidecar.session());
     expect(refused.status).toBe(503);
 
@@ -261,7 +276,7 @@ describe('a credential that cannot be had', () => {
 
   it('[R13.10] means no call once nothing is held: 503, nothing sent, and the error names no path', async () => {
     volume.write({});
-    await pass(clock, 31 * SECOND_MS);
+    await pass(clock, 41 * SECOND_MS);
     before = up.requests.length;
     expect(await refusal()).toEqual([503, 'credential_unavailable', 'none', true, false, 0]);
     const answer = await sidecar.call('orders/get_order', {}, await sidecar.session());
@@ -282,14 +297,47 @@ describe('a credential that cannot be had', () => {
     await sidecar.call('orders/get_order', {}, session);
     await sidecar.call('orders/cancel_order', {}, session);
     volume.write({});
-    await pass(clock, 19 * SECOND_MS);
+    await pass(clock, 9 * SECOND_MS);
     session = await sidecar.session();
     expect((await sidecar.call('orders/cancel_order', {}, session)).status).toBe(200);
-    await pass(clock, 2 * SECOND_MS);
+    await pass(clock, 12 * SECOND_MS);
     before = up.requests.length;
     expect(await refusal('orders/cancel_order')).toEqual([503, 'credential_unavailable', 'none', true, false, 0]);
     session = await sidecar.session();
     expect((await sidecar.call('orders/get_order', {}, session)).status).toBe(200);
+  });
+});
+
+describe('a credential that is older than it may be', () => {
+  it('is told of once, listed with its age and its use on the administration socket, and used on; a new one ends it', async () => {
+    const age = (name: string, ageMs: number): void => {
+      const at = (clock.wall() - ageMs) / SECOND_MS;
+      utimesSync(realpathSync(join(volume.folder, name)), at, at);
+    };
+    const listed = async (): Promise<Record<string, unknown> | undefined> => {
+      const answer = await adminOf('/credentials');
+      return (JSON.parse(answer) as { credentials: Record<string, unknown>[] }).credentials.find(({ name }) => name === 'orders-write');
+    };
+    await sidecar.call('orders/cancel_order', {}, session);
+    age('orders-write', 15 * SECOND_MS);
+    await pass(clock, 11 * SECOND_MS);
+    expect(await listed()).toMatchObject({ stale: true, usable: true, failure: null, max_age_ms: 20_000, source: 'file' });
+    expect((await listed())?.['uses']).toBeGreaterThan(0);
+    expect((await sidecar.call('orders/cancel_order', {}, await sidecar.session())).status).toBe(200);
+    await pass(clock, 21 * SECOND_MS);
+    const told = await once(async () => {
+      const alerts = (await world.admin.tail('records')).filter((line) => line.includes('CREDENTIAL_STALE'));
+      return alerts.length > 0 ? alerts : undefined;
+    }, 'the alert');
+    expect([told.length, told[0]?.includes('`orders-write`')]).toEqual([1, true]);
+    const everything = await everythingTold();
+    expect(everything).toMatch(/sallyport_credential_age_seconds\{credential="orders-write"\} [0-9]/);
+    expect(everything).toContain('sallyport_alerts_total{code="CREDENTIAL_STALE"} 1');
+    volume.write({ ...ALL, 'orders-write': 'newer' });
+    age('orders-write', 0);
+    await pass(clock, 11 * SECOND_MS);
+    expect(await listed()).toMatchObject({ stale: false, usable: true });
+    for (const secret of [WRITE, READ, DESK, volume.folder]) expect(await adminOf('/credentials')).not.toContain(secret);
   });
 });
 

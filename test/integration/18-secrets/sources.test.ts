@@ -141,11 +141,12 @@ describe('a secret of Vault', () => {
 
   it('[R13.10] is used on while Vault is sealed, for a while; then no call goes out, and nothing tells where it lies', async () => {
     vault.put('kv/teams/support/orders', { api_key: 'vault-key-3' });
+    await pass(clock, 10 * SECOND_MS);
     await called('from_vault', 'x-api-key');
     vault.answer({ kind: 'json', status: 503, body: { errors: ['Vault is sealed'] } });
-    await pass(clock, 20 * SECOND_MS);
+    await pass(clock, 19 * SECOND_MS);
     expect(await called('from_vault', 'x-api-key')).toEqual([200, 'ok', ['vault-key-3']]);
-    await pass(clock, 11 * SECOND_MS);
+    await pass(clock, 12 * SECOND_MS);
     expect(await called('from_vault', 'x-api-key')).toEqual([503, 'credential_unavailable', []]);
     const answer = await sidecar.call('orders/from_vault', {}, await sidecar.session());
     const record = await eventually(async () => {

@@ -147,6 +147,12 @@ export class CompiledPolicy {
     return this.#inside.credentials.get(agent)?.get(tool) ?? NO_CREDENTIALS;
   }
 
+  /** All that calls of an agent carry, by name. */
+  credentialsOf(agent: AgentName): readonly CarriedCredential[] {
+    const ofTools = [...(this.#inside.credentials.get(agent)?.values() ?? [])].flat();
+    return [...new Map(ofTools.map((one) => [one.name, one])).values()].toSorted((a, b) => compareText(a.name, b.name));
+  }
+
   /** Arguments of a route's path that would make the call a request of another tool, or of none; for the validation gate. */
   misspelled(tool: Tool, args: TypedArguments): readonly string[] {
     return misspelledArguments(this.#inside.routes, tool, args);

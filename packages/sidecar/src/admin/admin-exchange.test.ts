@@ -15,7 +15,7 @@ describe('the admin socket', () => {
   decisions.see(outcomeBody('D1'), AT);
   let drains = 0;
   const admin = (): Promise<number> =>
-    serving(adminExchange({ readiness: () => READY, decisions, clock: systemClock(), drain: () => drains++ }));
+    serving(adminExchange({ readiness: () => READY, decisions, credentials: () => [], clock: systemClock(), drain: () => drains++ }));
 
   it('gives one decision with its outcome, and what stood behind it', async () => {
     const found = await ask(await admin(), '/decisions/D1');

@@ -7,6 +7,7 @@ import type { Clock } from '@sallyport/model';
 import { Fault } from '@sallyport/model';
 import type { HttpExchange } from '@sallyport/net';
 import { deadline } from '@sallyport/runtime';
+import type { CredentialEntry } from '../secrets/credential-register.ts';
 import { json } from './answers.ts';
 import { DECISIONS_MAX, type Decisions } from './decisions.ts';
 import type { Readiness } from './readiness.ts';
@@ -14,6 +15,8 @@ import type { Readiness } from './readiness.ts';
 export interface AdminOptions {
   readonly readiness: () => Readiness;
   readonly decisions: Decisions;
+  /** Those of the policy in force. */
+  readonly credentials: () => readonly CredentialEntry[];
   readonly clock: Clock;
   readonly drain: () => void;
 }
@@ -22,12 +25,13 @@ const LIST_DEFAULT = 100;
 const SINCE_MAX = 200;
 const WAIT_MS_MAX = 30_000;
 
-/** `GET /status`, `GET /decisions`, `GET /decisions/<id>`, `POST /drain`. */
+/** `GET /status`, `GET /credentials`, `GET /decisions`, `GET /decisions/<id>`, `POST /drain`. */
 export function adminExchange(of: AdminOptions): (exchange: HttpExchange) => Promise<void> {
   return async (exchange) => {
     const { method, target } = exchange;
     const [path = '', query = ''] = target.split('?', 2);
     if (method === 'GET' && target === '/status') return json(exchange, 200, of.readiness());
+    if (method === 'GET' && target === '/credentials') return json(exchange, 200, { credentials: of.credentials() });
     if (method === 'GET' && path === '/decisions') return listed(exchange, new URLSearchParams(query), of);
     if (method === 'GET' && target.startsWith('/decisions/')) {
       const found = of.decisions.find(target.slice('/decisions/'.length));

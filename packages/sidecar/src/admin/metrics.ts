@@ -22,6 +22,7 @@ export interface SidecarMetrics extends Counters {
   rejected(code: string): void;
   activated(): void;
   alert(code: string): void;
+  credentialAge(credential: string, ageMs: number): void;
 }
 
 export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
@@ -59,6 +60,11 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     labels: ['server', 'code'],
   });
   const alerts = metrics.counter({ name: 'sallyport_alerts_total', help: 'Alerts, by code.', labels: ['code'] });
+  const credentialAges = metrics.gauge({
+    name: 'sallyport_credential_age_seconds',
+    help: 'Since a credential that calls carry was made, as its source said when it was last looked at.',
+    labels: ['credential'],
+  });
   const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1_000);
   metrics.gaugeFrom({ name: 'sallyport_policy_age_seconds', help: 'Age in force of the active release.' }, () =>
     seconds(gauges.policyAgeMs()),
@@ -100,5 +106,6 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     rejected: (code) => rejections.add({ code }),
     activated: () => activations.add({}),
     alert: (code) => alerts.add({ code }),
+    credentialAge: (credential, ageMs) => credentialAges.set({ credential }, ageMs / 1_000),
   };
 }

@@ -6,7 +6,7 @@
 import { deny, invariant, type Clock, type CredentialName, type Denial, type ServerName } from '@sallyport/model';
 import { UpstreamFault, type Upstreams } from '@sallyport/net';
 import type { CarriedCredential } from '@sallyport/policy';
-import { HeldSecret, type SecretTimes } from './held-secret.ts';
+import { HeldSecret, type SecretState, type SecretTimes } from './held-secret.ts';
 import { readSecretFile } from './secret-file.ts';
 import { fetchToken } from './secret-oauth.ts';
 import type { ReadSecret, Sourced } from './secret-source.ts';
@@ -39,6 +39,9 @@ export interface CredentialsOptions {
 
 export interface Credentials {
   of(credentials: readonly CarriedCredential[]): Carried;
+  /** Looks at its source if it is time to; a token is fetched for a call alone. Never rejects. */
+  look(credential: CarriedCredential): Promise<void>;
+  stateOf(credential: CarriedCredential): SecretState;
 }
 
 /** What most calls carry. */
@@ -76,6 +79,10 @@ export function credentials(options: CredentialsOptions): Credentials {
       carried.set(list, made);
       return made;
     },
+    async look(credential) {
+      if (credential.source.kind !== 'oauth_client_credentials') await heldFor(credential).refresh();
+    },
+    stateOf: (credential) => heldFor(credential).state,
   };
 }
 
@@ -129,7 +136,7 @@ class CarriedSecrets implements Carried {
   headers(server: ServerName): readonly Header[] {
     return this.#pairs.map(({ credential, secret }): Header => {
       invariant(credential.destinations.includes(server), 'a credential goes to its destinations alone');
-      const value = secret.value();
+      const value = secret.use();
       // A call without its credential is another call; it does not go out.
       if (value === undefined)
         throw new UpstreamFault('upstream_unreachable', `credential \`${credential.name}\` ran out`, { wasSent: false });

@@ -26,6 +26,9 @@ export interface SecretState {
   readonly madeAt: Instant | undefined;
   /** Of the last look; `undefined` where that succeeded. */
   readonly failure: SecretFailure | undefined;
+  /** How often a request carried it. */
+  readonly uses: number;
+  readonly lastUsedAt: Instant | undefined;
 }
 
 /** A source that fails, or an upstream that refuses a value, is not asked more often than this. */
@@ -42,6 +45,8 @@ export class HeldSecret {
   #refusedAt: BootMs | undefined;
   #failure: SecretFailure | undefined;
   #reading: Promise<void> | undefined;
+  #uses = 0;
+  #lastUsedAt: Instant | undefined;
 
   constructor(read: ReadSecret, { clock, times }: { readonly clock: Clock; readonly times: SecretTimes }) {
     this.#read = read;
@@ -57,6 +62,13 @@ export class HeldSecret {
   /** The value, while it may be used. */
   value(): string | undefined {
     return this.#isUsable() ? this.#secret?.value : undefined;
+  }
+
+  /** The value for a request that goes out. */
+  use(): string | undefined {
+    this.#uses += 1;
+    this.#lastUsedAt = this.#clock.wall();
+    return this.value();
   }
 
   /** An upstream has refused the value: looks again, now. Whether there is another one. */
@@ -75,6 +87,8 @@ export class HeldSecret {
       confirmedMsAgo: this.#secret === undefined ? undefined : this.#clock.boot() - this.#confirmedAt,
       madeAt: this.#secret?.madeAt,
       failure: this.#failure,
+      uses: this.#uses,
+      lastUsedAt: this.#lastUsedAt,
     };
   }
 

@@ -5,7 +5,7 @@
 
 import { type AgentName, type Denial, type Result, deny, fail, isAgentName, ok } from '@sallyport/model';
 import type { CanonicalTarget } from '@sallyport/strict';
-import { MAPPED_METHODS, type MappedMethod } from './http-routes.ts';
+import { MAPPED_METHODS, type MappedMethod, type SessionRoute } from './http-routes.ts';
 
 /** What a request on the inbound port is for. */
 export interface AgentRoute {
@@ -22,10 +22,11 @@ export interface AgentRoute {
 const ADDRESS = /[:.[\]]/;
 
 /**
- * `/agents/<name>[/<path>]`. Refusals: `direct_address_rejected` where an address stands in the place of the name,
+ * `/agents/<name>[/<path>]`, and `DELETE /session`. Refusals: `direct_address_rejected` where an address stands in the place of the name,
  * `agent_not_registered` for what is no route, `method_not_allowed`, `malformed_request`.
  */
-export function routeInbound(method: string, { path, segments, query }: CanonicalTarget): Result<AgentRoute, Denial> {
+export function routeInbound(method: string, { path, segments, query }: CanonicalTarget): Result<AgentRoute | SessionRoute, Denial> {
+  if (path === '/session' && query === undefined && method === 'DELETE') return ok({ kind: 'session', closes: true });
   const [root, name = '', ...rest] = segments;
   const shown = path.slice(0, 128);
   if (root !== 'agents' || name === '') return fail(deny('agent_not_registered', `no route for \`${shown}\``));

@@ -12,7 +12,7 @@ const target = (path: string, query?: string): CanonicalTarget => ({
 
 describe('the outbound port', () => {
   it.each<[string, object]>([
-    ['/session', { kind: 'session' }],
+    ['/session', { kind: 'session', closes: false }],
     ['/mcp/orders', { kind: 'mcp', server: 'orders' }],
     ['/tools/orders/create_refund', { kind: 'tool', server: 'orders', tool: 'create_refund' }],
     ['/tools/orders/invoke', { kind: 'invoke', server: 'orders' }],

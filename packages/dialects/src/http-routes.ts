@@ -6,10 +6,15 @@
 import { type Denial, type Result, type ServerName, deny, fail, isServerName, ok } from '@sallyport/model';
 import { type CanonicalTarget, type QueryPair, readQuery } from '@sallyport/strict';
 
+/** `POST /session` opens one on the agent's port; `DELETE /session`, on either port, ends the one whose token it shows. */
+export interface SessionRoute {
+  readonly kind: 'session';
+  readonly closes: boolean;
+}
+
 /** What a request on the outbound port is for. */
 export type OutboundRoute =
-  /** `/session` */
-  | { readonly kind: 'session' }
+  | SessionRoute
   /** `/mcp/<server>` */
   | { readonly kind: 'mcp'; readonly server: ServerName }
   /** `/tools/<server>/<tool>`: the body is the arguments. */
@@ -39,18 +44,20 @@ export type MappedMethod = (typeof MAPPED_METHODS)[number];
  */
 export function routeOutbound(method: string, target: CanonicalTarget): Result<OutboundRoute, Denial> {
   if (target.segments[0] === 'http') return routeMapped(method, target);
-  const route = routeOf(target.segments);
+  const route = routeOf(method, target.segments);
   if (route === undefined) return fail(deny('egress_denied', `no route for \`${target.path.slice(0, 128)}\``));
-  const isSessionMethod = route.kind === 'mcp' && (method === 'GET' || method === 'DELETE');
-  if (method !== 'POST' && !isSessionMethod) return fail(deny('method_not_allowed', `\`${method.slice(0, 16)}\` on ${route.kind}`));
+  const isOther = (route.kind === 'mcp' && (method === 'GET' || method === 'DELETE')) || (route.kind === 'session' && route.closes);
+  if (method !== 'POST' && !isOther) return fail(deny('method_not_allowed', `\`${method.slice(0, 16)}\` on ${route.kind}`));
   // A parameter in the query would be an argument that no schema judged.
   if (target.query !== undefined) return fail(deny('malformed_request', 'a query is part of no route'));
   return ok(route);
 }
 
-/** For `Allow`: the methods that are served at a path of the port, which every caller may know. */
+/** For `Allow`: the methods that are served at a path of either port, which every caller may know. */
 export function allowedMethods(path: string): string {
-  return path.startsWith('/http/') ? MAPPED_METHODS.join(', ') : 'POST';
+  if (path.startsWith('/http/') || (path.startsWith('/agents/') && !/^\/agents\/[^/]*\/invoke$/.test(path)))
+    return MAPPED_METHODS.join(', ');
+  return path === '/session' ? 'POST, DELETE' : 'POST';
 }
 
 function routeMapped(method: string, target: CanonicalTarget): Result<OutboundRoute, Denial> {
@@ -65,9 +72,9 @@ function routeMapped(method: string, target: CanonicalTarget): Result<OutboundRo
   return query.ok ? ok({ kind: 'http', server, method: known, segments, query: query.value }) : query;
 }
 
-function routeOf(segments: readonly string[]): OutboundRoute | undefined {
+function routeOf(method: string, segments: readonly string[]): OutboundRoute | undefined {
   const [first, server = '', tool = ''] = segments;
-  if (first === 'session' && segments.length === 1) return { kind: 'session' };
+  if (first === 'session' && segments.length === 1) return { kind: 'session', closes: method === 'DELETE' };
   if (!isServerName(server)) return undefined;
   if (first === 'mcp' && segments.length === 2) return { kind: 'mcp', server };
   if (first !== 'tools' || segments.length !== 3) return undefined;

@@ -57,7 +57,7 @@ export { routeInbound } from './agent-routes.ts';
 export type { AgentAsk } from './agent-ask.ts';
 export { falseStatement, readAgentRequest } from './agent-ask.ts';
 export { headersFromAgent, headersToAgent, mayReachAgent } from './agent-headers.ts';
-export type { MappedMethod, MappedRoute, OutboundRoute } from './http-routes.ts';
+export type { MappedMethod, MappedRoute, OutboundRoute, SessionRoute } from './http-routes.ts';
 export { MAPPED_METHODS, allowedMethods, routeOutbound } from './http-routes.ts';
 export type { UpstreamRequest } from './http-tools.ts';
 export { hasQueryAlone, isSuccessStatus, readSessionRequest, readToolCall, unfitForQuery, upstreamRequest } from './http-tools.ts';

@@ -11,7 +11,7 @@ export type Ask =
   | { readonly dialect: 'http-tool'; readonly mapped: MappedAsk }
   | { readonly dialect: 'mcp'; readonly message: McpAsk }
   | { readonly dialect: 'agent'; readonly request: AgentAsk }
-  | { readonly dialect: 'session' };
+  | { readonly dialect: 'session'; readonly closes: boolean };
 
 /** The tool as named by the caller and its raw arguments. For an ask that names no tool by itself it is a bug. */
 export function askedCall(ask: Ask): { readonly tool: string; readonly arguments: Judged } {
@@ -27,7 +27,7 @@ export function askedTool(ask: Ask): string | undefined {
 
 /** The record's `action`: what was asked, in one word or two. */
 export function actionOf(ask: Ask): string {
-  if (ask.dialect === 'session') return 'session/open';
+  if (ask.dialect === 'session') return ask.closes ? 'session/close' : 'session/open';
   if (ask.dialect === 'agent') return ask.request.route.isInvoke ? 'agent/invoke' : `agent/${ask.request.route.method.toLowerCase()}`;
   if (ask.dialect === 'http-tool') return 'tools/call';
   switch (ask.message.kind) {

@@ -19,7 +19,7 @@ export const authentication: Gate<Arrival & Framed & Fresh, Result<Caller, Denia
     const stranger = ports.agentCredential.judge(head.headers.get('sallyport-agent'));
     if (stranger !== undefined) return { ok: false, error: stranger };
     const now = ports.clock.wall();
-    if (head.target.path !== '/session') return sessionCaller(head.headers.get('sallyport-session'), ports);
+    if (head.target.path !== '/session' || head.method === 'DELETE') return sessionCaller(head.headers.get('sallyport-session'), ports);
     const presented = presentedBy(head, leg);
     if (!presented.ok) return presented;
     const { token, ...how } = presented.value;

@@ -53,7 +53,9 @@ function readEmpty(facts: HeadFacts): Result<Ask, Denial> {
   if (facts.route.kind === 'http') return ok(mappedAsk(facts.route, undefined, facts.held.snapshot.policy));
   if (facts.route.kind === 'mcp') return fail(deny('malformed_request', 'mcp: no message'));
   if (facts.route.kind === 'agent') return agentAsk(readAgentRequest(facts.route, undefined));
-  return facts.route.kind === 'session' ? ok({ dialect: 'session' }) : readAsk({ ...facts, route: facts.route }, noArguments());
+  return facts.route.kind === 'session'
+    ? ok({ dialect: 'session', closes: facts.route.closes })
+    : readAsk({ ...facts, route: facts.route }, noArguments());
 }
 
 function readBody(facts: HeadFacts, bytes: Uint8Array): Result<Ask, Denial> {
@@ -81,7 +83,7 @@ function readAsk({ route, head, held }: HeadFacts & { readonly route: OutboundRo
     }
     case 'session': {
       const empty = readSessionRequest(judged);
-      return empty.ok ? ok({ dialect: 'session' }) : empty;
+      return empty.ok ? ok({ dialect: 'session', closes: route.closes }) : empty;
     }
     case 'http':
       // Some servers read the body of a GET and some do not: it would be judged for one of them.

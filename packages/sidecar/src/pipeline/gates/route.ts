@@ -1,12 +1,13 @@
 /** Finds what the request is for in its port's table of logical names. What the table lacks leads nowhere. */
 
-import { routeInbound, routeOutbound, type AgentRoute, type OutboundRoute } from '@sallyport/dialects';
+import { routeInbound, routeOutbound, type AgentRoute, type OutboundRoute, type SessionRoute } from '@sallyport/dialects';
 import { deny, fail, type AgentName, type Denial, type Result } from '@sallyport/model';
 import type { Arrival, Authenticated, Framed, Fresh, Routed } from '../facts.ts';
 import { pass, refuse, type Dialect, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 
 type Route = OutboundRoute | AgentRoute;
+type Inbound = AgentRoute | SessionRoute;
 
 export const route: Gate<Arrival & Framed & Fresh & Authenticated, Result<Route, Denial>, Routed, Ports> = {
   name: 'route',
@@ -31,7 +32,7 @@ export function decideRoute(found: Result<Route, Denial>): Judgement<Routed> {
 }
 
 /** One sidecar stands beside one agent, and leads to no other, whatever a caller may do there. */
-function toOwnAgent(found: Result<AgentRoute, Denial>, own: AgentName): Result<AgentRoute, Denial> {
-  if (!found.ok || found.value.agent === own) return found;
+function toOwnAgent(found: Result<Inbound, Denial>, own: AgentName): Result<Inbound, Denial> {
+  if (!found.ok || found.value.kind === 'session' || found.value.agent === own) return found;
   return fail(deny('agent_not_registered', `agent \`${found.value.agent}\` is not this sidecar’s`));
 }

@@ -15,6 +15,7 @@ const facts = (over: object = {}): HeadFacts & Asked =>
   ({
     ask: { dialect: 'http-tool', call: {} },
     caller: { kind: 'session', claims: { sessionId: 's1', agent: 'triage' } },
+    route: { kind: 'tool' },
     head: { target: { path: '/session' }, headers: { get: (name: string) => HEADERS[name] } },
     held: { snapshot: SNAPSHOT },
     ...over,
@@ -103,6 +104,31 @@ describe('session', () => {
     it('is refused for the session that it stands in first', async () => {
       const revoked = { ...named('m2'), ...snapshot({ revocations: { denies: () => true } }) } as HeadFacts & Asked;
       expect(await judged(revoked, ports({ mcpSessions }))).toMatchObject({ denial: { code: 'token_revoked' } });
+    });
+  });
+
+  describe('whom the agent may act for', () => {
+    const named = (callers: object[]): object => snapshot({ agents: new Map([['triage', { ...agent, callers }]]) });
+    it.each<[string, object, string]>([
+      ['an agent that names its callers, and not this one', named([{ principals: ['bob'] }]), 'no_matching_policy'],
+      ['one that names nobody', named([]), 'no_matching_policy'],
+      ['one that names this caller', named([{ principals: ['alice'] }]), 'local'],
+    ])('is asked where the agent opens a session: %s', async (_, over, expected) => {
+      const judgement = await judged(facts({ caller: operator, ...over }));
+      expect(judgement.verdict === 'deny' ? judgement.denial.code : judgement.verdict).toBe(expected);
+    });
+  });
+
+  it('the end of a session is answered here, and only for who holds it', async () => {
+    const ended: string[] = [];
+    const sessions = { find: () => open, close: (id: string) => void ended.push(id) };
+    const closing = facts({ route: { kind: 'session', closes: true }, ask: { dialect: 'session', closes: true } });
+    const judgement = await judged(closing, ports({ sessions }));
+    expect([judgement.verdict, ended]).toEqual(['local', []]);
+    if (judgement.verdict === 'local') await judgement.produce();
+    expect(ended).toEqual(['s1']);
+    expect(await judged(closing, ports({ sessions: { ...sessions, find: () => 'expired' } }))).toMatchObject({
+      denial: { code: 'session_expired' },
     });
   });
 

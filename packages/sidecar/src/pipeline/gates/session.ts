@@ -5,16 +5,17 @@
  * On the inbound leg a request opens one itself, or goes on in the one that its client has.
  */
 
-import { deny, fail, ok, type Agent, type AgentName, type Denial, type Principal, type Result, type RuleId } from '@sallyport/model';
+import { deny, fail, ok, type Denial, type Result, type RuleId } from '@sallyport/model';
 import { tieSession } from '@sallyport/identity';
 import { DEFAULT_DENY, judgeCaller } from '@sallyport/policy';
 import type { Asked, Caller, HeadFacts, InSession } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
-import { clientCaller } from '../client-caller.ts';
-import { asInvoked, judgeClient } from '../invocation.ts';
+import { invokedSession } from '../invoked-session.ts';
 import { sessionAnswer } from '../local-answers.ts';
 import type { OpenSession, Ports, Snapshot } from '../ports.ts';
 import { presentedAgain } from '../presented.ts';
+import { closingOf } from '../session-closing.ts';
+import { agentForOperators, openSessionOf } from '../session-lookup.ts';
 
 /** What the session is opened for. */
 type Operator = Extract<Caller, { kind: 'operator' }>['operator'];
@@ -22,6 +23,7 @@ type Operator = Extract<Caller, { kind: 'operator' }>['operator'];
 /** The session of the call, or for `POST /session` what opening one takes. */
 type Gathered =
   | Result<OpenSession, Denial>
+  /** To be opened or ended here. */
   | { readonly opening: Result<LocalAnswer, Denial> }
   /** On the inbound leg. */
   | { readonly invoked: Result<InSession, Denial> };
@@ -34,11 +36,14 @@ export const session: Gate<HeadFacts & Asked, Gathered, InSession, Ports> = {
     const { snapshot } = facts.held;
     switch (caller.kind) {
       case 'client':
-        return invokedIn(facts, ports).then((invoked) => ({ invoked }));
+        return invokedSession(facts, ports).then((invoked) =>
+          facts.route.kind === 'session' ? { opening: ended(invoked, ports) } : { invoked },
+        );
       case 'operator':
         return proven(facts, ports).then((operator) => ({ opening: operator.ok ? openingOf(operator.value, snapshot, ports) : operator }));
       case 'session':
-        return tied(facts) ?? bound(facts, found(caller, snapshot, ports), ports);
+        if (facts.route.kind === 'session') return { opening: closingOf(openSessionOf(caller, snapshot, ports), ports) };
+        return tied(facts) ?? bound(facts, openSessionOf(caller, snapshot, ports), ports);
     }
   },
   decide: decideSession,
@@ -57,19 +62,6 @@ function tied({ ask, head }: HeadFacts & Asked): Result<never, Denial> | undefin
   const meta = ask.dialect === 'mcp' ? ask.message.session : undefined;
   const tie = tieSession({ header: head.headers.get('sallyport-session'), meta });
   return tie.ok ? undefined : tie;
-}
-
-function found(caller: Extract<Caller, { kind: 'session' }>, snapshot: Snapshot, ports: Ports): Result<OpenSession, Denial> {
-  const { sessionId, agent } = caller.claims;
-  if (agent !== ports.agent) return fail(deny('session_binding_mismatch', `the token is agent \`${agent}\`'s`));
-  const open = ports.sessions.find(sessionId);
-  if (open === 'unknown') return fail(deny('session_unknown', 'no session of this id'));
-  if (open === 'expired') return fail(deny('session_expired', 'the session is over, or of an earlier start'));
-  if (!snapshot.agents.has(agent)) return fail(deny('agent_not_registered', `agent \`${agent}\` is not in the bundle`));
-  const subject = { tokenId: open.tokenId ?? undefined, session: open.id, principal: open.principal, agent };
-  if (snapshot.revocations.denies(subject, ports.clock.wall()))
-    return fail(deny('token_revoked', 'session, token, principal or agent revoked'));
-  return ok(open);
 }
 
 /**
@@ -98,7 +90,7 @@ async function proven({ leg, head, held }: HeadFacts, { operatorTokens, clock }:
 
 function openingOf(operator: Operator, snapshot: Snapshot, ports: Ports): Result<LocalAnswer, Denial> {
   const { principal, tokenId } = operator;
-  const agent = registered(ports.agent, snapshot);
+  const agent = agentForOperators(ports.agent, snapshot);
   if (!agent.ok) return agent;
   const subject = { tokenId: tokenId ?? undefined, principal, agent: ports.agent };
   if (snapshot.revocations.denies(subject, ports.clock.wall())) return fail(deny('token_revoked', 'token, principal or agent revoked'));
@@ -114,47 +106,6 @@ function openingOf(operator: Operator, snapshot: Snapshot, ports: Ports): Result
   });
 }
 
-function registered(name: AgentName, snapshot: Snapshot): Result<Agent, Denial> {
-  const agent = snapshot.agents.get(name);
-  if (agent === undefined) return fail(deny('agent_not_registered', `agent \`${name}\` is not in the bundle`));
-  if (!agent.sessions.roots.includes('operator'))
-    return fail(deny('agent_not_registered', 'operators may not open sessions of this agent'));
-  return ok(agent);
-}
-
-/** The session of a request to the agent. Nobody whom the agent may not act for opens one, or goes on in one. */
-async function invokedIn(facts: HeadFacts & Asked, ports: Ports): Promise<Result<InSession, Denial>> {
-  const caller = await clientCaller(facts, presentedAgain(facts.head, facts.leg), ports);
-  if (!caller.ok) return caller;
-  const { operator, client } = caller.value;
-  const { snapshot } = facts.held;
-  const against = judgeClient(operator, snapshot, ports);
-  if (against !== undefined) return fail(against);
-  const agent = registered(ports.agent, snapshot);
-  if (!agent.ok) return agent;
-  if (client === undefined) return openedFor(operator, agent.value, ports);
-  const open = found({ kind: 'session', claims: client }, snapshot, ports);
-  if (!open.ok) return open;
-  if (!isSame(open.value.principal, operator.principal))
-    return fail(deny('session_binding_mismatch', 'the session is another principal’s'));
-  if (operator.case !== null && operator.case !== open.value.case)
-    return fail(deny('session_binding_mismatch', 'the credential is for another case than the session'));
-  return ok({ session: asInvoked(open.value) });
-}
-
-function openedFor(
-  { principal, case: kase, purpose, tokenId, times }: Operator,
-  agent: Agent,
-  { sessions }: Ports,
-): Result<InSession, Denial> {
-  const room = sessions.hasRoom();
-  const opening = { principal, agent, case: kase, purpose, tokenId, tokenExpiresAt: times.expiresAt };
-  const open = room ? sessions.open(opening) : undefined;
-  if (open === undefined) return fail(deny('overloaded', 'sessions_max are open'));
-  return ok({ session: asInvoked(open), opened: { close: () => sessions.close(open.id) } });
-}
-
-/** One person under one name; two issuers, or two tenants, may each have an `alice`. */
-function isSame(a: Principal, b: Principal): boolean {
-  return a.kind === b.kind && a.id === b.id && a.tenant === b.tenant && a.issuer === b.issuer;
+function ended(invoked: Result<InSession, Denial>, ports: Ports): Result<LocalAnswer, Denial> {
+  return closingOf(invoked.ok ? ok(invoked.value.session) : invoked, ports);
 }

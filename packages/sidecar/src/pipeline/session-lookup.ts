@@ -1,0 +1,28 @@
+/** The session that a proven token names, and the agent that sessions are opened of. What is not there has no rights. */
+
+import { deny, fail, ok, type Agent, type AgentName, type Denial, type Result } from '@sallyport/model';
+import type { Caller } from './facts.ts';
+import type { OpenSession, Ports, Snapshot } from './ports.ts';
+
+/** The open session, if it is this agent's and nothing of it has been revoked. */
+export function openSessionOf(caller: Extract<Caller, { kind: 'session' }>, snapshot: Snapshot, ports: Ports): Result<OpenSession, Denial> {
+  const { sessionId, agent } = caller.claims;
+  if (agent !== ports.agent) return fail(deny('session_binding_mismatch', `the token is agent \`${agent}\`'s`));
+  const open = ports.sessions.find(sessionId);
+  if (open === 'unknown') return fail(deny('session_unknown', 'no session of this id'));
+  if (open === 'expired') return fail(deny('session_expired', 'the session is over, or of an earlier start'));
+  if (!snapshot.agents.has(agent)) return fail(deny('agent_not_registered', `agent \`${agent}\` is not in the bundle`));
+  const subject = { tokenId: open.tokenId ?? undefined, session: open.id, principal: open.principal, agent };
+  if (snapshot.revocations.denies(subject, ports.clock.wall()))
+    return fail(deny('token_revoked', 'session, token, principal or agent revoked'));
+  return ok(open);
+}
+
+/** The agent, if operators may open sessions of it. */
+export function agentForOperators(name: AgentName, snapshot: Snapshot): Result<Agent, Denial> {
+  const agent = snapshot.agents.get(name);
+  if (agent === undefined) return fail(deny('agent_not_registered', `agent \`${name}\` is not in the bundle`));
+  if (!agent.sessions.roots.includes('operator'))
+    return fail(deny('agent_not_registered', 'operators may not open sessions of this agent'));
+  return ok(agent);
+}

@@ -143,14 +143,21 @@ function countersOf({ metrics, log, clock }: PortsFrom): Counters {
 const IDENTITY_IN_FLIGHT_MAX = 16;
 
 /** A dialler of its own: a tool server and an identity provider of one name are never one lane. */
-function keySetsOf({ config, clock, drain, log }: PortsFrom): KeySets {
+function keySetsOf({ config, clock, drain, log, metrics }: PortsFrom): KeySets {
   const { connect_ms_max: connectMsMax } = config.upstream;
   const upstreams = createUpstreams({ clock, limits: { connectMsMax, inFlightMax: IDENTITY_IN_FLIGHT_MAX, idleConnectionsMax: 2 } });
   const bound = floodBound(clock);
+  const { identity } = config;
   const held = keySets({
     upstreams,
     clock,
+    limits: {
+      fetchMsMax: identity.keys_fetch_ms_max,
+      pauseMs: identity.keys_pause_ms,
+      pauseAfterFailureMs: identity.keys_pause_after_failure_ms,
+    },
     onFailure(issuer, detail) {
+      metrics.identityKeysFailed(issuer);
       const kept = bound(issuer, detail);
       if (kept !== undefined) log.warn('identity_keys_failed', { name: issuer, detail: kept });
     },

@@ -71,6 +71,11 @@ export interface SidecarConfig {
     readonly mcp_streams_max: number;
     readonly mcp_sessions_max: number;
   };
+  readonly identity: {
+    readonly keys_fetch_ms_max: number;
+    readonly keys_pause_ms: number;
+    readonly keys_pause_after_failure_ms: number;
+  };
   readonly upstream: {
     readonly connect_ms_max: number;
     readonly first_byte_ms_max: number;
@@ -215,6 +220,26 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
       default: 128,
     }),
     mcp_sessions_max: count({ says: 'Sessions with MCP servers kept at once', unit: 'sessions', min: 1, max: 100_000, default: 1_000 }),
+  }),
+  identity: section('Keys of identity providers that publish them; which ones, and how old their keys may be, the bundle says', {
+    keys_fetch_ms_max: durationMs({
+      says: 'To fetch the keys of one issuer, discovery and key set together',
+      min: 10,
+      max: MINUTE,
+      default: 5 * SECOND,
+    }),
+    keys_pause_ms: durationMs({
+      says: 'Between two fetches for one issuer, which tokens of unknown keys bring about',
+      min: SECOND,
+      max: 10 * MINUTE,
+      default: 30 * SECOND,
+    }),
+    keys_pause_after_failure_ms: durationMs({
+      says: 'The same after a fetch that failed',
+      min: SECOND,
+      max: 10 * MINUTE,
+      default: 5 * SECOND,
+    }),
   }),
   upstream: section('Calls to tools', {
     connect_ms_max: durationMs({ says: 'To connect', min: 10, max: 5 * MINUTE, default: 5 * SECOND }),

@@ -12,7 +12,7 @@ import {
 } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ordersPolicy, READ_ORDERS } from '../../support/policies.ts';
-import { eventually, pass, startWorld, testClock, type RunningSidecar, type World } from '../../support/world.ts';
+import { eventually, pass, request, startWorld, testClock, type RunningSidecar, type World } from '../../support/world.ts';
 
 const MINUTE_MS = 60_000;
 const first = issuerKeyPair('ES256', 'key-1');
@@ -102,6 +102,8 @@ describe('an issuer that is away', () => {
     expect(refused.text).not.toContain(idp.url);
     expect([up.requests.length, (await sidecar.request('/session')).status]).toEqual([before, 401]);
     expect(world.log.some((line) => line.includes('identity_keys_failed') && line.includes(idp.url))).toBe(true);
+    const metrics = await request(sidecar.healthPort, '/metrics', { method: 'GET' });
+    expect(metrics.text).toMatch(/sallyport_identity_keys_failures_total\{issuer="http:[^"]*"\} [1-9]/);
     await pass(clock, 6_000, 2_000);
     idp.publish([second.jwk]);
     expect(await verdict(token)).toEqual([201, undefined]);

@@ -19,6 +19,8 @@ export interface SidecarMetrics extends Counters {
   readonly metrics: Metrics;
   readonly decisions: number;
   readonly denials: number;
+  /** An identity provider's keys could not be fetched; what is held goes on for as long as its age allows. */
+  identityKeysFailed(issuer: string): void;
   rejected(code: string): void;
   activated(): void;
   alert(code: string): void;
@@ -58,6 +60,11 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     name: 'sallyport_upstream_failures_total',
     help: 'Calls that a tool’s server failed, by server and code.',
     labels: ['server', 'code'],
+  });
+  const identityKeysFailures = metrics.counter({
+    name: 'sallyport_identity_keys_failures_total',
+    help: 'Fetches of an identity provider’s keys that failed, by issuer.',
+    labels: ['issuer'],
   });
   const alerts = metrics.counter({ name: 'sallyport_alerts_total', help: 'Alerts, by code.', labels: ['code'] });
   const credentialAges = metrics.gauge({
@@ -103,6 +110,7 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     bug: () => bugs.add({}),
     unrecorded: () => unrecorded.add({}),
     upstreamFailed: (server, code) => upstreamFailures.add({ server, code }),
+    identityKeysFailed: (issuer) => identityKeysFailures.add({ issuer }),
     rejected: (code) => rejections.add({ code }),
     activated: () => activations.add({}),
     alert: (code) => alerts.add({ code }),

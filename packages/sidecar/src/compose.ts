@@ -8,7 +8,7 @@ import { sessionTokens, type SessionTokens } from '@sallyport/credentials';
 import { encodeHex } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
 import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
-import { Fault, formatProblem, invariant, type AgentName, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
+import { Fault, formatProblem, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
 import { startHttpListener, type HttpListener, type HttpListenerOptions } from '@sallyport/net';
 import {
   backoff,
@@ -37,6 +37,7 @@ import { createHolder, type Holder } from './bundle/holder.ts';
 import type { Vitals } from './bundle/stream-source.ts';
 import { openVault } from './bundle/vault.ts';
 import { vetInWorker, type Vet } from './bundle/vetting.ts';
+import { keepLooking, registerOf } from './compose-credentials.ts';
 import { Evidence } from './compose-evidence.ts';
 import { pipelinePorts } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
@@ -51,8 +52,7 @@ import type { Answer, Leg } from './pipeline/gate.ts';
 import { answerRequest } from './pipeline/pipeline.ts';
 import type { Ports } from './pipeline/ports.ts';
 import { refuseUnread } from './pipeline/refusing.ts';
-import { credentialRegister, type CredentialRegister } from './secrets/credential-register.ts';
-import type { Credentials } from './secrets/credentials.ts';
+import type { CredentialRegister } from './secrets/credential-register.ts';
 import type { SweptRegistry } from './sessions/registry.ts';
 import { assertions, type Assertions } from './upstream/assertions.ts';
 import type { ForwardUpstream } from './upstream/forward.ts';
@@ -310,7 +310,8 @@ class RunningSidecar implements Sidecar {
     const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
     const served = (leg: Leg): Served => servedExchange({ leg, clock, account: this.#bytes, ids: ports.ids, answer });
     const legs = { inbound: served('inbound'), outbound: served('outbound') };
-    this.#serving = { ...pipeline, served: Object.values(legs), credentials: this.#registerOf(pipeline.secrets) };
+    const own = { config, clock, holder: this.#holder, metrics: this.#metrics, evidence: this.#evidence };
+    this.#serving = { ...pipeline, served: Object.values(legs), credentials: registerOf(pipeline.secrets, own) };
     const serving = (leg: Leg): Omit<HttpListenerOptions, 'listen'> => {
       const logged = refusalLog(log, clock);
       return {
@@ -420,7 +421,11 @@ class RunningSidecar implements Sidecar {
     this.#watch();
     this.#drain.track('ages', this.#chargeAges(activator));
     this.#drain.track('sessions', this.#sweepSessions());
-    this.#drain.track('credentials', this.#keepCredentials());
+    const keeping = { config: this.#config, clock: this.#with.clock, signal: this.#drain.draining };
+    this.#drain.track(
+      'credentials',
+      keepLooking(() => this.#serving?.credentials, keeping),
+    );
     linkToControlPlane(identity, {
       ...this.#with,
       config: this.#config,
@@ -462,26 +467,6 @@ class RunningSidecar implements Sidecar {
   /** Lets go of what is kept for sessions whose agent never came back: their counts, and their sessions with servers. */
   async #sweepSessions(): Promise<void> {
     while (await delay(this.#with.clock, SWEEP_SESSIONS_MS, { signal: this.#drain.draining })) this.#serving?.sessions.sweep();
-  }
-
-  #registerOf(secrets: Credentials): CredentialRegister {
-    const { clock } = this.#with;
-    return credentialRegister({
-      clock,
-      credentials: secrets,
-      named: () => {
-        const held = this.#holder.read();
-        return held.state === 'absent' ? [] : held.snapshot.policy.credentialsOf(this.#config.agent as AgentName);
-      },
-      onStale: (name) => this.#evidence.alert('CREDENTIAL_STALE', `credential \`${name}\` is older than its \`max_age\``),
-      onAge: (name, ageMs) => this.#metrics.credentialAge(name, ageMs),
-    });
-  }
-
-  /** Looks at credentials on a beat: rotation is found before a call needs it, and age without any call. */
-  async #keepCredentials(): Promise<void> {
-    const waitMs = this.#config.secrets.refresh_ms;
-    while (await delay(this.#with.clock, waitMs, { signal: this.#drain.draining })) await this.#serving?.credentials.look();
   }
 
   #vitals(): Vitals {

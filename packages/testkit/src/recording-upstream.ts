@@ -115,6 +115,8 @@ export interface McpScript {
   readonly sessionId?: string;
   /** Messages before the answer: progress, requests of the server's own. Given the request's id and progress token. */
   readonly before?: (id: unknown, progressToken: unknown) => readonly object[];
+  /** Answered 401, whatever they are. */
+  readonly refuses?: (request: RecordedRequest) => boolean;
   /** `result` or `error` of a tool call; `{"content":[{"type":"text","text":"ok"}]}` unless told. */
   readonly call?: (call: RecordedToolCall) => { readonly result: unknown } | { readonly error: object };
 }
@@ -133,6 +135,7 @@ interface McpRequest {
 }
 
 function answerMcp(request: RecordedRequest, script: McpScript, calls: RecordedToolCall[]): ScriptedAnswer {
+  if (script.refuses?.(request) === true) return { kind: 'json', status: 401, body: {} };
   if (request.method === 'DELETE') return { kind: 'json', body: {} };
   if (request.method !== 'POST') return { kind: 'json', status: 405, body: {} };
   const message = JSON.parse(request.body) as McpRequest;

@@ -1,0 +1,40 @@
+/** Part of the composition root: the register of credentials, and the beat on which it looks. */
+
+import type { AgentName, Clock } from '@sallyport/model';
+import { delay } from '@sallyport/runtime';
+import type { SidecarMetrics } from './admin/metrics.ts';
+import type { Holder } from './bundle/holder.ts';
+import type { Evidence } from './compose-evidence.ts';
+import type { SidecarConfig } from './config.ts';
+import { credentialRegister, type CredentialRegister } from './secrets/credential-register.ts';
+import type { Credentials } from './secrets/credentials.ts';
+
+export interface RegisterFrom {
+  readonly config: SidecarConfig;
+  readonly clock: Clock;
+  readonly holder: Holder;
+  readonly metrics: SidecarMetrics;
+  readonly evidence: Evidence;
+}
+
+/** Of the credentials that calls of this sidecar's agent carry, by the policy that is held. */
+export function registerOf(credentials: Credentials, { config, clock, holder, metrics, evidence }: RegisterFrom): CredentialRegister {
+  return credentialRegister({
+    clock,
+    credentials,
+    named: () => {
+      const held = holder.read();
+      return held.state === 'absent' ? [] : held.snapshot.policy.credentialsOf(config.agent as AgentName);
+    },
+    onStale: (name) => evidence.alert('CREDENTIAL_STALE', `credential \`${name}\` is older than its \`max_age\``),
+    onAge: (name, ageMs) => metrics.credentialAge(name, ageMs),
+  });
+}
+
+/** Looks on a beat: rotation is found before a call needs it, and age without any call. Resolves when the signal aborts. */
+export async function keepLooking(
+  register: () => CredentialRegister | undefined,
+  { config, clock, signal }: Pick<RegisterFrom, 'config' | 'clock'> & { readonly signal: AbortSignal },
+): Promise<void> {
+  while (await delay(clock, config.secrets.refresh_ms, { signal })) await register()?.look();
+}

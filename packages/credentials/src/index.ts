@@ -3,6 +3,7 @@
 export type { CallerContext, CallerMethod, CallerProof, CallerRequest, SecretOf } from './callers/caller-method.ts';
 export type { CallerMethodPorts } from './callers/caller-methods.ts';
 export { callerMethod } from './callers/caller-methods.ts';
+export { chooseMethod } from './callers/choose-method.ts';
 export type { ReplayMemory, ReplayMemoryOptions, Spendable } from './callers/replay-memory.ts';
 export { replayMemory } from './callers/replay-memory.ts';
 export { newApiKey } from './callers/api-key.ts';

@@ -158,6 +158,11 @@ describe('an HTTP signature', () => {
     ['a parameter twice', signedRequest({ replace: [';tag=', ';nonce="n2";tag='] }), 'unauthenticated'],
     ['a component twice', signedRequest({ components: [...COMPONENTS, 'x-case'] }), 'unauthenticated'],
     ['a component with a parameter', signedRequest({ components: [...COMPONENTS, '"x-case";bs'] }), 'unauthenticated'],
+    [
+      'a component read in another way than as a field',
+      signedRequest({ components: [...COMPONENTS, '"x-note";bs'], headers: { 'X-Note': 'x' } }),
+      'unauthenticated',
+    ],
     ['a component of the response', signedRequest({ components: [...COMPONENTS, '@status'] }), 'unauthenticated'],
     ['a component that the request lacks', signedRequest({ components: [...COMPONENTS, 'x-none'] }), 'unauthenticated'],
     ['its own field as a component', signedRequest({ components: [...COMPONENTS, 'signature'] }), 'unauthenticated'],

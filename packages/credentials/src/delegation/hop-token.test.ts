@@ -2,7 +2,7 @@
 
 import { generateKey, signerFromPem } from '@sallyport/crypto/keys';
 import { type DelegationRules, type Hop, type SpiffeId, renderActor } from '@sallyport/identity';
-import type { Instant } from '@sallyport/model';
+import type { AgentName, Instant } from '@sallyport/model';
 import { testAuthority } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { type DelegationAuthorities, verifyDelegation } from './hop-token.ts';
@@ -131,6 +131,14 @@ describe('a list of hops', () => {
     ['that says it is the first', begun, 'unauthenticated'],
   ])('is refused with a last hop, well signed, %s', (_, last, code) => {
     expect(verdict([first, second, last])).toBe(code);
+  });
+
+  it('is refused with a hop, well signed, by a sidecar that was not called', async () => {
+    const e = await sidecar('agent-e');
+    const uncalled = { issuer: d.id, agent: 'agent-d' as AgentName };
+    const last = await hop([first, second], { ...c, signer: d.signer }, e, uncalled, { scopes: ['orders:read'] });
+    expect(verdict([first, second, last], rules(e, d))).toBe('unauthenticated');
+    expect(verdict([first, second, await hop([first, second], c, e, {}, { scopes: ['orders:read'] })], rules(e, c))).toBe('verified');
   });
 
   it('ends with its last hop, not with the earlier ones, which were judged on entry', async () => {

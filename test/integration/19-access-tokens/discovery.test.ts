@@ -141,6 +141,19 @@ describe('a token of the company’s provider', () => {
   });
 });
 
+it('neither the log nor a record holds a token, whole or in part, accepted or refused', async () => {
+  const good = await idp.token();
+  const bent = `${good.slice(0, -4)}AAAA`;
+  expect([(await verdict(good))[0], (await verdict(bent))[0]]).toEqual([201, 401]);
+  const lines = await eventually(async () => {
+    const records = await world.admin.tail();
+    return records.some((line) => line.includes('signature_invalid')) ? records : undefined;
+  }, 'the refusal on record');
+  const [, payload = '', signature = ''] = good.split('.');
+  const written = [...lines, ...world.log].join('\n');
+  for (const part of [good, bent, payload, signature]) expect(written.includes(part)).toBe(false);
+});
+
 describe('a token that was proven and is remembered', () => {
   it('is refused from the moment at which it is revoked', async () => {
     const token = await idp.token();

@@ -1,5 +1,15 @@
 import { ANSWERS, Fault, type AgentName, type DenialCode, type PrincipalId, type SessionId } from '@sallyport/model';
-import { BENT_TOKENS, recordingUpstream, type RecordingUpstream, type ScriptedAnswer, type TokenIssuer } from '@sallyport/testkit';
+import {
+  BENT_TOKENS,
+  dpopProof,
+  issuerKeyPair,
+  recordingUpstream,
+  thumbprintOf,
+  tokenIssuer,
+  type RecordingUpstream,
+  type ScriptedAnswer,
+  type TokenIssuer,
+} from '@sallyport/testkit';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -69,8 +79,12 @@ let sidecar: RunningSidecar;
 let other: RunningSidecar;
 
 const urls = (): { http: string; mcp: string } => ({ http: http.url, mcp: `${mcp.url}/mcp` });
+/** Its tokens must be of a set of scopes that is in force. */
+const versioned = tokenIssuer({ issuer: 'https://versioned.test' });
 const enforce = async (yaml: string): Promise<void> => {
-  const { releaseSeq } = await world.admin.publish(`${yaml}\n${issuerDocument(world.idp)}`);
+  const { releaseSeq } = await world.admin.publish(
+    `${yaml}\n${issuerDocument(world.idp)}${issuerDocument(versioned)}min_scope_version: 3\n`,
+  );
   await eventually(() => {
     const { release_seq: seq, ready } = sidecar.sidecar.readiness();
     return ready && seq === releaseSeq;
@@ -143,6 +157,16 @@ const OUTSIDE: Readonly<Partial<Record<DenialCode, Provoke>>> = {
   unauthenticated: (bench, dialect) => call(bench, dialect, 'look', { session: 'none' }),
   token_expired: (bench) => opening(bench, bent(bench, 'expired')),
   token_lifetime_exceeded: (bench) => opening(bench, bent(bench, 'a life longer than accepted')),
+  token_outdated: (bench) => opening(bench, versioned.mint(world.clock.wall(), { claims: { scope_version: 2 } })),
+  replay_detected: async (bench) => {
+    const key = issuerKeyPair('ES256', 'holder');
+    const now = world.clock.wall();
+    const token = bench.idp.mint(now, { claims: { cnf: { jkt: thumbprintOf(key) } } });
+    const proof = dpopProof(key, { method: 'POST', url: `http://127.0.0.1:${bench.port}/session`, madeAt: now, token });
+    const headers = { authorization: `DPoP ${token}`, dpop: proof };
+    await bench.request('/session', { headers });
+    return bench.request('/session', { headers });
+  },
   signature_invalid: (bench) => opening(bench, bent(bench, 'a signature flipped in one bit')),
   token_revoked: async (bench, dialect) => {
     const session = await bench.session({ jti: `revoked over ${dialect}` });

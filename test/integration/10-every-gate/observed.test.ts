@@ -37,7 +37,7 @@ kind: Policy
 agent: support-triage
 rules:
   - { id: note, allow: [shop/note], for: { roles: [support-rep] }, when: args.text != "wild", max: { count: 2 } }
-  - { id: rest, allow: [shop/pay, shop/drop, shop/look, shop/mail], for: { roles: [support-rep] }, scopes: [everything] }
+  - { id: rest, allow: [shop/pay, shop/drop, shop/look, shop/mail], for: { roles: [support-rep] }, scopes: ['shop:clear'] }
 ${more}`;
 
 const MINUTE = 60_000;

@@ -57,7 +57,7 @@ export interface InboundOptions extends WorldOptions {
   /** Of the Agent document; grants alice unless told otherwise. Empty: leaves the field out. */
   readonly callers?: string;
   readonly sessions?: string;
-  readonly inbound?: { readonly headers?: readonly string[]; readonly socket?: string };
+  readonly inbound?: { readonly headers?: readonly string[]; readonly socket?: string; readonly url?: string };
   readonly sidecar?: SidecarOptions;
 }
 
@@ -92,13 +92,13 @@ export async function startInbound(options: InboundOptions = {}): Promise<Inboun
   const [certificate, key] = [join(world.dir, 'inbound.pem'), join(world.dir, 'inbound.key')];
   writeFileSync(certificate, chain.map((der) => certificatePem(der)).join(''));
   writeFileSync(key, privatePem, { mode: 0o600 });
-  const { socket, headers = [] } = options.inbound ?? {};
+  const { socket, url = agent.url, headers = [] } = options.inbound ?? {};
   const inbound = {
     listen: { kind: 'tcp', host: '127.0.0.1', port: 0 } as const,
     certificate_file: certificate,
     key_file: key,
     headers,
-    agent: socket === undefined ? { url: agent.url } : { socket },
+    agent: socket === undefined ? { url } : { socket },
   };
   const sidecar = await world.startSidecar({ ...options.sidecar, config: { ...options.sidecar?.config, inbound } });
   await eventually(() => sidecar.ready(), 'readiness');

@@ -92,13 +92,15 @@ describe('a secret in a file', () => {
     const volume = projectedVolume({ key: 'key-0', other: 'x' });
     try {
       const seen: unknown[] = [];
-      for (let round = 1; round <= 40; round++) {
+      for (let round = 1; round <= 200; round++) {
         const reading = Array.from({ length: 4 }, () => readSecretFile(volume.folder, 'key'));
+        // Each time at another step of the reader.
+        for (let turn = 0; turn < round % 8; turn++) await new Promise((resolve) => setImmediate(resolve));
         volume.write({ key: `key-${round}`, other: 'x' });
         seen.push(...(await Promise.all(reading)));
       }
       for (const one of seen) expect(one).toMatchObject({ value: expect.stringMatching(/^key-[0-9]+$/) as string });
-      expect(await readSecretFile(volume.folder, 'key')).toMatchObject({ value: 'key-40' });
+      expect(await readSecretFile(volume.folder, 'key')).toMatchObject({ value: 'key-200' });
     } finally {
       volume.close();
     }

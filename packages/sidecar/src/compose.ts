@@ -254,6 +254,7 @@ class RunningSidecar implements Sidecar {
       isLeaving: this.#leaving !== undefined,
       isConnected: this.#isConnected,
       allowsDevelopmentRoot: this.#config.allow_development_root,
+      credentials: this.#serving?.credentials.entries() ?? [],
     });
   }
 

@@ -323,6 +323,7 @@ describe('a credential that is older than it may be', () => {
     await pass(clock, 11 * SECOND_MS);
     expect(await listed()).toMatchObject({ stale: true, usable: true, failure: null, max_age_ms: 20_000, source: 'file' });
     expect((await listed())?.['uses']).toBeGreaterThan(0);
+    expect(sidecar.sidecar.readiness()).toMatchObject({ ready: true, stale_credentials: ['orders-write'], failing_credentials: [] });
     expect((await sidecar.call('orders/cancel_order', {}, await sidecar.session())).status).toBe(200);
     await pass(clock, 21 * SECOND_MS);
     const told = await once(async () => {

@@ -416,6 +416,14 @@ describe('a sidecar that runs', () => {
     return lines.filter(({ check }) => check.startsWith('sidecar') || check === 'audit backlog');
   }
 
+  it('names credentials that are too old or cannot be read', async () => {
+    const lines = await running({ ...READY, stale_credentials: ['orders-read'], failing_credentials: ['desk', 'mail'] });
+    expect(lines.filter(({ check }) => check === 'sidecar credentials')).toMatchObject([
+      { health: 'warn', says: 'older than their max_age: orders-read' },
+      { health: 'warn', says: 'cannot be read now: desk, mail' },
+    ]);
+  });
+
   it('is well', async () => {
     const lines = await running(READY, { records: 3, seconds: 1 });
     expect(lines.filter(({ health }) => health !== 'ok')).toEqual([]);

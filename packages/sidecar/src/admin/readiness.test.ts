@@ -1,4 +1,4 @@
-import { Fault, type Instant, type ReleaseSeq } from '@sallyport/model';
+import { Fault, type CredentialName, type Instant, type ReleaseSeq } from '@sallyport/model';
 import type { AppendRefusal } from '@sallyport/store';
 import type { PolicyState } from '@sallyport/trust';
 import { describe, expect, it } from 'vitest';
@@ -18,6 +18,7 @@ const GOOD: ReadinessOf = {
   isLeaving: false,
   isConnected: true,
   allowsDevelopmentRoot: false,
+  credentials: [],
 };
 const fault = new Fault('journal_failed', 'internal', 'while syncing: EIO');
 
@@ -35,6 +36,22 @@ describe('readiness', () => {
       connected: true,
       development_root: false,
       draining: false,
+      stale_credentials: [],
+      failing_credentials: [],
+    });
+  });
+
+  it('is not lost by credentials that are too old or cannot be read, which it lists by name', () => {
+    const name = (text: string): CredentialName => text as CredentialName;
+    const credentials = [
+      { name: name('fine'), stale: false, failure: null },
+      { name: name('old'), stale: true, failure: null },
+      { name: name('gone'), stale: false, failure: 'missing' },
+    ];
+    expect(judgeReadiness({ ...GOOD, credentials })).toMatchObject({
+      ready: true,
+      stale_credentials: ['old'],
+      failing_credentials: ['gone'],
     });
   });
 

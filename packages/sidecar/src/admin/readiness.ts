@@ -4,6 +4,7 @@ import { formatInstant, type Instant } from '@sallyport/model';
 import type { AppendRefusal, Journal } from '@sallyport/store';
 import type { PolicyState } from '@sallyport/trust';
 import type { Identity } from '../enrolment/identity-files.ts';
+import type { CredentialEntry } from '../secrets/credential-register.ts';
 import type { Held } from '../pipeline/ports.ts';
 
 /** Why the sidecar is or is not ready. */
@@ -21,6 +22,10 @@ export interface Readiness {
   readonly connected: boolean;
   readonly development_root: boolean;
   readonly draining: boolean;
+  /** Credentials older than the policy wants, by name; calls go on with them. */
+  readonly stale_credentials: readonly string[];
+  /** Those that could not be read when last looked at; calls that carry them end when the last value is too old. */
+  readonly failing_credentials: readonly string[];
 }
 
 export interface ReadinessOf {
@@ -34,6 +39,7 @@ export interface ReadinessOf {
   readonly isLeaving: boolean;
   readonly isConnected: boolean;
   readonly allowsDevelopmentRoot: boolean;
+  readonly credentials: readonly Pick<CredentialEntry, 'name' | 'stale' | 'failure'>[];
 }
 
 /** Ready is: a fresh bundle, a journal that takes records, and no drain. */
@@ -52,6 +58,8 @@ export function judgeReadiness(of: ReadinessOf): Readiness {
     connected: of.isConnected,
     development_root: of.allowsDevelopmentRoot,
     draining: of.isLeaving,
+    stale_credentials: of.credentials.flatMap(({ name, stale }) => (stale ? [name] : [])),
+    failing_credentials: of.credentials.flatMap(({ name, failure }) => (failure === null ? [] : [name])),
   };
 }
 

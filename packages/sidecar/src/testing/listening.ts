@@ -18,6 +18,8 @@ export const READY: Readiness = {
   connected: true,
   development_root: false,
   draining: false,
+  stale_credentials: [],
+  failing_credentials: [],
 };
 
 const open: HttpListener[] = [];

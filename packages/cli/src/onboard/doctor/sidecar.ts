@@ -106,6 +106,22 @@ export function judgeReadiness(body: string, io: Pick<Io, 'clock'>): readonly Ch
         )
       : well(subject, says),
     ...(typeof expires === 'string' ? [judgeIdentity(Date.parse(expires) - io.clock.wall(), isConnected)] : []),
+    ...judgeCredentials(status),
+  ];
+}
+
+/** Sidecars before this one name none. */
+function judgeCredentials(status: Readonly<Record<string, unknown>>): readonly Check[] {
+  const named = (member: string): string => (Array.isArray(status[member]) ? status[member].map(String).join(', ') : '');
+  const [stale, failing] = [named('stale_credentials'), named('failing_credentials')];
+  const subject = 'sidecar credentials';
+  return [
+    ...(stale === ''
+      ? []
+      : [warned(subject, `older than their max_age: ${stale}`, 'replace them where they lie; the sidecar follows by itself')]),
+    ...(failing === ''
+      ? []
+      : [warned(subject, `cannot be read now: ${failing}`, 'GET /credentials on its administration socket says why')]),
   ];
 }
 

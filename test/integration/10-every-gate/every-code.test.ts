@@ -21,13 +21,15 @@ import { scriptedMcp } from '../../support/mcp-server.ts';
 import { issuerDocument } from '../../support/policies.ts';
 import { AGENT, eventually, startWorld, type HttpAnswer, type RunningSidecar, type World } from '../../support/world.ts';
 
-/** The same tools over plain HTTP and over MCP, under the same rules; and both behind a name that wants TLS. */
+/** The same tools over plain HTTP and over MCP, under the same rules; and both behind a name that wants TLS, and one that wants a credential. */
 const policy = ({ http, mcp }: { http: string; mcp: string }, agent: string = AGENT): string => {
   const servers = {
     orders: `http: { url: "${http}" }`,
     'orders-tls': `http: { url: "${http.replace('http:', 'https:')}" }`,
     desk: `mcp: { url: "${mcp}" }`,
     'desk-tls': `mcp: { url: "${mcp.replace('http:', 'https:')}" }`,
+    'orders-keyed': `http: { url: "${http}" }`,
+    'desk-keyed': `mcp: { url: "${mcp}" }`,
   };
   const demands = {
     look: '',
@@ -58,7 +60,9 @@ const policy = ({ http, mcp }: { http: string; mcp: string }, agent: string = AG
   ]);
   const head = `apiVersion: sallyport.dev/v1\nkind: Agent\nname: ${agent}\nowner: team-support\nuses: [${Object.keys(servers).join(', ')}]`;
   const check = `kind: Test\nagent: ${agent}\ngiven: { roles: [support-rep] }\ncases:\n  - { call: orders/look, expect: allow }`;
-  return [`${head}\nsessions: { roots: [operator, schedule], idle: 5m, max: 8h }`, ...documents, check].join('\n---\n');
+  const source = 'source: { file: absent }\nheader: Authorization\nscheme: Bearer';
+  const credential = `kind: Credential\nname: absent\n${source}\ndestinations: [orders-keyed, desk-keyed]\nagents: [${agent}]\ntools: [orders-keyed/*, desk-keyed/*]`;
+  return [`${head}\nsessions: { roots: [operator, schedule], idle: 5m, max: 8h }`, ...documents, credential, check].join('\n---\n');
 };
 const DIALECTS = ['http', 'mcp'] as const;
 type Dialect = (typeof DIALECTS)[number];
@@ -112,7 +116,7 @@ interface Asked {
   readonly args?: unknown;
   readonly session?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly server?: 'tls';
+  readonly server?: 'tls' | 'keyed';
 }
 
 /** A call of a tool in either dialect, in a session of its own unless given. */
@@ -215,6 +219,8 @@ const OUTSIDE: Readonly<Partial<Record<DenialCode, Provoke>>> = {
   },
   // The server speaks no TLS: whoever it is, it cannot prove it.
   upstream_untrusted: (bench, dialect) => call(bench, dialect, 'look', { server: 'tls' }),
+  // Nobody has put it where the sidecar looks.
+  credential_unavailable: (bench, dialect) => call(bench, dialect, 'look', { server: 'keyed' }),
   agent_not_registered: async (bench, dialect) => {
     const session = await bench.session();
     await enforce(policy(urls(), 'another-agent'));
@@ -301,6 +307,7 @@ const MAY_BE_5XX: readonly string[] = [
   'policy_unavailable',
   'identity_unavailable',
   'audit_unavailable',
+  'credential_unavailable',
 ];
 
 function expectSaid(answer: HttpAnswer, code: string, dialect: Dialect): void {

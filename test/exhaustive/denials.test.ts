@@ -18,15 +18,11 @@ const TABLES = [
 const NOT_YET: readonly DenialCode[] = [
   'idempotency_key_required',
   'idempotency_key_reused',
-  'token_outdated',
-  'replay_detected',
   'approval_invalid',
   'injection_detected',
-  'obligation_unsupported',
   'response_blocked',
   'rate_limited',
   'dlp_unavailable',
-  'identity_unavailable',
 ];
 
 const read = (patterns: readonly string[]): readonly { readonly path: string; readonly text: string }[] =>

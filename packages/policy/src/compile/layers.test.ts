@@ -301,6 +301,29 @@ describe('a lower layer is refused', () => {
     expect(problems).toContainEqual(expect.stringContaining('layer `lower` speaks of agent `triage`, which layer `team` above it owns'));
   });
 
+  test('a credential of an agent above, one under a name above, and the secret of a layer above sent to a server of its own', () => {
+    const key = (name: string, agent: string, server: string, file: string): string =>
+      `kind: Credential\nname: ${name}\nsource: { file: ${file} }\nheader: Authorization\ndestinations: [${server}]\nagents: [${agent}]\ntools: ["${server}/*"]\n`;
+    const upper = layer('team', [...TEAM, key('notes-key', 'triage', 'notes', 'notes/key')], [company, catalog]);
+    const own = [
+      ...CATALOG.slice(0, 2).map((one) => one.replaceAll('orders', 'other').replace('found', 'seen')),
+      AGENT.replace('[orders, notes]', '[other]'),
+      rules('{ id: lower-all, allow: [other/find] }'),
+    ];
+    const below = (...documents: readonly string[]): readonly string[] =>
+      refusedAtActivation([company, catalog, upper, alone('lower', [...own, ...documents])]);
+    const says = (text: string): unknown => expect.stringContaining(text);
+    expect(below(key('other-key', 'triage', 'other', 'other/key'))).toContainEqual(
+      says('layer `lower` speaks of agent `triage`, which layer `team` above it owns'),
+    );
+    expect(below(key('notes-key', 'triage', 'other', 'other/key'))).toContainEqual(
+      says('layer `lower` declares credential `notes-key` anew, which layer `team` owns'),
+    );
+    expect(below(key('stolen', 'triage', 'other', 'notes/key'))).toContainEqual(
+      says('layer `lower` declares secret `file notes/key` anew, which layer `team` owns'),
+    );
+  });
+
   test('an allow rule of a layer above: a catalog tightens, and never grants', () => {
     const granting = alone('catalog', [
       ...CATALOG.slice(0, 3),

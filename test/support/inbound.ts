@@ -9,6 +9,7 @@ import { recordingUpstream, testAuthority, type RecordingUpstream, type TestAuth
 import { writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
+import type { SidecarConfig } from '@sallyport/sidecar';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import type { AgentOptions } from 'node:https';
 import { issuerDocument, READ_ORDERS } from './policies.ts';
@@ -85,25 +86,11 @@ export async function startInbound(options: InboundOptions = {}): Promise<Inboun
   const [agent, tool, authority] = [await recordingUpstream(), await recordingUpstream(), await testAuthority()];
   const world = await startWorld(options);
   await world.admin.publish(inboundPolicy({ world, tool }, options.callers ?? ALICE_ALONE, options.sessions));
-  const { chain, privatePem } = await authority.issue('/sidecar/support-triage/one', {
-    dnsNames: ['localhost'],
-    ipAddresses: ['127.0.0.1'],
-  });
-  const [certificate, key] = [join(world.dir, 'inbound.pem'), join(world.dir, 'inbound.key')];
-  writeFileSync(certificate, chain.map((der) => certificatePem(der)).join(''));
-  writeFileSync(key, privatePem, { mode: 0o600 });
   const { socket, url = agent.url, headers = [] } = options.inbound ?? {};
-  const inbound = {
-    listen: { kind: 'tcp', host: '127.0.0.1', port: 0 } as const,
-    certificate_file: certificate,
-    key_file: key,
-    headers,
-    agent: socket === undefined ? { url } : { socket },
-  };
+  const inbound = { ...(await inboundConfig({ world, authority }, url)), headers, ...(socket === undefined ? {} : { agent: { socket } }) };
   const sidecar = await world.startSidecar({ ...options.sidecar, config: { ...options.sidecar?.config, inbound } });
   await eventually(() => sidecar.ready(), 'readiness');
-  const address = sidecar.sidecar.addresses().inbound;
-  const port = address?.kind === 'tcp' ? address.port : 0;
+  const port = inboundPort(sidecar);
   const ca = certificatePem(authority.ca.certificate);
   const token = (claims: Record<string, unknown> = {}): string => world.idp.mint(world.clock.wall() as Instant, { claims });
   return {
@@ -115,7 +102,7 @@ export async function startInbound(options: InboundOptions = {}): Promise<Inboun
     ca,
     authority,
     token,
-    ask: (path, asked = {}) => ask({ port, ca, path, token }, asked),
+    ask: (path, asked = {}) => askAgent({ port, ca, path, token }, asked),
     raw: () =>
       new Promise((resolve, reject) => {
         const secured = tlsConnect({ host: '127.0.0.1', port, ca });
@@ -130,6 +117,26 @@ export async function startInbound(options: InboundOptions = {}): Promise<Inboun
   };
 }
 
+/** The section of a sidecar's configuration, with a certificate of the authority's, for an agent at a URL. */
+export async function inboundConfig(
+  { world, authority }: Pick<InboundSide, 'world' | 'authority'>,
+  url: string,
+): Promise<NonNullable<SidecarConfig['inbound']>> {
+  const names = { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
+  const { chain, privatePem } = await authority.issue('/sidecar/support-triage/one', names);
+  const [certificate, key] = [join(world.dir, 'inbound.pem'), join(world.dir, 'inbound.key')];
+  writeFileSync(certificate, chain.map((der) => certificatePem(der)).join(''));
+  writeFileSync(key, privatePem, { mode: 0o600 });
+  const listen = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
+  return { listen, certificate_file: certificate, key_file: key, headers: [], agent: { url } };
+}
+
+/** The port on which a running sidecar's agent is reached. */
+export function inboundPort({ sidecar }: RunningSidecar): number {
+  const address = sidecar.addresses().inbound;
+  return address?.kind === 'tcp' ? address.port : 0;
+}
+
 interface Target {
   readonly port: number;
   readonly ca: string;
@@ -137,7 +144,8 @@ interface Target {
   readonly token: () => string;
 }
 
-function ask(
+/** One request over a connection of its own. */
+export function askAgent(
   { port, ca, path, token }: Target,
   { method = 'POST', json, body, headers = {}, connection }: AskOptions,
 ): Promise<HttpAnswer> {

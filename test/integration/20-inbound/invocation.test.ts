@@ -218,10 +218,12 @@ describe('verification on every request', () => {
 });
 
 describe('whom the agent acts for', () => {
-  it('somebody whom no grant names is refused, on both legs, and hears of no session', async () => {
+  it('[R1.15] alice has a session; somebody whom no grant names is refused, on both legs, and hears of none', async () => {
+    expect((await side.ask(INVOKE, { json: REQUEST })).json()['session_id']).toBeTypeOf('string');
+    const sent = reached();
     const headers = { authorization: `Bearer ${side.token({ sub: 'dave@company.com', roles: ['finance'] })}` };
     const answer = await side.ask(INVOKE, { json: REQUEST, headers });
-    expect([answer.status, codeOf(answer), reached()]).toEqual([403, 'no_matching_policy', 0]);
+    expect([answer.status, codeOf(answer), reached() - sent]).toEqual([403, 'no_matching_policy', 0]);
     expect(JSON.stringify([answer.headers, answer.text])).not.toMatch(/session_id|sallyport-session/);
     const opening = await side.sidecar.request('/session', { headers });
     expect([opening.status, opening.json()['code']]).toEqual([403, 'no_matching_policy']);

@@ -6,8 +6,8 @@ import type { Ran } from '../../../packages/cli/src/testing/terminal.ts';
 import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
 import { deskOf, type Desk } from './desk.ts';
 
-/** Said elsewhere, each by a process of its own: they run until they are told to stop. */
-const ELSEWHERE = new Set(['demo', 'dev']);
+/** Said elsewhere: two run until they are told to stop, and signing in needs a person (`login.test.ts`). */
+const ELSEWHERE = new Set(['demo', 'dev', 'login']);
 
 /** Each command once, with the answer that programs get; in an order in which each finds what it needs. */
 describe('an answer under --json', () => {

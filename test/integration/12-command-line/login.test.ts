@@ -83,7 +83,10 @@ claims: { subject: sub, tenant: tenant_id, roles: roles, scopes: scope, case: ti
 
   it('keeps a token for its owner alone, and says nothing of it', async () => {
     const { exit, out, err, at } = await typed(['--out', 'token', '--json'], (said) => idp.sign(address(said), 'alice'));
-    expect(exit).toBe(0);
+    expect([exit, JSON.parse(out)]).toEqual([
+      0,
+      { kind: 'access_token', issuer: `${idp.issuer}/`, expires_at: expect.any(String), file: 'token' },
+    ]);
     expect(statSync(at.path('token')).mode & 0o777).toBe(0o600);
     const token = at.read('token').trim();
     expect(token.split('.')).toHaveLength(3);

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { giveBackMemory } from './heap.ts';
 
 describe('memory is given back', () => {
-  const LOOK_MS = 5_000;
+  const [LOOK_MS, GLANCE_MS] = [5_000, 250];
 
-  /** Lets some time pass, a look at a time, with so much work in each; gives how often was collected. */
-  async function collections(work: readonly number[]): Promise<number> {
+  /** Lets some time pass, a look at a time, with so much work in each and right after it; gives how often was collected. */
+  async function collections(work: readonly number[], justBegun = 0): Promise<number> {
     const clock = fakeClock();
     const over = new AbortController();
     const asked: unknown[] = [];
@@ -16,6 +16,8 @@ describe('memory is given back', () => {
     for (const ms of work) {
       cpuMs += ms;
       await clock.advance(LOOK_MS);
+      cpuMs += justBegun;
+      await clock.advance(GLANCE_MS);
     }
     over.abort();
     await running;
@@ -30,6 +32,11 @@ describe('memory is given back', () => {
 
   it('not while calls would wait for it', async () => {
     expect(await collections([4_000, 600, 300])).toBe(0);
+  });
+
+  it('not at the moment at which calls come again', async () => {
+    expect(await collections([10, 10], 100)).toBe(0);
+    expect(await collections([10, 10], 10)).toBe(1);
   });
 
   it('again when work is over', async () => {

@@ -20,6 +20,8 @@ export interface Machine {
 
 /** How often it looks; reading configuration and policy is over by the first time. */
 const LOOK_MS = 5_000;
+/** And once more before it collects: work that has just begun hardly shows in a long look. */
+const GLANCE_MS = 250;
 /** Above this share of one core a process is not at rest. The collection itself stays below it. */
 const BUSY_SHARE = 0.05;
 
@@ -41,13 +43,17 @@ export async function giveBackMemory(
 ): Promise<void> {
   const { gc } = machine.collector;
   if (typeof gc !== 'function') return;
+  const isBusyFor = async (ms: number): Promise<boolean | undefined> => {
+    const before = machine.cpuMs();
+    const isOver = !(await delay(clock, ms, { signal }));
+    return isOver ? undefined : machine.cpuMs() - before > ms * BUSY_SHARE;
+  };
   let hasWorked = true;
-  let before = machine.cpuMs();
-  while (await delay(clock, LOOK_MS, { signal })) {
-    const now = machine.cpuMs();
-    const isBusy = now - before > LOOK_MS * BUSY_SHARE;
-    before = now;
-    if (hasWorked && !isBusy) gc({ type: 'major', flavor: 'last-resort' });
-    hasWorked = isBusy;
+  for (;;) {
+    const isBusy = await isBusyFor(LOOK_MS);
+    if (isBusy === undefined) return;
+    const isAtRest: boolean = hasWorked && !isBusy && (await isBusyFor(GLANCE_MS)) === false;
+    if (isAtRest) gc({ type: 'major', flavor: 'last-resort' });
+    hasWorked = isBusy || (hasWorked && !isAtRest);
   }
 }

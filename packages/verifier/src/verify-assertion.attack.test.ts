@@ -310,7 +310,22 @@ describe('replay', () => {
   });
 });
 
+describe('a memory of somebody’s own', () => {
+  test.each<[what: string, answer: unknown]>([
+    ['answers later, as one over a network would', Promise.resolve(false)],
+    ['answers later that it is the first', Promise.resolve(true)],
+    ['says nothing', undefined],
+    ['says something else', 'yes'],
+  ])('that %s has not said yes', (_, answer) => {
+    expect(codeOf(sign(), { replay: { isFirst: () => answer as boolean } })).toBe('replayed');
+  });
+});
+
 describe('options that would believe nobody or everybody', () => {
+  test('a tool that was forgotten is not any tool', () => {
+    const { tool: _, ...rest } = options();
+    expect(() => verifyAssertion(sign(), rest as VerifyOptions)).toThrow('`tool` is missing');
+  });
   test.each<[what: string, over: Partial<VerifyOptions>]>([
     ['no authority', { authorities: '' }],
     ['an authority that is no PEM', { authorities: 'AAAA' }],

@@ -62,6 +62,8 @@ export function verifyAssertion(token: string | undefined, options: VerifyOption
 
 function judgeAssertion(token: string | undefined, options: VerifyOptions): Result<Assertion, NotBelieved> {
   if (options.audience === '' || options.trustDomain === '') throw new TypeError('`audience` and `trustDomain` are not empty');
+  // Forgotten it would mean any tool; `undefined` is for whoever says so.
+  if (!Object.hasOwn(options, 'tool')) throw new TypeError('`tool` is missing: name it, or say `undefined` for what calls none');
   const authorities = readAuthorities(options.authorities);
   const read = readToken(token);
   if (!read.ok) return read;
@@ -121,7 +123,9 @@ function problemOfUse(claims: AssertionClaims, options: VerifyOptions): NotBelie
   if (options.tool !== undefined && claims.tool !== options.tool) return { code: 'tool_mismatch', detail: `for ${claims.tool}` };
   if (options.arguments !== undefined && !isFor(claims, options.arguments))
     return { code: 'arguments_mismatch', detail: claims.argumentsDigest === undefined ? 'it names no arguments' : 'the digests differ' };
-  if (options.replay?.isFirst(claims.tokenId, claims.expiresAt, now) === false) return { code: 'replayed', detail: claims.tokenId };
+  // Nothing but a plain yes: a memory that answers later, or not at all, has not said that this is the first use.
+  if (options.replay !== undefined && options.replay.isFirst(claims.tokenId, claims.expiresAt, now) !== true)
+    return { code: 'replayed', detail: claims.tokenId };
   return undefined;
 }
 

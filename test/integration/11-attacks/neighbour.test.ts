@@ -19,7 +19,7 @@ describe('a neighbour of the agent', () => {
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'sallyport-neighbour-'));
     file = join(dir, 'credential');
-    writeFileSync(file, `${MINE}\n`);
+    writeFileSync(file, `${MINE}\n`, { mode: 0o600 });
     up = await recordingUpstream();
     world = await startWorld();
     await world.admin.publish(ordersPolicy(up.url, READ_ORDERS, world.idp));
@@ -67,7 +67,7 @@ describe('a neighbour of the agent', () => {
   it('keeps an old credential in vain: it is exchanged under calls, none of which is refused', async () => {
     const session = await sessionOf(MINE);
     const put = (text: string): void => {
-      writeFileSync(`${file}.next`, text);
+      writeFileSync(`${file}.next`, text, { mode: 0o600 });
       renameSync(`${file}.next`, file);
     };
     put(`${NEXT}\n${MINE}\n`);

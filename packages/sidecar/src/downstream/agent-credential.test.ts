@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { realFileSystem } from '@sallyport/runtime';
@@ -18,14 +18,14 @@ describe('the agent’s credential', () => {
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'sallyport-credential-'));
     path = join(dir, 'credential');
-    writeFileSync(path, `${OLD}\n`);
+    writeFileSync(path, `${OLD}\n`, { mode: 0o600 });
     clock = fakeClock();
     credential = agentCredential({ path, disk: realFileSystem(), clock });
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   const replace = (text: string): void => {
-    writeFileSync(`${path}.next`, text);
+    writeFileSync(`${path}.next`, text, { mode: 0o600 });
     renameSync(`${path}.next`, path);
   };
 
@@ -64,6 +64,19 @@ describe('the agent’s credential', () => {
     expect([credential.judge(OLD), credential.judge('short')]).toMatchObject([{ code: 'unauthenticated' }, { code: 'unauthenticated' }]);
   });
 
+  it.each([
+    [0o600, true],
+    [0o440, true],
+    [0o640, true],
+    [0o644, false],
+    [0o604, false],
+    [0o602, false],
+  ])('a file of mode %o proves the agent: %s', (mode, isProof) => {
+    chmodSync(path, mode);
+    expect(credential.judge(OLD) === undefined).toBe(isProof);
+    expect(readAgentCredentials(path, realFileSystem()).ok).toBe(isProof);
+  });
+
   it('what is shown is in no detail of a refusal', () => {
     expect(JSON.stringify(credential.judge(NEW))).not.toContain(NEW);
     expect(JSON.stringify(credential.judge(`${OLD}x`))).not.toContain(OLD);
@@ -81,8 +94,8 @@ describe('the agent’s credential', () => {
     ['more than a file of credentials is', 'x'.repeat(2_000)],
   ])('does not start on %s, and says how to make one', (what, text) => {
     if (text === undefined) unlinkSync(path);
-    else writeFileSync(path, text);
-    if (what.startsWith('bytes')) writeFileSync(path, Buffer.from([0xff, 0xfe, 0x80, 0x81]));
+    else writeFileSync(path, text, { mode: 0o600 });
+    if (what.startsWith('bytes')) writeFileSync(path, Buffer.from([0xff, 0xfe, 0x80, 0x81]), { mode: 0o600 });
     const read = readAgentCredentials(path, realFileSystem());
     expect(read).toMatchObject({
       ok: false,

@@ -4,6 +4,7 @@
  * file may hold two, so that one can be exchanged for the other without a refused call. docs/spec/sessions.md, section 6.
  */
 
+import { statSync } from 'node:fs';
 import { equalBytes, fromUtf8, sha256, utf8 } from '@sallyport/crypto';
 import { deny, fail, ok, type BootMs, type Clock, type Problem, type Result } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
@@ -29,6 +30,7 @@ export function readAgentCredentials(path: string, disk: FileSystem): Result<rea
   }
   const refused = (message: string): Result<never, readonly Problem[]> => fail([{ path: KEY, message, remedy: REMEDY(path) }]);
   if (text === undefined) return refused(`cannot read \`${path}\``);
+  if (isOpenToOthers(path)) return refused(`others can read \`${path}\``);
   const lines = text.split('\n').filter((line) => line !== '');
   if (lines.length === 0 || lines.length > CREDENTIALS_MAX) return refused(`\`${path}\` does not hold one credential, or two`);
   if (!lines.every((line) => CREDENTIAL.test(line)))
@@ -36,8 +38,14 @@ export function readAgentCredentials(path: string, disk: FileSystem): Result<rea
   return ok(lines.map((line) => sha256(utf8(line))));
 }
 
+/** The group may be the agent's and this sidecar's, as Kubernetes gives a volume to a pod; everybody is nobody's secret. */
+function isOpenToOthers(path: string): boolean {
+  return process.platform !== 'win32' && ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o007) !== 0;
+}
+
 const KEY = 'outbound.agent_credential_file';
-const REMEDY = (path: string): string => `\`head -c 32 /dev/urandom | base64 > ${path}\`, readable by this sidecar and its agent alone`;
+const REMEDY = (path: string): string =>
+  `\`(umask 077; head -c 32 /dev/urandom | base64 > ${path})\`, readable by this sidecar and its agent alone`;
 
 /** Judges by the file as it is, read again every second. A file that is gone or damaged proves nobody. */
 export function agentCredential({ path, disk, clock }: { path: string; disk: FileSystem; clock: Clock }): AgentCredential {

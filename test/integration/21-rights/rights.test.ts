@@ -68,7 +68,7 @@ rules:
     bind: [tool.name in principal.attributes.run_tools]
   - id: managed-devices
     require: [orders/issue_credit]
-    step_up: { acr: [managed-device], when: "has(principal.attributes.device_managed) && !principal.attributes.device_managed" }
+    step_up: { acr: [managed-device], when: "!has(principal.attributes.device_managed) || !principal.attributes.device_managed" }
   - id: tickets
     allow: [orders/create_ticket]
     for: { roles: [support-rep] }
@@ -137,7 +137,7 @@ describe('what a verified token lets an agent do', () => {
   });
 
   it('[R1.14] an agent that may issue credits does not for an operator who may not', async () => {
-    expect((await call(await sidecar.session({ scope: 'issue_credit' }), 'issue_credit')).status).toBe(200);
+    expect((await call(await sidecar.session({ scope: 'issue_credit', device_managed: true }), 'issue_credit')).status).toBe(200);
     expect(codeOf(await call(await sidecar.session({ scope: 'read_orders' }), 'issue_credit'))).toEqual([403, 'insufficient_scope']);
     expect(up.requests).toHaveLength(before + 1);
   });
@@ -172,8 +172,13 @@ describe('what a verified token lets an agent do', () => {
   });
 
   it('[R1.16] what the identity provider knows of the device counts: an unmanaged one has to step up', async () => {
-    const claims = (managed: boolean): Record<string, unknown> => ({ scope: 'issue_credit', device_managed: managed });
-    expect(codeOf(await call(await sidecar.session(claims(false)), 'issue_credit'))).toEqual([403, 'step_up_required']);
+    const claims = (managed?: boolean): Record<string, unknown> => ({
+      scope: 'issue_credit',
+      ...(managed === undefined ? {} : { device_managed: managed }),
+    });
+    // A device of which nothing is said is as good as an unmanaged one.
+    for (const managed of [false, undefined])
+      expect(codeOf(await call(await sidecar.session(claims(managed)), 'issue_credit'))).toEqual([403, 'step_up_required']);
     expect(up.requests).toHaveLength(before);
     expect((await call(await sidecar.session(claims(true)), 'issue_credit')).status).toBe(200);
     // Whoever is said to be managed by a header or an argument is not.

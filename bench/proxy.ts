@@ -74,8 +74,8 @@ const LIMITS = {
     p99: { promise: { max: 2 }, bound: { max: 15 } },
   },
   added_write: { p50: {}, p99: {} },
-  // The bound is the budget (docs/adr/0027-what-a-call-may-cost.md); the promise is what we are after.
-  added_many_rules: { p50: { bound: { max: 2 } }, p99: { promise: { max: 2 }, bound: { max: 15 }, requirements: ['R13.05'] } },
+  // The bound is the budget (docs/adr/0027-what-a-call-may-cost.md). R13.05 asks for the promise, and is claimed once it is kept.
+  added_many_rules: { p50: { bound: { max: 2 } }, p99: { promise: { max: 2 }, bound: { max: 15 } } },
   first_token: {},
 } satisfies Record<string, Limits | Record<'p50' | 'p99', Limits>>;
 

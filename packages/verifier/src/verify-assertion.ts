@@ -124,8 +124,8 @@ function problemOfUse(claims: AssertionClaims, options: VerifyOptions): NotBelie
   if (options.arguments !== undefined && !isFor(claims, options.arguments))
     return { code: 'arguments_mismatch', detail: claims.argumentsDigest === undefined ? 'it names no arguments' : 'the digests differ' };
   // Nothing but a plain yes: a memory that answers later, or not at all, has not said that this is the first use.
-  if (options.replay !== undefined && options.replay.isFirst(claims.tokenId, claims.expiresAt, now) !== true)
-    return { code: 'replayed', detail: claims.tokenId };
+  const isFirst: unknown = options.replay === undefined || options.replay.isFirst(claims.tokenId, claims.expiresAt, now);
+  if (isFirst !== true) return { code: 'replayed', detail: claims.tokenId };
   return undefined;
 }
 

@@ -5,9 +5,9 @@
 
 import { formatInstant } from '@sallyport/model';
 import type { StreamId } from '@sallyport/model';
-import type { OutcomeResult } from './fields.ts';
+import { RECORD_FIELDS, type OutcomeResult } from './fields.ts';
 import type { AuditRecord, WrittenDecision } from './read.ts';
-import type { DecisionBody, OutcomeBody, RecordPlace } from './record.ts';
+import type { DecisionBody, DecisionOrigin, OutcomeBody, RecordPlace } from './record.ts';
 
 /** One call. `result` is `denied` for a denial, and `unknown` where no OUTCOME was seen. */
 export interface CallEvent extends Omit<DecisionBody, 'kind'> {
@@ -120,6 +120,7 @@ function eventOf(decision: Decision, outcome: Outcome | undefined): CallEvent {
     case: decision.case,
     tool: decision.tool,
     tool_effect: decision.tool_effect,
+    ...knownOf(decision),
     decision: decision.decision,
     code: refusal,
     gate: decision.gate,
@@ -136,6 +137,14 @@ function eventOf(decision: Decision, outcome: Outcome | undefined): CallEvent {
     late: false,
     detail: outcome?.detail ?? decision.detail,
   };
+}
+
+const OPTIONAL = RECORD_FIELDS.DECISION.filter(({ optional }) => optional === true).map(({ name }) => name as keyof DecisionOrigin);
+
+/** What of it stands in a DECISION only where it is known. */
+function knownOf(decision: Decision): DecisionOrigin {
+  const known = OPTIONAL.filter((name) => decision[name] !== undefined).map((name) => [name, decision[name]]);
+  return Object.fromEntries(known) as DecisionOrigin;
 }
 
 function resultOf({ decision }: Decision, outcome: Outcome | undefined): CallEvent['result'] {

@@ -36,9 +36,9 @@ export type OutcomeResult = (typeof OUTCOME_RESULTS)[number];
 /**
  * `name`: text that is never empty (`-` stands for unknown). `text`: free text or null. `number`: a finite number or
  * null. `texts`: a short list of text. `certificates`: base64 DER, leaf first. `end`: where a stream ended, or null.
- * `envelope`: a DSSE envelope as a JSON object.
+ * `envelope`: a DSSE envelope as a JSON object. `hops`: delegations, outermost caller first. `flag`: true.
  */
-export type FieldForm = 'name' | 'text' | 'number' | 'texts' | 'certificates' | 'end' | 'envelope';
+export type FieldForm = 'name' | 'text' | 'number' | 'texts' | 'certificates' | 'end' | 'envelope' | 'hops' | 'flag';
 
 export interface Field {
   readonly name: string;
@@ -46,9 +46,13 @@ export interface Field {
   readonly class: 'plain' | 'pseudonym' | 'commitment';
   /** The closed list of values, where there is one. */
   readonly values?: readonly string[];
+  /** Stands only where it is known; the others always. */
+  readonly optional?: true;
 }
 
 const plain = (form: FieldForm, ...names: readonly string[]): readonly Field[] => names.map((name) => ({ name, form, class: 'plain' }));
+const known = (form: FieldForm, ...names: readonly string[]): readonly Field[] =>
+  names.map((name) => ({ name, form, class: 'plain', optional: true }));
 const closed = (name: string, values: readonly string[]): Field => ({ name, form: 'name', class: 'plain', values });
 
 export const RECORD_FIELDS: Readonly<Record<RecordKind, readonly Field[]>> = {
@@ -63,6 +67,12 @@ export const RECORD_FIELDS: Readonly<Record<RecordKind, readonly Field[]>> = {
     closed('leg', ['inbound', 'outbound']),
     ...plain('name', 'dialect', 'action', 'agent_id', 'actor', 'operator', 'user_id', 'tenant_id', 'session_id'),
     ...plain('name', 'case', 'tool', 'tool_effect'),
+    ...known('name', 'principal_kind', 'root_kind', 'authn_method', 'purpose', 'customer_id', 'workflow_id', 'workflow_step'),
+    ...known('name', 'conversation_id', 'run_id', 'trace_id', 'environment'),
+    ...known('text', 'scope'),
+    ...known('name', 'scope_version'),
+    ...known('hops', 'hops'),
+    ...known('flag', 'degraded'),
     closed('decision', ['allow', 'deny']),
     ...plain('name', 'code', 'gate', 'rule_id'),
     ...plain('number', 'release_seq', 'policy_version'),
@@ -76,6 +86,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordKind, readonly Field[]>> = {
     ...plain('number', 'upstream_status'),
     ...plain('name', 'code'),
     ...plain('number', 'latency_ms', 'bytes'),
+    ...known('text', 'request_digest', 'request_signature'),
     ...plain('text', 'detail'),
   ],
   ACTIVE: [

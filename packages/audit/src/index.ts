@@ -10,6 +10,7 @@ export type {
   CheckpointBody,
   CloseBody,
   DecisionBody,
+  DecisionOrigin,
   DroppedBody,
   OutcomeBody,
   RecordBody,

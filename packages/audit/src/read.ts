@@ -6,8 +6,8 @@ import { judge } from '@sallyport/strict';
 import { isStreamId } from './chain.ts';
 import { readEnvelope } from './envelope.ts';
 import { RECORD_FIELDS, RECORD_KINDS } from './fields.ts';
-import type { Field, RecordKind } from './fields.ts';
-import { CERTIFICATE_CHARS_MAX, CERTIFICATES_MAX, RECORD_BYTES_MAX } from './record.ts';
+import type { Field, FieldForm, RecordKind } from './fields.ts';
+import { CERTIFICATE_CHARS_MAX, CERTIFICATES_MAX, HOPS_MAX, RECORD_BYTES_MAX } from './record.ts';
 import type { DecisionBody, RecordBody, RecordPlace } from './record.ts';
 
 /** What the encoder adds to a DECISION. */
@@ -73,25 +73,35 @@ function isObject(json: Json | undefined): json is JsonObject {
 }
 
 /** What is wrong with a member, or `undefined`. */
-function problemOf({ form, values }: Field, value: Json | undefined): string | undefined {
-  switch (form) {
-    case 'name':
-      if (typeof value !== 'string' || value === '') return 'expected text that is not empty';
-      return values === undefined || values.includes(value) ? undefined : `expected one of ${values.join(', ')}`;
-    case 'text':
-      return value === null || typeof value === 'string' ? undefined : 'expected text or null';
-    case 'number':
-      return value === null || typeof value === 'number' ? undefined : 'expected a number or null';
-    case 'texts':
-      return isTexts(value) ? undefined : 'expected a list of text';
-    case 'certificates':
-      return isCertificates(value) ? undefined : 'expected 1 to 4 certificates in base64';
-    case 'end':
-      return value === null || isEnd(value) ? undefined : 'expected `stream`, `seq` and `head`, or null';
-    case 'envelope':
-      return readEnvelope(value) === undefined ? 'expected a DSSE envelope with one signature' : undefined;
-  }
+function problemOf({ form, values, optional }: Field, value: Json | undefined): string | undefined {
+  if (optional === true && value === undefined) return undefined;
+  const { fits, expected } = FORMS[form];
+  if (!fits(value)) return `expected ${expected}`;
+  return values === undefined || (values as readonly Json[]).includes(value ?? null) ? undefined : `expected one of ${values.join(', ')}`;
 }
+
+const FORMS: Readonly<Record<FieldForm, { fits: (value: Json | undefined) => boolean; expected: string }>> = {
+  name: { fits: isName, expected: 'text that is not empty' },
+  text: { fits: (value) => value === null || typeof value === 'string', expected: 'text or null' },
+  number: { fits: (value) => value === null || typeof value === 'number', expected: 'a number or null' },
+  texts: { fits: isTexts, expected: 'a list of text' },
+  certificates: { fits: isCertificates, expected: '1 to 4 certificates in base64' },
+  end: { fits: (value) => value === null || isEnd(value), expected: '`stream`, `seq` and `head`, or null' },
+  envelope: { fits: (value) => readEnvelope(value) !== undefined, expected: 'a DSSE envelope with one signature' },
+  hops: { fits: isHops, expected: '1 to 8 hops of `agent`, `sidecar` and `authority`' },
+  flag: { fits: (value) => value === true, expected: 'true, or nothing' },
+};
+
+function isName(value: Json | undefined): boolean {
+  return typeof value === 'string' && value !== '';
+}
+
+function isHops(value: Json | undefined): boolean {
+  if (!Array.isArray(value) || value.length === 0 || value.length > HOPS_MAX) return false;
+  return (value as readonly Json[]).every((hop) => isObject(hop) && HOP_MEMBERS.every((name) => isName(hop[name])));
+}
+
+const HOP_MEMBERS = ['agent', 'sidecar', 'authority'] as const;
 
 function isTexts(value: Json | undefined): value is readonly string[] {
   return Array.isArray(value) && (value as readonly Json[]).every((item) => typeof item === 'string');

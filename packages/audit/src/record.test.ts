@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Instant, StreamId } from '@sallyport/model';
+import type { AgentName, Instant, StreamId } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import { RECORD_FIELDS, RECORD_KINDS } from './fields.ts';
 import { readRecord } from './read.ts';
@@ -58,11 +58,39 @@ describe('a record line', () => {
       'seq',
       'at',
       'prev',
-      ...RECORD_FIELDS[kind].map(({ name }) => name),
+      ...RECORD_FIELDS[kind].filter(({ optional }) => optional !== true).map(({ name }) => name),
     ]);
     const read = readRecord(line);
     expect(read).toMatchObject({ ok: true, value: { ...PLACE, ...BODIES[kind] } });
     expect(textOf(encodeRecord(PLACE, BODIES[kind]))).toBe(textOf(line));
+  });
+
+  const HOPS = [{ agent: 'triage' as AgentName, sidecar: 'spiffe://x/sidecar/triage/1', authority: 'retained' as const }];
+  const KNOWN = {
+    ...Object.fromEntries(RECORD_FIELDS.DECISION.filter(({ optional }) => optional).map(({ name }) => [name, `a ${name}`])),
+    hops: HOPS,
+    degraded: true,
+  } as const;
+
+  it('of a DECISION says all that is known of how its session began, in order, and reads back', () => {
+    const line = encodeRecord(PLACE, decision('d', KNOWN));
+    expect(Object.keys(JSON.parse(textOf(line)) as object).slice(6)).toEqual(RECORD_FIELDS.DECISION.map(({ name }) => name));
+    expect(readRecord(line)).toMatchObject({ ok: true, value: KNOWN });
+  });
+
+  it.each([
+    ['an empty list', []],
+    ['nine', Array.from({ length: 9 }, () => HOPS[0])],
+    ['one without an authority', [{ agent: 'a', sidecar: 'b' }]],
+    ['a text', 'a'],
+  ])('of a DECISION whose hops are %s is no record', (_, hops) => {
+    const line = JSON.stringify({ ...(JSON.parse(textOf(encodeRecord(PLACE, decision('d', KNOWN)))) as object), hops });
+    expect(readRecord(bytesOf(line))).toMatchObject({ ok: false, error: [{ path: 'hops' }] });
+  });
+
+  it('of a DECISION that is degraded says so with true, and with nothing else', () => {
+    const line = textOf(encodeRecord(PLACE, decision('d', KNOWN))).replace('"degraded":true', '"degraded":false');
+    expect(readRecord(bytesOf(line))).toMatchObject({ ok: false, error: [{ path: 'degraded' }] });
   });
 
   it('of a DECISION derives the actor and the policy version, so that they cannot disagree', () => {

@@ -6,7 +6,7 @@
 
 import { encodeHex, sha256, utf8 } from '@sallyport/crypto';
 import { formatInstant, invariant } from '@sallyport/model';
-import type { Instant, StreamId } from '@sallyport/model';
+import type { AgentName, Instant, OriginHop, StreamId } from '@sallyport/model';
 import type { Envelope } from './envelope.ts';
 import { RECORD_FIELDS, RECORD_KINDS } from './fields.ts';
 import type { FieldForm, OutcomeResult } from './fields.ts';
@@ -41,8 +41,33 @@ export interface StartBody {
   readonly detail?: string | null;
 }
 
+/** Of a DECISION, what stands there only where it is known. */
+export interface DecisionOrigin {
+  /** `person`, `service`, `anonymous`. */
+  readonly principal_kind?: string | undefined;
+  /** With whose authority the session began. */
+  readonly root_kind?: string | undefined;
+  /** How the caller proved itself. */
+  readonly authn_method?: string | undefined;
+  readonly purpose?: string | undefined;
+  readonly customer_id?: string | undefined;
+  readonly workflow_id?: string | undefined;
+  readonly workflow_step?: string | undefined;
+  readonly conversation_id?: string | undefined;
+  readonly run_id?: string | undefined;
+  readonly trace_id?: string | undefined;
+  readonly environment?: string | undefined;
+  /** The principal's scopes, separated by spaces (RFC 6749, section 3.3). */
+  readonly scope?: string | undefined;
+  readonly scope_version?: string | undefined;
+  /** Delegations on the way here; absent where there were none. At most `HOPS_MAX`. */
+  readonly hops?: readonly OriginHop[] | undefined;
+  /** It was decided without what identity could not tell. */
+  readonly degraded?: true | undefined;
+}
+
 /** One decision. `actor` and `policy_version` are written by the encoder, from `agent_id` and `release_seq`. */
-export interface DecisionBody {
+export interface DecisionBody extends DecisionOrigin {
   readonly kind: 'DECISION';
   readonly decision_id: string;
   readonly request_id: string;
@@ -85,6 +110,10 @@ export interface OutcomeBody {
   readonly latency_ms: number;
   /** Length of the answer's body as delivered. */
   readonly bytes: number | null;
+  /** Of the body that was sent, where the request was signed: `sha256:` and hex digits. */
+  readonly request_digest?: string | undefined;
+  /** The signature that went with it, base64. */
+  readonly request_signature?: string | undefined;
   readonly detail?: string | null;
 }
 
@@ -193,6 +222,8 @@ export const RECORD_BYTES_MAX = 65_536;
 const NAME_CHARS_MAX = 256;
 const TEXT_CHARS_MAX = 1_024;
 const SAMPLES_MAX = 8;
+/** Delegations that one record names. */
+export const HOPS_MAX = 8;
 export const CERTIFICATES_MAX = 4;
 /** Base64 characters of one certificate. */
 export const CERTIFICATE_CHARS_MAX = 12_288;
@@ -207,7 +238,10 @@ export function encodeRecord(place: RecordPlace, body: RecordBody): Uint8Array {
   const values = body as unknown as Readonly<Record<string, unknown>>;
   // Built as text because it is on the path of every call: making the object that JSON would need costs several times as much.
   let line = `{"v":1,"kind":"${body.kind}","stream":"${stream}","seq":${seq},"at":"${formatInstant(at)}","prev":"${prev}"`;
-  for (const { before, form, from } of MEMBERS.get(body.kind) ?? []) line += before + written(form, values[from]);
+  for (const { before, form, from, optional } of MEMBERS.get(body.kind) ?? []) {
+    const value = values[from];
+    if (!optional || value !== undefined) line += before + written(form, value);
+  }
   const bytes = utf8(`${line}}`);
   invariant(bytes.length <= RECORD_BYTES_MAX, 'every text of a record is bounded');
   return bytes;
@@ -217,7 +251,9 @@ export function encodeRecord(place: RecordPlace, body: RecordBody): Uint8Array {
 const MEMBERS: ReadonlyMap<RecordBody['kind'], readonly Member[]> = new Map(
   RECORD_KINDS.map((kind) => [
     kind,
-    RECORD_FIELDS[kind].map(({ name, form }): Member => ({ before: `,"${name}":`, form, from: derivedFrom(kind, name) })),
+    RECORD_FIELDS[kind].map(({ name, form, optional = false }): Member => {
+      return { before: `,"${name}":`, form, from: derivedFrom(kind, name), optional };
+    }),
   ]),
 );
 
@@ -225,6 +261,7 @@ interface Member {
   readonly before: string;
   readonly form: FieldForm;
   readonly from: string;
+  readonly optional: boolean;
 }
 
 /** The member of the body that a member of the line is written from: two of a DECISION's say the same thing twice. */
@@ -251,6 +288,10 @@ function written(form: FieldForm, value: unknown): string {
       return value === null || value === undefined ? 'null' : JSON.stringify(writtenEnd(value as StreamEnd));
     case 'envelope':
       return JSON.stringify(writtenEnvelope(value as Envelope));
+    case 'hops':
+      return JSON.stringify(writtenHops(value as readonly OriginHop[]));
+    case 'flag':
+      return 'true';
   }
 }
 
@@ -275,6 +316,12 @@ function checkedCertificates(certificates: readonly string[]): readonly string[]
     'certificates of this product are small',
   );
   return certificates;
+}
+
+function writtenHops(hops: readonly OriginHop[]): readonly OriginHop[] {
+  invariant(hops.length > 0 && hops.length <= HOPS_MAX, 'a list of delegations has 1 to 8 hops');
+  const name = (text: string): string => bounded(text, NAME_CHARS_MAX).toWellFormed();
+  return hops.map(({ agent, sidecar, authority }) => ({ agent: name(agent) as AgentName, sidecar: name(sidecar), authority }));
 }
 
 const writtenEnd = ({ stream, seq, head }: StreamEnd): StreamEnd => ({ stream, seq, head });

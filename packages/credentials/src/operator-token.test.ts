@@ -49,6 +49,7 @@ describe('an operator’s token', () => {
         case: 'T-7',
         tokenId: 'token-1',
         purpose: {},
+        origin: { rootKind: 'human', method: 'access_token', hops: [] },
         tokenDigest: `sha256:${createHash('sha256')
           .update(token.slice(0, token.lastIndexOf('.')))
           .digest('hex')}`,

@@ -28,6 +28,7 @@ import {
   type Principal,
   type Problem,
   type Result,
+  type SessionOrigin,
   type TokenAlgorithm,
   algorithmsOf,
   deny,
@@ -53,6 +54,8 @@ export interface VerifiedOperator {
   /** SHA-256 of the signed part. Not of the whole: an ECDSA signature can be altered without the key and still verify. */
   readonly tokenDigest: Digest;
   readonly times: TokenTimes;
+  /** How a session that it opens begins. */
+  readonly origin: SessionOrigin;
 }
 
 /** What a token is judged by: the snapshot of the call that carries it. */
@@ -241,7 +244,9 @@ function readOperator({ claims, signingInput }: CompactJws, issuer: Issuer): Res
   const [kase, purpose] = [caseFromClaims(issuer, claims), purposeFromClaims(issuer, claims)];
   if (!times.ok || !principal.ok || !kase.ok || !purpose.ok) return refuse('unauthenticated', describe([times, principal, kase, purpose]));
   const tokenDigest = digestOf(utf8(signingInput)) as Digest;
-  return ok({ principal: principal.value, case: kase.value, purpose: purpose.value, tokenId, tokenDigest, times: times.value });
+  const { task } = purpose.value;
+  const origin: SessionOrigin = { rootKind: 'human', method: 'access_token', ...(task === undefined ? {} : { purpose: task }), hops: [] };
+  return ok({ principal: principal.value, case: kase.value, purpose: purpose.value, tokenId, tokenDigest, times: times.value, origin });
 }
 
 /** Pinned keys in the form of fetched ones; gone with the bundle. Written and read by `keyOfPinned` alone. */

@@ -45,6 +45,7 @@ export type { Json, JsonObject } from './json.ts';
 export type { AttributeClaim, AttributeType, AttributeValue } from './attribute.ts';
 export { ATTRIBUTE_TYPES, hasAttributeType } from './attribute.ts';
 export type { Principal } from './principal.ts';
+export type { OriginHop, RootKind, SessionOrigin } from './origin.ts';
 export type { PartName, Agent, CallerGrant, SessionRoot, PinnedJwk, KeySource, TokenAlgorithm, Issuer, Destination } from './bundle.ts';
 export { PART_NAMES, TOKEN_ALGORITHMS, algorithmsOf } from './bundle.ts';
 export type {

@@ -1,6 +1,6 @@
 /** What the gateway itself has seen in a session. The sidecar keeps it and hands it in; nothing here remembers. */
 
-import type { Instant, SessionId, SessionRoot, ToolName } from '@sallyport/model';
+import type { Instant, SessionId, SessionOrigin, SessionRoot, ToolName } from '@sallyport/model';
 
 /**
  * Facts about one session, as a view that does not change while a decision reads it. Every call is in `attempted`,
@@ -26,6 +26,8 @@ export interface SessionFacts {
   /** Whatever is absent below is unknown, and what reads it denies. */
   readonly startedAt?: Instant;
   readonly root?: SessionRoot;
+  /** How it began: what the credential that opened it said beside who, and the delegations that led here. */
+  readonly origin?: SessionOrigin;
   /** What the operator's credential says the session is for, and the one step that it was issued for. */
   readonly task?: string | undefined;
   readonly step?: string | undefined;

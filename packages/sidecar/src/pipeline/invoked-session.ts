@@ -37,12 +37,12 @@ export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Pr
 }
 
 function openedFor(
-  { principal, case: kase, purpose, tokenId, times }: VerifiedOperator,
+  { principal, case: kase, purpose, tokenId, times, origin }: VerifiedOperator,
   agent: Agent,
   { sessions }: Ports,
 ): Result<InSession, Denial> {
   const room = sessions.hasRoom();
-  const opening = { principal, agent, case: kase, purpose, tokenId, tokenExpiresAt: times.expiresAt };
+  const opening = { principal, agent, case: kase, purpose, tokenId, tokenExpiresAt: times.expiresAt, origin };
   const open = room ? sessions.open(opening) : undefined;
   if (open === undefined) return fail(deny('overloaded', 'sessions_max are open'));
   return ok({ session: asInvoked(open), opened: { close: () => sessions.close(open.id) } });

@@ -35,6 +35,7 @@ export async function sessionAnswer(
     purpose: operator.purpose,
     tokenId: operator.tokenId,
     tokenExpiresAt: operator.times.expiresAt,
+    origin: operator.origin,
   });
   if (opened === undefined) return NO_ROOM;
   const grant = { sessionId: opened.id, operator: operator.principal.id, agent: agent.name };

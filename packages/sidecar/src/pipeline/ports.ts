@@ -21,6 +21,7 @@ import type {
   RequestId,
   ServerName,
   SessionId,
+  SessionOrigin,
   Tool,
   ToolName,
   ToolServer,
@@ -151,6 +152,7 @@ export interface SessionOpening {
   readonly tokenId: string | null;
   /** When the operator's token ends; the session may outlive it, the token's renewal may not. */
   readonly tokenExpiresAt: Instant;
+  readonly origin: SessionOrigin;
 }
 
 export interface OpenSession {
@@ -159,6 +161,7 @@ export interface OpenSession {
   readonly agent: AgentName;
   readonly case: string | null;
   readonly tokenId: string | null;
+  readonly origin: SessionOrigin;
   facts(): SessionFacts;
   /** Called by settlement and the runner alone; a fact is written once, in call order. */
   record(what: 'attempted' | 'completed' | 'failed' | 'denied', tool: ToolName): void;

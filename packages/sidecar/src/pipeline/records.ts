@@ -3,9 +3,9 @@
  * caller merely claims (a tool that does not exist) is recorded as its claim, cut short.
  */
 
-import type { DecisionBody, OutcomeBody } from '@sallyport/audit';
+import type { DecisionBody, DecisionOrigin, OutcomeBody } from '@sallyport/audit';
 import { isToolName } from '@sallyport/model';
-import type { Denial, RuleId, ToolName } from '@sallyport/model';
+import type { Denial, Principal, RuleId, SessionOrigin, ToolName } from '@sallyport/model';
 import type { ShadowFinding } from '@sallyport/policy';
 import { actionOf, askedTool } from './asked.ts';
 import type { Arrival, Asked, Authenticated, CallFacts, Framed, Fresh, HeadFacts, InSession, Named, Routed } from './facts.ts';
@@ -101,10 +101,12 @@ function pathOf({ head, target }: Recordable): string {
   return head?.target.path ?? target.split(/[?#]/, 1)[0] ?? '';
 }
 
-function who(facts: Recordable, ports: Ports): Pick<Common, 'agent_id' | 'operator' | 'user_id' | 'tenant_id' | 'session_id' | 'case'> {
+type Who = Pick<Common, 'agent_id' | 'operator' | 'user_id' | 'tenant_id' | 'session_id' | 'case'> & DecisionOrigin;
+
+function who(facts: Recordable, ports: Ports): Who {
   const open = facts.session ?? sessionOf(facts, ports);
-  const principal =
-    open?.principal ?? (facts.caller === undefined || facts.caller.kind === 'session' ? undefined : facts.caller.operator.principal);
+  const shown = facts.caller === undefined || facts.caller.kind === 'session' ? undefined : facts.caller.operator;
+  const principal = open?.principal ?? shown?.principal;
   return {
     agent_id: ports.agent,
     operator: principal?.id ?? '-',
@@ -112,6 +114,28 @@ function who(facts: Recordable, ports: Ports): Pick<Common, 'agent_id' | 'operat
     tenant_id: principal?.tenant ?? '-',
     session_id: open?.id ?? '-',
     case: open?.case ?? '-',
+    ...begun(principal, open?.origin ?? shown?.origin),
+  };
+}
+
+/** Whose it is beside the name, and how it began; what nobody said is not there. */
+function begun(principal: Principal | undefined, origin: SessionOrigin | undefined): DecisionOrigin {
+  if (principal === undefined || origin === undefined) return {};
+  return {
+    principal_kind: principal.kind,
+    root_kind: origin.rootKind,
+    authn_method: origin.method,
+    purpose: origin.purpose,
+    customer_id: origin.customerId,
+    workflow_id: origin.workflowId,
+    workflow_step: origin.workflowStep,
+    conversation_id: origin.conversationId,
+    run_id: origin.runId,
+    trace_id: origin.traceId,
+    environment: origin.environment,
+    scope: principal.scopes.length === 0 ? undefined : principal.scopes.join(' '),
+    scope_version: origin.scopeVersion,
+    hops: origin.hops.length === 0 ? undefined : origin.hops,
   };
 }
 

@@ -13,7 +13,8 @@ const agent = {
   sessions: { roots: ['operator'], idleMs: 60_000, maxMs: 300_000 },
 } as unknown as Agent;
 const principal = { id: 'alice@company.com', tenant: 't1' } as unknown as Principal;
-const opening = { principal, agent, case: 'T-7', purpose: {}, tokenId: 'j1', tokenExpiresAt: 0 as never };
+const origin = { rootKind: 'human', method: 'access_token', hops: [] } as const;
+const opening = { principal, agent, case: 'T-7', purpose: {}, tokenId: 'j1', tokenExpiresAt: 0 as never, origin };
 const TOOL = 'zendesk/get_ticket' as ToolName;
 
 describe('session registry', () => {

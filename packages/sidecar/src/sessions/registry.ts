@@ -68,7 +68,7 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
       const now = clock.boot();
       // The age is measured since boot, so that no change of the wall clock makes a session younger.
       const startedAt = (): Instant => addMs(clock.wall(), now - clock.boot());
-      const memory = sessionMemory(id, { case: opening.case, ...opening.purpose, root: 'operator', startedAt });
+      const memory = sessionMemory(id, { case: opening.case, ...opening.purpose, root: 'operator', origin: opening.origin, startedAt });
       const open = openSession(id, opening, memory);
       entries.set(id, { open, limits: opening.agent.sessions, openedAtBoot: now, usedAtBoot: now });
       return open;
@@ -94,13 +94,14 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
 }
 
 function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemory): OpenSession {
-  const { principal, agent, tokenId } = opening;
+  const { principal, agent, tokenId, origin } = opening;
   return {
     id,
     principal,
     agent: agent.name,
     case: opening.case,
     tokenId,
+    origin,
     facts: () => memory.facts(),
     record: (what, tool) => memory.record(what, tool),
     note: (tool, notes) => memory.note(tool, notes),

@@ -3,7 +3,7 @@
  * not change under a decision. Only settlement and the runner write.
  */
 
-import type { Instant, SessionId, SessionRoot, Tool, ToolName } from '@sallyport/model';
+import type { Instant, SessionId, SessionOrigin, SessionRoot, Tool, ToolName } from '@sallyport/model';
 import type { CallNotes, SessionFacts } from '@sallyport/policy';
 import { sessionNotes, type SessionNotes } from './session-notes.ts';
 
@@ -21,6 +21,7 @@ export interface SessionBeginning {
   readonly task?: string;
   readonly step?: string;
   readonly root: SessionRoot;
+  readonly origin: SessionOrigin;
   /** By the wall clock as it is now. */
   readonly startedAt: () => Instant;
 }
@@ -96,6 +97,9 @@ class View implements SessionFacts {
   }
   get root(): SessionRoot {
     return this.#kept.named.root;
+  }
+  get origin(): SessionOrigin {
+    return this.#kept.named.origin;
   }
   get classes(): readonly string[] {
     return [...this.#kept.classes];

@@ -6,6 +6,7 @@ export { callerMethod } from './callers/caller-methods.ts';
 export { chooseMethod } from './callers/choose-method.ts';
 export type { ReplayMemory, ReplayMemoryOptions, Spendable } from './callers/replay-memory.ts';
 export { replayMemory } from './callers/replay-memory.ts';
+export { operatorOfProof } from './callers/proven-operator.ts';
 export { newApiKey } from './callers/api-key.ts';
 export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, OperatorTokenPorts, VerifiedOperator } from './operator-token.ts';
 export type { DelegationAuthorities, HopSigner, VerifiedDelegation } from './delegation/hop-token.ts';

@@ -8,6 +8,7 @@ import { Fault } from '@sallyport/model';
 import { ownAnswer, type OwnAnswer, statusOf } from './http-answer.ts';
 import { addressOf, type Exchange } from './http-exchange.ts';
 import type { HttpLimits, ListenerRefusal, ListenerRefusalCode } from './http-listener.ts';
+import { peerChainOf } from './peer-chain.ts';
 import type { Watch, Watched } from './watch.ts';
 
 /** How long a closed connection is still listened to, so that the answer is not lost in a reset. */
@@ -32,6 +33,7 @@ export class Connection {
   #isBroken = false;
   /** An answer is being written, and the client does not take it. */
   #isWaiting = false;
+  #peerChain: readonly Uint8Array[] | undefined;
 
   constructor(socket: Socket, context: ConnectionContext) {
     this.#socket = socket;
@@ -58,6 +60,11 @@ export class Connection {
     this.refuse('pipelined', 'a second request before the first was answered', 0);
     this.closeAfter();
     return false;
+  }
+
+  /** The peer's certificates, read once: nothing of a handshake changes after it. */
+  get peerChain(): readonly Uint8Array[] {
+    return (this.#peerChain ??= peerChainOf(this.#socket));
   }
 
   begin(exchange: Exchange): void {

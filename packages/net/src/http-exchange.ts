@@ -24,6 +24,11 @@ export interface HttpExchange {
   readonly rawHeaders: readonly string[];
   /** `127.0.0.1:40112`, or empty on a Unix socket. */
   readonly address: string;
+  /**
+   * What the peer showed in the handshake of this connection, DER, the leaf first. Empty
+   * where it showed none, and without TLS. Its key is proven; whom it names, and whether that still holds, is not judged.
+   */
+  readonly peerChain: readonly Uint8Array[];
   /** Aborts when the client has gone, the body took too long, or the drain's grace is over. */
   readonly signal: AbortSignal;
   /**
@@ -49,6 +54,14 @@ export interface ExchangeHooks {
   readonly onWaiting: (isWaiting: boolean) => void;
 }
 
+/** What an exchange is made of. */
+export interface ExchangeParts {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly mayContinue: boolean;
+  readonly peerChain: readonly Uint8Array[];
+}
+
 const OWN_HEADERS: ReadonlySet<string> = new Set([
   'content-length',
   'transfer-encoding',
@@ -64,6 +77,7 @@ const BODILESS: ReadonlySet<number> = new Set([204, 304]);
 export class Exchange implements HttpExchange {
   readonly kind: HttpExchange['kind'];
   readonly address: string;
+  readonly peerChain: readonly Uint8Array[];
   readonly #incoming: IncomingMessage;
   readonly #outgoing: ServerResponse;
   readonly #body: RequestBody;
@@ -73,13 +87,9 @@ export class Exchange implements HttpExchange {
   #failure: Fault | undefined;
   #hasResponded = false;
 
-  constructor(
-    kind: HttpExchange['kind'],
-    pair: { incoming: IncomingMessage; outgoing: ServerResponse; mayContinue: boolean },
-    hooks: ExchangeHooks,
-  ) {
-    const { incoming, outgoing, mayContinue } = pair;
+  constructor(kind: HttpExchange['kind'], { incoming, outgoing, mayContinue, peerChain }: ExchangeParts, hooks: ExchangeHooks) {
     this.kind = kind;
+    this.peerChain = peerChain;
     this.#incoming = incoming;
     this.#outgoing = outgoing;
     this.#hooks = hooks;

@@ -160,7 +160,7 @@ function attach(server: Server, parts: Parts): void {
       return;
     }
     const hooks = { onAnswered: () => connection.answered(), onWaiting: (isWaiting: boolean) => connection.waits(isWaiting) };
-    const exchange = new Exchange(kind, { incoming, outgoing, mayContinue }, hooks);
+    const exchange = new Exchange(kind, { incoming, outgoing, mayContinue, peerChain: connection.peerChain }, hooks);
     connection.begin(exchange);
     options.onExchange(exchange).catch((error: unknown) => {
       exchange.cut();

@@ -28,8 +28,11 @@ beforeAll(async () => {
 
 let clock: FakeClock;
 let refusals: ListenerRefusal[];
+/** What each request's peer had shown. */
+let chains: (readonly Uint8Array[])[];
 beforeEach(() => {
   clock = fakeClock();
+  chains = [];
   refusals = [];
 });
 
@@ -45,7 +48,10 @@ async function serving(more: Partial<ListenerTls> = {}): Promise<{ listener: Htt
     listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
     clock,
     tls: { ...(await pairOf(authority)), ...more },
-    onExchange: (exchange) => exchange.respond({ status: 200, headers: [['x-method', exchange.method]] }, Buffer.from('hello')),
+    onExchange: (exchange) => {
+      chains.push(exchange.peerChain);
+      return exchange.respond({ status: 200, headers: [['x-method', exchange.method]] }, Buffer.from('hello'));
+    },
     onRefusal: (refusal) => void refusals.push(refusal),
     onBug: (error) => expect.unreachable(String(error)),
   });
@@ -159,6 +165,43 @@ describe('a listener that asks callers for a certificate', () => {
       () => false,
     );
     expect(answered).toBe(isServed);
+  });
+});
+
+describe('what the peer of a request has shown', () => {
+  it('is its certificate, without the root that it did not send', async () => {
+    const { port } = await serving({ clientAuthorities: caOf(authority) });
+    const { chain, privatePem: key } = await authority.issue('/admin/caller', names);
+    const cert = chain.map((der) => certificatePem(der)).join('');
+    await get(port, { cert, key });
+    expect(chains.map((shown) => shown.map((der) => Buffer.from(der).toString('base64')))).toEqual([
+      [Buffer.from(chain[0] ?? []).toString('base64')],
+    ]);
+  });
+
+  it('is nothing where nobody was asked, or nothing is encrypted', async () => {
+    const { port } = await serving();
+    await get(port, await clientOf(authority));
+    expect(chains).toEqual([[]]);
+  });
+
+  it.each(['TLSv1.3', 'TLSv1.2'] as const)('is shown anew on each connection: no session of %s is resumed', async (maxVersion) => {
+    const { port } = await serving({ clientAuthorities: caOf(authority) });
+    const client = { ...(await clientOf(authority)), maxVersion };
+    const reused: boolean[] = [];
+    const asked = async (session?: Buffer): Promise<Buffer | undefined> => {
+      const socket = tlsConnect({ host: '127.0.0.1', port, ca: caOf(authority), ...client, ...(session === undefined ? {} : { session }) });
+      cleanups.push(() => void socket.destroy());
+      let kept: Buffer | undefined;
+      socket.on('session', (given: Buffer) => (kept = given));
+      await once(socket, 'secureConnect');
+      socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      await once(socket, 'data');
+      reused.push(socket.isSessionReused());
+      return kept ?? socket.getSession();
+    };
+    await asked(await asked());
+    expect(reused).toEqual([false, false]);
   });
 });
 

@@ -29,9 +29,17 @@ export function listenerTls({ certificate, key, clientAuthorities }: ListenerTls
     ALPNProtocols: ['http/1.1'],
     // The deadline is this listener's own (`handshakes`); Node's would go by another clock.
     handshakeTimeout: 0x7fff_ffff,
-    ...(clientAuthorities === undefined ? {} : { ca: clientAuthorities, requestCert: true, rejectUnauthorized: true }),
+    ...(clientAuthorities === undefined ? {} : clientProof(clientAuthorities)),
   };
 }
+
+/** A resumed session would bring a certificate in that is judged no more: it may have expired, or its authority be gone. */
+function clientProof(ca: string): TlsOptions {
+  return { ca, requestCert: true, rejectUnauthorized: true, secureOptions: SSL_OP_NO_TICKET };
+}
+
+/** OpenSSL's; it ends resumption by tickets, and there is no other kind here. */
+const SSL_OP_NO_TICKET = 0x4000;
 
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',

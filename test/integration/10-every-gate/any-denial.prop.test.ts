@@ -184,6 +184,7 @@ async function run(facts: Facts, ports: Ports): Promise<{ status: number; text: 
     httpVersion: '1.1',
     rawHeaders: ['Host', '127.0.0.1', ...Object.entries(headers).flat(), ...(facts.header ?? [])],
     peer: '',
+    peerChain: [],
     body: { read: async () => ok(Buffer.from(body)) },
     signal: new AbortController().signal,
   };

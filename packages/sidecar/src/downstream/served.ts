@@ -62,6 +62,7 @@ async function answered(exchange: HttpExchange, { leg, clock, account, ids, answ
     httpVersion: exchange.httpVersion,
     rawHeaders: exchange.rawHeaders,
     peer: exchange.address,
+    peerChain: exchange.peerChain,
     body,
     signal: exchange.signal,
   };

@@ -24,6 +24,8 @@ export interface Arrival extends CallIds {
   readonly rawHeaders: readonly string[];
   /** Address of the peer; for the record, never for a decision. */
   readonly peer: string;
+  /** DER, the leaf first: what the peer of a TLS connection has proven the key of, and no more. Empty where it showed none. */
+  readonly peerChain: readonly Uint8Array[];
   readonly body: Body;
   /** Aborted when the caller is gone or the sidecar must end the exchange. */
   readonly signal: AbortSignal;

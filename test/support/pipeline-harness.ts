@@ -15,6 +15,7 @@ import { memoryReservations } from '@sallyport/store';
 import { fakeClock, testAuthority, tokenIssuer, type FakeClock, type TokenIssuer } from '@sallyport/testkit';
 import { request as httpRequest } from 'node:http';
 import { snapshotOf } from '../../packages/sidecar/src/bundle/snapshot.ts';
+import { noAgentCredential } from '../../packages/sidecar/src/downstream/agent-credential.ts';
 import { servedExchange } from '../../packages/sidecar/src/downstream/served.ts';
 import type { Arrival } from '../../packages/sidecar/src/pipeline/facts.ts';
 import type { Answer } from '../../packages/sidecar/src/pipeline/gate.ts';
@@ -126,7 +127,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     load: { isDraining: () => false },
     bytesInFlight: account,
     bundle: { read: () => held, changed: async () => {} },
-    agentCredential: { judge: () => undefined },
+    agentCredential: noAgentCredential(AGENT),
     operatorTokens: operatorTokens(),
     sessionTokens: sessionTokens({ ...minting, leg: 'outbound' }),
     clientTokens: sessionTokens({ ...minting, leg: 'inbound' }),

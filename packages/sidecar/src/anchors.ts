@@ -9,7 +9,7 @@ import type { FileSystem } from '@sallyport/runtime';
 import { parseJoinToken, trustRoot, type JoinToken } from '@sallyport/trust';
 import { join } from 'node:path';
 import type { SidecarConfig } from './config.ts';
-import { readAgentCredentials } from './downstream/agent-credential.ts';
+import { judgeAgentFiles } from './downstream/agent-auth.ts';
 
 export interface Anchors {
   readonly pin: Digest;
@@ -39,9 +39,7 @@ export function readAnchors(config: SidecarConfig, disk: FileSystem): Result<Anc
     const trusted = trustRoot({ pin, chain: [root], allowDevelopmentRoot: config.allow_development_root });
     if (!trusted.ok) problems.push({ path: 'root_file', message: trusted.error.detail });
   }
-  const credentialFile = config.outbound.agent_credential_file;
-  const credentials = credentialFile === undefined ? ok([]) : readAgentCredentials(credentialFile, disk);
-  if (!credentials.ok) problems.push(...credentials.error);
+  problems.push(...judgeAgentFiles(config, disk));
   if (problems.length > 0) return fail(problems);
   return ok({ pin: pin as Digest, joinToken, ...(root === undefined ? {} : { root }) });
 }

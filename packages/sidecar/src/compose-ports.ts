@@ -10,7 +10,7 @@ import type { Log } from '@sallyport/telemetry';
 import { floodBound } from './audit/flood-bound.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
-import { agentCredential, NO_AGENT_CREDENTIAL } from './downstream/agent-credential.ts';
+import { agentAuthentication } from './downstream/agent-auth.ts';
 import { agentSide } from './inbound.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
@@ -57,7 +57,6 @@ export function pipelinePorts(from: PortsFrom): {
   readonly secrets: Credentials;
 } {
   const { config, clock, random, build, account } = from;
-  const { agent_credential_file: credentialFile } = config.outbound;
   const tokens = { agent: tokensOf(() => from.tokens()?.agent), client: tokensOf(() => from.tokens()?.client) };
   const secrets = secretsOf(from);
   const upstream = upstreamOf(from, { tokens, secrets });
@@ -91,7 +90,7 @@ export function pipelinePorts(from: PortsFrom): {
     load: { isDraining: from.isLeaving },
     bytesInFlight: account,
     bundle: from.holder,
-    agentCredential: credentialFile === undefined ? NO_AGENT_CREDENTIAL : agentCredential({ path: credentialFile, disk: from.disk, clock }),
+    agentCredential: agentAuthentication(config, from),
     operatorTokens: operatorTokens({}, { keySets: keySetsOf(from), dpop: dpopProofs(clock) }),
     sessionTokens: tokens.agent,
     clientTokens: tokens.client,

@@ -24,6 +24,7 @@ import {
   type DialAddress,
   type ListenAddress,
 } from '@sallyport/runtime';
+import { judgeAgentAuth } from './downstream/agent-auth.ts';
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -45,7 +46,18 @@ export interface SidecarConfig {
     readonly enrolment_address: DialAddress;
     readonly join_token_file?: string;
   };
-  readonly outbound: { readonly listen: ListenAddress; readonly agent_credential_file?: string };
+  readonly outbound: {
+    readonly listen: ListenAddress;
+    readonly agent_auth?: 'key' | 'service_account';
+    readonly agent_credential_file?: string;
+    readonly agent_service_account?: {
+      readonly keys_file: string;
+      readonly issuer: string;
+      readonly audience: string;
+      readonly subject: string;
+      readonly token_lifetime_ms_max: number;
+    };
+  };
   readonly inbound?: {
     readonly listen: ListenAddress;
     readonly certificate_file: string;
@@ -135,10 +147,42 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
   }),
   outbound: section('The agent’s side', {
     listen: listenAddress({ says: 'Where the agent calls: a loopback address or a Unix socket', default: '127.0.0.1:15001' }),
+    agent_auth: optional(
+      choice({
+        of: ['key', 'service_account'],
+        says: 'What the agent must prove itself with on every request, in `Sallyport-Agent`: `key`, a credential of `agent_credential_file`; `service_account`, the projected token of its Kubernetes service account; nothing else in its place. Not given, it is `key` where there is such a file',
+      }),
+    ),
     agent_credential_file: optional(
       filePath({
         says: 'What the agent must show in `Sallyport-Agent` with every request: one credential of 32 to 256 characters, or two while they are exchanged; without it, whoever reaches the port is taken for the agent',
         trusted: 'pass for the agent',
+      }),
+    ),
+    agent_service_account: optional(
+      section('With `agent_auth: service_account`: whose tokens prove the agent', {
+        keys_file: filePath({
+          says: 'The keys of the cluster, as its `/openid/v1/jwks` gives them; read again when it changes',
+          trusted: 'pass for the agent',
+        }),
+        issuer: text({ says: 'The issuer of the cluster, compared with `iss` byte for byte', charactersMax: 512 }),
+        audience: text({
+          says: 'The audience of the projection, of no other service: the token must be for it alone',
+          charactersMax: 256,
+          default: 'sallyport-agent',
+        }),
+        subject: text({
+          says: 'The service account of the agent, of no other pod',
+          charactersMax: 512,
+          pattern: /^system:serviceaccount:[a-z0-9-]{1,63}:[a-z0-9.-]{1,253}$/,
+          form: '`system:serviceaccount:<namespace>:<name>`',
+        }),
+        token_lifetime_ms_max: durationMs({
+          says: 'The longest life of a token, `exp - iat`',
+          min: MINUTE,
+          max: 24 * 60 * MINUTE,
+          default: 60 * MINUTE,
+        }),
       }),
     ),
   }),
@@ -329,8 +373,8 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
 });
 
 /** Values that are each in range and cannot work together; every problem at once. */
-export function judgeCombinations({ limits, audit, secrets, inbound }: SidecarConfig): readonly Problem[] {
-  const problems: Problem[] = [];
+export function judgeCombinations({ limits, audit, secrets, inbound, outbound }: SidecarConfig): readonly Problem[] {
+  const problems: Problem[] = [...judgeAgentAuth(outbound)];
   const require = (holds: boolean, path: string, message: string): void => {
     if (!holds) problems.push({ path, message });
   };
@@ -348,6 +392,8 @@ export function judgeCombinations({ limits, audit, secrets, inbound }: SidecarCo
       'https:',
     ), 'secrets.vault.address', 'is `http:` beyond loopback: whoever listens would have the token and every secret');
   require(limits.answer_bytes_max <= limits.bytes_in_flight_max, 'limits.answer_bytes_max', `is more than ${inFlight}`);
+  const isNear = outbound.listen.kind === 'unix' || outbound.listen.host === '::1' || outbound.listen.host.startsWith('127.');
+  require(isNear, 'outbound.listen', 'is an address that more than this machine reaches: loopback or a Unix socket');
   if (inbound !== undefined) {
     const { agent, headers, listen } = inbound;
     require((agent.url === undefined) !== (agent.socket === undefined), 'inbound.agent', 'has either `url` or `socket`');

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { realFileSystem } from '@sallyport/runtime';
 import { fakeClock, type FakeClock } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AgentName } from '@sallyport/model';
 import type { AgentCredential } from '../pipeline/ports.ts';
 import { agentCredential, readAgentCredentials } from './agent-credential.ts';
 
+const AGENT = 'support-triage' as AgentName;
 const [OLD, NEW] = ['o'.repeat(43), 'n'.repeat(43)];
 
 describe('the agent’s credential', () => {
@@ -20,10 +22,15 @@ describe('the agent’s credential', () => {
     path = join(dir, 'credential');
     writeFileSync(path, `${OLD}\n`, { mode: 0o600 });
     clock = fakeClock();
-    credential = agentCredential({ path, disk: realFileSystem(), clock });
+    credential = agentCredential({ path, agent: AGENT, disk: realFileSystem(), clock });
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
+  const judged = (shown: string | undefined): unknown => {
+    const verdict = credential.judge(shown, undefined);
+    if (verdict instanceof Promise) throw new Error('a key needs no turn');
+    return verdict.ok ? verdict.value : verdict.error.code;
+  };
   const replace = (text: string): void => {
     writeFileSync(`${path}.next`, text, { mode: 0o600 });
     renameSync(`${path}.next`, path);
@@ -39,29 +46,29 @@ describe('the agent’s credential', () => {
     ['it twice, as two headers would be joined', `${OLD}, ${OLD}`],
     ['all that the file holds', `${OLD}\n`],
   ])('a neighbour that shows %s is nobody', (_attack, shown) => {
-    expect(credential.judge(shown)).toMatchObject({ code: 'unauthenticated' });
-    expect(credential.judge(OLD)).toBeUndefined();
+    expect(judged(shown)).toBe('unauthenticated');
+    expect(judged(OLD)).toBe(AGENT);
   });
 
   it('is exchanged without a refused call: both are good while the file holds both, and the old one ends with it', async () => {
-    expect(credential.judge(OLD)).toBeUndefined();
+    expect(judged(OLD)).toBe(AGENT);
     replace(`${NEW}\n${OLD}\n`);
     await clock.advance(1_000);
-    expect([credential.judge(OLD), credential.judge(NEW)]).toEqual([undefined, undefined]);
+    expect([judged(OLD), judged(NEW)]).toEqual([AGENT, AGENT]);
     replace(`${NEW}\n`);
     await clock.advance(1_000);
-    expect(credential.judge(NEW)).toBeUndefined();
-    expect(credential.judge(OLD)).toMatchObject({ code: 'unauthenticated' });
+    expect(judged(NEW)).toBe(AGENT);
+    expect(judged(OLD)).toBe('unauthenticated');
   });
 
   it('a file that was taken away or damaged proves nobody', async () => {
-    expect(credential.judge(OLD)).toBeUndefined();
+    expect(judged(OLD)).toBe(AGENT);
     unlinkSync(path);
     await clock.advance(1_000);
-    expect(credential.judge(OLD)).toMatchObject({ code: 'unauthenticated' });
+    expect(judged(OLD)).toBe('unauthenticated');
     replace('short\n');
     await clock.advance(1_000);
-    expect([credential.judge(OLD), credential.judge('short')]).toMatchObject([{ code: 'unauthenticated' }, { code: 'unauthenticated' }]);
+    expect([judged(OLD), judged('short')]).toEqual(['unauthenticated', 'unauthenticated']);
   });
 
   it.each([
@@ -73,13 +80,13 @@ describe('the agent’s credential', () => {
     [0o602, false],
   ])('a file of mode %o proves the agent: %s', (mode, isProof) => {
     chmodSync(path, mode);
-    expect(credential.judge(OLD) === undefined).toBe(isProof);
+    expect(judged(OLD) === AGENT).toBe(isProof);
     expect(readAgentCredentials(path, realFileSystem()).ok).toBe(isProof);
   });
 
   it('what is shown is in no detail of a refusal', () => {
-    expect(JSON.stringify(credential.judge(NEW))).not.toContain(NEW);
-    expect(JSON.stringify(credential.judge(`${OLD}x`))).not.toContain(OLD);
+    expect(JSON.stringify(credential.judge(NEW, undefined))).not.toContain(NEW);
+    expect(JSON.stringify(credential.judge(`${OLD}x`, undefined))).not.toContain(OLD);
   });
 
   it.each<[what: string, text: string | undefined]>([

@@ -6,12 +6,15 @@
 
 import { statSync } from 'node:fs';
 import { equalBytes, fromUtf8, sha256, utf8 } from '@sallyport/crypto';
-import { deny, fail, ok, type BootMs, type Clock, type Problem, type Result } from '@sallyport/model';
+import { deny, fail, ok, type AgentName, type BootMs, type Clock, type Denial, type Problem, type Result } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
 import type { AgentCredential } from '../pipeline/ports.ts';
 
 /** Where none is configured: whoever reaches the port is taken for the agent. */
-export const NO_AGENT_CREDENTIAL: AgentCredential = { judge: () => undefined };
+export function noAgentCredential(agent: AgentName): AgentCredential {
+  const taken = ok(agent);
+  return { isAsked: false, judge: () => taken };
+}
 
 const FILE_BYTES_MAX = 1_024;
 const CREDENTIALS_MAX = 2;
@@ -48,24 +51,28 @@ const REMEDY = (path: string): string =>
   `\`(umask 077; head -c 32 /dev/urandom | base64 > ${path})\`, readable by this sidecar and its agent alone`;
 
 /** Judges by the file as it is, read again every second. A file that is gone or damaged proves nobody. */
-export function agentCredential({ path, disk, clock }: { path: string; disk: FileSystem; clock: Clock }): AgentCredential {
+export function agentCredential(of: { path: string; agent: AgentName; disk: FileSystem; clock: Clock }): AgentCredential {
+  const { path, disk, clock } = of;
+  const proven = ok(of.agent);
+  const refused = (detail: string): Result<never, Denial> => fail(deny('unauthenticated', detail));
   // Owner: `judge`. Digests, so that comparing takes as long whatever was shown.
   let known: readonly Uint8Array[] = [];
   let readAt: BootMs | undefined;
   return {
+    isAsked: true,
     judge(shown) {
-      if (shown === undefined) return deny('unauthenticated', 'no Sallyport-Agent header');
+      if (shown === undefined) return refused('no Sallyport-Agent header');
       const now = clock.boot();
       if (readAt === undefined || now - readAt >= READ_AGAIN_MS) {
         const read = readAgentCredentials(path, disk);
         known = read.ok ? read.value : [];
         readAt = now;
       }
-      if (known.length === 0) return deny('unauthenticated', 'the file of agent credentials cannot be read');
+      if (known.length === 0) return refused('the file of agent credentials cannot be read');
       const digest = sha256(utf8(shown));
       // Every one is compared: which of them fits is nobody's to learn by time.
       const fits = known.map((credential) => equalBytes(credential, digest));
-      return fits.includes(true) ? undefined : deny('unauthenticated', 'another credential than the agent’s in Sallyport-Agent');
+      return fits.includes(true) ? proven : refused('another credential than the agent’s in Sallyport-Agent');
     },
   };
 }

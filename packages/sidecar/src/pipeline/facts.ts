@@ -6,7 +6,7 @@
 import type { VerifiedOperator } from '@sallyport/credentials';
 import type { AgentRoute, OutboundRoute } from '@sallyport/dialects';
 import type { SessionClaims } from '@sallyport/identity';
-import type { Denial, Destination, Result, ToolServer } from '@sallyport/model';
+import type { AgentName, Denial, Destination, Result, ToolServer } from '@sallyport/model';
 import type { PolicyDecision } from '@sallyport/policy';
 import type { SettleOutcome, StateFrame } from '@sallyport/store';
 import type { CanonicalTarget, HeaderLookup, TypedArguments } from '@sallyport/strict';
@@ -56,6 +56,8 @@ export type Caller =
 /** authentication */
 export interface Authenticated {
   readonly caller: Caller;
+  /** The agent that the call is of: on the outbound leg as its own credential names it, where one is asked for. */
+  readonly agentId: AgentName;
 }
 
 /** route: a logical name of the port's table, never an address. */

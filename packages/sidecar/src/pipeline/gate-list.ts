@@ -75,7 +75,8 @@ export async function runGates<S extends object, F extends S, P>(
     await giveBack();
     if (judgement.verdict === 'again') return { end: 'again' };
     if (judgement.verdict === 'local') return { end: 'local', gate: gate.name, answer: judgement, facts };
-    return { end: 'denied', gate: gate.name, denial: judgement.denial, facts, ...(cause === undefined ? {} : { cause }) };
+    const known = judgement.proven === undefined ? facts : { ...facts, ...judgement.proven };
+    return { end: 'denied', gate: gate.name, denial: judgement.denial, facts: known, ...(cause === undefined ? {} : { cause }) };
   }
   return { end: 'passed', facts: facts as F, giveBack };
 }

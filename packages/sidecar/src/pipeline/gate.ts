@@ -48,6 +48,8 @@ export interface Pass<Y> {
 export interface Deny {
   readonly verdict: 'deny';
   readonly denial: Denial;
+  /** What the gate had proven before it refused; for the record. */
+  readonly proven?: object;
 }
 /** An answer made here. It is recorded and passes ANSWER like any other; `produce` runs only after the record is kept. */
 export interface LocalAnswer {
@@ -67,9 +69,9 @@ export function pass<Y>(facts: Y): Pass<Y> {
   return { verdict: 'pass', facts };
 }
 
-/** A refusal by a gate; `detail` goes to the record and never to the caller. */
-export function refuse(denial: Denial): Deny {
-  return { verdict: 'deny', denial };
+/** A refusal by a gate; `detail` goes to the record and never to the caller, and so does what was proven until then. */
+export function refuse(denial: Denial, proven?: object): Deny {
+  return proven === undefined ? { verdict: 'deny', denial } : { verdict: 'deny', denial, proven };
 }
 
 /**

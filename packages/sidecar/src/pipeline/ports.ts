@@ -19,6 +19,7 @@ import type {
   Principal,
   ReleaseSeq,
   RequestId,
+  Result,
   ServerName,
   SessionId,
   SessionOrigin,
@@ -232,11 +233,19 @@ export interface ForwardContext {
   readonly client?: { readonly headers: HeaderLookup; readonly isOpened: boolean; readonly renewsToken: boolean };
 }
 
-/** Implemented in `downstream/`. */
+/** What an agent must prove on the outbound port, by exactly one way. Implemented in `downstream/`. */
 export interface AgentCredential {
-  /** What is wrong with what was shown in `Sallyport-Agent`; `undefined` where it proves the agent. */
-  judge(shown: string | undefined): Denial | undefined;
+  /** False: whoever reaches the port is taken for the agent. */
+  readonly isAsked: boolean;
+  /**
+   * The agent that is proven by what was shown in `Sallyport-Agent`, or by the certificate of the connection; never another
+   * than the one beside this sidecar. Without a promise where nothing has to be verified anew.
+   */
+  judge(shown: string | undefined, peerCertificate: PeerCertificate): Result<AgentName, Denial> | Promise<Result<AgentName, Denial>>;
 }
+
+/** DER, leaf first, of a connection whose handshake has proven the key. */
+export type PeerCertificate = readonly Uint8Array[] | undefined;
 
 export interface Load {
   isDraining(): boolean;

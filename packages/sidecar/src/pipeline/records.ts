@@ -108,7 +108,7 @@ function who(facts: Recordable, ports: Ports): Who {
   const shown = facts.caller === undefined || facts.caller.kind === 'session' ? undefined : facts.caller.operator;
   const principal = open?.principal ?? shown?.principal;
   return {
-    agent_id: ports.agent,
+    agent_id: agentIdOf(facts, ports),
     operator: principal?.id ?? '-',
     user_id: principal?.id ?? '-',
     tenant_id: principal?.tenant ?? '-',
@@ -137,6 +137,11 @@ function begun(principal: Principal | undefined, origin: SessionOrigin | undefin
     scope_version: origin.scopeVersion,
     hops: origin.hops.length === 0 ? undefined : origin.hops,
   };
+}
+
+/** As its credential names it. Whoever has not shown one, where one is asked for, is not recorded as the agent. */
+function agentIdOf({ agentId, leg }: Recordable, { agent, agentCredential }: Ports): string {
+  return agentId ?? (leg === 'outbound' && agentCredential.isAsked ? '-' : agent);
 }
 
 function under({ held }: Proven): Pick<Common, 'release_seq' | 'policy_digest' | 'freshness_seq' | 'policy_age_ms'> {

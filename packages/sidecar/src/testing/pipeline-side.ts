@@ -1,7 +1,8 @@
 /** A permitted call and the ports around it, for tests of what happens after the permit. Everything is noted, nothing is real but the code under test. */
 
 import type { DecisionBody, OutcomeBody } from '@sallyport/audit';
-import { Fault, type DecisionId, type Effect } from '@sallyport/model';
+import { Fault, type AgentName, type DecisionId, type Effect } from '@sallyport/model';
+import { noAgentCredential } from '../downstream/agent-credential.ts';
 import type { Body, CallFacts } from '../pipeline/facts.ts';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { Lease } from '../pipeline/leases.ts';
@@ -49,6 +50,7 @@ export function pipelineSide({ effect = 'read', dialect = 'http-tool', forward, 
   const lease: PipelineSide['lease'] = { ended: undefined, over: new AbortController() };
   const ports = {
     agent: 'support-triage',
+    agentCredential: noAgentCredential('support-triage' as AgentName),
     clock: { boot: () => 5, wall: () => 0 },
     limits: { requestBodyBytesMax: 10_000 },
     sessions: { find: () => 'unknown' },

@@ -12,7 +12,11 @@ const at = (path: string, headers: Record<string, string>): Arrival & Framed & F
 
 const ports = {
   clock: { wall: () => 0 },
-  agentCredential: { judge: () => undefined },
+  agent: 'triage',
+  agentCredential: {
+    isAsked: true,
+    judge: (shown?: string) => (shown === 'bent' ? fail(deny('unauthenticated', 'another agent')) : ok('triage')),
+  },
   sessionTokens: { verify: (token: string) => (token === 'good' ? ok({ sessionId: 's1' }) : fail(deny('signature_invalid', 'bent'))) },
   operatorTokens: { verify: async (token: string) => (token === 'good' ? ok({ tokenId: 'j1' }) : fail(deny('token_expired', 'old'))) },
 } as unknown as Ports;
@@ -32,6 +36,23 @@ describe('authentication', () => {
     ['a user named by a header', 'unauthenticated', '/tools/orders/x', { 'x-user-id': 'alice', 'x-forwarded-user': 'alice' }],
   ])('refuses %s with %s', async (_, code, path, headers) => {
     expect(await judged(path, headers)).toMatchObject({ verdict: 'deny', denial: { code } });
+  });
+
+  it('asks first whether it is the agent at all, and names it in the refusal of what came after', async () => {
+    const call = (agent: string, session: string): Promise<unknown> =>
+      judged('/tools/orders/x', { 'sallyport-agent': agent, 'sallyport-session': session });
+    expect(await call('bent', 'good')).toMatchObject({
+      verdict: 'deny',
+      denial: { detail: 'another agent' },
+      proven: { agentId: undefined },
+    });
+    expect(await call('good', 'bent')).toMatchObject({ verdict: 'deny', proven: { agentId: 'triage' } });
+    expect(await call('good', 'good')).toMatchObject({ verdict: 'pass', facts: { agentId: 'triage' } });
+  });
+
+  it('no agent is no pass, whatever else was proven', () => {
+    const caller = ok({ kind: 'session', claims: {} }) as unknown as Parameters<typeof decideAuthentication>[0]['caller'];
+    expect(decideAuthentication({ caller })).toMatchObject({ verdict: 'deny', denial: { code: 'unauthenticated' } });
   });
 
   it('passes what its verifier proved, and keeps the two kinds apart', async () => {

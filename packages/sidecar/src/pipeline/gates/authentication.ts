@@ -4,36 +4,58 @@
  * operator's. On the inbound leg it is the caller who proves itself, every time. Loopback, headers that name users and bodies prove nothing.
  */
 
-import { deny, ok, type Denial, type Result } from '@sallyport/model';
+import { deny, ok, type AgentName, type Denial, type Result } from '@sallyport/model';
 import type { Arrival, Authenticated, Caller, Framed, Fresh } from '../facts.ts';
 import { clientCaller } from '../client-caller.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 import { presentedBy } from '../presented.ts';
 
-export const authentication: Gate<Arrival & Framed & Fresh, Result<Caller, Denial>, Authenticated, Ports> = {
+export const authentication: Gate<Arrival & Framed & Fresh, Proof, Authenticated, Ports> = {
   name: 'authentication',
   dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
-  gather: ({ leg, head, held }, ports) => {
-    if (leg === 'inbound') return clientCaller({ head, held }, presentedBy(head, leg), ports);
-    const stranger = ports.agentCredential.judge(head.headers.get('sallyport-agent'));
-    if (stranger !== undefined) return { ok: false, error: stranger };
-    const now = ports.clock.wall();
-    if (head.target.path !== '/session' || head.method === 'DELETE') return sessionCaller(head.headers.get('sallyport-session'), ports);
-    const presented = presentedBy(head, leg);
-    if (!presented.ok) return presented;
-    const { token, ...how } = presented.value;
-    const { issuers, policyDigest } = held.snapshot;
-    return ports.operatorTokens
-      .verify(token, { issuers, bundle: policyDigest, now, ...how })
-      .then((verified): Result<Caller, Denial> => (verified.ok ? ok({ kind: 'operator', operator: verified.value }) : verified));
+  gather: (facts, ports) => {
+    const { leg, head, held } = facts;
+    if (leg === 'inbound')
+      return clientCaller({ head, held }, presentedBy(head, leg), ports).then((caller) => ({ agentId: ports.agent, caller }));
+    const agent = ports.agentCredential.judge(head.headers.get('sallyport-agent'), undefined);
+    return agent instanceof Promise ? agent.then((proven) => ofAgent(proven, facts, ports)) : ofAgent(agent, facts, ports);
   },
   decide: decideAuthentication,
 };
 
+/** What the credentials of a request prove. */
+interface Proof {
+  /** Absent where not even the agent is proven. */
+  readonly agentId?: AgentName;
+  readonly caller: Result<Caller, Denial>;
+}
+
 /** Passes a caller whose credential verified; otherwise the verifier's own code. */
-export function decideAuthentication(caller: Result<Caller, Denial>): Judgement<Authenticated> {
-  return caller.ok ? pass({ caller: caller.value }) : refuse(caller.error);
+export function decideAuthentication({ agentId, caller }: Proof): Judgement<Authenticated> {
+  if (!caller.ok) return refuse(caller.error, { agentId });
+  if (agentId === undefined) return refuse(deny('unauthenticated', 'no agent is proven'));
+  return pass({ caller: caller.value, agentId });
+}
+
+/** On the outbound leg: whose credential it is has been judged; now for whom the agent calls. */
+function ofAgent(agent: Result<AgentName, Denial>, facts: Framed & Fresh, ports: Ports): Proof | Promise<Proof> {
+  if (!agent.ok) return { caller: agent };
+  const agentId = agent.value;
+  const caller = outboundCaller(facts, ports);
+  return caller instanceof Promise ? caller.then((proven) => ({ agentId, caller: proven })) : { agentId, caller };
+}
+
+function outboundCaller({ head, held }: Framed & Fresh, ports: Ports): Result<Caller, Denial> | Promise<Result<Caller, Denial>> {
+  const now = ports.clock.wall();
+  if (head.target.path !== '/session' || head.method === 'DELETE') return sessionCaller(head.headers.get('sallyport-session'), ports);
+  const presented = presentedBy(head, 'outbound');
+  if (!presented.ok) return presented;
+  const { token, ...how } = presented.value;
+  const { issuers, policyDigest } = held.snapshot;
+  return ports.operatorTokens
+    .verify(token, { issuers, bundle: policyDigest, now, ...how })
+    .then((verified): Result<Caller, Denial> => (verified.ok ? ok({ kind: 'operator', operator: verified.value }) : verified));
 }
 
 function sessionCaller(token: string | undefined, { sessionTokens, clock }: Ports): Result<Caller, Denial> {

@@ -1,10 +1,10 @@
 /**
  * What a call costs on its way through the sidecar: throughput beside nginx, a buffering undici proxy and a pass-through
  * of node:http; latency added at 1,000 calls a second beside a direct call, also under 1,000 rules; and the first message
- * of a stream. A full call is a session token, strict JSON of one kilobyte both ways, the policy of 50 tools, and two
+ * of a stream; and what each way of proving who calls takes. A full call is a session token, strict JSON of one kilobyte both ways, the policy of 50 tools, and two
  * chained records that are shipped; no gate looks into content yet. docs/performance.md tells the method and the outcome.
  *
- * `npm run bench -- proxy [--quick] [--source] [--only throughput,latency,rules,stream] [--inject-slow-ms N]`
+ * `npm run bench -- proxy [--quick] [--source] [--only throughput,latency,rules,stream,authentication] [--inject-slow-ms N]`
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Bound } from '../scripts/bench-line.ts';
+import { measureAuthentication } from './support/authentication.ts';
 import { type Child, run, startReady, stopAll } from './support/children.ts';
 import { moveSelf } from './support/cores.ts';
 import { firstMessageMs } from './support/first-token.ts';
@@ -26,15 +27,15 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     source: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'throughput,latency,rules,stream' },
+    only: { type: 'string', default: 'throughput,latency,rules,stream,authentication' },
     'inject-slow-ms': { type: 'string' },
     profile: { type: 'string' },
   },
 });
 const PARTS: ReadonlySet<string> = new Set(options.only.split(','));
 const SIZE = options.quick
-  ? { rounds: 2, seconds: 2, warmUpSeconds: 1, latencyRounds: 2, latencySeconds: 3, streams: 100 }
-  : { rounds: 5, seconds: 3, warmUpSeconds: 1, latencyRounds: 5, latencySeconds: 5, streams: 400 };
+  ? { rounds: 2, seconds: 2, warmUpSeconds: 1, latencyRounds: 2, latencySeconds: 3, streams: 100, batches: 10, batch: 200 }
+  : { rounds: 5, seconds: 3, warmUpSeconds: 1, latencyRounds: 5, latencySeconds: 5, streams: 400, batches: 30, batch: 300 };
 const CONNECTIONS = 64;
 const RATE = 1_000;
 const RULES = 200;
@@ -102,6 +103,7 @@ async function main(): Promise<void> {
       await measureManyRules(stand);
     }
     if (PARTS.has('stream')) await measureStream(stand);
+    if (PARTS.has('authentication')) await measureAuthentication(report, SIZE);
     report.note(`load average ${loadAverage()} afterwards, the bench's own load included`);
   } finally {
     await house.close();

@@ -114,7 +114,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     assertionSigner: signerFromPem(privatePem),
   };
   asserting.use(identity);
-  const ways = { upstreams, credentials: NO_SECRETS, assertions: asserting };
+  const ways = { upstreams, credentials: NO_SECRETS, assertions: asserting, serverTls: { ready: async () => undefined } };
   const upstream = forwardUpstream({ ...ways, account, clock: systemClock(), build: 'test', limits });
   let bugs = 0;
   const sidecar = formatSpiffeId({ trustDomain: 'test.local', purpose: { kind: 'sidecar', agent: AGENT, instance: 'one' } });

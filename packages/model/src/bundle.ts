@@ -2,6 +2,7 @@
 
 import type { AttributeClaim } from './attribute.ts';
 import type { AgentName, ServerName } from './ids.ts';
+import type { ServerTls } from './server-tls.ts';
 
 /** Every bundle has exactly these parts; one may be empty, none may be absent (docs/spec/trust-v1.md). */
 export const PART_NAMES = ['policy', 'catalog', 'environment', 'identity', 'egress', 'detectors', 'tests'] as const;
@@ -113,4 +114,6 @@ export interface Destination {
   readonly port: number;
   /** Which resolved addresses are acceptable: loopback and private ranges must be declared. */
   readonly network: 'public' | 'private' | 'loopback';
+  /** Of `https` alone. */
+  readonly tls?: ServerTls;
 }

@@ -65,5 +65,7 @@ export type {
 } from './caller-method.ts';
 export type { DateRange, Effect, HttpMethod, HttpRoute, NotedPath, Tool, ToolServer } from './tool.ts';
 export { EFFECTS } from './tool.ts';
+export type { ClientFiles, ServerTls } from './server-tls.ts';
+export { isSameServerTls } from './server-tls.ts';
 export type { DenialCode, NextAction, DenialEffect, PublicAnswer, Denial, FieldLimit, PublicDenial } from './denial.ts';
 export { ANSWERS, DENIAL_CODES, deny, isRetryable, publicDenial } from './denial.ts';

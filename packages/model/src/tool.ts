@@ -2,6 +2,7 @@
 
 import type { ServerName, ToolName } from './ids.ts';
 import type { JsonObject } from './json.ts';
+import type { ServerTls } from './server-tls.ts';
 
 /** What a call may change. Unknown means `destructive`. */
 export type Effect = 'read' | 'write' | 'side_effect' | 'destructive';
@@ -50,6 +51,8 @@ export interface ToolServer {
   readonly url: string;
   /** What assertions to it are for; without it a name that is made of the trust domain's and its own (assertions-v1). */
   readonly audience?: string;
+  /** Absent: as for any server of the web. */
+  readonly tls?: ServerTls;
 }
 
 /** Steps into a document: names of members, and `[]` for every item of a list. At least one. */

@@ -30,4 +30,6 @@ export { addressKind, judgeAddress } from './address.ts';
 export type { AddressKind } from './address.ts';
 export { createUpstreams, UPSTREAM_LIMITS } from './upstream.ts';
 export { UpstreamFault } from './upstream-fault.ts';
+export { isUsablePair } from './upstream-tls.ts';
+export type { TlsOf, UpstreamTls } from './upstream-tls.ts';
 export type { Resolve, UpstreamAnswer, UpstreamLimits, UpstreamOptions, UpstreamRequest, Upstreams } from './upstream.ts';

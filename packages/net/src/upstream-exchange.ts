@@ -10,12 +10,15 @@ import { unbracketed } from './address.ts';
 import { endWith } from './one-write.ts';
 import type { UpstreamAnswer, UpstreamLimits, UpstreamRequest } from './upstream.ts';
 import { type Stage, upstreamFault, UpstreamFault } from './upstream-fault.ts';
+import type { UpstreamTls } from './upstream-tls.ts';
 import type { Watch, Watched } from './watch.ts';
 
 /** The connections to one destination. */
 export interface Lane {
   readonly destination: Destination;
   readonly agent: Agent;
+  /** By what its connections were made; `undefined` where the destination says nothing of it. */
+  readonly tls: UpstreamTls | undefined;
   readonly lookup: LookupFunction;
   /** Dialled in place of the destination's host. */
   readonly socketPath: string | undefined;

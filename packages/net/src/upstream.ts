@@ -8,11 +8,11 @@ import { lookup } from 'node:dns/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
-import { getCACertificates } from 'node:tls';
-import type { Clock, Destination } from '@sallyport/model';
+import { invariant, isSameServerTls, type Clock, type Destination } from '@sallyport/model';
 import { judgeAddress, unbracketed } from './address.ts';
 import { exchange, type Lane } from './upstream-exchange.ts';
 import { UpstreamFault } from './upstream-fault.ts';
+import { demandedTls, platformTls, type TlsOf, type UpstreamTls } from './upstream-tls.ts';
 import { createWatch } from './watch.ts';
 
 /** Names to addresses. */
@@ -91,6 +91,8 @@ export interface UpstreamOptions {
   readonly socketPath?: string;
   /** PEM; certificate authorities believed besides the platform's own. */
   readonly authorities?: readonly string[];
+  /** Asked at each request to a destination that says something of its TLS; needed where there is one. */
+  readonly tls?: TlsOf;
 }
 
 /** How late a deadline may be noticed. */
@@ -105,23 +107,23 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
   // Owner: this pool. One lane per server; a destination that a new bundle changed gets a new one.
   const lanes = new Map<string, Lane>();
 
-  const laneOf = (destination: Destination): Lane => {
+  const laneOf = (destination: Destination, tls: UpstreamTls | undefined): Lane => {
     const held = lanes.get(destination.server);
-    if (held !== undefined && isSame(held.destination, destination)) return held;
+    if (held !== undefined && held.tls === tls && isSame(held.destination, destination)) return held;
     if (held !== undefined) closeIdle(held.agent);
     // A literal is dialled without a look-up, so it is judged here; a name at each look-up.
     const host = unbracketed(destination.host);
     if (isIP(host) !== 0) judged(destination, [host]);
-    const agent = agentFor(destination, limits, options.authorities);
+    const agent = agentFor(destination, limits, { tls, authorities: options.authorities });
     const { socketPath } = options;
-    const lane: Lane = { destination, agent, lookup: judgedLookup(destination, resolve), inFlight: 0, socketPath };
+    const lane: Lane = { destination, agent, tls, lookup: judgedLookup(destination, resolve), inFlight: 0, socketPath };
     lanes.set(destination.server, lane);
     return lane;
   };
 
   return {
     async request(destination, request) {
-      const lane = laneOf(destination);
+      const lane = laneOf(destination, destination.tls === undefined ? undefined : await demanded(destination, options.tls));
       if (lane.inFlight >= limits.inFlightMax) {
         const message = `\`${destination.server}\` has ${limits.inFlightMax} calls under way`;
         throw new UpstreamFault('upstream_unreachable', message, { wasSent: false });
@@ -137,7 +139,14 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
 }
 
 function isSame(a: Destination, b: Destination): boolean {
-  return a.scheme === b.scheme && a.host === b.host && a.port === b.port && a.network === b.network;
+  if (a === b) return true;
+  const isThere = a.scheme === b.scheme && a.host === b.host && a.port === b.port && a.network === b.network;
+  return isThere && isSameServerTls(a.tls, b.tls);
+}
+
+function demanded(destination: Destination, tls: TlsOf | undefined): ReturnType<TlsOf> {
+  invariant(tls !== undefined && destination.scheme === 'https', 'what a destination demands of its TLS can be met here');
+  return tls(destination);
 }
 
 /** Connections in use go on to their end, and then find that their agent keeps them for a few seconds only. */
@@ -145,7 +154,11 @@ function closeIdle(agent: HttpAgent): void {
   for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
 
-function agentFor(destination: Destination, limits: UpstreamLimits, authorities: readonly string[] = []): HttpAgent {
+function agentFor(
+  destination: Destination,
+  limits: UpstreamLimits,
+  { tls, authorities = [] }: { readonly tls: UpstreamTls | undefined; readonly authorities: readonly string[] | undefined },
+): HttpAgent {
   const pool = {
     keepAlive: true,
     maxSockets: limits.inFlightMax,
@@ -153,9 +166,7 @@ function agentFor(destination: Destination, limits: UpstreamLimits, authorities:
     timeout: limits.idleConnectionMsMax,
   };
   if (destination.scheme === 'http') return new HttpAgent(pool);
-  const ca = authorities.length === 0 ? {} : { ca: [...getCACertificates('default'), ...authorities] };
-  // Said in full, so that NODE_TLS_REJECT_UNAUTHORIZED cannot switch verification off.
-  return new HttpsAgent({ ...pool, ...ca, rejectUnauthorized: true, minVersion: 'TLSv1.2' });
+  return new HttpsAgent({ ...pool, ...(tls === undefined ? platformTls(authorities) : demandedTls(destination, tls)) });
 }
 
 /** For `net.connect`: resolves once and hands back only what was judged, so that a second answer is never asked for (rebinding). */

@@ -20,7 +20,9 @@ import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
 import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
 import { credentials, type Credentials } from './secrets/credentials.ts';
+import type { SecretTimes } from './secrets/held-secret.ts';
 import { vaultReader, type ReadVault } from './secrets/secret-vault.ts';
+import type { ServerTlsRoom } from './secrets/server-tls.ts';
 import type { Assertions } from './upstream/assertions.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
 import type { AgentSide } from './upstream/forward-options.ts';
@@ -44,6 +46,7 @@ export interface PortsFrom {
   readonly recorder: () => Recorder | undefined;
   readonly tokens: () => { readonly agent: SessionTokens; readonly client: SessionTokens } | undefined;
   readonly assertions: Assertions;
+  readonly serverTls: ServerTlsRoom;
 }
 
 /** How often a call is judged anew because the release switched under it. */
@@ -179,7 +182,7 @@ function upstreamOf(
   from: PortsFrom,
   { tokens, secrets }: { readonly tokens: AgentSide['tokens']; readonly secrets: Credentials },
 ): ForwardUpstream {
-  const { config, clock, drain, account, build, assertions } = from;
+  const { config, clock, drain, account, build, assertions, serverTls } = from;
   const { limits, upstream, inbound } = config;
   const dialling = {
     clock,
@@ -190,7 +193,7 @@ function upstreamOf(
       inFlightMax: upstream.in_flight_max,
     },
   };
-  const upstreams = createUpstreams(dialling);
+  const upstreams = createUpstreams({ ...dialling, tls: serverTls.of });
   drain.onDrain('upstreams', async () => upstreams.close());
   const agent = inbound === undefined ? undefined : agentSide(inbound, { ...dialling, tokens });
   if (agent !== undefined) drain.onDrain('agent', async () => agent.upstreams.close());
@@ -201,6 +204,7 @@ function upstreamOf(
     clock,
     build,
     assertions,
+    serverTls,
     ...(agent === undefined ? {} : { agent }),
     limits: {
       answerBytesMax: limits.answer_bytes_max,
@@ -217,18 +221,19 @@ function secretsOf(from: PortsFrom): Credentials {
     folder: config.secrets.folder,
     vault: vaultOf(from),
     oauth: sourcesOf(from),
-    times: {
-      refreshMs: config.secrets.refresh_ms,
-      lastGoodMsMax: config.secrets.last_good_ms_max,
-      readMsMax: config.secrets.read_ms_max,
-    },
+    times: secretTimes(config),
   });
 }
 
+/** How long what lies in places of secrets is used, as configured. */
+export function secretTimes({ secrets }: SidecarConfig): SecretTimes {
+  return { refreshMs: secrets.refresh_ms, lastGoodMsMax: secrets.last_good_ms_max, readMsMax: secrets.read_ms_max };
+}
+
 /** Diallers of their own: a tool server and a place of secrets of one name are never one lane. */
-function sourcesOf({ config, clock, drain }: PortsFrom, authorities: readonly string[] = []): Upstreams {
+function sourcesOf({ config, clock, drain, serverTls }: PortsFrom, authorities: readonly string[] = []): Upstreams {
   const limits = { connectMsMax: config.upstream.connect_ms_max, inFlightMax: SECRETS_IN_FLIGHT_MAX, idleConnectionsMax: 2 };
-  const upstreams = createUpstreams({ clock, limits, authorities });
+  const upstreams = createUpstreams({ clock, limits, authorities, tls: serverTls.of });
   drain.onDrain('secrets', async () => upstreams.close());
   return upstreams;
 }

@@ -9,7 +9,7 @@ import { encodeHex } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
 import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
 import { Fault, formatProblem, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
-import { startHttpListener, type HttpListener, type HttpListenerOptions } from '@sallyport/net';
+import type { HttpListener, HttpListenerOptions } from '@sallyport/net';
 import {
   backoff,
   bytesAccount,
@@ -39,7 +39,7 @@ import { openVault } from './bundle/vault.ts';
 import { vetInWorker, type Vet } from './bundle/vetting.ts';
 import { keepLooking, registerOf } from './compose-credentials.ts';
 import { Evidence } from './compose-evidence.ts';
-import { pipelinePorts } from './compose-ports.ts';
+import { pipelinePorts, secretTimes } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
 import { linkToControlPlane } from './control-plane-link.ts';
 import { denialOfRefusal, servedExchange, type Served } from './downstream/served.ts';
@@ -47,12 +47,14 @@ import { refusalLog } from './downstream/refusal-log.ts';
 import { enrol } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
 import type { Arrival } from './pipeline/facts.ts';
+import { isLoopback, listenAs } from './compose-listening.ts';
 import { listenForCallers, renewCertificate } from './inbound.ts';
 import type { Answer, Leg } from './pipeline/gate.ts';
 import { answerRequest } from './pipeline/pipeline.ts';
 import type { Ports } from './pipeline/ports.ts';
 import { refuseUnread } from './pipeline/refusing.ts';
 import type { CredentialRegister } from './secrets/credential-register.ts';
+import { serverTlsRoom, type ServerTlsRoom } from './secrets/server-tls.ts';
 import type { SweptRegistry } from './sessions/registry.ts';
 import { assertions, type Assertions } from './upstream/assertions.ts';
 import type { ForwardUpstream } from './upstream/forward.ts';
@@ -119,6 +121,7 @@ class RunningSidecar implements Sidecar {
   readonly #evidence: Evidence;
   readonly #epoch: SessionEpoch;
   readonly #assertions: Assertions;
+  readonly #serverTls: ServerTlsRoom;
   // Owner of everything below: this object; set once by `start` and by what it begins.
   #activator: Activator | undefined;
   #tokens: { readonly agent: SessionTokens; readonly client: SessionTokens } | undefined;
@@ -141,6 +144,7 @@ class RunningSidecar implements Sidecar {
     this.#drain = createDrain({ clock, onFailure: (name, error) => log.error('task_failed', { name }, error) });
     this.#epoch = encodeHex(random(8)) as SessionEpoch;
     this.#assertions = assertions({ clock, random, keptMax: ASSERTIONS_KEPT_MAX });
+    this.#serverTls = serverTlsRoom({ clock, folder: config.secrets.folder, times: secretTimes(config) });
     this.#bytes = bytesAccount(config.limits.bytes_in_flight_max);
     this.#metrics = sidecarMetrics({
       policyAgeMs: () => ageOf(this.#holder),
@@ -306,6 +310,7 @@ class RunningSidecar implements Sidecar {
       recorder: () => this.#evidence.recorder,
       tokens: () => this.#tokens,
       assertions: this.#assertions,
+      serverTls: this.#serverTls,
     });
     const { ports } = pipeline;
     const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
@@ -397,6 +402,7 @@ class RunningSidecar implements Sidecar {
     const minting = { signer: signerFromPem(identity.sessionPem), sidecar: identity.spiffeId, epoch: this.#epoch, random };
     this.#tokens = { agent: sessionTokens({ ...minting, leg: 'outbound' }), client: sessionTokens({ ...minting, leg: 'inbound' }) };
     this.#assertions.use(identity);
+    this.#serverTls.use(identity);
     await this.#evidence.begin(identity);
     const activator = new Activator({
       pin: this.#anchors.pin,
@@ -445,6 +451,7 @@ class RunningSidecar implements Sidecar {
       onRenewed: (renewed) => {
         this.#identity = renewed;
         this.#assertions.use(renewed);
+        this.#serverTls.use(renewed);
         this.#evidence.renewed(renewed);
       },
     });
@@ -487,20 +494,6 @@ class RunningSidecar implements Sidecar {
   #watch(): void {
     this.#evidence.watch(this.#holder.read(), this.#activator?.position.freshnessSeq ?? null);
   }
-}
-
-/** A port that cannot be opened is named by the key that sets it. */
-async function listenAs(key: string, options: HttpListenerOptions): Promise<HttpListener> {
-  try {
-    return await startHttpListener(options);
-  } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown;
-    throw new Fault(thrown.code, thrown.source, `${key}: ${thrown.message}`, { cause: thrown });
-  }
-}
-
-function isLoopback(listen: ListenAddress): boolean {
-  return listen.kind === 'unix' || listen.host === 'localhost' || listen.host === '::1' || listen.host.startsWith('127.');
 }
 
 function ageOf(holder: Holder): number | undefined {

@@ -13,6 +13,7 @@ export type {
   RecordedRequest,
   RecordedToolCall,
   RecordingMcpUpstream,
+  RecordingTls,
   RecordingUpstream,
   Script,
   ScriptedAnswer,

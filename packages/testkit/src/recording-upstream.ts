@@ -4,8 +4,10 @@
  */
 
 import { once } from 'node:events';
-import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+import { type IncomingMessage, type RequestListener, type Server, type ServerResponse, createServer } from 'node:http';
+import { Server as SecureServer, createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { TLSSocket, type SecureContextOptions } from 'node:tls';
 
 export interface RecordedRequest {
   readonly method: string;
@@ -14,6 +16,8 @@ export interface RecordedRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly rawHeaders: readonly string[];
   readonly body: string;
+  /** DER of the certificate that the client showed, where the server asks for one. */
+  readonly shown?: Uint8Array;
 }
 
 /** What the server does with one request. */
@@ -40,7 +44,7 @@ export type ScriptedAnswer =
 export type Script = (request: RecordedRequest, nth: number) => ScriptedAnswer;
 
 export interface RecordingUpstream {
-  /** `http://127.0.0.1:<port>`. */
+  /** `http://127.0.0.1:<port>`, or `https:`. */
   readonly url: string;
   readonly port: number;
   /** Every request, in the order in which its body was complete. */
@@ -49,17 +53,26 @@ export interface RecordingUpstream {
   answer(script: ScriptedAnswer | Script): void;
   /** Resolves once `count` requests have arrived in all. */
   arrived(count: number): Promise<void>;
+  /** What new connections are served with, of a server under TLS. */
+  secure(tls: RecordingTls): void;
   close(): Promise<void>;
+}
+
+/** PEM. With `ca` every client must show a certificate of it. */
+export interface RecordingTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca?: string | readonly string[];
 }
 
 const OK: ScriptedAnswer = { kind: 'json', body: { ok: true } };
 
 /** Listens on an ephemeral port of 127.0.0.1; answers `{"ok":true}` until told otherwise. */
-export async function recordingUpstream(initial: ScriptedAnswer | Script = OK): Promise<RecordingUpstream> {
+export async function recordingUpstream(initial: ScriptedAnswer | Script = OK, tls?: RecordingTls): Promise<RecordingUpstream> {
   const requests: RecordedRequest[] = [];
   const waiting: { readonly count: number; readonly resolve: () => void }[] = [];
   let script = asScript(initial);
-  const server = createServer((request, response) => {
+  const server = serverOf(tls, (request, response) => {
     record(request)
       .then((recorded) => {
         requests.push(recorded);
@@ -72,7 +85,7 @@ export async function recordingUpstream(initial: ScriptedAnswer | Script = OK): 
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     requests,
     answer: (next) => {
@@ -84,6 +97,10 @@ export async function recordingUpstream(initial: ScriptedAnswer | Script = OK): 
       waiting.push({ count, resolve });
       await promise;
     },
+    secure: (next) => {
+      if (server instanceof SecureServer) server.setSecureContext(securing(next));
+      server.closeIdleConnections();
+    },
     close: async () => {
       const closed = once(server, 'close');
       server.close();
@@ -91,6 +108,16 @@ export async function recordingUpstream(initial: ScriptedAnswer | Script = OK): 
       await closed;
     },
   };
+}
+
+function serverOf(tls: RecordingTls | undefined, listener: RequestListener): Server {
+  if (tls === undefined) return createServer(listener);
+  const isAsking = tls.ca !== undefined;
+  return createSecureServer({ ...securing(tls), requestCert: isAsking, rejectUnauthorized: isAsking }, listener);
+}
+
+function securing({ cert, key, ca }: RecordingTls): SecureContextOptions {
+  return { cert, key, ...(ca === undefined ? {} : { ca: [ca].flat() }) };
 }
 
 /** A tool's call as an MCP upstream saw it. */
@@ -122,9 +149,9 @@ export interface McpScript {
 }
 
 /** A tiny MCP server of revision 2025-11-25: handshake, ping and tool calls, whatever the tool's name. */
-export async function recordingMcpUpstream(script: McpScript = {}): Promise<RecordingMcpUpstream> {
+export async function recordingMcpUpstream(script: McpScript = {}, tls?: RecordingTls): Promise<RecordingMcpUpstream> {
   const calls: RecordedToolCall[] = [];
-  const upstream = await recordingUpstream((request) => answerMcp(request, script, calls));
+  const upstream = await recordingUpstream((request) => answerMcp(request, script, calls), tls);
   return { ...upstream, mcpUrl: `${upstream.url}/mcp`, calls };
 }
 
@@ -173,8 +200,10 @@ function asScript(script: ScriptedAnswer | Script): Script {
 async function record(request: IncomingMessage): Promise<RecordedRequest> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  const { method = '', url = '', headers, rawHeaders } = request;
-  return { method, target: url, headers, rawHeaders, body: Buffer.concat(chunks).toString() };
+  const { method = '', url = '', headers, rawHeaders, socket } = request;
+  const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
+  const body = Buffer.concat(chunks).toString();
+  return { method, target: url, headers, rawHeaders, body, ...(shown === undefined ? {} : { shown }) };
 }
 
 async function play(answer: ScriptedAnswer, response: ServerResponse): Promise<void> {

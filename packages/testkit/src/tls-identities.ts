@@ -26,12 +26,15 @@ export interface TestAuthority {
 const DAY_MS = 86_400_000;
 const YEARS_MS = 20 * 365 * DAY_MS;
 
-/** A new CA, valid for years around now, so that OpenSSL (which reads the real clock) and a fake clock both accept it. */
-export async function testAuthority(trustDomain = 'test.sallyport.dev'): Promise<TestAuthority> {
+/**
+ * A new CA, valid for years around now, so that OpenSSL (which reads the real clock) and a fake clock both accept it; or one
+ * that there is, whose leaves then need times of their own.
+ */
+export async function testAuthority(trustDomain = 'test.sallyport.dev', given?: CertificateAuthority): Promise<TestAuthority> {
   // Certificates hold whole seconds.
   const now = Math.floor(systemClock().wall() / 1_000) * 1_000;
   const [notBefore, notAfter] = [now - YEARS_MS, now + YEARS_MS];
-  const ca = await createCa({ trustDomain, privatePem: generateKey('es256').privatePem, notBefore, notAfter });
+  const ca = given ?? (await createCa({ trustDomain, privatePem: generateKey('es256').privatePem, notBefore, notAfter }));
   return {
     trustDomain,
     ca,

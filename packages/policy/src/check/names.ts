@@ -133,6 +133,8 @@ function checkServer({ value, node }: Located<DeclaredServer>, declared: Declare
   const url = substitute(value.url, place, declared.environment, problems);
   const base = url === undefined ? undefined : parseBaseUrl(url, place, problems);
   if (base === undefined) return;
+  if (value.tls !== undefined && base.scheme === 'http')
+    problems.add(placeAt(node, 'tls'), 'a server reached by http:// has no TLS', { remedy: 'give it an https:// URL' });
   if (LOOPBACK.test(base.host) && value.network !== 'loopback') {
     problems.add(place, `${quote(base.host)} is this very machine`, { remedy: 'say network: loopback' });
   }

@@ -48,6 +48,7 @@ export const FEATURES: readonly string[] = [
   'selector.prefix',
   'selector.tool',
   'server.audience',
+  'server.tls',
   'tool.assertion',
   'tool.notes',
   'tool.ranges',
@@ -83,6 +84,7 @@ export function featuresOf({
   for (const issuer of issuers) for (const feature of featuresOfIssuer(issuer)) used.add(feature);
   if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
   if (servers.some(({ audience }) => audience !== undefined)) used.add('server.audience');
+  if (servers.some(({ tls }) => tls !== undefined)) used.add('server.tls');
   if (tools.some(({ assertsArguments }) => assertsArguments === true)) used.add('tool.assertion');
   if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
   if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');

@@ -224,18 +224,21 @@ export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'so
   return {
     environment: declared.environment,
     rules: declared.rules.map(({ value }) => value),
-    servers: declared.servers.map(({ value: { name, kind, url, audience } }) => ({
+    servers: declared.servers.map(({ value: { name, kind, url, audience, tls } }) => ({
       name,
       kind,
       url,
       ...(audience === undefined ? {} : { audience }),
+      ...(tls === undefined ? {} : { tls }),
     })),
     tools: declared.tools.map(({ value }) => value),
     agents: declared.agents.map(({ value }) => value),
     issuers: declared.issuers.map(({ value }) => value),
-    destinations: declared.servers.flatMap(({ value: { name, url, network }, node }) => {
+    destinations: declared.servers.flatMap(({ value: { name, url, network, tls }, node }) => {
       const base = parseBaseUrl(url, node.place, problems);
-      return base === undefined ? [] : [{ server: name, scheme: base.scheme, host: base.host, port: base.port, network }];
+      const { scheme, host, port } = base ?? {};
+      if (scheme === undefined || host === undefined || port === undefined) return [];
+      return [{ server: name, scheme, host, port, network, ...(tls === undefined ? {} : { tls }) }];
     }),
     tests: declared.tests.map(({ value }) => value),
     observes: declared.observes.map(({ value }) => value),

@@ -81,6 +81,20 @@ function exampleOf(field: Field): Json {
   return value;
 }
 
+/** Of a CA that signed nothing. */
+const CA = `-----BEGIN CERTIFICATE-----
+MIIBujCCAWGgAwIBAgIQXtwZNDDDxSPyebQ+UXVcKjAKBggqhkjOPQQDAjArMRIw
+EAYDVQQKDAlTYWxseXBvcnQxFTATBgNVBAMMDGFjbWUuZXhhbXBsZTAeFw0yNjAx
+MDEwMDAwMDBaFw0zNTEyMzAwMDAwMDBaMCsxEjAQBgNVBAoMCVNhbGx5cG9ydDEV
+MBMGA1UEAwwMYWNtZS5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+X5IxcCmzXBNEqq0wMz/5SOGeGvqhqR7VF6wvQzNpmTD4BhCXoU9LTknbbHkllqZ5
+wXYodxJxwZlWtKhlUXd31KNnMGUwEgYDVR0TAQH/BAgwBgEB/wIBADAOBgNVHQ8B
+Af8EBAMCAQYwIAYDVR0RBBkwF4YVc3BpZmZlOi8vYWNtZS5leGFtcGxlMB0GA1Ud
+DgQWBBSgdABKzP1LIQ4G44Dpxbq9VKZRoDAKBggqhkjOPQQDAgNHADBEAiA4NTIQ
+5QQLh2gbRhxovAXBgBt+nbmwsutdCa7Ox3sd7AIgfuoqFjOF8GzV4bYkU2x49PVp
+m0SP3k9qEA/54aLmUXM=
+-----END CERTIFICATE-----`;
+
 const WORDS = `a A ab a-b a_b 1 1a -a a. a/b a/b/c A/b a/ /a a/* a/b* a/*b * /a/{b} /a/.. /{b}c // /a/ /. /... default-deny for null true in
 fora ä \${env.x} \${env.X} a\${b 09:00 24:00 24:01 9:00 25:00 23:60 +01:00 -14:59 +15:00 01:00 2026-06-30T00:00:00Z 2026-06-30T00:00:00.000Z
 2026-06-30T00:00:00.5Z 2026-06-30 2026-06-30T24:00:00Z 2026-13-01T00:00:00Z 2026-06-30T00:00:00+01:00 -1 1.5 -0 01 +1 1e3 .5 5. NaN Infinity
@@ -88,6 +102,7 @@ fora ä \${env.x} \${env.X} a\${b 09:00 24:00 24:01 9:00 25:00 23:60 +01:00 -14:
 operator EC API_access full-access ALL any a.l.l`;
 /** What fields take, what they nearly take, and what they must not. */
 const TEXTS: readonly string[] = [
+  CA,
   ...WORDS.split(/\s+/),
   '',
   ' ',
@@ -208,6 +223,10 @@ const GAPS: readonly Gap[] = [
   },
   { why: 'two values against each other: from and to', fits: ({ place }, isReadable) => !isReadable && /hours\.(from|to)$/.test(place) },
   { why: 'a base URL beyond being text', fits: ({ place }, isReadable) => !isReadable && /^values\.\*\.url$/.test(place) },
+  {
+    why: 'a certificate of an authority; authorities: workload without an identity',
+    fits: ({ place }, isReadable) => !isReadable && /^tls(\.authorities(\[\])?)?$/.test(place),
+  },
   { why: 'a point of the curve', fits: ({ place }, isReadable) => !isReadable && /^keys\[\](\.[xy])?$/.test(place) },
   { why: 'combining characters', fits: ({ value }, isReadable) => !isReadable && value === 'e\u0301' },
   {

@@ -16,10 +16,12 @@ name: orders
 http: { url: "\${env.orders_url}" }
 network: private
 audience: https://orders.acme.example
+tls: { authorities: workload, identity: spiffe://acme.example/service/orders, client: workload }
 ---
 kind: ToolServer
 name: zendesk
 mcp: { url: "https://zendesk.example/mcp" }
+tls: { client: { certificate: zendesk/tls.crt, key: zendesk/tls.key } }
 ---
 kind: Tool
 name: zendesk/get_ticket

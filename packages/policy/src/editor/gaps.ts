@@ -13,6 +13,7 @@ export const LOOSER: readonly string[] = [
   'a name written with combining characters (Unicode NFC)',
   'decimals of more than 38 digits in all',
   'text of more code units than characters',
+  'the certificate of an authority beyond being text, and that `authorities: workload` needs an `identity`',
   'a base URL, and `${env.x}` in it, beyond being text',
   'text that looks like a secret, in a Credential',
   'a public key that is no point of its curve',

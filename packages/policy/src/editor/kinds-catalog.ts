@@ -2,15 +2,10 @@
 
 import { ATTRIBUTE_TYPES, EFFECTS, TOKEN_ALGORITHMS } from '@sallyport/model';
 import { METHODS, NETWORKS } from '../grammar/catalog.ts';
-import {
-  CLIENT_ID,
-  CREDENTIAL_HEADER,
-  CREDENTIAL_PATH,
-  CREDENTIAL_SCHEMES,
-  ENDPOINT_PATH,
-  RESERVED_HEADER,
-} from '../grammar/credential.ts';
+import { CLIENT_ID, CREDENTIAL_HEADER, CREDENTIAL_SCHEMES, ENDPOINT_PATH, RESERVED_HEADER } from '../grammar/credential.ts';
+import { CREDENTIAL_PATH } from '../grammar/secret-place.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
+import { TOOL_SERVER } from './kinds-server.ts';
 import type { Field, Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
 import { CLAIM, CLASS, NAME, SCOPE, SELECTOR, TOKEN, TOOL, WORD, count, span, text, word } from './shapes-common.ts';
@@ -67,38 +62,6 @@ const AGENT: Kind = {
       otherwise: '`{ roots: [operator], idle: 15m, max: 8h }`',
     },
   }),
-};
-
-const URL_FIELDS: MapShape = map('Endpoint', {
-  url: {
-    says: 'Absolute, `http` or `https`, a lower-case host and a plain path; `${env.x}` is substituted.',
-    shape: text('a base URL'),
-    isRequired: true,
-  },
-});
-
-const TOOL_SERVER: Kind = {
-  name: 'ToolServer',
-  says: 'A server with tools, and where it is reached.',
-  shape: map(
-    'ToolServer',
-    {
-      name: { says: 'The first half of the names of its tools.', shape: NAME, isRequired: true },
-      mcp: { says: 'It speaks MCP, at this URL.', shape: URL_FIELDS },
-      http: { says: 'It speaks plain HTTP; each of its tools has a `route` below this URL.', shape: URL_FIELDS },
-      network: {
-        says: 'Where its address must lie: an address elsewhere is not dialled.',
-        shape: word(NETWORKS),
-        default: 'public',
-      },
-      audience: {
-        says: 'What assertions to it are for; its own verifier must know the same text.',
-        shape: text('an audience: 1 to 256 visible ASCII characters, without ${', '^(?!.*\\$\\{)[!-~]{1,256}$'),
-        otherwise: '`sallyport:<trust domain>:server:<name>`',
-      },
-    },
-    { exactlyOne: ['mcp', 'http'] },
-  ),
 };
 
 const EFFECT: Field = {

@@ -9,6 +9,7 @@ import type { Node, Problems } from '../reader/node.ts';
 import { jsonOfNode, quote } from '../reader/node.ts';
 import type { Reader } from '../reader/read.ts';
 import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
+import { encodeServerTls, serverTls } from './server-tls.ts';
 
 export const NETWORKS = ['public', 'private', 'loopback'] as const;
 export type Network = (typeof NETWORKS)[number];
@@ -18,9 +19,9 @@ export interface DeclaredServer extends ToolServer {
   readonly network: Network;
 }
 
-/** `{ name, mcp: { url } | http: { url }, network?, audience? }`; the network is public unless said otherwise. */
+/** `{ name, mcp: { url } | http: { url }, network?, audience?, tls? }`; the network is public unless said otherwise. */
 export const server: Reader<DeclaredServer> = (node, problems) => {
-  const declared = fields(node, problems, 'a ToolServer', ['name!', 'mcp', 'http', 'network', 'audience']);
+  const declared = fields(node, problems, 'a ToolServer', ['name!', 'mcp', 'http', 'network', 'audience', 'tls']);
   const kinds = (['mcp', 'http'] as const).filter((kind) => declared?.has(kind));
   const [kind] = kinds;
   if (declared === undefined) return undefined;
@@ -30,8 +31,9 @@ export const server: Reader<DeclaredServer> = (node, problems) => {
   const url = declared.get(kind, (inner) => fields(inner, problems, `\`${kind}\``, ['url!'])?.get('url', text('a URL')));
   const network = declared.get('network', oneOf('network', NETWORKS)) ?? 'public';
   const audience = declared.get('audience', audienceText);
+  const tls = declared.get('tls', serverTls);
   if (name === undefined || url === undefined) return undefined;
-  return { name, kind, url, network, ...(audience === undefined ? {} : { audience }) };
+  return { name, kind, url, network, ...(audience === undefined ? {} : { audience }), ...(tls === undefined ? {} : { tls }) };
 };
 
 /** Compared byte for byte by whoever verifies, so nothing is substituted in it. */
@@ -40,8 +42,13 @@ const audienceText = text('an audience', {
   words: 'an audience: 1 to 256 visible ASCII characters, without ${',
 });
 
-export function encodeServer({ name, kind, url, audience }: ToolServer): Json {
-  return { name, [kind]: { url }, ...(audience === undefined ? {} : { audience }) };
+export function encodeServer({ name, kind, url, audience, tls }: ToolServer): Json {
+  return {
+    name,
+    [kind]: { url },
+    ...(audience === undefined ? {} : { audience }),
+    ...(tls === undefined ? {} : { tls: encodeServerTls(tls) }),
+  };
 }
 
 /** Where a server may be dialled, as the egress part says it; the URL may still hold `${env.x}`. */

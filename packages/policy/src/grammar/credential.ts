@@ -12,7 +12,8 @@ import type { Reader } from '../reader/read.ts';
 import { duration, fields, formatSpan, list, oneOf } from '../reader/read.ts';
 import type { Selector } from '../rule.ts';
 import { encodeSelector, selector } from './rule.ts';
-import { beginsLikeSecret, looksLikeSecret } from './secret-look.ts';
+import { beginsLikeSecret } from './secret-look.ts';
+import { BY_REFERENCE, LEAKED, PATH, PATH_WORDS, reference, secretFile } from './secret-place.ts';
 
 /** Where the value lies; never the value. */
 export type CredentialSource = FileSource | VaultSource | OAuthSource;
@@ -120,7 +121,7 @@ const credentialSource: Reader<CredentialSource> = (node, problems) => {
     return problems.add(declared.place, `a source has exactly one of ${SOURCES.map(quote).join(', ')}`, { remedy: BY_REFERENCE });
   if (declared.has('vault')) return declared.get('vault', vaultSource);
   if (declared.has('oauth_client_credentials')) return declared.get('oauth_client_credentials', oauthSource);
-  const path = declared.get('file', filePath);
+  const path = declared.get('file', secretFile);
   return path === undefined ? undefined : { kind: 'file', path };
 };
 
@@ -138,7 +139,7 @@ const oauthSource: Reader<OAuthSource> = (node, problems) => {
   const server = declared?.get('server', serverName);
   const path = declared?.get('path', reference('the path of a token endpoint', ENDPOINT, '1 to 16 plain segments, each after a `/`'));
   const clientId = declared?.get('client_id', clientName);
-  const clientSecretFile = declared?.get('client_secret_file', filePath);
+  const clientSecretFile = declared?.get('client_secret_file', secretFile);
   const scopes = declared?.get('scopes', list('`scopes`', token, { min: 1, key: (entry) => entry })) ?? [];
   if (server === undefined || path === undefined || clientId === undefined || clientSecretFile === undefined) return undefined;
   return { kind: 'oauth_client_credentials', server, path, clientId, clientSecretFile, scopes };
@@ -159,16 +160,9 @@ export function secretOf(source: CredentialSource): string {
   return `file ${source.clientSecretFile}`;
 }
 
-export const CREDENTIAL_PATH = '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){0,7}$';
-const PATH = new RegExp(CREDENTIAL_PATH);
-const PATH_WORDS = '1 to 8 names joined by `/`, each 1 to 63 of A-Za-z0-9, `_`, `.` and `-`, not beginning with `.` or `-`';
 export const ENDPOINT_PATH = '^(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._~-]{1,128}){1,16}$';
 const ENDPOINT = new RegExp(ENDPOINT_PATH);
 export const CLIENT_ID = '^[\\x21-\\x7e]{1,256}$';
-const BY_REFERENCE = 'put the value into a file of the sidecar’s secrets folder and write source: { file: orders/api-key }';
-/** Whoever reads the repository has it: taking it away is not enough. */
-const LEAKED = `${BY_REFERENCE}; what stood here is no secret any more: replace it`;
-
 /** Names under which values are pasted. */
 const LITERALS: ReadonlySet<string> = new Set(
   'value literal secret password passphrase token key api_key apikey private_key client_secret bearer basic'.split(' '),
@@ -184,17 +178,6 @@ function withoutLiterals(node: Node, problems: Problems): Node {
   const kept: MapNode = { ...node, entries };
   return entries.size === node.entries.size ? node : kept;
 }
-
-/** A text that names something and is no secret; one that does not fit is not repeated. */
-function reference(what: string, form: RegExp, words: string): Reader<string> {
-  return (node, problems) => {
-    if (node.kind !== 'scalar' || typeof node.value !== 'string') return problems.add(node.place, `${what} must be text`);
-    if (looksLikeSecret(node.value)) return problems.add(node.place, `${what} looks like a secret itself`, { remedy: LEAKED });
-    return form.test(node.value) ? node.value : problems.add(node.place, `this is not ${what}: ${words}`);
-  };
-}
-
-const filePath: Reader<string> = (node, problems) => reference('a file of the secrets folder', PATH, PATH_WORDS)(node, problems);
 
 /** Public by RFC 6749, section 2.2, and often made by chance: only what is a key beyond doubt is refused. */
 const clientName: Reader<string> = (node, problems) => {

@@ -21,7 +21,8 @@ export type SecretFailure =
   | 'malformed'
   | 'unreachable'
   | 'untrusted'
-  | 'refused';
+  | 'refused'
+  | 'outdated';
 
 export type Sourced = Secret | { readonly failure: SecretFailure };
 

@@ -6,12 +6,14 @@ import type { Upstreams } from '@sallyport/net';
 import type { BytesAccount } from '@sallyport/runtime';
 import type { Permitted } from '../pipeline/permit.ts';
 import type { Carried, Credentials } from '../secrets/credentials.ts';
+import type { ServerTlsRoom } from '../secrets/server-tls.ts';
 import type { Assertions } from './assertions.ts';
 
 export interface ForwardOptions {
   readonly upstreams: Upstreams;
   readonly credentials: Credentials;
   readonly assertions: Assertions;
+  readonly serverTls: Pick<ServerTlsRoom, 'ready'>;
   readonly account: BytesAccount;
   readonly clock: Clock;
   readonly build: string;

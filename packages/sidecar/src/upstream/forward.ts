@@ -34,6 +34,8 @@ export function forwardUpstream(options: ForwardOptions): ForwardUpstream {
       const carried = options.credentials.of(permitted.credentials);
       const missing = carried === NOTHING_CARRIED ? undefined : await carried.ready();
       if (missing !== undefined) return unsent(missing);
+      const unshown = permitted.destination.tls === undefined ? undefined : await options.serverTls.ready(permitted.destination);
+      if (unshown !== undefined) return unsent(unshown);
       const made = options.assertions.of(permitted, context.session);
       const assertion = typeof made === 'string' ? made : await made;
       if (typeof assertion !== 'string') return unsent(assertion);

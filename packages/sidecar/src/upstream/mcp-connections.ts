@@ -145,8 +145,9 @@ function keyOf(session: SessionId, server: ServerName, { key }: Carried): string
   return `${session} ${server} ${key}`;
 }
 
-function placeOf({ url }: ToolServer, { scheme, host, port, network }: Destination): string {
-  return `${scheme}://${host}:${port} ${network} ${new URL(url).pathname}`;
+function placeOf({ url }: ToolServer, { scheme, host, port, network, tls }: Destination): string {
+  const held = tls === undefined ? '' : ` ${JSON.stringify([tls.authorities ?? null, tls.identity ?? null, tls.client ?? null])}`;
+  return `${scheme}://${host}:${port} ${network} ${new URL(url).pathname}${held}`;
 }
 
 /** Waits as long as one caller does for what others may wait for too. */

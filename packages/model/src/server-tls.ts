@@ -1,0 +1,28 @@
+/** What the TLS of a tool's server must hold to, and what is shown to it, as the bundle says. */
+
+/** At least one of them. What is left out is as for any server of the web: the platform's authorities, and the host's name. */
+export interface ServerTls {
+  /** Its certificate leads to one of these: `workload` is the CA of this sidecar's own certificate, others base64 of DER. */
+  readonly authorities?: 'workload' | readonly string[];
+  /** The SPIFFE id that its certificate names, which then stands for the name of its host. */
+  readonly identity?: string;
+  /** What is shown: this sidecar's own certificate, or one from files of the secrets folder. */
+  readonly client?: 'workload' | ClientFiles;
+}
+
+/** Both below the folder of secrets, as PEM: the leaf first, and its private key. */
+export interface ClientFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Whether two declarations demand and show the same. */
+export function isSameServerTls(a: ServerTls | undefined, b: ServerTls | undefined): boolean {
+  return a === b || textOf(a) === textOf(b);
+}
+
+function textOf(tls: ServerTls | undefined): string {
+  const { authorities, identity, client } = tls ?? {};
+  const shown = client === undefined || client === 'workload' ? client : [client.certificate, client.key];
+  return JSON.stringify([authorities ?? null, identity ?? null, shown ?? null]);
+}

@@ -12,6 +12,7 @@ import {
   caseFromClaims,
   judgeIssuerTerms,
   judgeTokenTimes,
+  originFromClaims,
   principalFromClaims,
   purposeFromClaims,
   readCompactJws,
@@ -241,12 +242,17 @@ function readOperator({ claims, signingInput }: CompactJws, issuer: Issuer): Res
   if (tokenId !== null && (typeof tokenId !== 'string' || tokenId === '' || tokenId.length > TOKEN_ID_CHARS_MAX))
     return refuse('unauthenticated', '`jti` is no id');
   const [times, principal] = [readTokenTimes(claims), principalFromClaims(issuer, claims)];
-  const [kase, purpose] = [caseFromClaims(issuer, claims), purposeFromClaims(issuer, claims)];
-  if (!times.ok || !principal.ok || !kase.ok || !purpose.ok) return refuse('unauthenticated', describe([times, principal, kase, purpose]));
+  const [kase, purpose, said] = [caseFromClaims(issuer, claims), purposeFromClaims(issuer, claims), originFromClaims(issuer, claims)];
+  if (!times.ok || !principal.ok || !kase.ok || !purpose.ok || !said.ok)
+    return refuse('unauthenticated', describe([times, principal, kase, purpose, said]));
   const tokenDigest = digestOf(utf8(signingInput)) as Digest;
-  const { task } = purpose.value;
-  const origin: SessionOrigin = { rootKind: 'human', method: 'access_token', ...(task === undefined ? {} : { purpose: task }), hops: [] };
+  const origin: SessionOrigin = { rootKind: 'human', method: methodOf(principal.value), ...said.value, hops: [] };
   return ok({ principal: principal.value, case: kase.value, purpose: purpose.value, tokenId, tokenDigest, times: times.value, origin });
+}
+
+/** With what the issuer says of how it knew the person, so that records repeat it. */
+function methodOf({ acr, amr = [] }: Principal): string {
+  return ['access_token', ...(acr === undefined ? [] : [`acr=${acr}`]), ...(amr.length === 0 ? [] : [`amr=${amr.join(',')}`])].join(' ');
 }
 
 /** Pinned keys in the form of fetched ones; gone with the bundle. Written and read by `keyOfPinned` alone. */

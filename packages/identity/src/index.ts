@@ -6,6 +6,8 @@ export type { TokenTimes, TokenTimeLimits } from './token-times.ts';
 export { readTokenTimes, judgeTokenTimes } from './token-times.ts';
 export { judgeIssuerTerms } from './issuer-terms.ts';
 export type { Purpose } from './principal.ts';
+export type { ClaimedOrigin } from './origin-claims.ts';
+export { originFromClaims } from './origin-claims.ts';
 export { principalFromClaims, caseFromClaims, purposeFromClaims } from './principal.ts';
 export type { SessionClaims, SessionEpoch, SessionTies } from './session.ts';
 export {

@@ -3,15 +3,11 @@
  * bundle does not name is not a fact. Verifies nothing; the caller holds a proven signature before it asks.
  */
 
-import type { AttributeType, AttributeValue, Instant, Issuer, Json, JsonObject, Principal, PrincipalId } from '@sallyport/model';
+import type { AttributeType, AttributeValue, Instant, Issuer, JsonObject, Principal, PrincipalId } from '@sallyport/model';
 import type { Problem, Result, TenantId } from '@sallyport/model';
 import { fail, hasAttributeType, ok } from '@sallyport/model';
+import { LIST_ITEMS_MAX, TEXT_CHARS_MAX, isText, isTextList, own, readName, readWords } from './claim-readers.ts';
 import { readNumericDate } from './token-times.ts';
-
-const TEXT_CHARS_MAX = 256;
-const LIST_ITEMS_MAX = 256;
-/** Control characters, line separators and bidi overrides: nothing that could forge a line or a look in a record. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 /**
  * The principal that an issuer's token speaks of. Every mapped claim is typed: subject and tenant are required
@@ -68,28 +64,6 @@ export function caseFromClaims(issuer: Issuer, claims: JsonObject): Result<strin
   return value === undefined ? fail(problems) : ok(value);
 }
 
-function readName(claims: JsonObject, name: string, problems: Problem[]): string | undefined {
-  const value = own(claims, name);
-  if (value === undefined) {
-    problems.push({ path: name, message: 'is missing' });
-    return undefined;
-  }
-  // `-` is how a record writes "unknown": a subject of that name would be invisible in the log.
-  if (isText(value) && value !== '' && value !== '-' && value === value.trim()) return value;
-  problems.push({ path: name, message: `is not a printable text of 1 to ${TEXT_CHARS_MAX} characters` });
-  return undefined;
-}
-
-/** RFC 6749, section 3.3 writes scopes with single spaces; issuers write roles and scopes either way. */
-function readWords(claims: JsonObject, name: string, problems: Problem[]): readonly string[] {
-  const value = own(claims, name);
-  if (value === undefined) return [];
-  const words = typeof value === 'string' ? value.split(' ').filter((word) => word !== '') : value;
-  if (isTextList(words) && words.every((word) => word !== '')) return [...new Set(words)];
-  problems.push({ path: name, message: `is neither a list of texts nor space-separated text of at most ${LIST_ITEMS_MAX} items` });
-  return [];
-}
-
 /** A group that the bundle does not map is no role, whatever it is called: an identity provider's names are not ours. */
 function mappedRoles(groups: Issuer['groups'], words: readonly string[]): readonly string[] {
   if (groups === undefined) return words;
@@ -122,17 +96,4 @@ const ATTRIBUTE_WORDS: Readonly<Record<AttributeType, string>> = {
 /** A refresh renews `iat` without a person's presence, so `auth_time` wins where the issuer tells it (OpenID Connect Core 1.0, section 2). */
 function readAuthenticatedAt(claims: JsonObject, problems: Problem[]): Instant | undefined {
   return readNumericDate(claims, own(claims, 'auth_time') === undefined ? 'iat' : 'auth_time', problems);
-}
-
-/** Own members only: a mapping to `constructor` must not find the prototype's. */
-function own(claims: JsonObject, name: string): Json | undefined {
-  return Object.hasOwn(claims, name) ? claims[name] : undefined;
-}
-
-function isText(value: Json): value is string {
-  return typeof value === 'string' && value.length <= TEXT_CHARS_MAX && !UNPRINTABLE.test(value);
-}
-
-function isTextList(value: Json): value is readonly string[] {
-  return Array.isArray(value) && value.length <= LIST_ITEMS_MAX && value.every((item: Json) => isText(item));
 }

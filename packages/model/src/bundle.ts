@@ -63,6 +63,42 @@ export interface KeySource {
   readonly ageMsMax: number;
 }
 
+/** What a claim may say of how a session began, by the names that the mapping, conditions and records share. */
+export const ORIGIN_CLAIMS = ['customer_id', 'workflow_id', 'workflow_step', 'conversation_id', 'run_id', 'trace_id', 'purpose'] as const;
+export type OriginClaim = (typeof ORIGIN_CLAIMS)[number];
+
+/** A claim, or one member of a claim that is an object. */
+export interface ClaimPlace {
+  readonly claim: string;
+  readonly member?: string;
+}
+
+/** What an issuer may ask its tokens to say; `authentication` is `acr` or `amr`. Subject and tenant are always asked for. */
+export type RequirableClaim =
+  | 'roles'
+  | 'scopes'
+  | 'case'
+  | 'task'
+  | 'step'
+  | 'environment'
+  | 'scope_version'
+  | 'authentication'
+  | OriginClaim;
+export const REQUIRABLE_CLAIMS: readonly RequirableClaim[] = [
+  'roles',
+  'scopes',
+  'case',
+  'task',
+  'step',
+  'environment',
+  'scope_version',
+  'authentication',
+  ...ORIGIN_CLAIMS,
+];
+
+/** What `strict_claims` asks for beside subject and tenant. */
+export const STRICT_CLAIMS: readonly RequirableClaim[] = ['run_id', 'step', 'scopes', 'scope_version', 'environment', 'authentication'];
+
 /** An identity provider whose tokens are accepted, with the keys that verify them and what its claims mean here. */
 export interface Issuer {
   /** Compared with `iss` byte for byte. */
@@ -80,6 +116,10 @@ export interface Issuer {
   readonly scopeVersion?: { readonly claim: string; readonly min: number };
   /** Roles by the value of the roles claim: what is not mapped is no role. Absent, the claim's values are the roles. */
   readonly groups?: Readonly<Record<string, string>>;
+  /** A token that misses one of these is refused. */
+  readonly requiredClaims?: readonly RequirableClaim[];
+  /** A token that misses one of STRICT_CLAIMS is refused. */
+  readonly strictClaims?: true;
   /** Longest accepted `exp - iat`. */
   readonly tokenLifetimeMsMax: number;
   /** Which claim carries what. Roles and scopes may be an array or a space-separated string. */
@@ -93,6 +133,11 @@ export interface Issuer {
     /** What a session is for, and the one tool that a credential was issued for; read where they are named. */
     readonly task?: string;
     readonly step?: string;
+    /** For which environment, and under which version of its scopes, the token was issued; read where they are named. */
+    readonly environment?: string;
+    readonly scopeVersion?: string;
+    /** What is known of how a session began; what is not named here is not a fact. */
+    readonly origin?: Readonly<Partial<Record<OriginClaim, ClaimPlace>>>;
     /** By attribute; nothing else of the token becomes a fact. Issuers that map one attribute agree on its type. */
     readonly attributes: Readonly<Record<string, AttributeClaim>>;
   };

@@ -46,8 +46,21 @@ export type { AttributeClaim, AttributeType, AttributeValue } from './attribute.
 export { ATTRIBUTE_TYPES, hasAttributeType } from './attribute.ts';
 export type { Principal } from './principal.ts';
 export type { OriginHop, RootKind, SessionOrigin } from './origin.ts';
-export type { PartName, Agent, CallerGrant, SessionRoot, PinnedJwk, KeySource, TokenAlgorithm, Issuer, Destination } from './bundle.ts';
-export { PART_NAMES, TOKEN_ALGORITHMS, algorithmsOf } from './bundle.ts';
+export type {
+  PartName,
+  Agent,
+  CallerGrant,
+  SessionRoot,
+  PinnedJwk,
+  KeySource,
+  TokenAlgorithm,
+  OriginClaim,
+  ClaimPlace,
+  RequirableClaim,
+  Issuer,
+  Destination,
+} from './bundle.ts';
+export { PART_NAMES, TOKEN_ALGORITHMS, ORIGIN_CLAIMS, REQUIRABLE_CLAIMS, STRICT_CLAIMS, algorithmsOf } from './bundle.ts';
 export type {
   ApiKeyEntry,
   ApiKeyMethod,

@@ -20,7 +20,10 @@ export interface OriginHop {
 /** Texts are printable and of 1 to 256 characters; absent is what nobody said. */
 export interface SessionOrigin {
   readonly rootKind: RootKind;
-  /** How the caller proved itself: `access_token`, or the kind of a caller method. */
+  /**
+   * How the caller proved itself: `access_token`, or the kind of a caller method; after it what the issuer said of its own
+   * proof, as `access_token acr=gold amr=mfa,pwd`.
+   */
   readonly method: string;
   readonly purpose?: string;
   /** The end customer whom it is about; not the one who acts. */

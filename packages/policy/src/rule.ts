@@ -16,6 +16,7 @@ import type {
   SessionRoot,
   ToolName,
 } from '@sallyport/model';
+import type { OriginFact } from './session.ts';
 
 export type Verb = 'allow' | 'deny' | 'require';
 
@@ -85,6 +86,8 @@ export type Day = (typeof DAYS)[number];
 export interface DemandValues {
   /** The session's declared task is one of these. */
   readonly task: readonly string[];
+  /** The operator's credential says why the access happens. */
+  readonly requirePurpose: true;
   readonly delegation: { readonly depth?: number; readonly firstParty?: boolean; readonly roots?: readonly SessionRoot[] };
   readonly session: { readonly maxAgeMs?: number; readonly denialsMax?: number };
   readonly valid: { readonly from?: Instant; readonly until?: Instant };
@@ -170,6 +173,8 @@ export interface GivenSession {
   readonly case?: string;
   readonly task?: string;
   readonly step?: string;
+  /** What the credential says of how it began. */
+  readonly origin?: Readonly<Partial<Record<OriginFact, string>>>;
   readonly root: SessionRoot;
   readonly ageMs: number;
   readonly risk?: number;

@@ -1,6 +1,20 @@
 /** What the gateway itself has seen in a session. The sidecar keeps it and hands it in; nothing here remembers. */
 
-import type { Instant, SessionId, SessionOrigin, SessionRoot, ToolName } from '@sallyport/model';
+import type { Instant, OriginClaim, SessionId, SessionOrigin, SessionRoot, ToolName } from '@sallyport/model';
+
+/** What conditions may read of how a session began, by its name there. A trace id is for records alone: clients choose it. */
+export type OriginFact = Exclude<OriginClaim, 'trace_id'>;
+export const ORIGIN_FACTS: Readonly<
+  Record<OriginFact, 'customerId' | 'workflowId' | 'workflowStep' | 'conversationId' | 'runId' | 'purpose'>
+> = {
+  customer_id: 'customerId',
+  workflow_id: 'workflowId',
+  workflow_step: 'workflowStep',
+  conversation_id: 'conversationId',
+  run_id: 'runId',
+  purpose: 'purpose',
+};
+export const ORIGIN_FACT_NAMES: readonly OriginFact[] = Object.keys(ORIGIN_FACTS) as OriginFact[];
 
 /**
  * Facts about one session, as a view that does not change while a decision reads it. Every call is in `attempted`,

@@ -28,7 +28,7 @@ export const policyExplain: Command = command({
   summary: 'say why a call is allowed or denied: rule, file, line, what is unmet, the smallest change',
   details: [
     'Judges the call as a sidecar would, from the folder alone: no sidecar and no control plane is asked. Why a sidecar decided as it did says explain.',
-    'With --as can be said all that a test says in given: principal, tenant, roles, scopes, attributes.NAME, at (default: now), signed_in.ago, signed_in.acr, signed_in.amr, justification, session.case, session.task, session.step, session.root, session.age, session.risk, session.completed, session.denied, session.classes, session.touched.NAME, session.remembered.NAME and session.reviewed as words, lists with commas; chain and approvals in a JSON file alone.',
+    'With --as can be said all that a test says in given: principal, tenant, roles, scopes, attributes.NAME, at (default: now), signed_in.ago, signed_in.acr, signed_in.amr, justification, session.case, session.task, session.step, session.customer_id, session.workflow_id, session.workflow_step, session.conversation_id, session.run_id, session.purpose, session.root, session.age, session.risk, session.completed, session.denied, session.classes, session.touched.NAME, session.remembered.NAME and session.reviewed as words, lists with commas; chain and approvals in a JSON file alone.',
     'Exits with 0 for an allow and with 1 for a deny.',
   ],
   arguments: [POLICY_DIR],

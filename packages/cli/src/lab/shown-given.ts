@@ -8,7 +8,7 @@ const AT = Date.UTC(2026, 0, 1, 12);
 const NAMES_SHOWN = 6;
 
 export function shownGiven({ principal, tenant, roles, scopes, session, at, approvals, justification }: TestGiven): string {
-  const { completed, denied, risk, task, root } = session;
+  const { completed, denied, risk, task, root, origin = {} } = session;
   const known: readonly (readonly [string, string | undefined])[] = [
     ['principal', principal === 'test' ? undefined : principal],
     ['tenant', tenant === 'test' ? undefined : tenant],
@@ -16,6 +16,7 @@ export function shownGiven({ principal, tenant, roles, scopes, session, at, appr
     ['scopes', listed(scopes)],
     ['case', session.case],
     ['task', task],
+    ...Object.entries(origin),
     ['root', root === 'operator' ? undefined : root],
     ['risk', risk === undefined ? undefined : String(risk)],
     ['completed', listed(completed)],

@@ -50,6 +50,16 @@ describe('an issuer whose keys are fetched', () => {
     ['with keys in the document and a network', `issuer: x\nnetwork: private\n${KEY}`, '`network` is for keys that are fetched'],
     ['with keys in the document and an age', `issuer: x\njwks_age_max: 1h\n${KEY}`, '`jwks_age_max` is for keys that are fetched'],
     ['with keys in the document that cannot sign so', `issuer: x\nalgorithms: [ES256, RS256]\n${KEY}`, 'no key of the issuer signs RS256'],
+    [
+      'asking for what no claim is named for',
+      'issuer: https://login.example\ndiscovery: true\nrequired_claims: [trace_id]',
+      '`trace_id` is asked for',
+    ],
+    ['strict without a claim for the run', 'issuer: https://login.example\ndiscovery: true\nstrict_claims: true', '`run_id` is asked for'],
+    ['asking for nothing', 'issuer: https://login.example\ndiscovery: true\nrequired_claims: []', 'must not be empty'],
+    ['asking for what is no claim', 'issuer: https://login.example\ndiscovery: true\nrequired_claims: [subject]', 'is not a claim'],
+    ['strict in another word', 'issuer: https://login.example\ndiscovery: true\nstrict_claims: false', 'must be `true`'],
+    ['with a member of no claim', 'issuer: https://login.example\ndiscovery: true\nclaims: { run_id: { member: id } }', 'claim'],
     ['of an environment that has no value', 'issuer: x\ndiscovery: true\nenvironment: "${env.nowhere}"', 'no environment value'],
   ])('is a problem %s', (_, fields, said) => {
     expect(problems(fields).join('\n')).toContain(said);

@@ -1,6 +1,6 @@
 /** What an issuer says of its tokens must be able to hold, and a key set is fetched from one address that can be judged. */
 
-import { algorithmsOf } from '@sallyport/model';
+import { ORIGIN_CLAIMS, STRICT_CLAIMS, algorithmsOf } from '@sallyport/model';
 import type { Issuer } from '@sallyport/model';
 import type { Located } from '../grammar/declared.ts';
 import { placeAt } from '../reader/locate.ts';
@@ -14,6 +14,7 @@ export function checkIssuer({ value, node }: Located<Issuer>, environment: Envir
   const url = substitute(value.issuer, placeAt(node, 'issuer'), environment, problems);
   substitute(value.audience, placeAt(node, 'audience'), environment, problems);
   if (value.environment !== undefined) substitute(value.environment.is, placeAt(node, 'environment'), environment, problems);
+  checkAsked({ value, node }, problems);
   if (value.keySource === undefined) {
     checkPinned({ value, node }, problems);
     return;
@@ -22,6 +23,18 @@ export function checkIssuer({ value, node }: Located<Issuer>, environment: Envir
   const field = jwksUri === undefined ? 'issuer' : 'jwks_uri';
   const address = jwksUri === undefined ? url : substitute(jwksUri, placeAt(node, field), environment, problems);
   if (address !== undefined) checkKeyAddress(address, network, placeAt(node, field), problems);
+}
+
+/** A token can say only what a claim is named for: without one, every token would be refused. */
+function checkAsked({ value, node }: Located<Issuer>, problems: Problems): void {
+  const { requiredClaims = [], strictClaims, claims } = value;
+  for (const name of ORIGIN_CLAIMS) {
+    const field = requiredClaims.includes(name) ? 'required_claims' : 'strict_claims';
+    const isAsked = field === 'required_claims' || (strictClaims === true && STRICT_CLAIMS.includes(name));
+    if (!isAsked || claims.origin?.[name] !== undefined) continue;
+    const remedy = `name the claim that carries it: claims: { ${name}: ${name} }`;
+    problems.add(placeAt(node, field), `${quote(name)} is asked for and no claim is named for it`, { remedy });
+  }
 }
 
 /** Keys in the document are of P-256, so that nothing else can be signed with them; what concerns fetching is a mistake. */

@@ -24,6 +24,9 @@ export const FEATURES: readonly string[] = [
   'issuer.groups',
   'issuer.key_source',
   'issuer.min_scope_version',
+  'issuer.origin',
+  'issuer.required_claims',
+  'issuer.strict_claims',
   'policy.agents',
   'policy.observe',
   'route.query',
@@ -96,13 +99,25 @@ export function featuresOf({
   return [...used].toSorted();
 }
 
-function featuresOfIssuer({ keySource, algorithms, environment, scopeVersion, groups }: Issuer): readonly string[] {
+function featuresOfIssuer({
+  keySource,
+  algorithms,
+  environment,
+  scopeVersion,
+  groups,
+  requiredClaims,
+  strictClaims,
+  claims,
+}: Issuer): readonly string[] {
   return [
     ...(keySource === undefined ? [] : ['issuer.key_source']),
     ...(algorithms === undefined ? [] : ['issuer.algorithms']),
     ...(environment === undefined ? [] : ['issuer.environment']),
     ...(scopeVersion === undefined ? [] : ['issuer.min_scope_version']),
     ...(groups === undefined ? [] : ['issuer.groups']),
+    ...(requiredClaims === undefined ? [] : ['issuer.required_claims']),
+    ...(strictClaims === undefined ? [] : ['issuer.strict_claims']),
+    ...(claims.origin === undefined ? [] : ['issuer.origin']),
   ];
 }
 

@@ -28,6 +28,7 @@ export const REQUIREMENTS: Readonly<Record<Requirement, { readonly row: number; 
   scopes: { row: 2, code: 'insufficient_scope' },
   step: { row: 3, code: 'tool_step_mismatch' },
   task: { row: 4, code: 'out_of_task' },
+  require_purpose: { row: 4, code: 'out_of_task' },
   delegation: { row: 5, code: 'delegation_not_allowed' },
   bind: { row: 6, code: 'resource_binding_mismatch' },
   arguments: { row: 7, code: 'parameter_not_allowed' },

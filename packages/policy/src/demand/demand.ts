@@ -34,6 +34,7 @@ export interface Circumstances {
 /** The fields of rules that are demands, as authors write them. */
 export type DemandField =
   | 'task'
+  | 'require_purpose'
   | 'delegation'
   | 'session'
   | 'valid'

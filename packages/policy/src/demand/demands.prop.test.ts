@@ -82,6 +82,7 @@ const count = (min: number, max: number): fc.Arbitrary<Json> => fc.integer({ min
 const DEMANDS: Readonly<Record<string, fc.Arbitrary<Json>>> = {
   scopes: few,
   task: few,
+  require_purpose: fc.constant(true),
   bind: fc.uniqueArray(bool, { minLength: 1, maxLength: 2 }).map((list): Json => list),
   arguments: some({ id: fc.constantFrom({ enum: ['X', 'Y'] }, { maxLength: 3 }), amount: fc.constant({ maximum: 60 }) }, ['id']),
   after: fc
@@ -231,6 +232,7 @@ function callOf({ text, number, names: list }: Odd, moment: fc.Arbitrary<number>
       session: fc.record({
         case: maybe(text),
         task: maybe(text),
+        origin: maybe(fc.record({ purpose: maybe(text), customerId: maybe(text) })),
         step: fc.option(fc.constantFrom('crm/pay', 'pay', 'other'), { nil: undefined, freq: 1 }),
         root: maybe(fc.constantFrom('operator', 'schedule', 'event')),
         risk: maybe(number),

@@ -82,6 +82,10 @@ describe('what a session is for, how old it is, and what it has come to', () => 
     ['task: [expenses, travel]', '{ session: { task: travel } }', 'allow'],
     ['task: [expenses]', '{ session: { task: cleanup } }', 'out_of_task'],
     ['task: [expenses]', '{}', 'out_of_task'],
+    ['require_purpose: true', '{ session: { purpose: refund } }', 'allow'],
+    ['require_purpose: true', '{ session: { task: refund } }', 'out_of_task'],
+    ['require_purpose: true', '{ justification: refund }', 'out_of_task'],
+    ['require_purpose: true', '{}', 'out_of_task'],
     ['session: { max_age: 10m }', '{ session: { age: 599s } }', 'allow'],
     ['session: { max_age: 10m }', '{ session: { age: 600s } }', 'session_precondition_failed'],
     ['session: { max_age: 10m }', '{ session: { age: 601s } }', 'session_precondition_failed'],
@@ -260,6 +264,7 @@ describe('how often, how often in a row, how much', () => {
 describe('fields that would not do what they say are refused, with line and remedy', () => {
   test.each<[rule: string, problem: string]>([
     ['task: []', 'must not be empty'],
+    ['require_purpose: false', 'must be `true`'],
     ['session: {}', 'demands nothing'],
     ['session: { max_age: 0s }', 'must be a span of time'],
     ['valid: { from: 2026-01-01T00:00:00Z, until: 2026-01-01T00:00:00Z }', 'can never match'],

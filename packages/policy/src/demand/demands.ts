@@ -3,13 +3,14 @@
 import type { DemandValues, Rule } from '../rule.ts';
 import type { Demand, DemandField } from './demand.ts';
 import { approval, justification, reviewed, stepUp } from './proof.ts';
-import { delegation, risk, session, task } from './session.ts';
+import { delegation, requirePurpose, risk, session, task } from './session.ts';
 import { hours, valid } from './time.ts';
 
 export type DemandName = keyof DemandValues;
 
 export const DEMANDS: { readonly [K in DemandName]: Demand<DemandValues[K]> } = {
   task,
+  requirePurpose,
   delegation,
   session,
   valid,

@@ -21,6 +21,17 @@ export const task: Demand<DemandValues['task']> = {
   remedy: (value) => `open a session for the task ${value.join(' or ')}`,
 };
 
+/** Which purpose is for conditions to say; here, that there is one. */
+export const requirePurpose: Demand<DemandValues['requirePurpose']> = {
+  field: 'require_purpose',
+  read: isTrue,
+  encode: (value) => value,
+  judge: (_, { input: { session } }) =>
+    session.origin?.purpose === undefined ? { subject: 'purpose', detail: 'wants a session whose credential says its purpose' } : undefined,
+  facts: ({ session }) => ({ 'session.purpose': session.origin?.purpose }),
+  remedy: () => 'open a session with a credential that says why the access happens',
+};
+
 export const session: Demand<DemandValues['session']> = {
   field: 'session',
   read: (node, problems) => {

@@ -106,7 +106,9 @@ max_lifetime: 1h
 environment: production
 min_scope_version: 3
 groups: { "Support Team": support-rep }
-claims: { subject: sub, tenant: tid, roles: groups, scopes: scp, environment: env, scope_version: scope_version }
+required_claims: [customer_id]
+strict_claims: true
+claims: { subject: sub, tenant: tid, roles: groups, scopes: scp, environment: env, scope_version: scope_version, customer_id: customer, workflow_id: workflow, workflow_step: { claim: trace, member: step }, conversation_id: { claim: trace, member: conversation }, run_id: run, trace_id: { claim: trace, member: id }, purpose: purpose }
 ---
 kind: Issuer
 issuer: https://accounts.example
@@ -173,6 +175,7 @@ rules:
     for: { roles: [support-rep] }
     scopes: [refunds:write]
     task: [refunds]
+    require_purpose: true
     delegation: { depth: 1, first_party: true, roots: [operator] }
     bind: [args.order_id in session.remembered.order]
     arguments: { amount: { maximum: 200 } }
@@ -236,6 +239,12 @@ given:
   session:
     case: T-7
     task: refunds
+    customer_id: C-17
+    workflow_id: refunds-v3
+    workflow_step: refund
+    conversation_id: V-1
+    run_id: R-9
+    purpose: refund
     root: operator
     age: 5m
     risk: 10

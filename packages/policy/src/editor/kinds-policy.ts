@@ -5,6 +5,7 @@ import { REQUIREMENTS } from '../decide/requirements.ts';
 import type { Requirement } from '../decide/requirements.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import { DAYS } from '../rule.ts';
+import { ORIGIN_FACT_NAMES } from '../session.ts';
 import { ROOTS } from './kinds-catalog.ts';
 import type { Field, Kind, MapShape, Shape } from './shape.ts';
 import { list, map } from './shape.ts';
@@ -71,6 +72,10 @@ const RULE_FIELDS: Readonly<Record<string, Field>> = {
   },
   scopes: demand('scopes', 'The credential in use holds every one.', set(SCOPE)),
   task: demand('task', 'The session was opened for one of these tasks.', set(TOKEN)),
+  require_purpose: demand('require_purpose', 'The credential says why the access happens; conditions read it as `session.purpose`.', {
+    is: 'flag',
+    only: true,
+  }),
   delegation: demand(
     'delegation',
     'How the call came here.',
@@ -359,6 +364,12 @@ const GIVEN: MapShape = map('Given', {
       case: { says: 'The case that it is about.', shape: text('text'), otherwise: 'none' },
       task: { says: 'The task that it was opened for.', shape: TOKEN, otherwise: 'none' },
       step: { says: 'The only tool that its credential is good for.', shape: text('text'), otherwise: 'any' },
+      ...Object.fromEntries(
+        ORIGIN_FACT_NAMES.map((name) => [
+          name,
+          { says: `\`session.${name}\`, as its credential says it.`, shape: text('text', undefined, 256), otherwise: 'not known' },
+        ]),
+      ),
       root: { says: 'What opened it.', shape: word(ROOTS), default: 'operator' },
       age: { says: 'How old it is.', shape: span(LIMITS.sessionMaxMsMax), otherwise: 'new' },
       risk: { says: 'Its risk.', shape: count(0, 100), otherwise: 'unknown' },

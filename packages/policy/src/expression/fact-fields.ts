@@ -6,6 +6,7 @@
 import { Decimal } from '@sallyport/model';
 import type { AttributeType, Principal } from '@sallyport/model';
 import type { PolicyInput } from '../input.ts';
+import { ORIGIN_FACTS, ORIGIN_FACT_NAMES } from '../session.ts';
 import type { Noted } from './types.ts';
 
 /** What fields are worked out from. */
@@ -42,6 +43,9 @@ const SESSION: Readonly<Record<string, FieldReader>> = {
   case: ({ input }) => input.session.case,
   task: ({ input }) => input.session.task,
   step: ({ input }) => input.session.step,
+  ...Object.fromEntries(
+    ORIGIN_FACT_NAMES.map((name): [string, FieldReader] => [name, ({ input }) => input.session.origin?.[ORIGIN_FACTS[name]]]),
+  ),
   root: ({ input }) => input.session.root,
   risk: ({ input }) => wholeOf(input.session.risk),
   age_s: ({ input: { session, now } }) => (session.startedAt === undefined ? undefined : seconds(now - session.startedAt)),

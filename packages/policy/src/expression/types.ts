@@ -4,6 +4,7 @@ import type { AttributeType, Issuer, Tool } from '@sallyport/model';
 import type { ObjectType, SchemaType } from '@sallyport/strict';
 import { LIST_CAPS } from '../reader/limits.ts';
 import type { EnvironmentValues } from '../rule.ts';
+import { ORIGIN_FACT_NAMES } from '../session.ts';
 
 export type Type =
   | { readonly kind: 'bool' | 'int' | 'double' | 'decimal' | 'null' }
@@ -59,6 +60,7 @@ function sessionType(noted: Noted): Type {
     case: optional(STRING),
     task: optional(STRING),
     step: optional(STRING),
+    ...Object.fromEntries(ORIGIN_FACT_NAMES.map((name) => [name, optional(STRING)])),
     root: required({ kind: 'string', values: ['operator', 'schedule', 'event'] }),
     age_s: required({ kind: 'int' }),
     attempted: required(events),

@@ -9,9 +9,13 @@ import { count, instant } from '../reader/read-more.ts';
 import type { Reader } from '../reader/read.ts';
 import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
 import type { Approver, GivenSession, Hop, TestGiven } from '../rule.ts';
+import { ORIGIN_FACT_NAMES } from '../session.ts';
 
 /** Noon of a Thursday: a moment that most hours hold, and that does not move. */
 const AT = Date.UTC(2026, 0, 1, 12) as Instant;
+
+/** As long as a claim may be (sessions, section 2). */
+const ORIGIN_CHARS_MAX = 256;
 
 const NEW_SESSION: GivenSession = {
   root: 'operator',
@@ -97,7 +101,21 @@ const approver: Reader<Approver> = (node, problems) => {
   };
 };
 
-const SESSION = ['case', 'task', 'step', 'root', 'age', 'risk', 'completed', 'denied', 'classes', 'touched', 'remembered', 'reviewed'];
+const SESSION = [
+  'case',
+  'task',
+  'step',
+  ...ORIGIN_FACT_NAMES,
+  'root',
+  'age',
+  'risk',
+  'completed',
+  'denied',
+  'classes',
+  'touched',
+  'remembered',
+  'reviewed',
+];
 
 const givenSession: Reader<GivenSession> = (node, problems) => {
   const declared = fields(node, problems, '`session`', SESSION);
@@ -108,10 +126,15 @@ const givenSession: Reader<GivenSession> = (node, problems) => {
     step: declared.get('step', text('a step')),
     risk: declared.get('risk', count('`risk`', 0, 100)),
   };
+  const said = ORIGIN_FACT_NAMES.flatMap((name) => {
+    const value = declared.get(name, text('a text', undefined, ORIGIN_CHARS_MAX));
+    return value === undefined ? [] : [[name, value] as const];
+  });
   const tools = list('a list of tools', toolNameReader, { max: LIST_CAPS.sessionEvents });
   const notes = record('notes', list('a list of values', text('a value'), { max: LIST_CAPS.notes }), WORD);
   return {
     ...(Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined)) as Partial<GivenSession>),
+    ...(said.length === 0 ? {} : { origin: Object.fromEntries(said) }),
     root: declared.get('root', oneOf('root', ['operator', 'schedule', 'event'])) ?? 'operator',
     ageMs: declared.get('age', duration('`age`', LIMITS.sessionMaxMsMax)) ?? 0,
     completed: declared.get('completed', tools) ?? [],
@@ -146,10 +169,11 @@ export function encodeGiven(given: TestGiven): Json {
   };
 }
 
-function encodeSession({ root, ageMs, completed, denied, classes, touched, remembered, reviewed, ...words }: GivenSession): Json {
+function encodeSession({ root, ageMs, completed, denied, classes, touched, remembered, reviewed, origin, ...words }: GivenSession): Json {
   const lists = { denied, classes, reviewed };
   return {
     ...words,
+    ...origin,
     ...(root === 'operator' ? {} : { root }),
     ...(ageMs === 0 ? {} : { age: formatSpan(ageMs) }),
     completed,

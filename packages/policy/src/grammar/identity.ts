@@ -1,15 +1,16 @@
 /** Agents and issuers: read from documents and parts alike, and written back in the same form. */
 
 import { readP256Jwk } from '@sallyport/crypto';
-import { ATTRIBUTE_TYPES, TOKEN_ALGORITHMS } from '@sallyport/model';
-import type { Agent, AttributeClaim, CallerGrant, Issuer, Json, JsonObject, KeySource, PinnedJwk } from '@sallyport/model';
-import { WORD, agentName, scope, serverName, token } from '../reader/forms.ts';
+import { REQUIRABLE_CLAIMS, TOKEN_ALGORITHMS } from '@sallyport/model';
+import type { Agent, CallerGrant, Issuer, Json, JsonObject, KeySource, PinnedJwk } from '@sallyport/model';
+import { agentName, scope, serverName, token } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import type { Node, Problems } from '../reader/node.ts';
 import type { Fields, Reader } from '../reader/read.ts';
-import { count } from '../reader/read-more.ts';
+import { count, isTrue } from '../reader/read-more.ts';
 import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
 import { NETWORKS } from './catalog.ts';
+import { claimDefaults, claimNames, encodeClaims } from './claims.ts';
 
 const ROOTS = ['operator', 'schedule', 'event'] as const;
 const IDLE_MS = 900_000;
@@ -90,10 +91,11 @@ const ISSUER_FIELDS = [
   'environment',
   'min_scope_version',
   'groups',
+  'required_claims',
+  'strict_claims',
   'claims',
 ];
 const JWKS_AGE_MS = 3_600_000;
-const CLAIM = { test: (name: string) => /^[\x21-\x7e]{1,128}$/.test(name), words: 'the name of a claim' };
 
 /** Finds the key set that `keys_file` names, already read; `undefined` where there is none. */
 export type FindKeys = (file: string, node: Node) => Node | undefined;
@@ -104,30 +106,51 @@ export function issuer(findKeys: FindKeys): Reader<Issuer> {
     const declared = fields(node, problems, 'an Issuer', ISSUER_FIELDS);
     const url = declared?.get('issuer', text('an issuer'));
     if (declared === undefined || url === undefined) return undefined;
-    const names = declared.get('claims', claimNames) ?? { claims: claimDefaults({}) };
+    const claims = declared.get('claims', claimNames) ?? claimDefaults({});
+    const refinements = refinementsOf(declared, claims);
     return {
       issuer: url,
       audience: declared.get('audience', text('an audience')) ?? '',
       ...keysOf(declared, findKeys, problems),
-      ...refinementsOf(declared, names),
+      ...refinements,
       tokenLifetimeMsMax: declared.get('max_lifetime', duration('`max_lifetime`', LIMITS.tokenLifetimeMsMax)) ?? 3_600_000,
-      claims: names.claims,
+      claims: compared(claims, refinements),
     };
   };
 }
 
+type Refinements = Pick<Issuer, 'algorithms' | 'environment' | 'scopeVersion' | 'groups' | 'requiredClaims' | 'strictClaims'>;
+
 /** What an issuer may ask of its tokens beyond a signature. */
-function refinementsOf(declared: Fields, names: ClaimNames): Pick<Issuer, 'algorithms' | 'environment' | 'scopeVersion' | 'groups'> {
+function refinementsOf(declared: Fields, names: Issuer['claims']): Refinements {
   const reader = list('`algorithms`', oneOf('token algorithm', TOKEN_ALGORITHMS), { min: 1, key: (name) => name });
   const algorithms = declared.get('algorithms', reader);
   const environment = declared.get('environment', text('an environment', undefined, 128));
   const version = declared.get('min_scope_version', count('`min_scope_version`', 1, LIMITS.countMax));
   const groups = declared.get('groups', record('`groups`', token, GROUP));
+  const required = declared.get(
+    'required_claims',
+    list('`required_claims`', oneOf('claim', REQUIRABLE_CLAIMS), { min: 1, key: (name) => name }),
+  );
+  const strict = declared.get('strict_claims', isTrue);
   return {
     ...(algorithms === undefined ? {} : { algorithms }),
     ...(environment === undefined ? {} : { environment: { claim: names.environment ?? ENVIRONMENT_CLAIM, is: environment } }),
     ...(version === undefined ? {} : { scopeVersion: { claim: names.scopeVersion ?? SCOPE_VERSION_CLAIM, min: version } }),
     ...(groups === undefined ? {} : { groups }),
+    ...(required === undefined ? {} : { requiredClaims: required }),
+    ...(strict === undefined ? {} : { strictClaims: strict }),
+  };
+}
+
+/** What is compared or asked for is read as well, by its usual name where the mapping gives none. */
+function compared(claims: Issuer['claims'], asked: Refinements): Issuer['claims'] {
+  const isAsked = (name: 'environment' | 'scope_version'): boolean =>
+    asked.strictClaims === true || asked.requiredClaims?.includes(name) === true;
+  return {
+    ...claims,
+    ...(asked.environment !== undefined || isAsked('environment') ? { environment: claims.environment ?? ENVIRONMENT_CLAIM } : {}),
+    ...(asked.scopeVersion !== undefined || isAsked('scope_version') ? { scopeVersion: claims.scopeVersion ?? SCOPE_VERSION_CLAIM } : {}),
   };
 }
 
@@ -189,63 +212,8 @@ const publicKey: Reader<PinnedJwk> = (node, problems) => {
   return { kid, kty, crv, x, y };
 };
 
-const CLAIM_NAMES = ['subject', 'tenant', 'roles', 'scopes', 'case', 'task', 'step'] as const;
-type ClaimName = (typeof CLAIM_NAMES)[number];
-
-/** The mapping, and the claims that are only compared. */
-interface ClaimNames {
-  readonly claims: Issuer['claims'];
-  readonly environment?: string | undefined;
-  readonly scopeVersion?: string | undefined;
-}
-
-const claimNames: Reader<ClaimNames> = (node, problems) => {
-  const declared = fields(node, problems, '`claims`', [...CLAIM_NAMES, 'environment', 'scope_version', 'attributes']);
-  if (declared === undefined) return undefined;
-  const name = (key: string): string | undefined => declared.get(key, text('a claim', CLAIM));
-  const given: Partial<Record<ClaimName, string>> = {};
-  for (const key of CLAIM_NAMES) {
-    const claim = name(key);
-    if (claim !== undefined) given[key] = claim;
-  }
-  const attributes = declared.get('attributes', record('`attributes`', attributeClaim, WORD)) ?? {};
-  return { claims: { ...claimDefaults(given), attributes }, environment: name('environment'), scopeVersion: name('scope_version') };
-};
-
-/** The name of a claim, or `{ claim, type? }`. */
-const attributeClaim: Reader<AttributeClaim> = (node, problems) => {
-  if (node.kind === 'scalar') {
-    const claim = text('a claim', CLAIM)(node, problems);
-    return claim === undefined ? undefined : { claim };
-  }
-  const declared = fields(node, problems, 'an attribute', ['claim!', 'type']);
-  const claim = declared?.get('claim', text('a claim', CLAIM));
-  const type = declared?.get('type', oneOf('attribute type', ATTRIBUTE_TYPES));
-  return claim === undefined ? undefined : { claim, ...(type === undefined ? {} : { type }) };
-};
-
-function encodeAttributes(attributes: Issuer['claims']['attributes']): Json {
-  const entries = Object.entries(attributes).map(([name, { claim, type }]) => [name, type === undefined ? claim : { claim, type }]);
-  return Object.fromEntries(entries) as Json;
-}
-
-function claimDefaults(given: Partial<Issuer['claims']>): Issuer['claims'] {
-  return {
-    subject: 'sub',
-    tenant: 'tenant',
-    roles: 'roles',
-    scopes: 'scope',
-    case: 'case',
-    task: 'task',
-    step: 'tool_step',
-    attributes: {},
-    ...given,
-  };
-}
-
 export function encodeIssuer(value: Issuer): Json {
-  const { attributes, ...names } = value.claims;
-  const { keySource, algorithms, environment, scopeVersion, groups } = value;
+  const { keySource, algorithms, environment, scopeVersion, groups, requiredClaims, strictClaims } = value;
   return {
     issuer: value.issuer,
     audience: value.audience,
@@ -257,12 +225,9 @@ export function encodeIssuer(value: Issuer): Json {
     ...(environment === undefined ? {} : { environment: environment.is }),
     ...(scopeVersion === undefined ? {} : { min_scope_version: scopeVersion.min }),
     ...(groups === undefined ? {} : { groups: { ...groups } }),
-    claims: {
-      ...names,
-      ...(environment === undefined ? {} : { environment: environment.claim }),
-      ...(scopeVersion === undefined ? {} : { scope_version: scopeVersion.claim }),
-      attributes: encodeAttributes(attributes),
-    },
+    ...(requiredClaims === undefined ? {} : { required_claims: requiredClaims.toSorted() }),
+    ...(strictClaims === undefined ? {} : { strict_claims: strictClaims }),
+    claims: encodeClaims(value.claims),
   };
 }
 

@@ -104,6 +104,7 @@ function bestGiven(rules: readonly Rule[]): TestGiven {
       completed,
       ...(granting.every(({ risk }) => risk === undefined) ? {} : { risk: 0 }),
       ...(tasks[0] === undefined ? {} : { task: tasks[0] }),
+      ...(granting.some(({ requirePurpose }) => requirePurpose === true) ? { origin: { purpose: 'test' } } : {}),
     },
   };
 }
@@ -136,6 +137,7 @@ function bentGivens(given: TestGiven, rules: readonly Rule[]): readonly TestGive
     { ...given, scopes },
     ...scopes.map((scope) => ({ ...given, scopes: given.scopes.filter((one) => one !== scope) })),
     ...distinct(rules.flatMap(({ task }) => task ?? [])).map((task) => ({ ...given, session: { ...session, task } })),
+    ...(session.origin === undefined ? [] : [{ ...given, session: { ...session, origin: {} } }]),
     ...risks.map((risk) => ({ ...given, session: { ...session, risk } })),
     { ...given, session: { ...session, completed } },
     ...completed.map((tool) => ({ ...given, session: { ...session, completed: session.completed.filter((one) => one !== tool) } })),

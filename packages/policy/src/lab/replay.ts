@@ -332,6 +332,7 @@ function isRecorded(path: string, { principal, tenant }: RecordedCall): boolean 
 const INPUTS: Readonly<Record<string, string>> = {
   scopes: 'principal.scopes',
   task: 'session.task',
+  require_purpose: 'session.purpose',
   delegation: 'chain',
   session: 'session.age_s',
   justification: 'justification',

@@ -139,6 +139,7 @@ const DEMANDS: ReadonlyMap<string, Tighter> = new Map<string, Tighter>([
       isObject(after) && members(before).every(([name, schema]) => after[name] !== undefined && KEYWORDS(schema, after[name])),
   ],
   ['task', fewer],
+  ['require_purpose', same],
   ['delegation', each({ depth: atMost, roots: fewer, first_party: same })],
   ['session', each({ denials_max: atMost, max_age: same })],
   ['valid', each({ from: same, until: same })],

@@ -5,10 +5,11 @@
 
 import { encodeHex, sha256, utf8 } from '@sallyport/crypto';
 import { Decimal, addMs } from '@sallyport/model';
-import type { SessionId, Tool, ToolName } from '@sallyport/model';
+import type { SessionId, SessionOrigin, Tool, ToolName } from '@sallyport/model';
 import type { CallNotes } from '../decide/notes.ts';
 import type { ReservationSpec } from '../demand/limit.ts';
 import type { TestGiven } from '../rule.ts';
+import { ORIGIN_FACTS, ORIGIN_FACT_NAMES } from '../session.ts';
 import type { SessionFacts } from '../session.ts';
 
 export interface TestSession {
@@ -35,12 +36,13 @@ export function testSession({ session, at }: TestGiven): TestSession {
   };
   return {
     facts: () => {
-      const { case: caseName, task, step, risk, root, ageMs } = session;
+      const { case: caseName, task, step, origin, risk, root, ageMs } = session;
       return {
         id: 'test' as SessionId,
         ...(caseName === undefined ? {} : { case: caseName }),
         ...(task === undefined ? {} : { task }),
         ...(step === undefined ? {} : { step }),
+        ...(origin === undefined ? {} : { origin: originOf(origin) }),
         ...(risk === undefined ? {} : { risk }),
         root,
         startedAt: addMs(at, -ageMs),
@@ -89,6 +91,12 @@ export function testSession({ session, at }: TestGiven): TestSession {
 }
 
 const NOTHING: Decimal = Decimal.fromBigInt(0n);
+
+/** As a person's token would say it. */
+function originOf(given: NonNullable<TestGiven['session']['origin']>): SessionOrigin {
+  const said = ORIGIN_FACT_NAMES.flatMap((name) => (given[name] === undefined ? [] : [[ORIGIN_FACTS[name], given[name]] as const]));
+  return { rootKind: 'human', method: 'test', hops: [], ...Object.fromEntries(said) };
+}
 
 function listsOf(values: Readonly<Record<string, readonly string[]>>): Map<string, readonly string[]> {
   return new Map(Object.entries(values));

@@ -18,6 +18,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   bind: ['[args.order == session.case]', '[args.order == session.case, principal.id == "test"]'],
   after: ['[pay/find]'],
   task: ['[t]', '[t, u]'],
+  require_purpose: ['true'],
   hours: ['{ from: "09:00", to: "17:00" }'],
   risk: ['{ max: 10 }', '{ max: 20 }'],
   max: ['{ count: 1 }', '{ count: 2 }'],

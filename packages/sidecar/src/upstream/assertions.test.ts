@@ -33,12 +33,13 @@ beforeEach(() => {
 /** As much of a permit and of a session as an assertion is made of. */
 const permitted = (tool = 'orders/get'): Permitted =>
   ({ agent: 'support' as AgentName, server: { name: 'orders' as ServerName }, tool: { name: tool as ToolName } }) as Permitted;
-const session = (id = 's.1', over: { scopes?: readonly string[]; facts?: Partial<SessionFacts> } = {}): OpenSession =>
+const session = (id = 's.1', over: { scopes?: readonly string[]; facts?: Partial<SessionFacts>; purpose?: string } = {}): OpenSession =>
   ({
     id: id as SessionId,
     principal: { id: 'alice' as PrincipalId, tenant: 'company' as TenantId, scopes: over.scopes ?? [] },
+    origin: { rootKind: 'human', method: 'access_token', hops: [], ...(over.purpose === undefined ? {} : { purpose: over.purpose }) },
     facts: () => ({ root: 'operator', ...over.facts }) as SessionFacts,
-  }) as OpenSession;
+  }) as unknown as OpenSession;
 
 async function tokenOf(tool?: string, of = session()): Promise<string> {
   const made = await held.of(permitted(tool), of);
@@ -100,7 +101,7 @@ describe('an assertion', () => {
   });
 
   it('brings its certificate without the CA, and says what the session is for', async () => {
-    const token = await tokenOf('orders/get', session('s.1', { facts: { root: 'schedule', task: 'month-end' } }));
+    const token = await tokenOf('orders/get', session('s.1', { facts: { root: 'schedule' }, purpose: 'month-end' }));
     const header = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as Record<string, unknown>;
     expect(Object.keys(header)).toEqual(['alg', 'kid', 'typ', 'x5c']);
     expect(header['x5c']).toEqual([Buffer.from(one.assertionChain[0] ?? []).toString('base64')]);

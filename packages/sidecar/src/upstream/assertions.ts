@@ -135,8 +135,8 @@ function assertedOf(
   { issuer }: Signing,
   { permitted, session, audience }: { permitted: Permitted; session: OpenSession; audience: string },
 ): Asserted {
-  const { principal, id } = session;
-  const { root = 'operator', task } = session.facts();
+  const { principal, id, origin } = session;
+  const { root = 'operator' } = session.facts();
   const isForArguments = permitted.tool.assertsArguments === true;
   return {
     issuer,
@@ -149,7 +149,7 @@ function assertedOf(
     scopes: principal.scopes,
     transaction: isForArguments ? permitted.decisionId : id,
     rootKind: rootKindOf(root),
-    ...(task === undefined ? {} : { purpose: task }),
+    ...(origin.purpose === undefined ? {} : { purpose: origin.purpose }),
     ...(isForArguments ? { argumentsDigest: argumentDigest(permitted.arguments) } : {}),
   };
 }

@@ -58,7 +58,12 @@ export interface InboundOptions extends WorldOptions {
   /** Of the Agent document; grants alice unless told otherwise. Empty: leaves the field out. */
   readonly callers?: string;
   readonly sessions?: string;
-  readonly inbound?: { readonly headers?: readonly string[]; readonly socket?: string; readonly url?: string };
+  readonly inbound?: {
+    readonly headers?: readonly string[];
+    readonly socket?: string;
+    readonly url?: string;
+    readonly tls?: { readonly authorities_file?: string; readonly identity?: string };
+  };
   readonly sidecar?: SidecarOptions;
 }
 
@@ -86,8 +91,12 @@ export async function startInbound(options: InboundOptions = {}): Promise<Inboun
   const [agent, tool, authority] = [await recordingUpstream(), await recordingUpstream(), await testAuthority()];
   const world = await startWorld(options);
   await world.admin.publish(inboundPolicy({ world, tool }, options.callers ?? ALICE_ALONE, options.sessions));
-  const { socket, url = agent.url, headers = [] } = options.inbound ?? {};
-  const inbound = { ...(await inboundConfig({ world, authority }, url)), headers, ...(socket === undefined ? {} : { agent: { socket } }) };
+  const { socket, url = agent.url, headers = [], tls } = options.inbound ?? {};
+  const inbound = {
+    ...(await inboundConfig({ world, authority }, url)),
+    headers,
+    agent: socket === undefined ? { url, ...(tls === undefined ? {} : { tls }) } : { socket },
+  };
   const sidecar = await world.startSidecar({ ...options.sidecar, config: { ...options.sidecar?.config, inbound } });
   await eventually(() => sidecar.ready(), 'readiness');
   const port = inboundPort(sidecar);

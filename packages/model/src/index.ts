@@ -79,6 +79,6 @@ export type {
 export type { DateRange, Effect, HttpMethod, HttpRoute, NotedPath, Tool, ToolServer } from './tool.ts';
 export { EFFECTS } from './tool.ts';
 export type { ClientFiles, ServerTls } from './server-tls.ts';
-export { isSameServerTls } from './server-tls.ts';
+export { SERVICE_IDENTITY, isSameServerTls } from './server-tls.ts';
 export type { DenialCode, NextAction, DenialEffect, PublicAnswer, Denial, FieldLimit, PublicDenial } from './denial.ts';
 export { ANSWERS, DENIAL_CODES, deny, isRetryable, publicDenial } from './denial.ts';

@@ -16,6 +16,13 @@ export interface ClientFiles {
   readonly key: string;
 }
 
+/**
+ * A pattern for SPIFFE ids that a server or an agent may have. Not those by which this house knows its own workloads: who
+ * holds a certificate of theirs must not pass for a tool.
+ */
+export const SERVICE_IDENTITY: string =
+  '^(?!spiffe://[^/]+/(?:control-plane|collector|admin|sidecar)(?:/|$))spiffe://[a-z0-9._-]{1,255}(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._-]{1,128}){1,8}$';
+
 /** Whether two declarations demand and show the same. */
 export function isSameServerTls(a: ServerTls | undefined, b: ServerTls | undefined): boolean {
   return a === b || textOf(a) === textOf(b);

@@ -11,7 +11,7 @@ import { floodBound } from './audit/flood-bound.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
 import { agentAuthentication } from './downstream/agent-auth.ts';
-import { agentSide } from './inbound.ts';
+import { agentSide } from './agent-side.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
@@ -195,7 +195,7 @@ function upstreamOf(
   };
   const upstreams = createUpstreams({ ...dialling, tls: serverTls.of });
   drain.onDrain('upstreams', async () => upstreams.close());
-  const agent = inbound === undefined ? undefined : agentSide(inbound, { ...dialling, tokens });
+  const agent = inbound === undefined ? undefined : agentSide(inbound, { ...dialling, tls: serverTls.of, disk: from.disk, tokens });
   if (agent !== undefined) drain.onDrain('agent', async () => agent.upstreams.close());
   return forwardUpstream({
     upstreams,

@@ -5,7 +5,7 @@
  */
 
 import { mayReachAgent } from '@sallyport/dialects';
-import type { Problem } from '@sallyport/model';
+import { SERVICE_IDENTITY, type Problem } from '@sallyport/model';
 import {
   bytes,
   choice,
@@ -64,7 +64,11 @@ export interface SidecarConfig {
     readonly key_file: string;
     readonly client_ca_file?: string;
     readonly headers: readonly string[];
-    readonly agent: { readonly url?: string; readonly socket?: string };
+    readonly agent: {
+      readonly url?: string;
+      readonly socket?: string;
+      readonly tls?: { readonly authorities_file?: string; readonly identity?: string };
+    };
   };
   readonly health: { readonly listen: ListenAddress };
   readonly admin: { readonly socket?: string };
@@ -204,13 +208,31 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
       agent: section('Where the agent itself listens, for this sidecar alone; one of the two', {
         url: optional(
           text({
-            says: 'An `http:` URL on loopback, such as `http://127.0.0.1:9000`',
+            says: 'An `http:` or `https:` URL on loopback, such as `http://127.0.0.1:9000`',
             charactersMax: 256,
-            pattern: /^http:\/\/(?:127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[1-9][0-9]{0,4})?(?:\/[A-Za-z0-9._~-]+)*$/,
-            form: '`http://127.0.0.1:<port>` or `http://[::1]:<port>`, and perhaps a path',
+            pattern: /^https?:\/\/(?:127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[1-9][0-9]{0,4})?(?:\/[A-Za-z0-9._~-]+)*$/,
+            form: '`http://` or `https://`, `127.0.0.1:<port>` or `[::1]:<port>`, and perhaps a path',
           }),
         ),
         socket: optional(filePath({ says: 'A Unix socket that no other user can enter' })),
+        tls: optional(
+          section('With an `https:` URL: how the agent proves that it is the agent; it is shown this sidecar’s own certificate', {
+            authorities_file: optional(
+              filePath({
+                says: 'Authorities as PEM, one of which must vouch for it; without it the CA of this sidecar’s own certificate',
+                trusted: 'pass for the agent',
+              }),
+            ),
+            identity: optional(
+              text({
+                says: 'The SPIFFE id that its certificate must name in place of the address; needed without `authorities_file`',
+                charactersMax: 2_048,
+                pattern: new RegExp(SERVICE_IDENTITY),
+                form: 'a SPIFFE id, and none of a sidecar, a control plane or an administrator',
+              }),
+            ),
+          }),
+        ),
       }),
     }),
   ),
@@ -397,6 +419,11 @@ export function judgeCombinations({ limits, audit, secrets, inbound, outbound }:
   if (inbound !== undefined) {
     const { agent, headers, listen } = inbound;
     require((agent.url === undefined) !== (agent.socket === undefined), 'inbound.agent', 'has either `url` or `socket`');
+    const isSecure = agent.url?.startsWith('https:') === true;
+    require(isSecure === (agent.tls !== undefined), 'inbound.agent.tls', 'goes with an `https:` URL, and such a URL with it');
+    require(agent.tls?.authorities_file !== undefined ||
+      agent.tls?.identity !== undefined ||
+      !isSecure, 'inbound.agent.tls', 'has `authorities_file`, or else `identity`: every workload’s certificate would do');
     require(listen.kind === 'tcp', 'inbound.listen', 'is a Unix socket, which callers do not reach');
     for (const name of headers)
       require(mayReachAgent(name), 'inbound.headers', `\`${name}\` says who calls, or where to, and does not travel`);

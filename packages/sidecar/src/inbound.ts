@@ -4,12 +4,11 @@
  */
 
 import { fromUtf8 } from '@sallyport/crypto';
-import { Fault, type Clock, type Destination, type ServerName } from '@sallyport/model';
-import { createUpstreams, startHttpListener, type HttpListener, type HttpListenerOptions, type ListenerTls } from '@sallyport/net';
+import { Fault, type Clock } from '@sallyport/model';
+import { startHttpListener, type HttpListener, type HttpListenerOptions, type ListenerTls } from '@sallyport/net';
 import { delay, type FileSystem } from '@sallyport/runtime';
 import type { Log } from '@sallyport/telemetry';
 import type { SidecarConfig } from './config.ts';
-import type { AgentSide } from './upstream/forward-options.ts';
 
 type Inbound = NonNullable<SidecarConfig['inbound']>;
 
@@ -73,22 +72,4 @@ function materialOf(inbound: Inbound, disk: FileSystem): ListenerTls {
     key: read('key_file', inbound.key_file),
     ...(authorities === undefined ? {} : { clientAuthorities: read('client_ca_file', authorities) }),
   };
-}
-
-/** How the agent is dialled. Loopback and its socket alone: configuration is refused that says otherwise. */
-export function agentSide(
-  { agent, headers }: Inbound,
-  { tokens, ...options }: Parameters<typeof createUpstreams>[0] & Pick<AgentSide, 'tokens'>,
-): AgentSide {
-  const { url, socket } = agent;
-  const at = url === undefined ? undefined : new URL(url);
-  const destination: Destination = {
-    server: 'agent' as ServerName,
-    scheme: 'http',
-    host: at?.hostname ?? 'localhost',
-    port: at === undefined || at.port === '' ? 80 : Number(at.port),
-    network: 'loopback',
-  };
-  const upstreams = createUpstreams(socket === undefined ? options : { ...options, socketPath: socket });
-  return { upstreams, destination, basePath: (at?.pathname ?? '').replace(/\/$/, ''), headers, tokens };
 }

@@ -155,7 +155,7 @@ describe('a server of a company’s own CA', () => {
     ['has not begun', () => presenting(company, '/service/web', { ...HERE, notBefore: life.notAfter - 60_000 })],
     ['is for clients', () => presenting(company, '/service/web', { ...HERE, usage: 'tls-client' })],
     ['is for assertions', () => presenting(company, '/service/web', { ...HERE, usage: 'assertion' })],
-  ])('gets nothing while its certificate %s', async (_, present) => {
+  ])('[R7.20] gets nothing while its certificate %s', async (_, present) => {
     const before = web.requests.length;
     web.secure(await present());
     const answer = await call('web/look');

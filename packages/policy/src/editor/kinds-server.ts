@@ -1,8 +1,9 @@
 /** Where tools are: servers, their URLs, and what their TLS is held to. */
 
+import { SERVICE_IDENTITY } from '@sallyport/model';
 import { NETWORKS } from '../grammar/catalog.ts';
 import { CREDENTIAL_PATH } from '../grammar/secret-place.ts';
-import { TLS_AUTHORITIES_MAX, TLS_IDENTITY, TLS_IDENTITY_WORDS } from '../grammar/server-tls.ts';
+import { TLS_AUTHORITIES_MAX, TLS_IDENTITY_WORDS } from '../grammar/server-tls.ts';
 import type { Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
 import { NAME, text, word } from './shapes-common.ts';
@@ -30,7 +31,7 @@ const SERVER_TLS: MapShape = map(
     },
     identity: {
       says: 'The SPIFFE id that its certificate names, in place of the host’s name; with `authorities: workload` it is needed.',
-      shape: text(TLS_IDENTITY_WORDS, TLS_IDENTITY),
+      shape: text(TLS_IDENTITY_WORDS, SERVICE_IDENTITY),
       otherwise: 'the host’s name is what counts',
     },
     client: {

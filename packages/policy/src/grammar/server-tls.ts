@@ -4,6 +4,7 @@
  */
 
 import { decodeBase64, readCertificate } from '@sallyport/crypto';
+import { SERVICE_IDENTITY } from '@sallyport/model';
 import type { ClientFiles, Json, ServerTls } from '@sallyport/model';
 import type { Node, Problems } from '../reader/node.ts';
 import type { Reader } from '../reader/read.ts';
@@ -12,9 +13,6 @@ import { atLeastOne } from '../reader/read-more.ts';
 import { secretFile } from './secret-place.ts';
 
 export const TLS_AUTHORITIES_MAX = 8;
-/** What this house means something by is never a tool's: who holds such a certificate must not pass for one. */
-export const TLS_IDENTITY =
-  '^(?!spiffe://[^/]+/(?:control-plane|collector|admin|sidecar)(?:/|$))spiffe://[a-z0-9._-]{1,255}(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._-]{1,128}){1,8}$';
 export const TLS_IDENTITY_WORDS = 'the SPIFFE id of a service: spiffe://trust-domain/path, and no path of this gateway’s own workloads';
 
 const FIELDS = ['authorities', 'identity', 'client'];
@@ -47,7 +45,7 @@ export function encodeServerTls({ authorities, identity, client }: ServerTls): J
 }
 
 function isIdentity(value: string): boolean {
-  return new RegExp(TLS_IDENTITY).test(value);
+  return new RegExp(SERVICE_IDENTITY).test(value);
 }
 
 const authoritiesOf: Reader<'workload' | readonly string[]> = (node, problems) =>

@@ -19,14 +19,23 @@ export async function clientCaller(
   presented: ReturnType<typeof presentedAgain>,
   { operatorTokens, clientTokens, clock }: Pick<Ports, 'operatorTokens' | 'clientTokens' | 'clock'>,
 ): Promise<Result<Client, Denial>> {
-  if (!presented.ok) return presented;
-  const { token, ...how } = presented.value;
-  const { issuers, policyDigest } = held.snapshot;
-  const verified = await operatorTokens.verify(token, { issuers, bundle: policyDigest, now: clock.wall(), ...how });
+  const verified = await clientOperator({ held }, presented, { operatorTokens, clock });
   if (!verified.ok) return verified;
   const named = head.headers.get('sallyport-session');
   if (named === undefined) return ok({ kind: 'client', operator: verified.value, client: undefined });
   const client = clientTokens.verify(named, clock.wall());
   if (!client.ok) return client;
   return ok({ kind: 'client', operator: verified.value, client: client.value });
+}
+
+/** The credential alone; for a request that is under way, whose session's token may have run out meanwhile. */
+export async function clientOperator(
+  { held }: Fresh,
+  presented: ReturnType<typeof presentedAgain>,
+  { operatorTokens, clock }: Pick<Ports, 'operatorTokens' | 'clock'>,
+): Promise<Result<Client['operator'], Denial>> {
+  if (!presented.ok) return presented;
+  const { token, ...how } = presented.value;
+  const { issuers, policyDigest } = held.snapshot;
+  return operatorTokens.verify(token, { issuers, bundle: policyDigest, now: clock.wall(), ...how });
 }

@@ -5,10 +5,10 @@
 
 import { deny, fail, ok, type Agent, type Denial, type Principal, type Result } from '@sallyport/model';
 import type { VerifiedOperator } from '@sallyport/credentials';
-import { clientCaller } from './client-caller.ts';
-import type { Asked, HeadFacts, InSession } from './facts.ts';
+import { clientCaller, clientOperator } from './client-caller.ts';
+import type { Asked, CallFacts, HeadFacts, InSession } from './facts.ts';
 import { asInvoked, judgeClient } from './invocation.ts';
-import type { Ports } from './ports.ts';
+import type { OpenSession, Ports } from './ports.ts';
 import { presentedAgain } from './presented.ts';
 import { agentForOperators, openSessionOf } from './session-lookup.ts';
 
@@ -27,13 +27,31 @@ export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Pr
     return openedFor(operator, agent.value, ports);
   }
   if (client.operator !== operator.principal.id) return fail(deny('session_binding_mismatch', 'the session token is another principal’s'));
-  const open = openSessionOf({ kind: 'session', claims: client }, snapshot, ports);
+  const open = openSessionOf({ claims: client }, snapshot, ports);
   if (!open.ok) return open;
-  if (!isSame(open.value.principal, operator.principal))
-    return fail(deny('session_binding_mismatch', 'the session is another principal’s'));
-  if (operator.case !== null && operator.case !== open.value.case)
-    return fail(deny('session_binding_mismatch', 'the credential is for another case than the session'));
-  return ok({ session: asInvoked(open.value) });
+  const unbound = judgeBinding(operator, open.value);
+  return unbound === undefined ? ok({ session: asInvoked(open.value) }) : fail(unbound);
+}
+
+/**
+ * What stands against a request that the agent is answering, once other facts are in force: the credential is proven anew by
+ * them (its issuer may be trusted no longer), and the session must be open, unrevoked, and the caller's.
+ */
+export async function judgeInvoked(call: CallFacts, ports: Ports): Promise<Denial | undefined> {
+  const { head, leg, held, session } = call;
+  const operator = await clientOperator({ held }, presentedAgain(head, leg), ports);
+  if (!operator.ok) return operator.error;
+  const against = judgeClient(operator.value, held.snapshot, ports);
+  if (against !== undefined) return against;
+  const open = openSessionOf({ claims: { sessionId: session.id, agent: session.agent } }, held.snapshot, ports);
+  return open.ok ? judgeBinding(operator.value, open.value) : open.error;
+}
+
+function judgeBinding(operator: VerifiedOperator, open: OpenSession): Denial | undefined {
+  if (!isSame(open.principal, operator.principal)) return deny('session_binding_mismatch', 'the session is another principal’s');
+  if (operator.case !== null && operator.case !== open.case)
+    return deny('session_binding_mismatch', 'the credential is for another case than the session');
+  return undefined;
 }
 
 function openedFor(

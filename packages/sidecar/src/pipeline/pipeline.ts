@@ -22,7 +22,8 @@ import { session } from './gates/session.ts';
 import { settlement } from './gates/settlement.ts';
 import { tool } from './gates/tool.ts';
 import { validation } from './gates/validation.ts';
-import { isCallerRevoked, judgeClient } from './invocation.ts';
+import { isCallerRevoked } from './invocation.ts';
+import { judgeInvoked } from './invoked-session.ts';
 import { mintPermit, type Permit } from './permit.ts';
 import type { Ports } from './ports.ts';
 import { failSafe, notForwarded, refuseCall, refuseHead } from './refusing.ts';
@@ -158,7 +159,7 @@ export async function judgeLease(
   if (caller.kind === 'client' && ports.clock.wall() >= caller.operator.times.expiresAt)
     return deny('token_expired', 'expired while the agent answered');
   if (!isOver) return undefined;
-  if (caller.kind === 'client') return judgeClient(caller.operator, held.snapshot, ports);
+  if (caller.kind === 'client') return judgeInvoked({ ...call, held }, ports);
   const ran = await runGates(LEASE, { ...call, held }, { ports, dialect: call.dialect });
   if (ran.end === 'denied') return ran.denial;
   if (ran.end !== 'passed') return deny('internal', `a lease ended in ${ran.end}`);

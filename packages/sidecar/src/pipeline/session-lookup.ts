@@ -4,9 +4,14 @@ import { deny, fail, ok, type Agent, type AgentName, type Denial, type Result } 
 import type { Caller } from './facts.ts';
 import type { OpenSession, Ports, Snapshot } from './ports.ts';
 
+/** By the token of a session, or by what a request that is under way knows of its own. */
+interface Named {
+  readonly claims: Pick<Extract<Caller, { kind: 'session' }>['claims'], 'sessionId' | 'agent'>;
+}
+
 /** The open session, if it is this agent's and nothing of it has been revoked. */
-export function openSessionOf(caller: Extract<Caller, { kind: 'session' }>, snapshot: Snapshot, ports: Ports): Result<OpenSession, Denial> {
-  const { sessionId, agent } = caller.claims;
+export function openSessionOf({ claims }: Named, snapshot: Snapshot, ports: Ports): Result<OpenSession, Denial> {
+  const { sessionId, agent } = claims;
   if (agent !== ports.agent) return fail(deny('session_binding_mismatch', `the token is agent \`${agent}\`'s`));
   const open = ports.sessions.find(sessionId);
   if (open === 'unknown') return fail(deny('session_unknown', 'no session of this id'));

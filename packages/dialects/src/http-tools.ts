@@ -74,7 +74,7 @@ export function upstreamRequest(server: ToolServer, tool: Tool, args: TypedArgum
   const hasBody = !hasQueryAlone(route);
   return ok({
     method: route.method,
-    target: `${basePath(server.url)}/${segments.map(encodeURIComponent).join('/')}${pairs.length === 0 ? '' : `?${pairs.join('&')}`}`,
+    target: `${basePath(server.url)}${agentPath(server)}/${segments.map(encodeURIComponent).join('/')}${pairs.length === 0 ? '' : `?${pairs.join('&')}`}`,
     headers: { accept: 'application/json', ...(hasBody ? { 'content-type': 'application/json' } : {}) },
     // Members of typed arguments are typed values, and so is a selection of them.
     body: hasBody ? serializeArguments(rest as TypedArguments) : undefined,
@@ -116,6 +116,11 @@ export function isSuccessStatus(status: number): boolean {
 }
 
 /** The path of an absolute URL that has neither query nor fragment, without its last slash. */
+/** Another agent is asked by its name, below the place of its sidecar (inbound, section 2). */
+function agentPath({ agent }: ToolServer): string {
+  return agent === undefined ? '' : `/agents/${agent.name}`;
+}
+
 function basePath(url: string): string {
   const afterScheme = url.indexOf('://') + 3;
   const slash = url.indexOf('/', afterScheme);

@@ -12,9 +12,9 @@ import {
   type PrincipalId,
   type Problem,
   type Result,
+  type RootKind,
   type ServerName,
   type SessionId,
-  type SessionRoot,
   type TenantId,
   type ToolName,
   fail,
@@ -32,9 +32,6 @@ export const ASSERTION_MS = 60_000;
 
 /** Of the whole token: it travels in one header field, and common servers take 16 KB of head. */
 export const ASSERTION_BYTES_MAX = 8_192;
-
-/** What an assertion names as the beginning of it all. */
-export type RootKind = 'human' | 'schedule' | 'event';
 
 /** What is asserted: who acts for whom, and with which one tool of which one audience. */
 export interface Asserted {
@@ -69,11 +66,6 @@ export function defaultAudience(trustDomain: string, server: ServerName): string
   return `sallyport:${trustDomain}:server:${server}`;
 }
 
-/** How the session began, as tools are told. */
-export function rootKindOf(root: SessionRoot): RootKind {
-  return root === 'operator' ? 'human' : root;
-}
-
 /** The claims for an assertion from `now`, in whole seconds, for as long as one may live. */
 export function assertionClaims(asserted: Asserted, { tokenId, now }: { tokenId: string; now: Instant }): JsonObject {
   const iat = Math.floor(now / 1_000);
@@ -100,7 +92,7 @@ export function assertionClaims(asserted: Asserted, { tokenId, now }: { tokenId:
 const TEXT_CHARS_MAX = 2_048;
 const SCOPES_MAX = 256;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-const ROOT_KINDS: readonly string[] = ['human', 'schedule', 'event'] satisfies readonly RootKind[];
+const ROOT_KINDS: readonly string[] = ['human', 'schedule', 'event', 'system', 'external'] satisfies readonly RootKind[];
 
 /**
  * Reads the claims of a token whose signature and `typ` are proven; reports every problem by claim. Times are read, not

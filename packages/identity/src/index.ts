@@ -22,16 +22,8 @@ export {
 } from './session.ts';
 export type { CompactJws } from './compact-jws.ts';
 export { readCompactJws } from './compact-jws.ts';
-export type { Asserted, AssertionClaims, RootKind } from './assertion.ts';
-export {
-  ASSERTION_TYP,
-  ASSERTION_MS,
-  ASSERTION_BYTES_MAX,
-  assertionClaims,
-  defaultAudience,
-  readAssertionClaims,
-  rootKindOf,
-} from './assertion.ts';
+export type { Asserted, AssertionClaims } from './assertion.ts';
+export { ASSERTION_TYP, ASSERTION_MS, ASSERTION_BYTES_MAX, assertionClaims, defaultAudience, readAssertionClaims } from './assertion.ts';
 export type { DelegationRootKind, Hop, HopAuthority } from './hop.ts';
 export { HOP_TYP, hopClaims, readHop } from './hop.ts';
 export type { Delegation, DelegationRules, DelegationStep, ProvenHop } from './delegation.ts';

@@ -1,6 +1,7 @@
 /** What a bundle pins besides rules: its parts by name, agents, issuers with their keys, and upstream destinations. */
 
 import type { AttributeClaim } from './attribute.ts';
+import type { AgentDelegation } from './delegation.ts';
 import type { AgentName, ServerName } from './ids.ts';
 import type { ServerTls } from './server-tls.ts';
 
@@ -31,6 +32,8 @@ export interface Agent {
   readonly uses: readonly ServerName[];
   /** Whom it may act for, by any of them. Absent: nobody on the inbound port, and any verified operator on the agent's own. */
   readonly callers?: readonly CallerGrant[];
+  /** To which agents it may hand on what it was given, and from which it takes it. Absent: none, either way. */
+  readonly delegation?: AgentDelegation;
   readonly sessions: {
     /** What may open a session. */
     readonly roots: readonly SessionRoot[];

@@ -1,5 +1,6 @@
 /** A tool as the bundle pins it: what it does, what it may be asked, where it lives. */
 
+import type { CalledAgent } from './delegation.ts';
 import type { ServerName, ToolName } from './ids.ts';
 import type { JsonObject } from './json.ts';
 import type { ServerTls } from './server-tls.ts';
@@ -46,9 +47,11 @@ export interface Tool {
 
 export interface ToolServer {
   readonly name: ServerName;
-  readonly kind: 'mcp' | 'http';
+  readonly kind: 'mcp' | 'http' | 'agent';
   /** Absolute `http:` or `https:` URL without query or fragment; a fixed upstream, never taken from a request. */
   readonly url: string;
+  /** Of a server of kind `agent`: which agent, behind its own sidecar at `url`. */
+  readonly agent?: CalledAgent;
   /** What assertions to it are for; without it a name that is made of the trust domain's and its own (assertions-v1). */
   readonly audience?: string;
   /** Absent: as for any server of the web. */

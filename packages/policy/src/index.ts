@@ -39,6 +39,8 @@ export type { CallNotes } from './decide/notes.ts';
 export { NOTES_MAX, notesOf, remembersResult } from './decide/notes.ts';
 export type { CallerVerdict } from './decide/callers.ts';
 export { judgeCaller } from './decide/callers.ts';
+export type { DelegatedCall, DelegationVerdict } from './decide/delegations.ts';
+export { judgeDelegated } from './decide/delegations.ts';
 export { decide, DEFAULT_DENY } from './decide/decide.ts';
 export type { CarriedCredential } from './check/credentials.ts';
 export type { Credential, CredentialSource } from './grammar/credential.ts';

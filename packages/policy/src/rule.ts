@@ -5,6 +5,7 @@
 
 import type {
   AgentName,
+  ChainRoot,
   Decimal,
   DenialCode,
   Effect,
@@ -13,7 +14,6 @@ import type {
   JsonObject,
   RuleId,
   ServerName,
-  SessionRoot,
   ToolName,
 } from '@sallyport/model';
 import type { OriginFact } from './session.ts';
@@ -88,7 +88,7 @@ export interface DemandValues {
   readonly task: readonly string[];
   /** The operator's credential says why the access happens. */
   readonly requirePurpose: true;
-  readonly delegation: { readonly depth?: number; readonly firstParty?: boolean; readonly roots?: readonly SessionRoot[] };
+  readonly delegation: { readonly depth?: number; readonly firstParty?: boolean; readonly roots?: readonly ChainRoot[] };
   readonly session: { readonly maxAgeMs?: number; readonly denialsMax?: number };
   readonly valid: { readonly from?: Instant; readonly until?: Instant };
   /** Minutes of the day from midnight at an offset from UTC; `to` is not inside, and may be before `from`, which passes midnight. */
@@ -175,7 +175,7 @@ export interface GivenSession {
   readonly step?: string;
   /** What the credential says of how it began. */
   readonly origin?: Readonly<Partial<Record<OriginFact, string>>>;
-  readonly root: SessionRoot;
+  readonly root: ChainRoot;
   readonly ageMs: number;
   readonly risk?: number;
   readonly completed: readonly ToolName[];
@@ -188,7 +188,7 @@ export interface GivenSession {
   readonly reviewed: readonly string[];
 }
 
-/** One agent of a delegation chain. */
+/** One agent of a delegation chain; one of another trust domain is named `<domain>/<agent>`, and never our own. */
 export interface Hop {
   readonly agent: string;
   readonly first_party: boolean;

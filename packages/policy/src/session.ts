@@ -1,6 +1,6 @@
 /** What the gateway itself has seen in a session. The sidecar keeps it and hands it in; nothing here remembers. */
 
-import type { Instant, OriginClaim, SessionId, SessionOrigin, SessionRoot, ToolName } from '@sallyport/model';
+import type { ChainRoot, Instant, OriginClaim, SessionId, SessionOrigin, ToolName } from '@sallyport/model';
 
 /** What conditions may read of how a session began, by its name there. A trace id is for records alone: clients choose it. */
 export type OriginFact = Exclude<OriginClaim, 'trace_id'>;
@@ -39,7 +39,7 @@ export interface SessionFacts {
   hasCompletedWith?(tool: ToolName, values: Readonly<Record<string, string>>): boolean;
   /** Whatever is absent below is unknown, and what reads it denies. */
   readonly startedAt?: Instant;
-  readonly root?: SessionRoot;
+  readonly root?: ChainRoot;
   /** How it began: what the credential that opened it said beside who, and the delegations that led here. */
   readonly origin?: SessionOrigin;
   /** What the operator's credential says the session is for, and the one step that it was issued for. */

@@ -1,20 +1,20 @@
 /** How a client reaches the sidecar: as variables for the command, as a file for a shell, and in words. */
 
 import type { BuiltParts } from '@sallyport/policy';
-import type { JsonObject } from '@sallyport/model';
+import type { JsonObject, ToolServer } from '@sallyport/model';
 
 export interface WaysIn {
   /** Base URL with the session in it: a client needs nothing else. */
   readonly url: string;
   /** The sidecar itself, for a client that sends the session as a header. */
   readonly sidecarUrl: string;
-  readonly servers: readonly { readonly name: string; readonly kind: 'mcp' | 'http'; readonly url: string }[];
+  readonly servers: readonly { readonly name: string; readonly kind: ToolServer['kind']; readonly url: string }[];
 }
 
 export function waysIn({ policy }: BuiltParts, urls: { readonly url: string; readonly sidecarUrl: string }): WaysIn {
   return {
     ...urls,
-    servers: policy.parts.servers.map(({ name, kind }) => ({ name, kind, url: `${urls.url}/${kind}/${name}` })),
+    servers: policy.parts.servers.map(({ name, kind }) => ({ name, kind, url: `${urls.url}/${kind === 'mcp' ? 'mcp' : 'http'}/${name}` })),
   };
 }
 

@@ -5,9 +5,10 @@
  */
 
 import { Decimal } from '@sallyport/model';
-import type { Agent, ToolName } from '@sallyport/model';
+import type { Agent, ChainRoot, ToolName } from '@sallyport/model';
 import { ALWAYS, areNone, within } from '../demand/moments.ts';
 import type { Moments } from '../demand/moments.ts';
+import { rootsMeant } from '../demand/session.ts';
 import type { Step } from '../reader/locate.ts';
 import type { Place, Problems } from '../reader/node.ts';
 import { quote } from '../reader/node.ts';
@@ -81,7 +82,7 @@ function ofRule({ valid, hours, once, max, budget }: Rule): readonly Futile[] {
 function ofAgent({ rule, targets }: RulePlan): readonly Futile[] {
   const agent = rule.agent === undefined ? undefined : targets[0]?.agent;
   if (agent === undefined) return [];
-  const { maxMs, roots } = agent.sessions;
+  const { maxMs } = agent.sessions;
   const found: Futile[] = [];
   const age = rule.session?.maxAgeMs;
   if (age !== undefined && age > maxMs)
@@ -90,13 +91,21 @@ function ofAgent({ rule, targets }: RulePlan): readonly Futile[] {
       message: `sessions of ${quote(agent.name)} end after ${formatSpan(maxMs)}, so \`max_age\` is never reached`,
       remedy: `less than ${formatSpan(maxMs)}, or leave it out`,
     });
-  if (rule.delegation?.roots?.every((root) => !roots.includes(root)) === true)
+  const possible = possibleRoots(agent);
+  const wanted = rule.delegation?.roots;
+  if (wanted !== undefined && !rootsMeant(wanted).some((root) => possible.has(root)))
     found.push({
       steps: ['delegation', 'roots'],
-      message: `sessions of ${quote(agent.name)} are opened by ${roots.join(' or ')} alone, ${NEVER}`,
+      message: `sessions of ${quote(agent.name)} are opened by ${[...possible].join(' or ')} alone, ${NEVER}`,
       remedy: 'mend the rule, or the agent’s `sessions`',
     });
   return found;
+}
+
+/** What sessions of an agent can begin with: what it opens itself, and what other agents may hand on to it. */
+function possibleRoots({ sessions, delegation }: Agent): ReadonlySet<ChainRoot> {
+  const from = delegation?.from.flatMap(({ roots }) => roots) ?? [];
+  return new Set<ChainRoot>([...sessions.roots, ...from.map((root) => (root === 'human' ? 'operator' : root))]);
 }
 
 /** Filled by `join` alone; by agent and tool. */
@@ -126,7 +135,10 @@ function momentsOf({ valid, hours }: Pick<Rule, 'valid' | 'hours'>, inside: Mome
 
 /** What one call has one of. A step-up that has a `when` is not always asked. */
 function wordsOf({ task, delegation, stepUp }: Rule): Readonly<Partial<Record<Words, readonly string[]>>> {
-  const [roots, acr] = [delegation?.roots, stepUp?.when === undefined ? stepUp?.acr : undefined];
+  const [roots, acr] = [
+    delegation?.roots === undefined ? undefined : rootsMeant(delegation.roots),
+    stepUp?.when === undefined ? stepUp?.acr : undefined,
+  ];
   return { ...(task === undefined ? {} : { task }), ...(roots === undefined ? {} : { roots }), ...(acr === undefined ? {} : { acr }) };
 }
 

@@ -14,6 +14,7 @@ import { didYouMean, orListed, quote } from '../reader/node.ts';
 import type { Rule } from '../rule.ts';
 import { checkAttributes, checkGiven } from './attributes.ts';
 import { checkCredentials } from './credentials.ts';
+import { checkDelegations } from './delegations.ts';
 import { parseBaseUrl, substitute } from './environment.ts';
 import { checkIssuer } from './issuers.ts';
 import { checkOverlaps, checkRoute } from './routes.ts';
@@ -27,6 +28,7 @@ export function checkNames(declared: Declared, problems: Problems, doubts: Doubt
   // A vendor's names are not the author's to choose, so that two that look alike are only pointed out.
   unique(tools, { what: 'tool', nameOf: (tool) => tool.name, field: 'name', severity: 'warning' }, problems);
   unique(issuers, { what: 'issuer', nameOf: (issuer) => issuer.issuer, field: 'issuer' }, problems);
+  unique(declared.trustDomains, { what: 'trust domain', nameOf: (one) => one.name, field: 'name' }, problems);
   unique(declared.credentials, { what: 'credential', nameOf: (one) => one.name, field: 'name' }, problems);
   unique(rules, { what: 'rule', nameOf: (rule) => rule.id, field: 'id' }, problems);
   bounded(declared, problems);
@@ -49,6 +51,7 @@ export function checkNames(declared: Declared, problems: Problems, doubts: Doubt
   for (const [name, { node }] of undeclared) if (!used.has(name)) unknown(placeAt(node, 'name'), 'tool server', name, serverNames.keys());
   checkOverlaps(tools, problems);
   checkRules(declared, { doubts, unknown }, problems);
+  checkDelegations(declared, unknown, problems);
   checkObserves(declared, problems);
   checkCredentials(declared, { doubts, unknown }, problems);
   const attributes = checkAttributes(declared, problems);
@@ -95,6 +98,7 @@ function bounded(declared: Declared, problems: Problems): void {
     ['tool servers', declared.servers, LIMITS.serversMax],
     ['tools', declared.tools, LIMITS.toolsMax],
     ['issuers', declared.issuers, LIMITS.issuersMax],
+    ['trust domains', declared.trustDomains, LIMITS.trustDomainsMax],
     ['credentials', declared.credentials, LIMITS.credentialsMax],
     ['rules', declared.rules, LIMITS.rulesMax],
     ['tests', declared.tests, LIMITS.testSuitesMax],

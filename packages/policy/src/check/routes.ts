@@ -20,8 +20,10 @@ export function checkRoute({ value, node }: Located<Tool>, server: DeclaredServe
   const { route } = value;
   if (server.kind === 'mcp' && route !== undefined)
     problems.add(placeAt(node, 'route'), 'a tool of an MCP server has no route', { remedy: 'leave it out' });
-  if (server.kind === 'http' && route === undefined)
-    problems.add(placeAt(node), 'a tool of an HTTP server needs a `route`', { remedy: 'route: { method: POST, path: /orders }' });
+  if (server.kind !== 'mcp' && route === undefined)
+    problems.add(placeAt(node), `a tool of an ${server.kind === 'http' ? 'HTTP server' : 'agent'} needs a \`route\``, {
+      remedy: 'route: { method: POST, path: /orders }',
+    });
   if (route === undefined) return;
   const properties = value.arguments['properties'];
   const named = typeof properties === 'object' && properties !== null ? Object.keys(properties) : [];

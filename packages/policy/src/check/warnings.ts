@@ -7,6 +7,7 @@ import { placeAt } from '../reader/locate.ts';
 import type { Problems } from '../reader/node.ts';
 import { quote } from '../reader/node.ts';
 import type { Plan } from './analyse.ts';
+import { warnOfDelegations } from './delegations.ts';
 import { untoldArguments } from './routes.ts';
 
 /** Reports them as warnings. */
@@ -54,6 +55,7 @@ export function warn(declared: Declared, plan: Plan, problems: Problems): void {
       );
     }
   }
+  warnOfDelegations(declared, problems);
   for (const { value, node } of declared.observes)
     problems.add(placeAt(node, 'until'), `until ${formatInstant(value.until)} calls pass that rules refuse`, {
       remedy: 'the record says which: write rules for them, and take the Observe away',

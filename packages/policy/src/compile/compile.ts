@@ -1,7 +1,19 @@
 /** Parts to a policy that can decide: types checked, costs bounded, rules indexed by agent and tool. Spec: policy-v1 section 6. */
 
 import { fail, invariant, ok, serverOf } from '@sallyport/model';
-import type { Agent, AgentName, AttributeType, Issuer, Problem, Result, ServerName, Tool, ToolName } from '@sallyport/model';
+import type {
+  Agent,
+  AgentName,
+  AttributeType,
+  CalledAgent,
+  DelegatesTo,
+  Issuer,
+  Problem,
+  Result,
+  ServerName,
+  Tool,
+  ToolName,
+} from '@sallyport/model';
 import type { ArgumentSchema, Judged, RouteMatch, TypedArguments, Violation } from '@sallyport/strict';
 import { analyse } from '../check/analyse.ts';
 import type { Places, Plan, RulePlan } from '../check/analyse.ts';
@@ -13,6 +25,8 @@ import { misspelledArguments, routesOf } from '../check/route-index.ts';
 import type { Routes } from '../check/route-index.ts';
 import { shapeArguments } from '../check/shape.ts';
 import type { ShapedArguments } from '../check/shape.ts';
+import { handingOn } from '../decide/delegations.ts';
+import type { HandingOn } from '../decide/delegations.ts';
 import { demandsOf } from '../demand/demands.ts';
 import type { HeldDemand } from '../demand/demands.ts';
 import { limitsOf } from '../demand/limit.ts';
@@ -68,6 +82,8 @@ export interface Entry {
   readonly shadows: readonly CompiledRule[];
   /** What conditions see as `tool` and `agent`. */
   readonly toolFacts: Readonly<Record<string, unknown>>;
+  /** Where the tool is another agent's. */
+  readonly handingOn?: HandingOn;
   readonly agentFacts: Readonly<Record<string, unknown>>;
   /** What conditions of these rules may read of the principal and the session. */
   readonly reads: Reads;
@@ -145,6 +161,11 @@ export class CompiledPolicy {
   /** What the sidecar sends along when this agent calls this tool: at most one for each header. */
   credentialsFor(agent: AgentName, tool: ToolName): readonly CarriedCredential[] {
     return this.#inside.credentials.get(agent)?.get(tool) ?? NO_CREDENTIALS;
+  }
+
+  /** What the agent hands on by calling this tool; `undefined` where the tool is no agent's, or nothing may be. */
+  relationTo(agent: AgentName, tool: ToolName): DelegatesTo | undefined {
+    return this.#inside.entries.get(agent)?.get(tool)?.handingOn?.relation;
   }
 
   /** All that calls of an agent carry, by name. */
@@ -296,13 +317,22 @@ function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<A
       }
     }
   }
+  const called = new Map(parts.servers.flatMap(({ name, agent }) => (agent === undefined ? [] : [[name, agent] as const])));
   const entryOfDraft = (draft: Draft): Entry => ({
     ...entryFrom(draft),
+    ...handedOn(draft, called),
     noted,
     comparedArguments: compared.get(`${draft.agent.name} ${draft.tool.name}`) ?? [],
     countsSteps: counting.has(draft.agent.name),
   });
   return new Map([...drafts].map(([name, ofAgent]) => [name, new Map([...ofAgent].map(([tool, draft]) => [tool, entryOfDraft(draft)]))]));
+}
+
+/** What the agent may hand on by a tool that is another agent's. */
+function handedOn({ agent, tool }: Draft, called: ReadonlyMap<ServerName, CalledAgent>): Pick<Entry, 'handingOn'> {
+  const server = serverOf(tool.name);
+  const other = called.get(server);
+  return other === undefined ? {} : { handingOn: handingOn(agent, server, other) };
 }
 
 /** By agent and tool, the arguments that preconditions compare. */

@@ -6,7 +6,7 @@
 
 import { utf8 } from '@sallyport/crypto';
 import { fail, ok } from '@sallyport/model';
-import type { Agent, AgentName, Issuer, Problem, Result, Tool } from '@sallyport/model';
+import type { Agent, AgentName, Issuer, Problem, Result, Tool, TrustDomain } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import { analyse } from '../check/analyse.ts';
 import type { Places } from '../check/analyse.ts';
@@ -19,6 +19,7 @@ import type { DeclaredServer } from '../grammar/catalog.ts';
 import { credential } from '../grammar/credential.ts';
 import type { Credential } from '../grammar/credential.ts';
 import type { Declared, Doubts, Located } from '../grammar/declared.ts';
+import { trustDomain } from '../grammar/delegation.ts';
 import { agent, issuer } from '../grammar/identity.ts';
 import type { FindKeys } from '../grammar/identity.ts';
 import { encodeObserve, observe } from '../grammar/observe.ts';
@@ -57,6 +58,8 @@ export interface PolicySource {
   /** None where it is absent. */
   readonly observes?: readonly Observe[];
   /** None where it is absent. */
+  readonly trustDomains?: readonly TrustDomain[];
+  /** None where it is absent. */
   readonly credentials?: readonly Credential[];
   /** Where each rule stands, by rule id. */
   readonly sources: Readonly<Record<string, Source>>;
@@ -94,7 +97,19 @@ export function parseDocuments(files: readonly PolicyFile[], beneath?: Beneath):
   return problems.hasErrors ? fail(problems.sorted()) : ok(sourceOf(own, problems.warnings()));
 }
 
-const KINDS = ['Agent', 'ToolServer', 'Tool', 'ToolOverlay', 'Issuer', 'Credential', 'Environment', 'Policy', 'Observe', 'Test'] as const;
+const KINDS = [
+  'Agent',
+  'ToolServer',
+  'Tool',
+  'ToolOverlay',
+  'Issuer',
+  'TrustDomain',
+  'Credential',
+  'Environment',
+  'Policy',
+  'Observe',
+  'Test',
+] as const;
 type Kind = (typeof KINDS)[number];
 
 interface Found {
@@ -144,6 +159,7 @@ function declare(files: readonly PolicyFile[], problems: Problems): { readonly d
     // Of a tool that nobody could read it is not known whether it exists.
     tools: overlaid(all('Tool', tool), all('ToolOverlay', toolOverlay), isAny ? new Problems() : problems),
     issuers: all('Issuer', issuer(keySets(sorted, problems))),
+    trustDomains: all('TrustDomain', trustDomain),
     credentials: all('Credential', credential),
     environment: environmentOf(found, problems),
     rules: policies.flatMap(({ rules }) => rules),
@@ -302,6 +318,7 @@ function sourceOf(declared: Declared, warnings: readonly Problem[]): PolicySourc
     servers: sorted(declared.servers, (item) => item.name),
     tools: sorted(declared.tools, (item) => item.name),
     issuers: sorted(declared.issuers, (item) => item.issuer),
+    trustDomains: sorted(declared.trustDomains, (item) => item.name),
     credentials: sorted(declared.credentials, (item) => item.name),
     environment: declared.environment,
     rules: sorted(declared.rules, (item) => item.id),

@@ -1,6 +1,6 @@
 /** The parts of the language that a policy uses, as names in its bundle: a sidecar that lacks one refuses, not guesses. */
 
-import type { Agent, Issuer, Tool, ToolServer } from '@sallyport/model';
+import type { Agent, Issuer, Tool, ToolServer, TrustDomain } from '@sallyport/model';
 import { expressionsOf } from '../check/conditions.ts';
 import { DEMANDS, DEMAND_NAMES, demandsOf } from '../demand/demands.ts';
 import type { Credential } from '../grammar/credential.ts';
@@ -10,11 +10,13 @@ import type { EnvironmentValues, Rule } from '../rule.ts';
 /** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
 export const FEATURES: readonly string[] = [
   'agent.callers',
+  'agent.delegation',
   'attribute.type',
   'cel.v1',
   'credential.file',
   'credential.oauth_client_credentials',
   'credential.vault',
+  'delegation.roots',
   'environment.v1',
   'for.principals',
   'for.roles',
@@ -50,12 +52,14 @@ export const FEATURES: readonly string[] = [
   'selector.method',
   'selector.prefix',
   'selector.tool',
+  'server.agent',
   'server.audience',
   'server.tls',
   'tool.assertion',
   'tool.notes',
   'tool.ranges',
   'tool.unknown_arguments',
+  'trust_domain',
   ...DEMAND_NAMES.map((name) => `rule.${DEMANDS[name].field}`),
 ].toSorted();
 
@@ -68,6 +72,7 @@ interface Used {
   readonly tools: readonly Tool[];
   readonly observes?: readonly Observe[];
   readonly credentials?: readonly Credential[];
+  readonly trustDomains?: readonly TrustDomain[];
 }
 
 /** What a policy uses, sorted; a subset of FEATURES by construction. */
@@ -80,9 +85,13 @@ export function featuresOf({
   tools,
   observes = [],
   credentials = [],
+  trustDomains = [],
 }: Used): readonly string[] {
   const used = new Set<string>();
   if (agents.some(({ callers }) => callers !== undefined)) used.add('agent.callers');
+  if (agents.some(({ delegation }) => delegation !== undefined)) used.add('agent.delegation');
+  if (trustDomains.length > 0) used.add('trust_domain');
+  if (servers.some(({ agent }) => agent !== undefined)) used.add('server.agent');
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
   for (const issuer of issuers) for (const feature of featuresOfIssuer(issuer)) used.add(feature);
   if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
@@ -131,6 +140,7 @@ function featuresOfRule(rule: Rule): ReadonlySet<string> {
   if (rule.once?.per !== undefined) used.add('rule.once.per');
   if (rule.once?.withinMs !== undefined) used.add('rule.once.within');
   if (rule.after?.some((one) => one.with !== undefined) === true) used.add('rule.after.with');
+  if (rule.delegation?.roots?.some((root) => root === 'system' || root === 'external') === true) used.add('delegation.roots');
   for (const { field } of demandsOf(rule)) used.add(`rule.${field}`);
   if (expressionsOf(rule).length > 0) used.add('cel.v1');
   for (const selector of rule.tools) if ('method' in selector) used.add('selector.method');

@@ -96,6 +96,7 @@ function join(layers: readonly DeclaredLayer[], problems: Problems): Joined | un
     servers: all((one) => one.servers),
     tools: all((one) => one.tools),
     issuers: all((one) => one.issuers),
+    trustDomains: all((one) => one.trustDomains),
     credentials: all((one) => one.credentials),
     environment: owned.at(-1)?.environment ?? {},
     rules: all((one) => one.rules),

@@ -3,7 +3,7 @@
  * refusal here tells both places. Spec: policy-v1 section 15.
  */
 
-import type { Issuer, Tool } from '@sallyport/model';
+import type { Issuer, Tool, TrustDomain } from '@sallyport/model';
 import { serverOf } from '@sallyport/model';
 import { canonicalJson } from '../check/canonical.ts';
 import { encodeServer, encodeTool } from '../grammar/catalog.ts';
@@ -45,6 +45,7 @@ const TOOL: Kind<Tool> = {
   differs: (owned, other) => differing(encodeTool(owned) as object, encodeTool(other) as object),
 };
 const ISSUER: Kind<Issuer> = { what: 'issuer', of: ({ issuers }) => issuers, nameOf: ({ issuer }) => issuer };
+const TRUST_DOMAIN: Kind<TrustDomain> = { what: 'trust domain', of: ({ trustDomains }) => trustDomains, nameOf: ({ name }) => name };
 const CREDENTIAL: Kind<Credential> = { what: 'credential', of: ({ credentials }) => credentials, nameOf: ({ name }) => name };
 /** A secret that a layer above has named is not a layer below's to send somewhere else. */
 const SECRET: Kind<Credential> = { what: 'secret', of: ({ credentials }) => credentials, nameOf: ({ source }) => secretOf(source) };
@@ -56,6 +57,7 @@ export function checkOwnership(layers: readonly OwnedLayer[], problems: Problems
   const servers = ownersOf(SERVER, layers, problems);
   const tools = ownersOf(TOOL, layers, problems);
   ownersOf(ISSUER, layers, problems);
+  const domains = ownersOf(TRUST_DOMAIN, layers, problems);
   ownersOf(CREDENTIAL, layers, problems);
   ownersOf(SECRET, layers, problems);
   ownersOf(RULE, layers, problems);
@@ -69,6 +71,10 @@ export function checkOwnership(layers: readonly OwnedLayer[], problems: Problems
     for (const { value, node } of declared.agents)
       for (const [index, name] of value.uses.entries())
         notBelow({ what: 'tool server', name, place: placeAt(node, 'uses', index) }, servers, owning);
+    for (const { value, node } of declared.agents)
+      for (const name of value.delegation?.from.flatMap(({ agents: callers }) => callers) ?? [])
+        if (name.includes('/'))
+          notBelow({ what: 'trust domain', name: name.slice(0, name.indexOf('/')), place: placeAt(node, 'delegation') }, domains, owning);
     for (const rule of declared.rules) checkRule(rule, { agents, tools }, owning);
     for (const { value, node } of declared.credentials) {
       for (const [index, name] of value.agents.entries()) notAbove({ name, place: placeAt(node, 'agents', index) }, agents, owning);

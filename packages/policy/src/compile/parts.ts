@@ -5,7 +5,7 @@
 
 import { utf8 } from '@sallyport/crypto';
 import { PART_NAMES, fail, ok } from '@sallyport/model';
-import type { Agent, Destination, Issuer, Json, PartName, Problem, Result, Tool, ToolServer } from '@sallyport/model';
+import type { Agent, Destination, Issuer, Json, PartName, Problem, Result, Tool, ToolServer, TrustDomain } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import { canonicalJson } from '../check/canonical.ts';
 import { encodeEnvironmentValue, environmentValues, parseBaseUrl, substitute } from '../check/environment.ts';
@@ -16,6 +16,7 @@ import type { DeclaredDestination, DeclaredServer } from '../grammar/catalog.ts'
 import { credential, encodeCredential } from '../grammar/credential.ts';
 import type { Credential } from '../grammar/credential.ts';
 import type { Declared, Located } from '../grammar/declared.ts';
+import { encodeTrustDomain, trustDomain } from '../grammar/delegation.ts';
 import { agent, encodeAgent, encodeIssuer, issuer } from '../grammar/identity.ts';
 import { encodeObserve, observe } from '../grammar/observe.ts';
 import type { Observe } from '../grammar/observe.ts';
@@ -43,6 +44,8 @@ export interface Parts {
   /** None where it is absent. */
   readonly observes?: readonly Observe[];
   /** None where it is absent. */
+  readonly trustDomains?: readonly TrustDomain[];
+  /** None where it is absent. */
   readonly credentials?: readonly Credential[];
   /** Where several layers are joined (`joinLayers`). */
   readonly layering?: Layering;
@@ -65,12 +68,28 @@ const KINDS: Readonly<Record<PartName, string>> = {
  * the digest of that part alone.
  */
 export function writeParts(source: PolicySource): Record<PartName, Uint8Array> {
-  const { agents, servers, tools, issuers, environment, rules, tests, sources, observes = [], credentials = [] } = source;
+  const {
+    agents,
+    servers,
+    tools,
+    issuers,
+    environment,
+    rules,
+    tests,
+    sources,
+    observes = [],
+    credentials = [],
+    trustDomains = [],
+  } = source;
   const bodies: Readonly<Record<PartName, Readonly<Record<string, Json>>>> = {
     policy: { rules: rules.map(encodeRule), ...(observes.length === 0 ? {} : { observe: observes.map(encodeObserve) }) },
     catalog: { servers: servers.map(encodeServer), tools: tools.map(encodeTool) },
     environment: { values: mapValues(environment, encodeEnvironmentValue) },
-    identity: { agents: agents.map(encodeAgent), issuers: issuers.map(encodeIssuer) },
+    identity: {
+      agents: agents.map(encodeAgent),
+      issuers: issuers.map(encodeIssuer),
+      ...(trustDomains.length === 0 ? {} : { trust_domains: trustDomains.map(encodeTrustDomain) }),
+    },
     egress: {
       destinations: servers.map(({ name, url, network }) => ({ server: name, url, network })),
       ...(credentials.length === 0 ? {} : { credentials: credentials.map(encodeCredential) }),
@@ -117,7 +136,7 @@ export function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix:
   const policy = part('policy', ['rules!', 'observe']);
   const catalog = part('catalog', ['servers!', 'tools!']);
   const environment = part('environment', ['values!'])?.get('values', environmentValues) ?? {};
-  const identity = part('identity', ['agents!', 'issuers!']);
+  const identity = part('identity', ['agents!', 'issuers!', 'trust_domains']);
   const egress = part('egress', ['destinations!', 'credentials']);
   const destinations = all(egress, 'destinations', located(destination, LIMITS.serversMax));
   part('detectors', ['detectors!'])?.get(
@@ -130,6 +149,7 @@ export function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix:
     servers: joinNetworks(all(catalog, 'servers', located(server, LIMITS.serversMax)), destinations, problems),
     tools: all(catalog, 'tools', located(tool, LIMITS.toolsMax)),
     issuers: all(identity, 'issuers', located(issuer(noFiles(problems)), LIMITS.issuersMax)),
+    trustDomains: all(identity, 'trust_domains', located(trustDomain, LIMITS.trustDomainsMax)),
     credentials: all(egress, 'credentials', located(credential, LIMITS.credentialsMax)),
     environment,
     rules: all(policy, 'rules', located(rule, LIMITS.rulesMax)),
@@ -224,10 +244,11 @@ export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'so
   return {
     environment: declared.environment,
     rules: declared.rules.map(({ value }) => value),
-    servers: declared.servers.map(({ value: { name, kind, url, audience, tls } }) => ({
+    servers: declared.servers.map(({ value: { name, kind, url, agent: called, audience, tls } }) => ({
       name,
       kind,
       url,
+      ...(called === undefined ? {} : { agent: called }),
       ...(audience === undefined ? {} : { audience }),
       ...(tls === undefined ? {} : { tls }),
     })),
@@ -242,6 +263,7 @@ export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'so
     }),
     tests: declared.tests.map(({ value }) => value),
     observes: declared.observes.map(({ value }) => value),
+    trustDomains: declared.trustDomains.map(({ value }) => value),
     credentials: declared.credentials.map(({ value }) => value),
   };
 }

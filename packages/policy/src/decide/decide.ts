@@ -10,6 +10,7 @@ import type { ReservationSpec } from '../demand/limit.ts';
 import type { PolicyInput } from '../input.ts';
 import type { Source } from '../rule.ts';
 import { demandsOn, firstDenial } from './ceilings.ts';
+import { unlessHandedOn } from './delegations.ts';
 import { unfitAttribute } from './facts.ts';
 import { nearer } from './nearest.ts';
 import type { Lacking } from './nearest.ts';
@@ -100,11 +101,19 @@ function grant(call: Call): PolicyDecision {
   for (const compiled of allows) {
     if (!isFor(compiled, call.input.principal)) continue;
     const list = unmetOf(call, compiled) ?? NONE;
-    if (list.length === 0 && demands.unmet.length === 0) return allow(call, compiled, demands.rules);
+    if (list.length === 0 && demands.unmet.length === 0) return handed(call) ?? allow(call, compiled, demands.rules);
     nearest = nearer(nearest, { compiled, list });
   }
   if (nearest === undefined) return defaultDeny(`no allow rule about ${call.entry.tool.name} is for principal ${call.input.principal.id}`);
   return refuse([...nearest.list, ...demands.unmet], [nearest.compiled, ...demands.rules]);
+}
+
+/** What rules allow of another agent's tool goes nowhere without a relation to that agent. */
+function handed({ entry, input }: Call): PolicyDecision | undefined {
+  const why = entry.handingOn === undefined ? undefined : unlessHandedOn(entry.handingOn, input);
+  return why === undefined
+    ? undefined
+    : { decision: 'deny', code: 'delegation_not_allowed', ruleId: DEFAULT_DENY, detail: `delegation: ${why}`, unmet: [] };
 }
 
 function allow(call: Call, compiled: CompiledRule, requires: readonly CompiledRule[]): PolicyDecision {

@@ -1,6 +1,6 @@
 /**
  * Observing: for a while, calls pass that rules of the agent's own layer refuse, and the record says what they would have
- * met. Everything else that refuses a call still does: what is above the rules (identity, the credential's step), what is
+ * met. Everything else that refuses a call still does: what is above the rules (identity, the credential's step, delegation), what is
  * beside them (visibility, limits), and the rules of the layers above the agent's. Spec: policy-v1 section 14.
  */
 
@@ -35,6 +35,8 @@ export function observe(policy: CompiledPolicy, input: PolicyInput, refusal: Ref
   if (unfitAttribute(policy, input.principal) !== undefined) return undefined;
   const call = new Call(policy, input, entry);
   if (isOfAnotherStep(call) || isRefusedAbove(call, policy)) return undefined;
+  // What came through another agent, or would be handed on to one, is more than this agent's own trial.
+  if ((input.chain ?? []).length > 0 || entry.handingOn !== undefined) return undefined;
   const nearest = entry.allows
     .filter((compiled) => isFor(compiled, input.principal))
     .map((compiled): Lacking => ({ compiled, list: unmetOf(call, compiled) ?? [] }))

@@ -137,12 +137,9 @@ export function unmetFor(compiled: CompiledRule, principal: Principal): Unmet | 
 /** Every requirement of an allow or require rule that the call does not meet, in table order; `when` of an allow rule is one. */
 export function unmetOf(call: Call, compiled: CompiledRule): readonly Unmet[] | undefined {
   const { rule } = compiled;
-  const { principal } = call.input;
   let list: Unmet[] | undefined;
   const add = (more: Unmet): void => void (list ??= []).push(more);
-  for (const scope of rule.scopes ?? NONE) {
-    if (!principal.scopes.includes(scope)) add(unmet('scopes', compiled, { subject: scope, detail: `lacks scope ${scope}` }));
-  }
+  addUnmetScopes(call, compiled, add);
   for (const condition of compiled.bind) {
     const why = unless(call, condition);
     if (why !== undefined) add(unmet('bind', compiled, { subject: condition.text, detail: why, fields: call.argumentNames(condition) }));
@@ -181,6 +178,19 @@ export function unmetOf(call: Call, compiled: CompiledRule): readonly Unmet[] | 
     }
   }
   return list;
+}
+
+/** Scopes that the principal lacks; of a delegated call they are what was handed on, and so is whether it may be one. */
+function addUnmetScopes({ input: { principal, chain = NONE } }: Call, compiled: CompiledRule, add: (more: Unmet) => void): void {
+  const { rule } = compiled;
+  for (const scope of rule.scopes ?? NONE) {
+    if (principal.scopes.includes(scope)) continue;
+    if (chain.length === 0) add(unmet('scopes', compiled, { subject: scope, detail: `lacks scope ${scope}` }));
+    else add(unmet('delegation', compiled, { subject: scope, detail: `scope ${scope} was not handed on` }));
+  }
+  // What was written without a thought of other agents is not for them.
+  if (chain.length > 0 && rule.verb === 'allow' && rule.delegation?.depth === undefined)
+    add(unmet('delegation', compiled, { subject: 'depth', detail: 'takes no call that came through another agent' }));
 }
 
 /** Whether the credential was issued for another step: it is good for no other, whatever else it holds. */

@@ -1,5 +1,6 @@
 /** Demands on the session: what it is for, how old it is, what it has come to, who stands in between. */
 
+import type { ChainRoot } from '@sallyport/model';
 import { token } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import { atLeastOne, count, isTrue } from '../reader/read-more.ts';
@@ -7,7 +8,13 @@ import { fields, duration, formatSpan, list, oneOf } from '../reader/read.ts';
 import type { DemandValues } from '../rule.ts';
 import type { Demand } from './demand.ts';
 
-const ROOTS = ['operator', 'schedule', 'event'] as const;
+/** `system` is a schedule or an event, here or where a delegated session began. */
+export const CHAIN_ROOTS: readonly ChainRoot[] = ['operator', 'schedule', 'event', 'system', 'external'];
+
+/** Everything that a word of `roots` stands for. */
+export function rootsMeant(roots: readonly ChainRoot[]): readonly ChainRoot[] {
+  return roots.includes('system') ? [...new Set<ChainRoot>([...roots, 'schedule', 'event'])] : roots;
+}
 
 export const task: Demand<DemandValues['task']> = {
   field: 'task',
@@ -69,7 +76,7 @@ export const delegation: Demand<DemandValues['delegation']> = {
     if (declared === undefined || !atLeastOne(declared, keys, problems)) return undefined;
     const depth = declared.get('depth', count('`depth`', 0, LIMITS.chainMax));
     const firstParty = declared.get('first_party', isTrue);
-    const roots = declared.get('roots', list('`roots`', oneOf('root', ROOTS), { min: 1, key: (entry) => entry }));
+    const roots = declared.get('roots', list('`roots`', oneOf('root', CHAIN_ROOTS), { min: 1, key: (entry) => entry }));
     return {
       ...(depth === undefined ? {} : { depth }),
       ...(firstParty === undefined ? {} : { firstParty }),
@@ -85,8 +92,8 @@ export const delegation: Demand<DemandValues['delegation']> = {
     if (depth !== undefined && chain.length > depth) return { subject: 'depth', detail: `wants at most ${depth} agents in between` };
     if (firstParty === true && !chain.every((hop) => hop.first_party))
       return { subject: 'first_party', detail: 'wants agents of our own in between' };
-    if (roots !== undefined && (facts.root === undefined || !roots.includes(facts.root)))
-      return { subject: 'roots', detail: `wants a session that ${roots.join(' or ')} opened` };
+    if (roots !== undefined && (facts.root === undefined || !rootsMeant(roots).includes(facts.root)))
+      return { subject: 'roots', detail: `wants a session that began with ${roots.join(' or ')}` };
     return undefined;
   },
   facts: ({ chain = [], session: facts }) => ({ 'size(chain)': chain.length, 'session.root': facts.root }),

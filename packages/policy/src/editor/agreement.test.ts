@@ -5,6 +5,7 @@ import { environmentValues } from '../check/environment.ts';
 import { parseDocuments } from '../compile/documents.ts';
 import { server, tool } from '../grammar/catalog.ts';
 import { credential } from '../grammar/credential.ts';
+import { trustDomain } from '../grammar/delegation.ts';
 import { agent, issuer } from '../grammar/identity.ts';
 import { observe } from '../grammar/observe.ts';
 import { toolOverlay } from '../grammar/overlay.ts';
@@ -28,6 +29,7 @@ const READERS: Readonly<Record<string, Reader<unknown>>> = {
   Tool: tool,
   ToolOverlay: toolOverlay,
   Issuer: issuer(() => KEYS),
+  TrustDomain: trustDomain,
   Credential: credential,
   Environment: (node, problems) => {
     const declared = fields(node, problems, 'an Environment', ['name', 'values!']);

@@ -7,8 +7,20 @@ export const EXAMPLE: string = `apiVersion: sallyport.dev/v1
 kind: Agent
 name: support-triage
 owner: team-support
-uses: [zendesk, orders]
+uses: [zendesk, orders, billing]
 callers: [{ roles: [support-rep], tenants: [acme], scopes: [support.use] }, { principals: [auditor@acme.example] }]
+delegation:
+  depth: 2
+  to: [{ server: billing, scopes: [refunds:write], authority: transferred }]
+  from:
+    - agents: [partner.example/helper]
+      roots: [external]
+      tenants: [partners]
+      principals: ["partner.example/bob"]
+      third_party: true
+      tenant: partners
+      roles: [guest]
+      scopes: [refunds:write]
 sessions: { roots: [operator, schedule], idle: 15m, max: 8h }
 ---
 kind: ToolServer
@@ -22,6 +34,30 @@ kind: ToolServer
 name: zendesk
 mcp: { url: "https://zendesk.example/mcp" }
 tls: { client: { certificate: zendesk/tls.crt, key: zendesk/tls.key } }
+---
+kind: ToolServer
+name: billing
+agent: { url: "https://billing.internal:8443", name: billing, trust_domain: partner.example }
+network: private
+---
+kind: TrustDomain
+name: partner.example
+authorities:
+  - >-
+    MIIBxTCCAWqgAwIBAgIQcljCz3R+zPFQ/zXC1tYo0jAKBggqhkjOPQQDAjAuMRIwEAYDVQQKDAlTYWxseXBvcnQxGDAWBgNVBAMM
+    D3BhcnRuZXIuZXhhbXBsZTAeFw0yNjAxMDEwMDAwMDBaFw0zNjAxMDEwMDAwMDBaMC4xEjAQBgNVBAoMCVNhbGx5cG9ydDEYMBYG
+    A1UEAwwPcGFydG5lci5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEbFkpqKgGNbKS3F/83bmigLrqrr5aIsjRx1RO
+    BrgFq3B1EVl2jYos3Qym5AnyDX9iIMtGse2WLhjhudqWGNQqDaNqMGgwEgYDVR0TAQH/BAgwBgEB/wIBADAOBgNVHQ8BAf8EBAMC
+    AQYwIwYDVR0RBBwwGoYYc3BpZmZlOi8vcGFydG5lci5leGFtcGxlMB0GA1UdDgQWBBR1mAACz7ubKoMJlvIoHNQGIkXJ/TAKBggq
+    hkjOPQQDAgNJADBGAiEAxsvUiygngT/+C27xrgWgglWV9ncd9zHYdmK4Q89uaOkCIQCnkvsgCt00V8Qygtyu3BunBIkykamfEMK4
+    HGjzxIHz+g==
+scopes: [refunds:write]
+---
+kind: Tool
+name: billing/ask
+effect: side_effect
+route: { method: POST, path: /invoke }
+arguments: { required: [question], properties: { question: { type: string, maxLength: 4000 } } }
 ---
 kind: Tool
 name: zendesk/get_ticket
@@ -165,6 +201,7 @@ rules:
     allow: [zendesk/get_ticket]
     for: { roles: [support-rep], tenants: [acme] }
     bind: [args.ticket_id == session.case]
+    delegation: { depth: 1 }
   - id: look-up-orders
     allow: [{ server: orders, effect: read, method: GET }]
     for: { principals: ["alice@example.com"] }
@@ -191,6 +228,7 @@ rules:
   - id: answer
     allow: [zendesk/reply]
     for: { roles: [support-rep] }
+    delegation: { depth: 1 }
     reviewed: args.text
   - id: large-refunds
     require: [{ class: money }]
@@ -205,6 +243,10 @@ rules:
     require: [orders/create_refund]
     for: { tenants: [tiny] }
     approval: { by: { person: "owner@example.com" } }
+  - id: ask-billing
+    allow: [billing/ask]
+    for: { roles: [support-rep] }
+    delegation: { depth: 1 }
   - id: nothing-for-guests
     deny: [{ effect: write }, orders/*]
     for: { roles: [guest] }
@@ -261,6 +303,7 @@ steps:
   - { call: orders/create_refund, args: { order_id: O-000123, amount: 120, currency: EUR }, expect: allow }
   - { call: orders/create_refund, args: { order_id: O-000123, amount: 1, currency: EUR }, expect: call_limit_exceeded }
   - { call: zendesk/reply, args: { ticket_id: T-7, text: Dear Bob }, expect: allow }
+  - { call: billing/ask, args: { question: Was it paid? }, expect: allow }
 ---
 kind: Test
 name: a credential for one tool

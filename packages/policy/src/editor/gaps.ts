@@ -15,6 +15,7 @@ export const LOOSER: readonly string[] = [
   'text of more code units than characters',
   'the certificate of an authority beyond being text, and that `authorities: workload` needs an `identity`',
   'a base URL, and `${env.x}` in it, beyond being text',
+  'whether a text is a CA certificate',
   'text that looks like a secret, in a Credential',
   'a public key that is no point of its curve',
   'where `apiVersion` stands, and how YAML was written: anchors, tags, duplicate keys, spellings that readers read differently',

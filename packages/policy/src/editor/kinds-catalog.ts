@@ -1,69 +1,16 @@
-/** What exists: agents, tool servers, tools, issuers, values of an environment. */
+/** What exists beside agents: tool servers, tools, issuers, values of an environment. */
 
 import { EFFECTS } from '@sallyport/model';
 import { METHODS } from '../grammar/catalog.ts';
 import { CLIENT_ID, CREDENTIAL_HEADER, CREDENTIAL_SCHEMES, ENDPOINT_PATH, RESERVED_HEADER } from '../grammar/credential.ts';
 import { CREDENTIAL_PATH } from '../grammar/secret-place.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
+import { AGENT, TRUST_DOMAIN } from './kinds-agents.ts';
 import { ISSUER } from './kinds-identity.ts';
 import { TOOL_SERVER } from './kinds-server.ts';
 import type { Field, Kind } from './shape.ts';
 import { list, map } from './shape.ts';
-import { CLASS, NAME, SCOPE, SELECTOR, TOKEN, TOOL, WORD, span, text, word } from './shapes-common.ts';
-
-export const ROOTS = ['operator', 'schedule', 'event'] as const;
-
-const WHO = list(TOKEN, { min: 1, max: LIMITS.listMax, isSet: true });
-
-const AGENT: Kind = {
-  name: 'Agent',
-  says: 'An agent that calls tools: who answers for it, which tool servers it may know of, whom it may act for. It grants no tool.',
-  shape: map('Agent', {
-    name: { says: 'What rules, tests and sidecars call it.', shape: NAME, isRequired: true },
-    owner: { says: 'Who answers for it; conditions read it as `agent.owner`.', shape: text('text'), isRequired: true },
-    uses: {
-      says: 'The tool servers whose tools it may be allowed; rules select among these alone.',
-      shape: list(NAME, { max: LIMITS.listMax, isSet: true }),
-      isRequired: true,
-    },
-    callers: {
-      says:
-        'Whom it may act for: a principal that any of them names. Where it is left out nobody reaches the agent by the inbound port, ' +
-        'and the agent may open sessions for any verified operator.',
-      shape: list(
-        map(
-          'Caller',
-          {
-            roles: { says: 'The principal has one of them.', shape: WHO },
-            tenants: { says: 'The principal is of one of them.', shape: WHO },
-            principals: { says: 'The principal is one of them.', shape: WHO },
-            scopes: { says: 'The credential has all of them.', shape: list(SCOPE, { min: 1, max: LIMITS.listMax, isSet: true }) },
-          },
-          { atLeastOne: ['roles', 'tenants', 'principals', 'scopes'] },
-        ),
-        { max: LIMITS.listMax },
-      ),
-    },
-    sessions: {
-      says: 'Who opens its sessions, and how long they last.',
-      shape: map('Sessions', {
-        roots: {
-          says: 'What opens a session: a person, a schedule, an event.',
-          shape: list(word(ROOTS), { min: 1, max: LIMITS.listMax, isSet: true }),
-          default: ['operator'],
-        },
-        idle: {
-          says: 'Ends after this long without a call; not longer than `max`.',
-          shape: span(LIMITS.sessionMaxMsMax),
-          default: '15m',
-          otherwise: '`15m`, or `max` where that is less',
-        },
-        max: { says: 'Ends after this long, whatever happens.', shape: span(LIMITS.sessionMaxMsMax), default: '8h' },
-      }),
-      otherwise: '`{ roots: [operator], idle: 15m, max: 8h }`',
-    },
-  }),
-};
+import { CLASS, NAME, SELECTOR, TOKEN, TOOL, WORD, span, text, word } from './shapes-common.ts';
 
 const EFFECT: Field = {
   says: 'What a call does: `read` changes nothing, `write` can be undone, `side_effect` leaves the house, `destructive` is final.',
@@ -282,4 +229,4 @@ const ENVIRONMENT: Kind = {
   }),
 };
 
-export const CATALOG_KINDS: readonly Kind[] = [AGENT, TOOL_SERVER, TOOL_KIND, TOOL_OVERLAY, ISSUER, CREDENTIAL, ENVIRONMENT];
+export const CATALOG_KINDS: readonly Kind[] = [AGENT, TOOL_SERVER, TOOL_KIND, TOOL_OVERLAY, ISSUER, TRUST_DOMAIN, CREDENTIAL, ENVIRONMENT];

@@ -5,8 +5,9 @@ import { REQUIREMENTS } from '../decide/requirements.ts';
 import type { Requirement } from '../decide/requirements.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import { DAYS } from '../rule.ts';
+import { CHAIN_ROOTS } from '../demand/session.ts';
 import { ORIGIN_FACT_NAMES } from '../session.ts';
-import { ROOTS } from './kinds-catalog.ts';
+import { CALLED_AGENT } from './kinds-agents.ts';
 import type { Field, Kind, MapShape, Shape } from './shape.ts';
 import { list, map } from './shape.ts';
 import {
@@ -82,9 +83,15 @@ const RULE_FIELDS: Readonly<Record<string, Field>> = {
     map(
       'Delegation',
       {
-        depth: { says: 'At most so many agents between the person and this one.', shape: count(0, LIMITS.chainMax) },
+        depth: {
+          says: 'At most so many agents between the person and this one; of an allow rule that does not say, none.',
+          shape: count(0, LIMITS.chainMax),
+        },
         first_party: { says: 'None of them is a stranger’s.', shape: { is: 'flag', only: true } },
-        roots: { says: 'What opened the session.', shape: set(word(ROOTS)) },
+        roots: {
+          says: 'With what it began; `system` is a schedule or an event, here or where it was handed on.',
+          shape: set(word(CHAIN_ROOTS)),
+        },
       },
       { atLeastOne: ['depth', 'first_party', 'roots'] },
     ),
@@ -339,7 +346,7 @@ const GIVEN: MapShape = map('Given', {
     says: 'The agents between the person and this one, first to last.',
     shape: list(
       map('Hop', {
-        agent: { says: 'Its name.', shape: NAME, isRequired: true },
+        agent: { says: 'Its name; of another trust domain `domain/agent`.', shape: CALLED_AGENT, isRequired: true },
         first_party: { says: 'Whether it is one of our own.', shape: { is: 'flag' }, isRequired: true },
       }),
       { max: LIMITS.chainMax },
@@ -370,7 +377,7 @@ const GIVEN: MapShape = map('Given', {
           { says: `\`session.${name}\`, as its credential says it.`, shape: text('text', undefined, 256), otherwise: 'not known' },
         ]),
       ),
-      root: { says: 'What opened it.', shape: word(ROOTS), default: 'operator' },
+      root: { says: 'What opened it.', shape: word(CHAIN_ROOTS), default: 'operator' },
       age: { says: 'How old it is.', shape: span(LIMITS.sessionMaxMsMax), otherwise: 'new' },
       risk: { says: 'Its risk.', shape: count(0, 100), otherwise: 'unknown' },
       completed: { says: 'Calls that completed, in order.', shape: CALLS, default: [] },

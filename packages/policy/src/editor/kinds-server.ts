@@ -4,6 +4,7 @@ import { SERVICE_IDENTITY } from '@sallyport/model';
 import { NETWORKS } from '../grammar/catalog.ts';
 import { CREDENTIAL_PATH } from '../grammar/secret-place.ts';
 import { TLS_AUTHORITIES_MAX, TLS_IDENTITY_WORDS } from '../grammar/server-tls.ts';
+import { TRUST_DOMAIN_NAME } from './kinds-agents.ts';
 import type { Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
 import { NAME, text, word } from './shapes-common.ts';
@@ -65,6 +66,14 @@ export const TOOL_SERVER: Kind = {
       name: { says: 'The first half of the names of its tools.', shape: NAME, isRequired: true },
       mcp: { says: 'It speaks MCP, at this URL.', shape: URL_FIELDS },
       http: { says: 'It speaks plain HTTP; each of its tools has a `route` below this URL.', shape: URL_FIELDS },
+      agent: {
+        says: 'It is another agent, behind its own sidecar: what is called there is handed on by a hop.',
+        shape: map('CalledAgent', {
+          url: { says: 'Where that sidecar takes callers; `${env.x}` is substituted.', shape: text('a base URL'), isRequired: true },
+          name: { says: 'Its name there.', shape: NAME, isRequired: true },
+          trust_domain: { says: 'Where it is another than ours.', shape: TRUST_DOMAIN_NAME, otherwise: 'ours' },
+        }),
+      },
       network: {
         says: 'Where its address must lie: an address elsewhere is not dialled.',
         shape: word(NETWORKS),
@@ -82,6 +91,6 @@ export const TOOL_SERVER: Kind = {
         code: 'upstream_untrusted',
       },
     },
-    { exactlyOne: ['mcp', 'http'] },
+    { exactlyOne: ['mcp', 'http', 'agent'], excludes: [{ field: 'agent', fields: ['tls'] }] },
   ),
 };

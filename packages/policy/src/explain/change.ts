@@ -3,7 +3,7 @@
 import type { CompiledRule } from '../compile/compile.ts';
 import { conditionNamed } from '../decide/requirements.ts';
 import type { Call, Unmet } from '../decide/requirements.ts';
-import { isDemand } from '../demand/demands.ts';
+import { DEMANDS, isDemand } from '../demand/demands.ts';
 import { CelFailure } from '../expression/cel.ts';
 import { argumentNamesOf, pathOf, readsOf } from '../expression/expression.ts';
 import type { Expression } from '../expression/expression.ts';
@@ -22,7 +22,8 @@ export function changesFor(
   const { requirement } = one;
   if (isDemand(requirement)) {
     const demand = compiled?.demands.find(({ field }) => field === requirement);
-    return demand === undefined ? [] : [demand.remedy(demand.value)];
+    // Without a demand of its own an allow rule asks for no agent in between, and for the scopes that were handed on.
+    return [demand === undefined ? DEMANDS.delegation.remedy({}) : demand.remedy(demand.value)];
   }
   switch (requirement) {
     case 'for':

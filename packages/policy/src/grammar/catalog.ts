@@ -3,12 +3,13 @@
 import { EFFECTS } from '@sallyport/model';
 import type { DateRange, HttpRoute, Json, JsonObject, NotedPath, ServerName, Tool, ToolServer } from '@sallyport/model';
 import { routeTemplate } from '@sallyport/strict';
-import { WORD, className, serverName, toolNameReader } from '../reader/forms.ts';
+import { WORD, agentName, className, serverName, toolNameReader } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import type { Node, Problems } from '../reader/node.ts';
 import { jsonOfNode, quote } from '../reader/node.ts';
 import type { Reader } from '../reader/read.ts';
 import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
+import { trustDomainName } from './delegation.ts';
 import { encodeServerTls, serverTls } from './server-tls.ts';
 
 export const NETWORKS = ['public', 'private', 'loopback'] as const;
@@ -19,21 +20,41 @@ export interface DeclaredServer extends ToolServer {
   readonly network: Network;
 }
 
-/** `{ name, mcp: { url } | http: { url }, network?, audience?, tls? }`; the network is public unless said otherwise. */
+/** `{ name, mcp: { url } | http: { url } | agent: { url, name, trust_domain? }, network?, audience?, tls? }`; the network is public unless said otherwise. */
 export const server: Reader<DeclaredServer> = (node, problems) => {
-  const declared = fields(node, problems, 'a ToolServer', ['name!', 'mcp', 'http', 'network', 'audience', 'tls']);
-  const kinds = (['mcp', 'http'] as const).filter((kind) => declared?.has(kind));
+  const declared = fields(node, problems, 'a ToolServer', ['name!', 'mcp', 'http', 'agent', 'network', 'audience', 'tls']);
+  const kinds = (['mcp', 'http', 'agent'] as const).filter((kind) => declared?.has(kind));
   const [kind] = kinds;
   if (declared === undefined) return undefined;
   if (kind === undefined || kinds.length > 1)
-    return problems.add(node.place, 'a ToolServer has either `mcp` or `http`', { remedy: 'mcp: { url: … }' });
+    return problems.add(node.place, 'a ToolServer has exactly one of `mcp`, `http` and `agent`', { remedy: 'mcp: { url: … }' });
   const name = declared.get('name', serverName);
-  const url = declared.get(kind, (inner) => fields(inner, problems, `\`${kind}\``, ['url!'])?.get('url', text('a URL')));
+  const place = declared.get(kind, kind === 'agent' ? calledAgent : (inner) => endpoint(kind, inner, problems));
   const network = declared.get('network', oneOf('network', NETWORKS)) ?? 'public';
   const audience = declared.get('audience', audienceText);
   const tls = declared.get('tls', serverTls);
-  if (name === undefined || url === undefined) return undefined;
-  return { name, kind, url, network, ...(audience === undefined ? {} : { audience }), ...(tls === undefined ? {} : { tls }) };
+  if (kind === 'agent' && tls !== undefined)
+    problems.add(declared.node('tls')?.place ?? node.place, 'sidecars prove themselves to each other by their own certificates', {
+      remedy: 'leave `tls` out',
+    });
+  if (name === undefined || place === undefined) return undefined;
+  return { name, kind, ...place, network, ...(audience === undefined ? {} : { audience }), ...(tls === undefined ? {} : { tls }) };
+};
+
+type Endpoint = Pick<ToolServer, 'url' | 'agent'>;
+
+function endpoint(kind: 'mcp' | 'http', node: Node, problems: Problems): Endpoint | undefined {
+  const url = fields(node, problems, quote(kind), ['url!'])?.get('url', text('a URL'));
+  return url === undefined ? undefined : { url };
+}
+
+/** Another agent: where its sidecar takes its callers, and what it is called there. */
+const calledAgent: Reader<Endpoint> = (node, problems) => {
+  const declared = fields(node, problems, '`agent`', ['url!', 'name!', 'trust_domain']);
+  const [url, name] = [declared?.get('url', text('a URL')), declared?.get('name', agentName)];
+  const domain = declared?.get('trust_domain', trustDomainName);
+  if (url === undefined || name === undefined) return undefined;
+  return { url, agent: { name, ...(domain === undefined ? {} : { trustDomain: domain }) } };
 };
 
 /** Compared byte for byte by whoever verifies, so nothing is substituted in it. */
@@ -42,10 +63,12 @@ const audienceText = text('an audience', {
   words: 'an audience: 1 to 256 visible ASCII characters, without ${',
 });
 
-export function encodeServer({ name, kind, url, audience, tls }: ToolServer): Json {
+export function encodeServer({ name, kind, url, agent, audience, tls }: ToolServer): Json {
+  const called =
+    agent === undefined ? {} : { name: agent.name, ...(agent.trustDomain === undefined ? {} : { trust_domain: agent.trustDomain }) };
   return {
     name,
-    [kind]: { url },
+    [kind]: { url, ...called },
     ...(audience === undefined ? {} : { audience }),
     ...(tls === undefined ? {} : { tls: encodeServerTls(tls) }),
   };

@@ -1,6 +1,6 @@
 /** What documents or parts declare, each thing beside the node it was read from, so that later checks know its place. */
 
-import type { Agent, Issuer, Tool } from '@sallyport/model';
+import type { Agent, Issuer, Tool, TrustDomain } from '@sallyport/model';
 import type { Node } from '../reader/node.ts';
 import type { EnvironmentValues, Rule, TestSuite } from '../rule.ts';
 import type { DeclaredServer } from './catalog.ts';
@@ -19,6 +19,7 @@ export interface Declared {
   readonly servers: readonly Located<DeclaredServer>[];
   readonly tools: readonly Located<Tool>[];
   readonly issuers: readonly Located<Issuer>[];
+  readonly trustDomains: readonly Located<TrustDomain>[];
   readonly credentials: readonly Located<Credential>[];
   readonly environment: EnvironmentValues;
   readonly rules: readonly Located<Rule>[];

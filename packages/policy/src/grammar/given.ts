@@ -2,7 +2,8 @@
 
 import { formatInstant } from '@sallyport/model';
 import type { Instant, Json } from '@sallyport/model';
-import { WORD, agentName, className, token, toolNameReader } from '../reader/forms.ts';
+import { CHAIN_ROOTS } from '../demand/session.ts';
+import { WORD, calledAgentName, className, token, toolNameReader } from '../reader/forms.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import type { Node, Problems } from '../reader/node.ts';
 import { count, instant } from '../reader/read-more.ts';
@@ -86,7 +87,7 @@ const signedIn: Reader<Pick<TestGiven, 'authAgeMs' | 'acr' | 'amr'>> = (node, pr
 
 const hop: Reader<Hop> = (node, problems) => {
   const declared = fields(node, problems, 'a hop', ['agent!', 'first_party!']);
-  const [agent, firstParty] = [declared?.get('agent', agentName), declared?.get('first_party', bool)];
+  const [agent, firstParty] = [declared?.get('agent', calledAgentName), declared?.get('first_party', bool)];
   return agent === undefined || firstParty === undefined ? undefined : { agent, first_party: firstParty };
 };
 
@@ -135,7 +136,7 @@ const givenSession: Reader<GivenSession> = (node, problems) => {
   return {
     ...(Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined)) as Partial<GivenSession>),
     ...(said.length === 0 ? {} : { origin: Object.fromEntries(said) }),
-    root: declared.get('root', oneOf('root', ['operator', 'schedule', 'event'])) ?? 'operator',
+    root: declared.get('root', oneOf('root', CHAIN_ROOTS)) ?? 'operator',
     ageMs: declared.get('age', duration('`age`', LIMITS.sessionMaxMsMax)) ?? 0,
     completed: declared.get('completed', tools) ?? [],
     denied: declared.get('denied', tools) ?? [],

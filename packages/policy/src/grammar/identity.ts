@@ -11,6 +11,7 @@ import { count, isTrue } from '../reader/read-more.ts';
 import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
 import { NETWORKS } from './catalog.ts';
 import { claimDefaults, claimNames, encodeClaims } from './claims.ts';
+import { agentDelegation, encodeAgentDelegation } from './delegation.ts';
 
 const ROOTS = ['operator', 'schedule', 'event'] as const;
 const IDLE_MS = 900_000;
@@ -18,15 +19,17 @@ const MAX_MS = 28_800_000;
 
 /** An agent; sessions are opened by operators, idle for 15 minutes at most and over after 8 hours, unless said otherwise. */
 export const agent: Reader<Agent> = (node, problems) => {
-  const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'callers', 'sessions']);
+  const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'callers', 'delegation', 'sessions']);
   const name = declared?.get('name', agentName);
   if (declared === undefined || name === undefined) return undefined;
   const callers = declared.get('callers', list('`callers`', callerGrant));
+  const delegation = declared.get('delegation', agentDelegation);
   return {
     name,
     owner: declared.get('owner', text('an owner')) ?? '',
     uses: declared.get('uses', list('`uses`', serverName, { key: (entry) => entry })) ?? [],
     ...(callers === undefined ? {} : { callers }),
+    ...(delegation === undefined ? {} : { delegation }),
     sessions: declared.get('sessions', sessionRules) ?? { roots: ['operator'], idleMs: IDLE_MS, maxMs: MAX_MS },
   };
 };
@@ -65,7 +68,7 @@ function encodeCallerGrant(grant: CallerGrant): Json {
   );
 }
 
-export function encodeAgent({ name, owner, uses, callers, sessions }: Agent): Json {
+export function encodeAgent({ name, owner, uses, callers, delegation, sessions }: Agent): Json {
   const { roots, idleMs, maxMs } = sessions;
   // In the order of the document: which of them granted is on record by its place.
   const granted = callers === undefined ? {} : { callers: callers.map(encodeCallerGrant) };
@@ -74,6 +77,7 @@ export function encodeAgent({ name, owner, uses, callers, sessions }: Agent): Js
     owner,
     uses: uses.toSorted(),
     ...granted,
+    ...(delegation === undefined ? {} : { delegation: encodeAgentDelegation(delegation) }),
     sessions: { roots: roots.toSorted(), idle: formatSpan(idleMs), max: formatSpan(maxMs) },
   };
 }

@@ -17,6 +17,7 @@ export const ITEM_KINDS = [
   'credential',
   'agent',
   'issuer',
+  'trust_domain',
   'value',
   'detector',
 ] as const;
@@ -85,6 +86,7 @@ function itemsOf(parts: PartBytes): Items {
     credential: byName(tree('egress')['credentials'], 'name'),
     agent: byName(identity['agents'], 'name'),
     issuer: byName(identity['issuers'], 'issuer'),
+    trust_domain: byName(identity['trust_domains'], 'name'),
     value: new Map(Object.entries((values ?? {}) as Readonly<Record<string, JsonObject>>)),
     detector: byName(tree('detectors')['detectors'], 'name'),
   };

@@ -39,6 +39,7 @@ export function couldAllowMore(change: ItemChange, around: Surroundings): boolea
     case 'agent':
       return before !== undefined && after !== undefined && fields.some((one) => one.field !== 'uses' || !isWithin(one.after, one.before));
     case 'issuer':
+    case 'trust_domain':
       return after !== undefined;
     case 'detector':
       return true;
@@ -75,9 +76,16 @@ function tightens({ field, before, after }: FieldChange, verb: string): boolean 
   if (!DEMANDS.has(field)) return false;
   // Without `for` a grant is for everyone but those who are nobody: naming them is no narrowing.
   if (field === 'for' && namesNobody(after) && !namesNobody(before)) return false;
+  // Of an allow rule `depth` admits: without it no agent may stand in between.
+  if (field === 'delegation' && verb === 'allow' && !isAdmittingLess(before, after)) return false;
   if (before === undefined) return true;
   if (after === undefined) return false;
   return DEMANDS.get(field)?.(before, after) === true;
+}
+
+function isAdmittingLess(before: Json | undefined, after: Json | undefined): boolean {
+  const depth = (json: Json | undefined): Json => (isObject(json) ? (json['depth'] ?? 0) : 0);
+  return atMost(depth(before), depth(after));
 }
 
 /** A `for` of fewer people is, for what denies, the wider one. */

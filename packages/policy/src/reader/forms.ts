@@ -10,6 +10,16 @@ import { text } from './read.ts';
 const NAME_WORDS = 'a name: 1 to 63 of a-z, 0-9 and -, starting with a letter';
 
 export const agentName: Reader<AgentName> = named(isAgentName, 'a name of an agent', NAME_WORDS);
+/** An agent of ours, or `<trust domain>/<agent>` of another trust domain. */
+export const calledAgentName: Reader<string> = text('an agent', {
+  test: (name) =>
+    isAgentName(name.slice(name.indexOf('/') + 1)) && (!name.includes('/') || isTrustDomain(name.slice(0, name.indexOf('/')))),
+  words: `${NAME_WORDS}; of another trust domain as domain/agent`,
+});
+/** As SPIFFE has them: lower-case letters, digits, `.`, `_` and `-`. */
+export function isTrustDomain(name: string): boolean {
+  return /^[a-z0-9._-]{1,255}$/.test(name);
+}
 export const serverName: Reader<ServerName> = named(isServerName, 'a name of a tool server', NAME_WORDS);
 export const credentialName: Reader<CredentialName> = named(isCredentialName, 'a name of a credential', NAME_WORDS);
 export const toolNameReader: Reader<ToolName> = named(isToolName, 'a name of a tool', 'a tool: server/tool');

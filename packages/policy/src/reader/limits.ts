@@ -43,6 +43,9 @@ export const LIMITS = {
   countMax: 1_000_000,
   /** Agents between a person and the one that calls. */
   chainMax: 16,
+  /** Hops of one list: what fits a request's head. */
+  hopsMax: 8,
+  trustDomainsMax: 100,
   /** Between two dates of a call: a hundred years. */
   rangeMsMax: 3_155_760_000_000,
   /** A window of a limit: 400 days. */

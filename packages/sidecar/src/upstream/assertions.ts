@@ -4,7 +4,7 @@
  */
 
 import { assertionKeySet, assertionMinter, type AssertionMinter } from '@sallyport/credentials';
-import { defaultAudience, isSpiffeId, parseSpiffeId, rootKindOf, ASSERTION_MS, type Asserted, type SpiffeId } from '@sallyport/identity';
+import { defaultAudience, isSpiffeId, parseSpiffeId, ASSERTION_MS, type Asserted, type SpiffeId } from '@sallyport/identity';
 import { deny, invariant, type Clock, type Denial, type Random, type SessionId, type ToolName } from '@sallyport/model';
 import { argumentDigest } from '@sallyport/strict';
 import type { Identity } from '../enrolment/identity-files.ts';
@@ -136,7 +136,6 @@ function assertedOf(
   { permitted, session, audience }: { permitted: Permitted; session: OpenSession; audience: string },
 ): Asserted {
   const { principal, id, origin } = session;
-  const { root = 'operator' } = session.facts();
   const isForArguments = permitted.tool.assertsArguments === true;
   return {
     issuer,
@@ -148,7 +147,7 @@ function assertedOf(
     tenant: principal.tenant,
     scopes: principal.scopes,
     transaction: isForArguments ? permitted.decisionId : id,
-    rootKind: rootKindOf(root),
+    rootKind: origin.rootKind,
     ...(origin.purpose === undefined ? {} : { purpose: origin.purpose }),
     ...(isForArguments ? { argumentsDigest: argumentDigest(permitted.arguments) } : {}),
   };

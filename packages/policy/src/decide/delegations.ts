@@ -1,0 +1,70 @@
+/**
+ * Agents that call agents. Which calls an agent may hand on, which it takes from another one and for whom. Nothing is handed
+ * on or taken that no relation names. Spec: policy-v1 section 17.
+ */
+
+import { qualifiedAgent } from '@sallyport/model';
+import type { Agent, AgentDelegation, CalledAgent, DelegatedBy, DelegatesTo, DelegationRoot, RuleId } from '@sallyport/model';
+import type { PolicyInput } from '../input.ts';
+import type { Hop } from '../rule.ts';
+
+/** Of a tool that is another agent's: what the agent may hand on to it. */
+export interface HandingOn {
+  readonly called: CalledAgent;
+  readonly depthMax: number;
+  /** Absent: nothing. */
+  readonly relation?: DelegatesTo;
+}
+
+/** What a call of the agent's tool would be: of a server that is an agent. */
+export function handingOn(agent: Agent, server: string, called: CalledAgent): HandingOn {
+  const { depthMax = 0, to = [] }: Partial<AgentDelegation> = agent.delegation ?? {};
+  const relation = to.find((one) => one.server === server);
+  return { called, depthMax, ...(relation === undefined ? {} : { relation }) };
+}
+
+/** Why the call may not be handed on, for the record; `undefined` where it may. */
+export function unlessHandedOn({ called, depthMax, relation }: HandingOn, { agent, chain = [] }: PolicyInput): string | undefined {
+  const name = qualifiedAgent(called);
+  if (relation === undefined) return `agent ${agent} does not hand on to ${name}`;
+  if (!(chain.length + 1 <= depthMax)) return `${chain.length + 1} hops, of at most ${depthMax}`;
+  if (name === agent || chain.some((hop) => hop.agent === name)) return `agent ${name} stands in the chain already`;
+  return undefined;
+}
+
+/** A verified list of hops, as far as relations ask. */
+export interface DelegatedCall {
+  /** First to last; the last is the agent that calls. Never empty. */
+  readonly chain: readonly Hop[];
+  /** `id` with its domain where it began in another trust domain; `tenant` where it began in ours. */
+  readonly root: { readonly kind: DelegationRoot; readonly id: string; readonly tenant?: string };
+}
+
+export type DelegationVerdict =
+  /** `ruleId` is `delegation:` and the place of the relation in the document, from 1. */
+  | { readonly verdict: 'taken'; readonly ruleId: RuleId; readonly relation: DelegatedBy; readonly tenant: string }
+  /** `detail` is for the record. */
+  | { readonly verdict: 'refused'; readonly detail: string };
+
+/** The first relation that takes the call, within the agent's own bound on hops. */
+export function judgeDelegated({ name, delegation }: Agent, { chain, root }: DelegatedCall): DelegationVerdict {
+  const from = delegation?.from ?? [];
+  const caller = chain.at(-1)?.agent ?? '';
+  if (!(chain.length <= (delegation?.depthMax ?? 0)))
+    return { verdict: 'refused', detail: `${chain.length} hops, of at most ${delegation?.depthMax ?? 0}` };
+  const isThirdParty = chain.some((hop) => !hop.first_party);
+  for (const [index, relation] of from.entries()) {
+    const { agents, roots, tenants, principals, isThirdPartyToo } = relation;
+    // What another domain says of tenants is not believed: there the relation says it, or nobody does.
+    const tenant = root.tenant ?? relation.tenant;
+    const isTaken =
+      agents.includes(caller) &&
+      roots.includes(root.kind) &&
+      (!isThirdParty || isThirdPartyToo) &&
+      tenant !== undefined &&
+      (tenants === undefined || tenants.includes(tenant)) &&
+      (principals === undefined || principals.includes(root.id));
+    if (isTaken) return { verdict: 'taken', ruleId: `delegation:${index + 1}` as RuleId, relation, tenant };
+  }
+  return { verdict: 'refused', detail: `agent ${name} takes nothing of this kind from ${caller}` };
+}

@@ -20,6 +20,16 @@ export {
   readSessionClaims,
   tieSession,
 } from './session.ts';
+export type { InnerList } from './http-message/structured-fields.ts';
+export { isInnerList, parseDictionary, serializeInnerList } from './http-message/structured-fields.ts';
+export { hasField, readField } from './http-message/head-fields.ts';
+export type { FoundSignature } from './http-message/find-signature.ts';
+export { findSignature } from './http-message/find-signature.ts';
+export type { SignatureParameters } from './http-message/signature-parameters.ts';
+export { readSignatureParameters } from './http-message/signature-parameters.ts';
+export type { SignedRequest } from './http-message/signature-base.ts';
+export { coveredNames, signatureBase } from './http-message/signature-base.ts';
+export { contentDigestOf, isContentDigest } from './http-message/content-digest.ts';
 export type { CompactJws } from './compact-jws.ts';
 export { readCompactJws } from './compact-jws.ts';
 export type { Asserted, AssertionClaims } from './assertion.ts';

@@ -3,11 +3,11 @@
  * what cannot be guessed; it would not be for a password, which is why the form admits none.
  */
 
+import { readField } from '@sallyport/identity';
 import { decodeBase64Url, encodeBase64Url, encodeHex, equalBytes, hmacSha256, utf8 } from '@sallyport/crypto';
 import type { ApiKeyEntry, ApiKeyMethod, Denial, Instant, Problem, Random, Result } from '@sallyport/model';
 import { ok } from '@sallyport/model';
 import type { CallerContext, CallerMethod, CallerProof, CallerRequest } from './caller-method.ts';
-import { readField } from './head-fields.ts';
 import type { MethodParts } from './method-parts.ts';
 import { refusalsOf } from './refusal.ts';
 

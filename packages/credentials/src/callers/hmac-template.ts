@@ -3,10 +3,10 @@
  * the request stands a character that the value cannot hold.
  */
 
+import { readField } from '@sallyport/identity';
 import { utf8 } from '@sallyport/crypto';
 import type { HmacPart, Problem } from '@sallyport/model';
 import type { CallerRequest } from './caller-method.ts';
-import { readField } from './head-fields.ts';
 
 const PARTS_MAX = 32;
 

@@ -3,10 +3,10 @@
  * the key stands for is the bundle's to say, never the body's.
  */
 
+import { hasField, readField } from '@sallyport/identity';
 import { decodeBase64, decodeHex, encodeHex, equalBytes, hmacSha256 } from '@sallyport/crypto';
 import { type Denial, type HmacMethod, type Instant, type Problem, type Result, invariant, ok } from '@sallyport/model';
 import type { CallerContext, CallerMethod, CallerProof, CallerRequest } from './caller-method.ts';
-import { hasField, readField } from './head-fields.ts';
 import { fillTemplate, judgeTemplate } from './hmac-template.ts';
 import type { MethodParts } from './method-parts.ts';
 import { refusalsOf } from './refusal.ts';

@@ -5,24 +5,21 @@
 
 import { type VerifyKey, decodeBase64Url, equalBytes, hmacSha256, readVerifyKey, verify as verifySignature } from '@sallyport/crypto';
 import {
-  type Denial,
-  type HttpSignatureKey,
-  type HttpSignatureMethod,
-  type Problem,
-  type Result,
-  fail,
-  invariant,
-  ok,
-} from '@sallyport/model';
+  coveredNames,
+  findSignature,
+  hasField,
+  isContentDigest,
+  readField,
+  readSignatureParameters,
+  signatureBase,
+  type SignatureParameters,
+} from '@sallyport/identity';
+import { type Denial, type HttpSignatureKey, type HttpSignatureMethod, type Problem, type Result, invariant, ok } from '@sallyport/model';
 import type { CallerContext, CallerMethod, CallerProof, CallerRequest } from './caller-method.ts';
-import { isContentDigest } from './content-digest.ts';
-import { hasField, readField } from './head-fields.ts';
 import type { MethodParts } from './method-parts.ts';
 import { refusalsOf } from './refusal.ts';
 import { judgeSecret } from './shared-secret.ts';
-import { coveredNames, signatureBase } from './signature-base.ts';
-import { type SignatureParameters, judgeSignatureTimes, readParameters } from './signature-parameters.ts';
-import { type InnerList, isInnerList, parseDictionary } from './structured-fields.ts';
+import { judgeSignatureTimes } from './signature-times.ts';
 
 interface KnownKey {
   readonly config: HttpSignatureKey;
@@ -37,14 +34,7 @@ interface ProvenHead {
   readonly contentDigest: string;
 }
 
-/** One signature as its two fields tell of it. */
-interface FoundSignature {
-  readonly input: InnerList;
-  readonly signature: Uint8Array;
-}
-
 const REQUIRED: readonly string[] = ['@method', '@authority', '@path', '@query', 'content-digest'];
-const LABELS_MAX = 4;
 const [LIFETIME_MS_MAX, CLOCK_SKEW_MS_MAX] = [300_000, 60_000];
 const KEY_ID = /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/;
 const TAG = /^[A-Za-z0-9._:/-]{1,64}$/;
@@ -63,7 +53,7 @@ export function httpSignatureMethod(config: HttpSignatureMethod, parts: MethodPa
     const found = findSignature(request.rawHeaders, tag);
     if (!found.ok) return refuse('unauthenticated', found.error);
     const { input, signature } = found.value;
-    const parameters = readParameters(input);
+    const parameters = readSignatureParameters(input);
     if (!parameters.ok) return refuse('unauthenticated', parameters.error);
     const key = keys.get(parameters.value.keyId);
     if (key === undefined) return refuse('unauthenticated', 'no key has this id');
@@ -120,24 +110,6 @@ export function httpSignatureMethod(config: HttpSignatureMethod, parts: MethodPa
     },
     verify,
   };
-}
-
-/** The one signature that bears our tag. Others, of proxies on the way, may stand beside it; the labels of both fields agree. */
-function findSignature(rawHeaders: readonly string[], tag: string): Result<FoundSignature, string> {
-  const [inputField, signatureField] = [readField(rawHeaders, 'signature-input'), readField(rawHeaders, 'signature')];
-  if (!inputField.ok || !signatureField.ok) return fail('a field of the signature stands twice');
-  const [inputs, signatures] = [parseDictionary(inputField.value ?? ''), parseDictionary(signatureField.value ?? '')];
-  if (inputs === undefined || signatures === undefined) return fail('a field of the signature is not one unambiguous dictionary');
-  if (inputs.size === 0 || inputs.size > LABELS_MAX) return fail(`not 1 to ${LABELS_MAX} signatures`);
-  if (inputs.size !== signatures.size || [...inputs.keys()].some((label) => !signatures.has(label)))
-    return fail('`signature` and `signature-input` have different labels');
-  const [ours, second] = [...inputs].filter(([, member]) => member.parameters.get('tag') === tag);
-  if (ours === undefined || second !== undefined) return fail('not exactly one signature has our tag');
-  const [label, input] = ours;
-  const signature = signatures.get(label);
-  if (!isInnerList(input) || signature === undefined || isInnerList(signature)) return fail('a signature is not of its form');
-  if (!(signature.value instanceof Uint8Array) || signature.parameters.size > 0) return fail('a signature is not a byte sequence');
-  return ok({ input, signature: signature.value });
 }
 
 function readKeys(configs: readonly HttpSignatureKey[], problems: Problem[]): ReadonlyMap<string, KnownKey> {

@@ -12,9 +12,15 @@ import {
   verify,
 } from '@sallyport/crypto';
 import { describe, expect, it } from 'vitest';
-import { isContentDigest } from './content-digest.ts';
-import { coveredNames, signatureBase } from './signature-base.ts';
-import { type InnerList, isInnerList, parseDictionary, serializeInnerList } from './structured-fields.ts';
+import {
+  type InnerList,
+  coveredNames,
+  isContentDigest,
+  isInnerList,
+  parseDictionary,
+  serializeInnerList,
+  signatureBase,
+} from '@sallyport/identity';
 
 const REQUEST = {
   method: 'POST',

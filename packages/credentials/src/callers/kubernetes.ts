@@ -3,12 +3,11 @@
  * a pod, short-lived. No request goes to the cluster; docs/spec/callers.md, section 10, says what that cannot see.
  */
 
-import { type CompactJws, judgeTokenTimes, readCompactJws, readTokenTimes } from '@sallyport/identity';
+import { type CompactJws, judgeTokenTimes, readCompactJws, readTokenTimes, readField } from '@sallyport/identity';
 import { type Denial, type JsonObject, type KubernetesMethod, type Problem, type Result, fail, formatProblem, ok } from '@sallyport/model';
 import { type CryptoKey, compactVerify, errors, importJWK } from 'jose';
 import { type IssuerKey, type KeySet, readKeySet } from '../key-set.ts';
 import type { CallerContext, CallerMethod, CallerProof, CallerRequest } from './caller-method.ts';
-import { readField } from './head-fields.ts';
 import type { MethodParts } from './method-parts.ts';
 import { readWorkload } from './kubernetes-claims.ts';
 import { refusalsOf } from './refusal.ts';

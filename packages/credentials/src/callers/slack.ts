@@ -3,11 +3,11 @@
  * received. Target and content type are not signed; docs/spec/callers.md, section 5, says what follows.
  */
 
+import { hasField, readField } from '@sallyport/identity';
 import { decodeHex, encodeHex, equalBytes, hmacSha256, utf8 } from '@sallyport/crypto';
 import { type Denial, type Instant, type Result, type SlackMethod, invariant, ok } from '@sallyport/model';
 import type { CallerContext, CallerMethod, CallerProof, CallerRequest } from './caller-method.ts';
 
-import { hasField, readField } from './head-fields.ts';
 import type { MethodParts } from './method-parts.ts';
 import { refusalsOf } from './refusal.ts';
 import { judgeSecret } from './shared-secret.ts';

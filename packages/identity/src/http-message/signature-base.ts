@@ -12,6 +12,8 @@ export interface SignedRequest {
   readonly method: string;
   /** Origin form, as on the wire. */
   readonly target: string;
+  /** `https` unless told. */
+  readonly scheme?: 'http' | 'https';
   /** Lower case. */
   readonly authority: string;
   readonly rawHeaders: readonly string[];
@@ -46,15 +48,14 @@ export function signatureBase(request: SignedRequest, names: readonly string[], 
 }
 
 /** RFC 9421, section 2.2, the components that all signers know. */
-function derivedValue({ method, target, authority }: SignedRequest, name: string): string | undefined {
+function derivedValue({ method, target, authority, scheme = 'https' }: SignedRequest, name: string): string | undefined {
   if (!target.startsWith('/')) return undefined;
   const mark = target.indexOf('?');
   switch (name) {
     case '@method':
       return method;
     case '@authority':
-      // The default port of https is left out (section 2.2.3); this leg speaks nothing else.
-      return authority.endsWith(':443') ? authority.slice(0, -4) : authority;
+      return withoutDefaultPort(authority, scheme);
     case '@path':
       return mark === -1 ? target : target.slice(0, mark);
     case '@query':
@@ -62,6 +63,12 @@ function derivedValue({ method, target, authority }: SignedRequest, name: string
     default:
       return undefined;
   }
+}
+
+/** RFC 9421, section 2.2.3. */
+function withoutDefaultPort(authority: string, scheme: 'http' | 'https'): string {
+  const port = scheme === 'https' ? ':443' : ':80';
+  return authority.endsWith(port) ? authority.slice(0, -port.length) : authority;
 }
 
 /** All values of a field, trimmed and joined (section 2.1). */

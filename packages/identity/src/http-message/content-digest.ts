@@ -1,9 +1,14 @@
-/** Content-Digest (RFC 9530): over the bytes as received, their content coding not undone. */
+/** Content-Digest (RFC 9530): over the bytes as they travel, their content coding not undone. */
 
-import { equalBytes, sha256, sha512 } from '@sallyport/crypto';
+import { encodeBase64, equalBytes, sha256, sha512 } from '@sallyport/crypto';
 import { isInnerList, parseDictionary } from './structured-fields.ts';
 
 const ALGORITHMS: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = { 'sha-256': sha256, 'sha-512': sha512 };
+
+/** The field's value for these bytes, by SHA-256. */
+export function contentDigestOf(body: Uint8Array): string {
+  return `sha-256=:${encodeBase64(sha256(body))}:`;
+}
 
 /**
  * Whether the field is a digest of these bytes: at least one of SHA-256 and SHA-512, and each that is there. Other

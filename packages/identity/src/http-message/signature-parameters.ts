@@ -1,6 +1,6 @@
 /** The parameters of an HTTP message signature (RFC 9421, section 2.3): all of them required here but `alg`, none unknown. */
 
-import { type Denial, type HttpSignatureMethod, type Instant, type Result, deny, fail, ok } from '@sallyport/model';
+import { type Instant, type Result, fail, ok } from '@sallyport/model';
 import type { InnerList } from './structured-fields.ts';
 
 export interface SignatureParameters {
@@ -17,7 +17,7 @@ const NONCE = /^[\x21-\x7e]{1,256}$/;
 const SECONDS_MAX = 253_402_300_799;
 
 /** Reads them; the tag has been compared. */
-export function readParameters({ parameters }: InnerList): Result<SignatureParameters, string> {
+export function readSignatureParameters({ parameters }: InnerList): Result<SignatureParameters, string> {
   for (const name of parameters.keys()) if (!NAMES.has(name)) return fail('a parameter is unknown');
   const [created, expires, nonce] = [parameters.get('created'), parameters.get('expires'), parameters.get('nonce')];
   const [keyId, alg] = [parameters.get('keyid'), parameters.get('alg')];
@@ -26,20 +26,6 @@ export function readParameters({ parameters }: InnerList): Result<SignatureParam
   if (typeof keyId !== 'string') return fail('`keyid` is not there or no text');
   if (alg !== undefined && typeof alg !== 'string') return fail('`alg` is no text');
   return ok({ createdAt: (created * 1000) as Instant, expiresAt: (expires * 1000) as Instant, nonce, keyId, alg });
-}
-
-/** Why a signature with these times may not be used now. */
-export function judgeSignatureTimes(
-  { createdAt, expiresAt }: SignatureParameters,
-  now: Instant,
-  { lifetimeMsMax, clockSkewMsMax }: Pick<HttpSignatureMethod, 'lifetimeMsMax' | 'clockSkewMsMax'>,
-): Denial | undefined {
-  if (expiresAt <= createdAt) return deny('unauthenticated', '`expires` is not after `created`');
-  if (expiresAt - createdAt > lifetimeMsMax)
-    return deny('token_lifetime_exceeded', `lives ${expiresAt - createdAt} ms of at most ${lifetimeMsMax}`);
-  if (now >= expiresAt) return deny('token_expired', `expired ${now - expiresAt} ms ago`);
-  if (createdAt - now > clockSkewMsMax) return deny('unauthenticated', `created ${createdAt - now} ms in the future`);
-  return undefined;
 }
 
 function isSeconds(value: unknown): value is number {

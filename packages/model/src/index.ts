@@ -78,6 +78,7 @@ export type {
   MtlsMethod,
   SlackMethod,
 } from './caller-method.ts';
+export { HMAC_TEMPLATE_PARTS_MAX, judgeHmacTemplate } from './hmac-template.ts';
 export type { DateRange, Effect, HttpMethod, HttpRoute, NotedPath, Tool, ToolServer } from './tool.ts';
 export { EFFECTS } from './tool.ts';
 export type { ClientFiles, ServerTls } from './server-tls.ts';

@@ -5,9 +5,9 @@
 
 import { hasField, readField } from '@sallyport/identity';
 import { decodeBase64, decodeHex, encodeHex, equalBytes, hmacSha256 } from '@sallyport/crypto';
-import { type Denial, type HmacMethod, type Instant, type Problem, type Result, invariant, ok } from '@sallyport/model';
+import { type Denial, type HmacMethod, type Instant, type Problem, type Result, invariant, judgeHmacTemplate, ok } from '@sallyport/model';
 import type { CallerContext, CallerMethod, CallerProof, CallerRequest } from './caller-method.ts';
-import { fillTemplate, judgeTemplate } from './hmac-template.ts';
+import { fillTemplate } from './hmac-template.ts';
 import type { MethodParts } from './method-parts.ts';
 import { refusalsOf } from './refusal.ts';
 import { judgeSecret } from './shared-secret.ts';
@@ -103,7 +103,7 @@ function judgeConfig(config: HmacMethod, problems: Problem[]): void {
     if ('header' in part && !FIELD_NAME.test(part.header))
       problems.push({ path: `template[${index}].header`, message: 'is not a lower-case header name' });
   }
-  judgeTemplate(template, problems);
+  problems.push(...judgeHmacTemplate(template));
   if (!(windowMs >= 1000 && windowMs <= WINDOW_MS_MAX))
     problems.push({ path: 'windowMs', message: `is not between 1000 and ${WINDOW_MS_MAX}` });
   if (keys.length === 0) problems.push({ path: 'keys', message: 'is empty' });

@@ -12,6 +12,8 @@ import { parseBaseUrl, substitute } from './environment.ts';
 /** Reports what cannot hold in an issuer's declaration. */
 export function checkIssuer({ value, node }: Located<Issuer>, environment: EnvironmentValues, problems: Problems): void {
   const url = substitute(value.issuer, placeAt(node, 'issuer'), environment, problems);
+  if (url?.startsWith(CALLER_METHODS) === true)
+    problems.add(placeAt(node, 'issuer'), `${quote(url)} is how records name callers that a CallerMethod has proven`);
   substitute(value.audience, placeAt(node, 'audience'), environment, problems);
   if (value.environment !== undefined) substitute(value.environment.is, placeAt(node, 'environment'), environment, problems);
   checkAsked({ value, node }, problems);
@@ -36,6 +38,9 @@ function checkAsked({ value, node }: Located<Issuer>, problems: Problems): void 
     problems.add(placeAt(node, field), `${quote(name)} is asked for and no claim is named for it`, { remedy });
   }
 }
+
+/** How the principal of a caller method names who vouched for it. */
+const CALLER_METHODS = 'caller:';
 
 /** Keys in the document are of P-256, so that nothing else can be signed with them; what concerns fetching is a mistake. */
 function checkPinned({ value, node }: Located<Issuer>, problems: Problems): void {

@@ -13,6 +13,7 @@ import type { Place, Problems } from '../reader/node.ts';
 import { didYouMean, orListed, quote } from '../reader/node.ts';
 import type { Rule } from '../rule.ts';
 import { checkAttributes, checkGiven } from './attributes.ts';
+import { checkCallerMethods } from './caller-methods.ts';
 import { checkCredentials } from './credentials.ts';
 import { checkDelegations } from './delegations.ts';
 import { parseBaseUrl, substitute } from './environment.ts';
@@ -29,6 +30,7 @@ export function checkNames(declared: Declared, problems: Problems, doubts: Doubt
   unique(tools, { what: 'tool', nameOf: (tool) => tool.name, field: 'name', severity: 'warning' }, problems);
   unique(issuers, { what: 'issuer', nameOf: (issuer) => issuer.issuer, field: 'issuer' }, problems);
   unique(declared.trustDomains, { what: 'trust domain', nameOf: (one) => one.name, field: 'name' }, problems);
+  unique(declared.callerMethods, { what: 'caller method', nameOf: ({ config }) => config.name, field: 'name' }, problems);
   unique(declared.credentials, { what: 'credential', nameOf: (one) => one.name, field: 'name' }, problems);
   unique(rules, { what: 'rule', nameOf: (rule) => rule.id, field: 'id' }, problems);
   bounded(declared, problems);
@@ -55,6 +57,7 @@ export function checkNames(declared: Declared, problems: Problems, doubts: Doubt
   checkObserves(declared, problems);
   checkCredentials(declared, { doubts, unknown }, problems);
   const attributes = checkAttributes(declared, problems);
+  checkCallerMethods(declared, attributes, problems);
   checkTests(declared, { attributes, unknown }, problems);
 }
 
@@ -99,6 +102,7 @@ function bounded(declared: Declared, problems: Problems): void {
     ['tools', declared.tools, LIMITS.toolsMax],
     ['issuers', declared.issuers, LIMITS.issuersMax],
     ['trust domains', declared.trustDomains, LIMITS.trustDomainsMax],
+    ['caller methods', declared.callerMethods, LIMITS.callerMethodsMax],
     ['credentials', declared.credentials, LIMITS.credentialsMax],
     ['rules', declared.rules, LIMITS.rulesMax],
     ['tests', declared.tests, LIMITS.testSuitesMax],

@@ -308,7 +308,7 @@ describe('parseDocuments', () => {
     [
       'a document without kind',
       `${HEAD}name: x\n`,
-      'f.yaml:1:1: the document lacks `kind` (one of Agent, ToolServer, Tool, ToolOverlay, Issuer, TrustDomain, Credential, Environment, Policy, Observe, Test)',
+      'f.yaml:1:1: the document lacks `kind` (one of Agent, ToolServer, Tool, ToolOverlay, Issuer, TrustDomain, CallerMethod, Credential, Environment, Policy, Observe, Test)',
     ],
     ['a list as a document', '- a\n', 'f.yaml:1:1: a document must be a map (kind: Policy)'],
     [

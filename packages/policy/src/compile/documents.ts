@@ -16,6 +16,8 @@ import { checkNames } from '../check/names.ts';
 import { warn } from '../check/warnings.ts';
 import { server, tool } from '../grammar/catalog.ts';
 import type { DeclaredServer } from '../grammar/catalog.ts';
+import { callerMethod } from '../grammar/caller-method.ts';
+import type { CallerMethodDocument } from '../grammar/caller-method.ts';
 import { credential } from '../grammar/credential.ts';
 import type { Credential } from '../grammar/credential.ts';
 import type { Declared, Doubts, Located } from '../grammar/declared.ts';
@@ -61,6 +63,8 @@ export interface PolicySource {
   readonly trustDomains?: readonly TrustDomain[];
   /** None where it is absent. */
   readonly credentials?: readonly Credential[];
+  /** None where it is absent. */
+  readonly callerMethods?: readonly CallerMethodDocument[];
   /** Where each rule stands, by rule id. */
   readonly sources: Readonly<Record<string, Source>>;
   /** Warnings only: untested tools and the like. */
@@ -104,6 +108,7 @@ const KINDS = [
   'ToolOverlay',
   'Issuer',
   'TrustDomain',
+  'CallerMethod',
   'Credential',
   'Environment',
   'Policy',
@@ -160,6 +165,7 @@ function declare(files: readonly PolicyFile[], problems: Problems): { readonly d
     tools: overlaid(all('Tool', tool), all('ToolOverlay', toolOverlay), isAny ? new Problems() : problems),
     issuers: all('Issuer', issuer(keySets(sorted, problems))),
     trustDomains: all('TrustDomain', trustDomain),
+    callerMethods: all('CallerMethod', callerMethod),
     credentials: all('Credential', credential),
     environment: environmentOf(found, problems),
     rules: policies.flatMap(({ rules }) => rules),
@@ -319,6 +325,7 @@ function sourceOf(declared: Declared, warnings: readonly Problem[]): PolicySourc
     tools: sorted(declared.tools, (item) => item.name),
     issuers: sorted(declared.issuers, (item) => item.issuer),
     trustDomains: sorted(declared.trustDomains, (item) => item.name),
+    callerMethods: sorted(declared.callerMethods, (item) => item.config.name),
     credentials: sorted(declared.credentials, (item) => item.name),
     environment: declared.environment,
     rules: sorted(declared.rules, (item) => item.id),

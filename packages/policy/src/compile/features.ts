@@ -3,6 +3,8 @@
 import type { Agent, Issuer, Tool, ToolServer, TrustDomain } from '@sallyport/model';
 import { expressionsOf } from '../check/conditions.ts';
 import { DEMANDS, DEMAND_NAMES, demandsOf } from '../demand/demands.ts';
+import { CALLER_METHOD_KINDS } from '../grammar/caller-method.ts';
+import type { CallerMethodDocument } from '../grammar/caller-method.ts';
 import type { Credential } from '../grammar/credential.ts';
 import type { Observe } from '../grammar/observe.ts';
 import type { EnvironmentValues, Rule } from '../rule.ts';
@@ -60,6 +62,7 @@ export const FEATURES: readonly string[] = [
   'tool.ranges',
   'tool.unknown_arguments',
   'trust_domain',
+  ...CALLER_METHOD_KINDS.map((kind) => `caller_method.${kind}`),
   ...DEMAND_NAMES.map((name) => `rule.${DEMANDS[name].field}`),
 ].toSorted();
 
@@ -73,6 +76,7 @@ interface Used {
   readonly observes?: readonly Observe[];
   readonly credentials?: readonly Credential[];
   readonly trustDomains?: readonly TrustDomain[];
+  readonly callerMethods?: readonly CallerMethodDocument[];
 }
 
 /** What a policy uses, sorted; a subset of FEATURES by construction. */
@@ -86,6 +90,7 @@ export function featuresOf({
   observes = [],
   credentials = [],
   trustDomains = [],
+  callerMethods = [],
 }: Used): readonly string[] {
   const used = new Set<string>();
   if (agents.some(({ callers }) => callers !== undefined)) used.add('agent.callers');
@@ -101,6 +106,7 @@ export function featuresOf({
   if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
   if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');
   if (tools.some(({ unknownArguments }) => unknownArguments !== undefined)) used.add('tool.unknown_arguments');
+  for (const { config } of callerMethods) used.add(`caller_method.${config.kind}`);
   for (const { source } of credentials) used.add(`credential.${source.kind}`);
   if (observes.length > 0) used.add('policy.observe');
   if (Object.keys(environment).length > 0) used.add('environment.v1');

@@ -250,7 +250,15 @@ const ATTACKS: readonly { readonly what: string; readonly documents: readonly st
     {
       what: 'an issuer of its own, whose people are whatever it says',
       documents: own(ISSUER('https://evil.example')),
-      says: 'issuers belong to layer `company`, and layer `team` declares `https://evil.example`',
+      says: 'issuers and caller methods belong to layer `company`, and layer `team` declares `https://evil.example`',
+      stands: 'company:identity.issuers[0]',
+    },
+    {
+      what: 'a caller method of its own, whose callers are whoever it says',
+      documents: own(
+        'kind: CallerMethod\nname: chat\nslack: { secret: { file: chat } }\nprincipals: [{ subject: T/U, id: boss, tenant: company }]\n',
+      ),
+      says: 'issuers and caller methods belong to layer `company`, and layer `team` declares `chat`',
       stands: 'company:identity.issuers[0]',
     },
     {

@@ -97,6 +97,7 @@ function join(layers: readonly DeclaredLayer[], problems: Problems): Joined | un
     tools: all((one) => one.tools),
     issuers: all((one) => one.issuers),
     trustDomains: all((one) => one.trustDomains),
+    callerMethods: all((one) => one.callerMethods),
     credentials: all((one) => one.credentials),
     environment: owned.at(-1)?.environment ?? {},
     rules: all((one) => one.rules),

@@ -8,7 +8,7 @@ import { budgetMax } from '../demand/limit.ts';
 import type { Declared, Located } from '../grammar/declared.ts';
 import { placeAt } from '../reader/locate.ts';
 import { quote } from '../reader/node.ts';
-import type { Place, Problems } from '../reader/node.ts';
+import type { Node, Place, Problems } from '../reader/node.ts';
 import type { EnvironmentValues } from '../rule.ts';
 
 /** One layer as it stands among the others. */
@@ -36,13 +36,19 @@ export function show({ file, line, path }: Place): string {
 
 /** Whose word counts for who somebody is: one layer's alone, since any issuer can say of its people what rules above ask for. */
 export function checkIssuers(layers: readonly OwnedLayer[], problems: Problems): void {
-  const first = layers.find(({ declared }) => declared.issuers.length > 0);
-  for (const { name, declared } of layers) {
-    if (first === undefined || name === first.name) continue;
-    for (const { value, node } of declared.issuers) {
-      problems.add(node.place, `issuers belong to layer ${quote(first.name)}, and layer ${quote(name)} declares ${quote(value.issuer)}`, {
-        remedy: `let the owner of ${show(first.declared.issuers[0]?.node.place ?? { path: '' })} declare it`,
-      });
+  const vouching = (declared: Declared): readonly { readonly name: string; readonly node: Node }[] => [
+    ...declared.issuers.map(({ value, node }) => ({ name: value.issuer, node })),
+    ...declared.callerMethods.map(({ value, node }) => ({ name: value.config.name, node })),
+  ];
+  const first = layers.find(({ declared }) => vouching(declared).length > 0);
+  for (const { name: layer, declared } of layers) {
+    if (first === undefined || layer === first.name) continue;
+    for (const { name, node } of vouching(declared)) {
+      problems.add(
+        node.place,
+        `issuers and caller methods belong to layer ${quote(first.name)}, and layer ${quote(layer)} declares ${quote(name)}`,
+        { remedy: `let the owner of ${show(vouching(first.declared)[0]?.node.place ?? { path: '' })} declare it` },
+      );
     }
   }
 }

@@ -8,6 +8,7 @@ import { serverOf } from '@sallyport/model';
 import { canonicalJson } from '../check/canonical.ts';
 import { encodeServer, encodeTool } from '../grammar/catalog.ts';
 import type { DeclaredServer } from '../grammar/catalog.ts';
+import type { CallerMethodDocument } from '../grammar/caller-method.ts';
 import { secretOf } from '../grammar/credential.ts';
 import type { Credential } from '../grammar/credential.ts';
 import type { Declared, Located } from '../grammar/declared.ts';
@@ -49,6 +50,11 @@ const TRUST_DOMAIN: Kind<TrustDomain> = { what: 'trust domain', of: ({ trustDoma
 const CREDENTIAL: Kind<Credential> = { what: 'credential', of: ({ credentials }) => credentials, nameOf: ({ name }) => name };
 /** A secret that a layer above has named is not a layer below's to send somewhere else. */
 const SECRET: Kind<Credential> = { what: 'secret', of: ({ credentials }) => credentials, nameOf: ({ source }) => secretOf(source) };
+const METHOD: Kind<CallerMethodDocument> = {
+  what: 'caller method',
+  of: ({ callerMethods }) => callerMethods,
+  nameOf: ({ config }) => config.name,
+};
 const RULE: Kind<Rule> = { what: 'rule', of: ({ rules }) => rules, nameOf: ({ id }) => id };
 
 /** Reports everything that one layer may not say of what another owns. The highest layer comes first. */
@@ -60,6 +66,7 @@ export function checkOwnership(layers: readonly OwnedLayer[], problems: Problems
   const domains = ownersOf(TRUST_DOMAIN, layers, problems);
   ownersOf(CREDENTIAL, layers, problems);
   ownersOf(SECRET, layers, problems);
+  ownersOf(METHOD, layers, problems);
   ownersOf(RULE, layers, problems);
   checkIssuers(layers, problems);
   checkValues(layers, problems);

@@ -13,6 +13,8 @@ import type { Layering } from '../check/layering.ts';
 import { checkNames } from '../check/names.ts';
 import { destination, encodeServer, encodeTool, server, tool } from '../grammar/catalog.ts';
 import type { DeclaredDestination, DeclaredServer } from '../grammar/catalog.ts';
+import { callerMethod, encodeCallerMethod } from '../grammar/caller-method.ts';
+import type { CallerMethodDocument } from '../grammar/caller-method.ts';
 import { credential, encodeCredential } from '../grammar/credential.ts';
 import type { Credential } from '../grammar/credential.ts';
 import type { Declared, Located } from '../grammar/declared.ts';
@@ -47,6 +49,8 @@ export interface Parts {
   readonly trustDomains?: readonly TrustDomain[];
   /** None where it is absent. */
   readonly credentials?: readonly Credential[];
+  /** None where it is absent. */
+  readonly callerMethods?: readonly CallerMethodDocument[];
   /** Where several layers are joined (`joinLayers`). */
   readonly layering?: Layering;
   /** Where each rule stood in the author's files, by rule id. */
@@ -80,6 +84,7 @@ export function writeParts(source: PolicySource): Record<PartName, Uint8Array> {
     observes = [],
     credentials = [],
     trustDomains = [],
+    callerMethods = [],
   } = source;
   const bodies: Readonly<Record<PartName, Readonly<Record<string, Json>>>> = {
     policy: { rules: rules.map(encodeRule), ...(observes.length === 0 ? {} : { observe: observes.map(encodeObserve) }) },
@@ -89,6 +94,7 @@ export function writeParts(source: PolicySource): Record<PartName, Uint8Array> {
       agents: agents.map(encodeAgent),
       issuers: issuers.map(encodeIssuer),
       ...(trustDomains.length === 0 ? {} : { trust_domains: trustDomains.map(encodeTrustDomain) }),
+      ...(callerMethods.length === 0 ? {} : { caller_methods: callerMethods.map(encodeCallerMethod) }),
     },
     egress: {
       destinations: servers.map(({ name, url, network }) => ({ server: name, url, network })),
@@ -136,7 +142,7 @@ export function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix:
   const policy = part('policy', ['rules!', 'observe']);
   const catalog = part('catalog', ['servers!', 'tools!']);
   const environment = part('environment', ['values!'])?.get('values', environmentValues) ?? {};
-  const identity = part('identity', ['agents!', 'issuers!', 'trust_domains']);
+  const identity = part('identity', ['agents!', 'issuers!', 'trust_domains', 'caller_methods']);
   const egress = part('egress', ['destinations!', 'credentials']);
   const destinations = all(egress, 'destinations', located(destination, LIMITS.serversMax));
   part('detectors', ['detectors!'])?.get(
@@ -150,6 +156,7 @@ export function readLayer(bytes: Readonly<Record<PartName, Uint8Array>>, prefix:
     tools: all(catalog, 'tools', located(tool, LIMITS.toolsMax)),
     issuers: all(identity, 'issuers', located(issuer(noFiles(problems)), LIMITS.issuersMax)),
     trustDomains: all(identity, 'trust_domains', located(trustDomain, LIMITS.trustDomainsMax)),
+    callerMethods: all(identity, 'caller_methods', located(callerMethod, LIMITS.callerMethodsMax)),
     credentials: all(egress, 'credentials', located(credential, LIMITS.credentialsMax)),
     environment,
     rules: all(policy, 'rules', located(rule, LIMITS.rulesMax)),
@@ -264,6 +271,7 @@ export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'so
     tests: declared.tests.map(({ value }) => value),
     observes: declared.observes.map(({ value }) => value),
     trustDomains: declared.trustDomains.map(({ value }) => value),
+    callerMethods: declared.callerMethods.map(({ value }) => value),
     credentials: declared.credentials.map(({ value }) => value),
   };
 }

@@ -4,6 +4,7 @@ import type { AgentName, Json, JsonObject } from '@sallyport/model';
 import { environmentValues } from '../check/environment.ts';
 import { parseDocuments } from '../compile/documents.ts';
 import { server, tool } from '../grammar/catalog.ts';
+import { callerMethod } from '../grammar/caller-method.ts';
 import { credential } from '../grammar/credential.ts';
 import { trustDomain } from '../grammar/delegation.ts';
 import { agent, issuer } from '../grammar/identity.ts';
@@ -30,6 +31,7 @@ const READERS: Readonly<Record<string, Reader<unknown>>> = {
   ToolOverlay: toolOverlay,
   Issuer: issuer(() => KEYS),
   TrustDomain: trustDomain,
+  CallerMethod: callerMethod,
   Credential: credential,
   Environment: (node, problems) => {
     const declared = fields(node, problems, 'an Environment', ['name', 'values!']);
@@ -80,7 +82,8 @@ function least(shape: MapShape, beside?: string): JsonObject {
 function exampleOf(field: Field): Json {
   const value = EXAMPLES.values.get(field);
   if (value === undefined) throw new Error(`no example of a field that ${field.says}`);
-  return value;
+  // What compares lists expects objects with a prototype.
+  return structuredClone(value);
 }
 
 /** Of a CA that signed nothing. */
@@ -230,6 +233,18 @@ const GAPS: readonly Gap[] = [
     fits: ({ place }, isReadable) => !isReadable && /^tls(\.authorities(\[\])?)?$/.test(place),
   },
   { why: 'a point of the curve', fits: ({ place }, isReadable) => !isReadable && /^keys\[\](\.[xy])?$/.test(place) },
+  {
+    why: 'a key of its algorithm, and bytes in base64url',
+    fits: ({ kind, place }, isReadable) =>
+      !isReadable &&
+      kind === 'CallerMethod' &&
+      /^(?:http_signature\.keys\[\]|kubernetes\.keys\[\]|api_key\.keys\[\])(?:\.\w+)?$/.test(place),
+  },
+  { why: 'PEM beyond being text', fits: ({ place }, isReadable) => !isReadable && /^mtls\.(?:authorities|revocation_lists)$/.test(place) },
+  {
+    why: 'two headers against each other',
+    fits: ({ place, value }, isReadable) => !isReadable && place.startsWith('hmac.headers') && value === 'x-shop-signature',
+  },
   { why: 'combining characters', fits: ({ value }, isReadable) => !isReadable && value === 'e\u0301' },
   {
     why: 'digits of a decimal in all, or how a number was spelled',

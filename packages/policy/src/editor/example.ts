@@ -151,6 +151,95 @@ issuer: https://accounts.example
 audience: sallyport
 jwks_uri: https://keys.example/certs
 ---
+kind: CallerMethod
+name: support-slack
+slack: { secret: { file: callers/slack-signing-secret } }
+principals:
+  - subject: T0123ABCD/U0123ABCD
+    id: alice@example.com
+    kind: person
+    tenant: acme
+    roles: [support-rep]
+    scopes: [support.use]
+    attributes: { region: eu }
+---
+kind: CallerMethod
+name: shop-webhooks
+hmac:
+  headers: { signature: x-shop-signature, timestamp: x-shop-time, key_id: x-shop-key }
+  prefix: "v1="
+  encoding: hex
+  timestamp_unit: s
+  template: [{ take: timestamp }, { text: "." }, { header: x-shop-key }, { text: "\\n" }, { take: body }]
+  window: 2m
+  keys: [{ id: shop-1, secret: { vault: { mount: kv, path: teams/support/shop, field: webhook } } }]
+principals: [{ subject: shop-1, id: shop, kind: service, tenant: acme, roles: [shop] }]
+---
+kind: CallerMethod
+name: partner-keys
+api_key:
+  header: authorization
+  keys:
+    - id: 062b50759abf
+      salt: EDVaf6TJ7hM4XYKnzPEWOw
+      hash: 2tbxqlAUoBdOQMN9m59BwnAfRbq0CbEGEZb3-L230T4
+      issued_at: 2026-01-01T00:00:00Z
+      expires_at: 2027-01-01T00:00:00Z
+principals: [{ subject: 062b50759abf, id: partner, kind: service, tenant: acme }]
+---
+kind: CallerMethod
+name: signed-requests
+http_signature:
+  tag: acme-agents
+  max_lifetime: 1m
+  clock_skew: 10s
+  fields: [content-type]
+  keys:
+    - { id: desk-1, ed25519: StNm8OSkKCbTC0uutz5FaR1fR86KXAFF5Y4115LLjpk }
+    - { id: desk-2, ecdsa_p256: BDd3vsgL1uXS4-2AaJwnaUk0TdRAzAW9HWtriPBNLGG5jjo77pWVmXY3mfYqzBBaDcfwl0avVneBA4oedF0sAD8 }
+    - { id: desk-3, hmac_sha256: { file: callers/desk-3 } }
+principals: [{ subject: desk-1, id: desk, kind: service, tenant: acme }]
+---
+kind: CallerMethod
+name: service-certificates
+mtls:
+  authorities: |
+    -----BEGIN CERTIFICATE-----
+    MIIBjzCCATWgAwIBAgIUVRezbhJWtG4RLvz8QeVAeYVVUwAwCgYIKoZIzj0EAwIw
+    FTETMBEGA1UEAwwKQ2FsbGVycyBDQTAeFw0yNjExMjAxNzE2MDFaFw00NjExMTUx
+    NzE2MDFaMBUxEzARBgNVBAMMCkNhbGxlcnMgQ0EwWTATBgcqhkjOPQIBBggqhkjO
+    PQMBBwNCAAQ3d77IC9bl0uPtgGicJ2lJNE3UQMwFvR1ra4jwTSxhuY46O+6VlZl2
+    N5n2KswQWg3H8JdGr1Z3gQOKHnRdLAA/o2MwYTAdBgNVHQ4EFgQUBkBUDOc/LxJJ
+    sXt0CFYtlCVyFcEwHwYDVR0jBBgwFoAUBkBUDOc/LxJJsXt0CFYtlCVyFcEwDwYD
+    VR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwCgYIKoZIzj0EAwIDSAAwRQIg
+    UG3ds+v595gyMyjXuXk64H3Wq5R4DR82kMTWmbtVtLoCIQC9t70PFhtmlXxzRkls
+    paPQUlXogEkZ9tZRctuAviNe8A==
+    -----END CERTIFICATE-----
+  revocation_lists: |
+    -----BEGIN X509 CRL-----
+    MIGsMFQCAQEwCgYIKoZIzj0EAwIwFTETMBEGA1UEAwwKQ2FsbGVycyBDQRcNMjYx
+    MTIwMTcxNjAxWhcNMzYxMTE3MTcxNjAxWqAOMAwwCgYDVR0UBAMCAQEwCgYIKoZI
+    zj0EAwIDSAAwRQIgDCnDlxB9HAB1AEkzWzQpesZFUPrLt9TJ7luSSuUFErcCIQCd
+    rHv4Y6SVJF/r9i14Mab7kW537Sbc9ZF7XHDkuEsYTw==
+    -----END X509 CRL-----
+  revocation_required: true
+principals: [{ subject: "dns:svc-a.acme.example", id: svc-a, kind: service, tenant: acme }]
+---
+kind: CallerMethod
+name: cluster
+kubernetes:
+  issuer: https://kubernetes.default.svc.cluster.local
+  audience: sallyport
+  max_lifetime: 10m
+  keys:
+    - kid: cluster-1
+      kty: RSA
+      n: sdibC__8LjXcY85mAdRaBAwV768KOClGJeAjS6F9xRS8V75l1s3E1Txh0ukdgJUgmTLn1o4XMNwnuFVGxPFbmMLSJFU6Z-KCCLU_UNnlx0XJNXledRNgcP6thD2abt7sb8qWv4km1JOFhsEes2P0y9_cXmiiPGO-0Axfa3VRx6uVAGVH0pefle64riDNRBUWFvZRbq0rYoPuvB0b16rxx-AoxflY5JbhQB5pjWeb03_a6HZ8hVPaqiKd0_tt2SoFyzP0rfItGUMo8rsqLoGeFeOrCh7lnuQsr9-X1vYEczT_iKWP21NEGHtWulVunhCfoTcJMrhjL3NeTn4dvYBJHQ
+      e: AQAB
+      use: sig
+      alg: RS256
+principals: [{ subject: "system:serviceaccount:shop:worker", id: worker, kind: service, tenant: acme }]
+---
 kind: Credential
 name: orders-write
 source: { file: orders/write-key }

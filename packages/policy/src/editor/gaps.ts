@@ -17,7 +17,8 @@ export const LOOSER: readonly string[] = [
   'a base URL, and `${env.x}` in it, beyond being text',
   'whether a text is a CA certificate',
   'text that looks like a secret, in a Credential',
-  'a public key that is no point of its curve',
+  'a public key that is no point of its curve, or not of the algorithm beside it; bytes in base64url whose last bits are not zero',
+  'PEM beyond being text, in a CallerMethod; which parts a template must have, and what parts them',
   'where `apiVersion` stands, and how YAML was written: anchors, tags, duplicate keys, spellings that readers read differently',
 ];
 

@@ -10,7 +10,7 @@ import { CLAIM, TOKEN, WORD, count, span, text, word } from './shapes-common.ts'
 
 const COORDINATE = text('a P-256 coordinate: 32 bytes as base64url', '^[A-Za-z0-9_-]{43}$');
 
-const KEY: MapShape = map('Key', {
+export const KEY: MapShape = map('Key', {
   kid: { says: 'Which key a token names.', shape: text('a key id', undefined, 128), isRequired: true },
   kty: { says: 'The kind of key.', shape: word(['EC']), isRequired: true },
   crv: { says: 'The curve.', shape: word(['P-256']), isRequired: true },

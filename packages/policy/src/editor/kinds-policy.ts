@@ -12,6 +12,7 @@ import type { Field, Kind, MapShape, Shape } from './shape.ts';
 import { list, map } from './shape.ts';
 import {
   ARGUMENT,
+  ATTRIBUTES,
   CLASS,
   INSTANT,
   NAME,
@@ -314,21 +315,7 @@ const GIVEN: MapShape = map('Given', {
   scopes: { says: 'What their credential may be used for.', shape: names(LIST_CAPS.scopes), default: [] },
   attributes: {
     says: 'Their attributes, as an issuer declares them.',
-    shape: {
-      is: 'names',
-      of: {
-        is: 'either',
-        of: [
-          { ...text('text'), isEmptyToo: true },
-          { is: 'number', of: 'decimal', isNegative: true },
-          { is: 'flag' },
-          list(text('text'), { max: LIST_CAPS.attribute }),
-        ],
-      },
-      key: WORD,
-      min: 0,
-      max: LIMITS.listMax,
-    },
+    shape: ATTRIBUTES,
     default: {},
   },
   at: { says: 'When the calls are made.', shape: INSTANT, default: '2026-01-01T12:00:00Z' },

@@ -1,10 +1,11 @@
 /** Every kind of document, in the order of policy-v1 section 3. */
 
-import { CATALOG_KINDS } from './kinds-catalog.ts';
+import { CALLER_METHOD } from './kinds-callers.ts';
+import { CATALOG_KINDS, VALUE_KINDS } from './kinds-catalog.ts';
 import { POLICY_KINDS } from './kinds-policy.ts';
 import type { Kind, MapShape, Shape } from './shape.ts';
 
-export const KIND_SHAPES: readonly Kind[] = [...CATALOG_KINDS, ...POLICY_KINDS];
+export const KIND_SHAPES: readonly Kind[] = [...CATALOG_KINDS, CALLER_METHOD, ...VALUE_KINDS, ...POLICY_KINDS];
 
 /** Every map of a shape by its name, itself first, each once. */
 export function mapsOf(shape: Shape): readonly MapShape[] {

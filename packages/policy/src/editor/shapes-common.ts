@@ -3,8 +3,8 @@
 import { EFFECTS } from '@sallyport/model';
 import { METHODS } from '../grammar/catalog.ts';
 import { ALL_PURPOSE, CEL_RESERVED } from '../reader/forms.ts';
-import { LIMITS } from '../reader/limits.ts';
-import { map } from './shape.ts';
+import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
+import { list, map } from './shape.ts';
 import type { Shape, TextShape } from './shape.ts';
 
 export const text = (words: string, pattern?: string, charsMax: number = LIMITS.textCharsMax): TextShape => ({
@@ -44,6 +44,11 @@ export const SCOPE: TextShape = text(
   'a scope: a name without white space and invisible characters, of one script, at most 256 long, that does not name everything',
   `^(?!.*\\$\\{)(?!.*\\*)(?!${SEPARATORS}(?:${BROAD})${SEPARATORS}$)${ONE_SCRIPT}${SEEN}$`,
 );
+/** Whom a mapping names: not the words for nobody in particular. */
+export const PRINCIPAL: TextShape = text(
+  'a name without white space and invisible characters, of one script, at most 256 long; neither `anonymous` nor `-`',
+  `^(?!(?:anonymous|-)$)(?!.*\\$\\{)${ONE_SCRIPT}${SEEN}$`,
+);
 export const TOKEN_OR_REFERENCE: TextShape = text(
   'a name without white space and invisible characters, of one script, at most 256 long; ${env.x} is substituted',
   `^${ONE_SCRIPT}${SEEN}$`,
@@ -58,6 +63,23 @@ export const INSTANT: TextShape = text(
   'an instant in UTC, such as 2026-12-31T23:59:59Z',
   '^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{3})?Z$',
 );
+
+/** Values of attributes, as tokens and mappings bring them. */
+export const ATTRIBUTES: Shape = {
+  is: 'names',
+  of: {
+    is: 'either',
+    of: [
+      { ...text('text'), isEmptyToo: true },
+      { is: 'number', of: 'decimal', isNegative: true },
+      { is: 'flag' },
+      list(text('text'), { max: LIST_CAPS.attribute }),
+    ],
+  },
+  key: WORD,
+  min: 0,
+  max: LIMITS.listMax,
+};
 
 export const condition = (yields: NonNullable<TextShape['yields']>): TextShape => ({
   ...text(`a condition that yields ${yields}`, undefined, LIMITS.expressionCharsMax),

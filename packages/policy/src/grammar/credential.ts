@@ -111,6 +111,19 @@ export function encodeCredential(value: Credential): Json {
 }
 
 const SOURCES = ['file', 'vault', 'oauth_client_credentials'] as const;
+const HELD_SOURCES = ['file', 'vault'] as const;
+
+/** A place where a value is kept; not one that makes values. */
+export const heldSource: Reader<FileSource | VaultSource> = (node, problems) => {
+  if (node.kind !== 'map') return problems.add(node.place, 'a secret is named by a map', { remedy: BY_REFERENCE });
+  const declared = fields(withoutLiterals(node, problems), problems, 'a secret', [...HELD_SOURCES]);
+  if (declared === undefined) return undefined;
+  if (HELD_SOURCES.filter((kind) => declared.has(kind)).length !== 1)
+    return problems.add(declared.place, `a secret has exactly one of ${HELD_SOURCES.map(quote).join(', ')}`, { remedy: BY_REFERENCE });
+  if (declared.has('vault')) return declared.get('vault', vaultSource);
+  const path = declared.get('file', secretFile);
+  return path === undefined ? undefined : { kind: 'file', path };
+};
 
 const credentialSource: Reader<CredentialSource> = (node, problems) => {
   // A bare text is where a value is pasted first; it is not repeated.
@@ -145,7 +158,7 @@ const oauthSource: Reader<OAuthSource> = (node, problems) => {
   return { kind: 'oauth_client_credentials', server, path, clientId, clientSecretFile, scopes };
 };
 
-function encodeSource(source: CredentialSource): Json {
+export function encodeSource(source: CredentialSource): Json {
   if (source.kind === 'file') return { file: source.path };
   if (source.kind === 'vault') return { vault: { mount: source.mount, path: source.path, field: source.field } };
   const { server, path, clientId, clientSecretFile, scopes } = source;

@@ -4,6 +4,7 @@ import type { Agent, Issuer, Tool, TrustDomain } from '@sallyport/model';
 import type { Node } from '../reader/node.ts';
 import type { EnvironmentValues, Rule, TestSuite } from '../rule.ts';
 import type { DeclaredServer } from './catalog.ts';
+import type { CallerMethodDocument } from './caller-method.ts';
 import type { Credential } from './credential.ts';
 import type { Observe } from './observe.ts';
 
@@ -20,6 +21,7 @@ export interface Declared {
   readonly tools: readonly Located<Tool>[];
   readonly issuers: readonly Located<Issuer>[];
   readonly trustDomains: readonly Located<TrustDomain>[];
+  readonly callerMethods: readonly Located<CallerMethodDocument>[];
   readonly credentials: readonly Located<Credential>[];
   readonly environment: EnvironmentValues;
   readonly rules: readonly Located<Rule>[];

@@ -56,7 +56,7 @@ export const testGiven: Reader<TestGiven> = (node, problems) => {
     tenant: declared.get('tenant', token) ?? NOTHING_GIVEN.tenant,
     roles: declared.get('roles', names(LIST_CAPS.roles)) ?? [],
     scopes: declared.get('scopes', names(LIST_CAPS.scopes)) ?? [],
-    attributes: declared.get('attributes', record('`attributes`', attribute, WORD)) ?? {},
+    attributes: declared.get('attributes', record('`attributes`', attributeValue, WORD)) ?? {},
     session: declared.get('session', givenSession) ?? NEW_SESSION,
     at: declared.get('at', instant) ?? AT,
     ...(declared.get('signed_in', signedIn) ?? { authAgeMs: 0, amr: [] }),
@@ -66,7 +66,8 @@ export const testGiven: Reader<TestGiven> = (node, problems) => {
   };
 };
 
-function attribute(node: Node, problems: Problems): string | number | boolean | readonly string[] | undefined {
+/** A value as a token or a mapping brings it. */
+export function attributeValue(node: Node, problems: Problems): string | number | boolean | readonly string[] | undefined {
   if (node.kind === 'list') return list('an attribute', text('an entry'), { max: LIST_CAPS.attribute })(node, problems);
   // A claim may be empty text; beyond that it is text like any other.
   if (node.kind === 'scalar' && typeof node.value === 'string' && node.value !== '') return text('an attribute')(node, problems);

@@ -199,7 +199,7 @@ function pinnedOf(declared: Fields, findKeys: FindKeys, problems: Problems): rea
 const COORDINATE = { test: (value: string) => /^[A-Za-z0-9_-]{43}$/.test(value), words: 'a P-256 coordinate: 32 bytes as base64url' };
 
 /** An EC P-256 public key of RFC 7517. Members that name a URL or hold the private half are refused, not ignored. */
-const publicKey: Reader<PinnedJwk> = (node, problems) => {
+export const publicKey: Reader<PinnedJwk> = (node, problems) => {
   if (node.kind === 'map' && node.entries.has('d')) {
     return problems.add(node.place, 'this is a private key', { remedy: 'remove `d`, and replace the key: it has been written down' });
   }

@@ -18,6 +18,7 @@ export const ITEM_KINDS = [
   'agent',
   'issuer',
   'trust_domain',
+  'caller_method',
   'value',
   'detector',
 ] as const;
@@ -87,6 +88,7 @@ function itemsOf(parts: PartBytes): Items {
     agent: byName(identity['agents'], 'name'),
     issuer: byName(identity['issuers'], 'issuer'),
     trust_domain: byName(identity['trust_domains'], 'name'),
+    caller_method: byName(identity['caller_methods'], 'name'),
     value: new Map(Object.entries((values ?? {}) as Readonly<Record<string, JsonObject>>)),
     detector: byName(tree('detectors')['detectors'], 'name'),
   };

@@ -40,6 +40,7 @@ export function couldAllowMore(change: ItemChange, around: Surroundings): boolea
       return before !== undefined && after !== undefined && fields.some((one) => one.field !== 'uses' || !isWithin(one.after, one.before));
     case 'issuer':
     case 'trust_domain':
+    case 'caller_method':
       return after !== undefined;
     case 'detector':
       return true;

@@ -16,6 +16,9 @@ export const LIMITS = {
   toolsMax: 5_000,
   issuersMax: 100,
   credentialsMax: 1_000,
+  callerMethodsMax: 32,
+  /** Rows of one method. */
+  callerPrincipalsMax: 10_000,
   /** Ten years. */
   credentialAgeMsMax: 315_360_000_000,
   rulesMax: 20_000,

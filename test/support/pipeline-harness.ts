@@ -127,6 +127,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     load: { isDraining: () => false },
     bytesInFlight: account,
     bundle: { read: () => held, changed: async () => {} },
+    schemes: { inbound: 'https', outbound: 'http' },
     agentCredential: noAgentCredential(AGENT),
     operatorTokens: operatorTokens(),
     sessionTokens: sessionTokens({ ...minting, leg: 'outbound' }),

@@ -93,6 +93,7 @@ export function pipelinePorts(from: PortsFrom): {
     load: { isDraining: from.isLeaving },
     bytesInFlight: account,
     bundle: from.holder,
+    schemes: { inbound: 'https', outbound: config.outbound.agent_certificate === undefined ? 'http' : 'https' },
     agentCredential: agentAuthentication(config, from),
     operatorTokens: operatorTokens({}, { keySets: keySetsOf(from), dpop: dpopProofs(clock) }),
     sessionTokens: tokens.agent,

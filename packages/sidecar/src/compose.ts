@@ -48,7 +48,6 @@ import { enrol } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
 import type { Arrival } from './pipeline/facts.ts';
 import { isLoopback, listenAs } from './compose-listening.ts';
-import { listenForCallers, renewCertificate } from './inbound.ts';
 import type { Answer, Leg } from './pipeline/gate.ts';
 import { answerRequest } from './pipeline/pipeline.ts';
 import type { Ports } from './pipeline/ports.ts';
@@ -56,6 +55,7 @@ import { refuseUnread } from './pipeline/refusing.ts';
 import type { CredentialRegister } from './secrets/credential-register.ts';
 import { serverTlsRoom, type ServerTlsRoom } from './secrets/server-tls.ts';
 import type { SweptRegistry } from './sessions/registry.ts';
+import { keepListening, type TlsPort } from './tls-port.ts';
 import { assertions, type Assertions } from './upstream/assertions.ts';
 import type { ForwardUpstream } from './upstream/forward.ts';
 
@@ -332,12 +332,16 @@ class RunningSidecar implements Sidecar {
         },
       };
     };
-    this.#listeners.outbound = await listenAs('outbound.listen', { ...serving('outbound'), listen: config.outbound.listen });
-    const { inbound } = config;
+    const underTls = (leg: Leg, port: TlsPort): Promise<HttpListener> =>
+      keepListening(port, { ...serving(leg), disk, log, drain: this.#drain });
+    const { inbound, outbound } = config;
+    const { agent_certificate: files, listen } = outbound;
+    this.#listeners.outbound =
+      files === undefined
+        ? await listenAs('outbound.listen', { ...serving('outbound'), listen })
+        : await underTls('outbound', { section: 'outbound.agent_certificate', listen, files });
     if (inbound === undefined) return;
-    const listener = await listenForCallers(inbound, { ...serving('inbound'), disk, log });
-    this.#listeners.inbound = listener;
-    this.#drain.track('certificate', renewCertificate(listener, inbound, { disk, clock, log, signal: this.#drain.draining }));
+    this.#listeners.inbound = await underTls('inbound', { section: 'inbound', listen: inbound.listen, files: inbound });
   }
 
   /** The first identity: tried until it works, since without one there is no policy. */

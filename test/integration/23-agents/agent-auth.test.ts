@@ -96,7 +96,7 @@ describe.each<Way>([
       },
     });
 
-  it('the agent that shows it is let in, and its calls are recorded as its own', async () => {
+  it('[R1.10] the agent that shows it is let in, and its calls are recorded as its own', async () => {
     const opened = await open(right());
     expect(opened.status).toBe(201);
     const session = opened.json()['token'] as string;
@@ -107,7 +107,7 @@ describe.each<Way>([
   });
 
   it.each<readonly [what: string, shown: () => string | undefined]>([['nothing', () => undefined], ...wrong])(
-    'whoever shows %s gets 401, nothing is forwarded, and nobody’s name stands in the record',
+    '[R1.10] whoever shows %s gets 401, nothing is forwarded, and nobody’s name stands in the record',
     async (_what, shown) => {
       const session = (await open(right())).json()['token'] as string;
       const before = up.requests.length;

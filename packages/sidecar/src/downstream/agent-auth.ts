@@ -5,6 +5,7 @@ import { invariant } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
 import type { SidecarConfig } from '../config.ts';
 import type { AgentCredential } from '../pipeline/ports.ts';
+import { agentCertificate, judgeCertificate } from './agent-certificate.ts';
 import { agentCredential, noAgentCredential, readAgentCredentials } from './agent-credential.ts';
 import { agentServiceAccount, judgeServiceAccount } from './agent-service-account.ts';
 
@@ -14,6 +15,7 @@ type AgentAuth = NonNullable<Outbound['agent_auth']>;
 /** The section that each way needs; the others are refused beside it. */
 const SECTIONS: Readonly<Record<AgentAuth, keyof Outbound>> = {
   key: 'agent_credential_file',
+  mtls: 'agent_certificate',
   service_account: 'agent_service_account',
 };
 
@@ -32,14 +34,17 @@ export function judgeAgentAuth(outbound: Outbound): readonly Problem[] {
     if (way !== auth && isThere)
       problems.push({ path: `outbound.${key}`, message: `belongs to \`agent_auth: ${way}\`: an agent proves itself by one way alone` });
   }
+  if (auth === 'mtls' && outbound.listen.kind === 'unix')
+    problems.push({ path: 'outbound.listen', message: 'is a Unix socket, on which no certificates are asked for' });
   return problems;
 }
 
 /** Whether what the way reads from disk can be used; asked before anything is opened. */
 export function judgeAgentFiles({ outbound, agent }: SidecarConfig, disk: FileSystem): readonly Problem[] {
-  const { agent_credential_file: file, agent_service_account: account } = outbound;
+  const { agent_credential_file: file, agent_certificate: certificate, agent_service_account: account } = outbound;
   const key = file === undefined ? undefined : readAgentCredentials(file, disk);
   if (key?.ok === false) return key.error;
+  if (certificate !== undefined) return judgeCertificate(certificate, agent as AgentName, disk);
   return account === undefined ? [] : judgeServiceAccount(account, agent as AgentName, disk);
 }
 
@@ -53,6 +58,11 @@ export function agentAuthentication({ outbound, agent }: SidecarConfig, ports: {
       const { agent_credential_file: path } = outbound;
       invariant(path !== undefined, 'a way has what it needs');
       return agentCredential({ ...parts, path });
+    }
+    case 'mtls': {
+      const { agent_certificate: section } = outbound;
+      invariant(section !== undefined, 'a way has what it needs');
+      return agentCertificate(section, parts);
     }
     case 'service_account': {
       const { agent_service_account: section } = outbound;

@@ -27,7 +27,7 @@ describe('the agent’s credential', () => {
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   const judged = (shown: string | undefined): unknown => {
-    const verdict = credential.judge(shown, undefined);
+    const verdict = credential.judge(shown, []);
     if (verdict instanceof Promise) throw new Error('a key needs no turn');
     return verdict.ok ? verdict.value : verdict.error.code;
   };
@@ -85,8 +85,8 @@ describe('the agent’s credential', () => {
   });
 
   it('what is shown is in no detail of a refusal', () => {
-    expect(JSON.stringify(credential.judge(NEW, undefined))).not.toContain(NEW);
-    expect(JSON.stringify(credential.judge(`${OLD}x`, undefined))).not.toContain(OLD);
+    expect(JSON.stringify(credential.judge(NEW, []))).not.toContain(NEW);
+    expect(JSON.stringify(credential.judge(`${OLD}x`, []))).not.toContain(OLD);
   });
 
   it.each<[what: string, text: string | undefined]>([

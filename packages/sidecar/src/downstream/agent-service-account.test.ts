@@ -61,14 +61,14 @@ describe('the agent’s service-account token', () => {
     return signJws({ alg: 'ES256', kid }, JSON.stringify(claims), by.privateKey);
   };
   const judged = async (shown: string | undefined): Promise<string> => {
-    const verdict = await credential.judge(shown, undefined);
+    const verdict = await credential.judge(shown, []);
     return verdict.ok ? verdict.value : verdict.error.code;
   };
 
   it('proves this agent, the second time without a turn', async () => {
     const shown = token();
     expect(await judged(shown)).toBe(AGENT);
-    expect(credential.judge(shown, undefined)).toEqual({ ok: true, value: AGENT });
+    expect(credential.judge(shown, [])).toEqual({ ok: true, value: AGENT });
   });
 
   it.each<[attack: string, code: string, shown: () => string | undefined]>([

@@ -14,16 +14,14 @@ import {
   type Clock,
   type ClusterJwk,
   type Denial,
-  type Digest,
   type Instant,
-  type PrincipalId,
   type Problem,
   type Result,
-  type TenantId,
 } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
 import type { SidecarConfig } from '../config.ts';
 import type { AgentCredential } from '../pipeline/ports.ts';
+import { asStranger, rowFor, NO_BUNDLE } from './agent-row.ts';
 import { methodOfFile, readWhole } from './method-of-file.ts';
 
 type ServiceAccount = NonNullable<SidecarConfig['outbound']['agent_service_account']>;
@@ -31,8 +29,6 @@ type ServiceAccount = NonNullable<SidecarConfig['outbound']['agent_service_accou
 const TOKEN_BYTES_MAX = 8_192;
 /** Tokens that were verified, by hash: one pod has one, and another from the last fifth of its life on. */
 const PROVEN_MAX = 64;
-/** The method is of the configuration, not of a bundle. */
-const NO_BUNDLE = `sha256:${'0'.repeat(64)}` as Digest;
 
 /** Whether the file of keys can be used; every problem of it and of the section. */
 export function judgeServiceAccount(section: ServiceAccount, agent: AgentName, disk: FileSystem): readonly Problem[] {
@@ -92,11 +88,6 @@ function refused(detail: string): { readonly ok: false; readonly error: Denial }
   return fail(deny('unauthenticated', detail));
 }
 
-/** A token of the cluster for another service account is another agent's: not this one, and no more is said. */
-function asStranger(denial: Denial): Denial {
-  return denial.code === 'no_matching_policy' ? deny('unauthenticated', denial.detail) : denial;
-}
-
 /** As a caller would show it; the header is our own. */
 function requestWith(token: string): Parameters<CallerMethod['verify']>[0] {
   const rawHeaders = ['authorization', `Bearer ${token}`];
@@ -106,15 +97,6 @@ function requestWith(token: string): Parameters<CallerMethod['verify']>[0] {
 function methodOf(section: ServiceAccount, agent: AgentName, text: string): Result<CallerMethod, readonly Problem[]> {
   const keys = keysOf(text);
   if (keys === undefined) return fail([{ path: 'keys', message: 'the file is no JSON object with a list `keys`' }]);
-  // The mapping has one row: whoever it proves is the agent, and nothing else of the row is read.
-  const identity = {
-    id: agent as string as PrincipalId,
-    kind: 'service',
-    tenant: '-' as TenantId,
-    roles: [],
-    scopes: [],
-    attributes: {},
-  } as const;
   return callerMethod(
     {
       kind: 'kubernetes',
@@ -123,7 +105,7 @@ function methodOf(section: ServiceAccount, agent: AgentName, text: string): Resu
       audience: section.audience,
       tokenLifetimeMsMax: section.token_lifetime_ms_max,
       keys,
-      principals: [{ subject: section.subject, identity }],
+      principals: [rowFor(section.subject, agent)],
     },
     { secretOf: () => undefined, replay: replayMemory({ startedAt: 0 as Instant, entriesMax: 1 }) },
   );

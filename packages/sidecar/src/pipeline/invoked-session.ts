@@ -14,7 +14,7 @@ import { agentForOperators, openSessionOf } from './session-lookup.ts';
 
 /** The session of a request to the agent. Nobody whom the agent may not act for opens one, or goes on in one. */
 export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Promise<Result<InSession, Denial>> {
-  const caller = await clientCaller(facts, presentedAgain(facts.head, facts.leg), ports);
+  const caller = await clientCaller(facts, presentedAgain(facts.head, ports.schemes[facts.leg]), ports);
   if (!caller.ok) return caller;
   const { operator, client } = caller.value;
   const { snapshot } = facts.held;
@@ -39,7 +39,7 @@ export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Pr
  */
 export async function judgeInvoked(call: CallFacts, ports: Ports): Promise<Denial | undefined> {
   const { head, leg, held, session } = call;
-  const operator = await clientOperator({ held }, presentedAgain(head, leg), ports);
+  const operator = await clientOperator({ held }, presentedAgain(head, ports.schemes[leg]), ports);
   if (!operator.ok) return operator.error;
   const against = judgeClient(operator.value, held.snapshot, ports);
   if (against !== undefined) return against;

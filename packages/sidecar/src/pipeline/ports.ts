@@ -34,7 +34,7 @@ import type { HeaderMirror } from '@sallyport/dialects';
 import type { Durability, ReservationStore, StateFrame } from '@sallyport/store';
 import type { ArgumentSchema, HeaderLookup } from '@sallyport/strict';
 import type { Ask } from './asked.ts';
-import type { Answer } from './gate.ts';
+import type { Answer, Leg } from './gate.ts';
 import type { Leases } from './leases.ts';
 import type { Permit } from './permit.ts';
 
@@ -241,11 +241,8 @@ export interface AgentCredential {
    * The agent that is proven by what was shown in `Sallyport-Agent`, or by the certificate of the connection; never another
    * than the one beside this sidecar. Without a promise where nothing has to be verified anew.
    */
-  judge(shown: string | undefined, peerCertificate: PeerCertificate): Result<AgentName, Denial> | Promise<Result<AgentName, Denial>>;
+  judge(shown: string | undefined, peerChain: readonly Uint8Array[]): Result<AgentName, Denial> | Promise<Result<AgentName, Denial>>;
 }
-
-/** DER, leaf first, of a connection whose handshake has proven the key. */
-export type PeerCertificate = readonly Uint8Array[] | undefined;
 
 export interface Load {
   isDraining(): boolean;
@@ -282,6 +279,8 @@ export interface Ports {
   readonly load: Load;
   readonly bytesInFlight: BytesAccount;
   readonly bundle: BundleHolder;
+  /** What each port speaks. */
+  readonly schemes: Readonly<Record<Leg, 'http' | 'https'>>;
   /** Whether who calls on the outbound port is the agent at all; asked first. */
   readonly agentCredential: AgentCredential;
   readonly operatorTokens: OperatorTokens;

@@ -20,34 +20,34 @@ describe('a token as it is presented', () => {
     ['by a scheme that only begins like one', { authorization: 'DPoPx abc' }],
     ['as a bearer’s beside a proof', { authorization: 'Bearer abc', dpop: 'proof' }],
   ])('%s is refused', (_, headers) => {
-    expect(presentedBy(head(headers), 'outbound')).toMatchObject({ ok: false, error: { code: 'unauthenticated' } });
+    expect(presentedBy(head(headers), 'http')).toMatchObject({ ok: false, error: { code: 'unauthenticated' } });
   });
 
   it('a bearer’s needs no proof, in whatever case the scheme is written', () => {
-    expect(presentedBy(head({ authorization: 'bEARER abc' }), 'outbound')).toEqual({ ok: true, value: { token: 'abc' } });
+    expect(presentedBy(head({ authorization: 'bEARER abc' }), 'http')).toEqual({ ok: true, value: { token: 'abc' } });
   });
 
   it.each([
-    ['outbound', 15001, 'http://127.0.0.1:15001/session'],
-    ['inbound', 8443, 'https://127.0.0.1:8443/session'],
-    ['inbound', undefined, 'https://127.0.0.1/session'],
-  ] as const)('a bound one on the %s leg at port %s is proven for %s, without its query', (leg, port, url) => {
+    ['http', 15001, 'http://127.0.0.1:15001/session'],
+    ['https', 8443, 'https://127.0.0.1:8443/session'],
+    ['https', undefined, 'https://127.0.0.1/session'],
+  ] as const)('a bound one by %s at port %s is proven for %s, without its query', (scheme, port, url) => {
     const asked = {
       ...head({ authorization: 'DPoP abc', dpop: 'proof' }),
       target: { path: '/session', host: '127.0.0.1', port },
     } as Framed['head'];
-    expect(presentedBy(asked, leg)).toEqual({ ok: true, value: { token: 'abc', possession: { proof: 'proof', method: 'POST', url } } });
+    expect(presentedBy(asked, scheme)).toEqual({ ok: true, value: { token: 'abc', possession: { proof: 'proof', method: 'POST', url } } });
   });
 
   it('a bound one without a proof is left to whoever knows what it is bound to', () => {
-    expect(presentedBy(head({ authorization: 'DPoP abc' }), 'outbound')).toMatchObject({ value: { possession: { proof: undefined } } });
+    expect(presentedBy(head({ authorization: 'DPoP abc' }), 'http')).toMatchObject({ value: { possession: { proof: undefined } } });
   });
 
   it('is not spent again in the same request, and a bearer’s does not become a proven one', () => {
-    expect(presentedAgain(head({ authorization: 'DPoP abc', dpop: 'proof' }), 'outbound')).toEqual({
+    expect(presentedAgain(head({ authorization: 'DPoP abc', dpop: 'proof' }), 'http')).toEqual({
       ok: true,
       value: { token: 'abc', possession: 'proven' },
     });
-    expect(presentedAgain(head({ authorization: 'Bearer abc' }), 'outbound')).toEqual({ ok: true, value: { token: 'abc' } });
+    expect(presentedAgain(head({ authorization: 'Bearer abc' }), 'http')).toEqual({ ok: true, value: { token: 'abc' } });
   });
 });

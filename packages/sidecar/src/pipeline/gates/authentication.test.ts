@@ -13,6 +13,7 @@ const at = (path: string, headers: Record<string, string>): Arrival & Framed & F
 const ports = {
   clock: { wall: () => 0 },
   agent: 'triage',
+  schemes: { inbound: 'https', outbound: 'http' },
   agentCredential: {
     isAsked: true,
     judge: (shown?: string) => (shown === 'bent' ? fail(deny('unauthenticated', 'another agent')) : ok('triage')),

@@ -15,10 +15,13 @@ export const authentication: Gate<Arrival & Framed & Fresh, Proof, Authenticated
   name: 'authentication',
   dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
   gather: (facts, ports) => {
-    const { leg, head, held } = facts;
+    const { leg, head, held, peerChain } = facts;
     if (leg === 'inbound')
-      return clientCaller({ head, held }, presentedBy(head, leg), ports).then((caller) => ({ agentId: ports.agent, caller }));
-    const agent = ports.agentCredential.judge(head.headers.get('sallyport-agent'), undefined);
+      return clientCaller({ head, held }, presentedBy(head, ports.schemes.inbound), ports).then((caller) => ({
+        agentId: ports.agent,
+        caller,
+      }));
+    const agent = ports.agentCredential.judge(head.headers.get('sallyport-agent'), peerChain);
     return agent instanceof Promise ? agent.then((proven) => ofAgent(proven, facts, ports)) : ofAgent(agent, facts, ports);
   },
   decide: decideAuthentication,
@@ -49,7 +52,7 @@ function ofAgent(agent: Result<AgentName, Denial>, facts: Framed & Fresh, ports:
 function outboundCaller({ head, held }: Framed & Fresh, ports: Ports): Result<Caller, Denial> | Promise<Result<Caller, Denial>> {
   const now = ports.clock.wall();
   if (head.target.path !== '/session' || head.method === 'DELETE') return sessionCaller(head.headers.get('sallyport-session'), ports);
-  const presented = presentedBy(head, 'outbound');
+  const presented = presentedBy(head, ports.schemes.outbound);
   if (!presented.ok) return presented;
   const { token, ...how } = presented.value;
   const { issuers, policyDigest } = held.snapshot;

@@ -32,6 +32,7 @@ const ports = (over: object = {}): Ports =>
     clock: { wall: () => 0 },
     sessions: { find: () => open, hasRoom: () => true },
     operatorTokens,
+    schemes: { inbound: 'https', outbound: 'http' },
     ...over,
   }) as unknown as Ports;
 

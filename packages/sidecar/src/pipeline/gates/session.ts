@@ -80,8 +80,8 @@ const MCP_SESSION_NOT_FOUND: NonNullable<Denial['rpc']> = { status: 404, code: 4
 const OPENING_RULE = 'local:session' as RuleId;
 
 /** From the cache, unless the issuers have changed since the head was judged. */
-async function proven({ leg, head, held }: HeadFacts, { operatorTokens, clock }: Ports): Promise<Result<Operator, Denial>> {
-  const presented = presentedAgain(head, leg);
+async function proven({ leg, head, held }: HeadFacts, { operatorTokens, clock, schemes }: Ports): Promise<Result<Operator, Denial>> {
+  const presented = presentedAgain(head, schemes[leg]);
   if (!presented.ok) return presented;
   const { token, ...how } = presented.value;
   const { issuers, policyDigest } = held.snapshot;

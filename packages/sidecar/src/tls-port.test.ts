@@ -9,7 +9,7 @@ import { realFileSystem } from '@sallyport/runtime';
 import { createLog, type Log } from '@sallyport/telemetry';
 import { fakeClock, testAuthority, type FakeClock, type TestAuthority } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listenForCallers, renewCertificate } from './inbound.ts';
+import { listenUnderTls, renewCertificate, type TlsPort } from './tls-port.ts';
 
 let dir: string;
 let clock: FakeClock;
@@ -29,12 +29,10 @@ afterEach(async () => {
   rmSync(dir, { recursive: true });
 });
 
-const files = (): Parameters<typeof listenForCallers>[0] => ({
+const port = (): TlsPort => ({
+  section: 'inbound',
   listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-  certificate_file: join(dir, 'tls.pem'),
-  key_file: join(dir, 'tls.key'),
-  headers: [],
-  agent: { url: 'http://127.0.0.1:9' },
+  files: { certificate_file: join(dir, 'tls.pem'), key_file: join(dir, 'tls.key') },
 });
 
 async function write(what: { certificate?: boolean; key?: boolean } = { certificate: true, key: true }): Promise<void> {
@@ -44,8 +42,8 @@ async function write(what: { certificate?: boolean; key?: boolean } = { certific
 }
 
 async function listening(): Promise<HttpListener> {
-  const options = { clock, disk: realFileSystem(), log, onExchange: async () => {}, onRefusal: () => {}, onBug: () => {} };
-  const listener = await listenForCallers(files(), options);
+  const options = { clock, disk: realFileSystem(), onExchange: async () => {}, onRefusal: () => {}, onBug: () => {} };
+  const listener = await listenUnderTls(port(), options);
   cleanups.push(async () => {
     const drained = listener.drain({ graceMs: 0 });
     await clock.advance(0);
@@ -63,7 +61,7 @@ async function serialOf({ address }: HttpListener): Promise<string> {
   return serialNumber;
 }
 
-describe('the port of callers', () => {
+describe('a port under TLS', () => {
   it.each<[string, () => Promise<void>, string]>([
     ['no certificate', async () => write({ key: true }), 'inbound.certificate_file: cannot read'],
     ['no key', async () => write({ certificate: true }), 'inbound.key_file: cannot read'],
@@ -79,7 +77,7 @@ describe('the port of callers', () => {
     const listener = await listening();
     const first = await serialOf(listener);
     const over = new AbortController();
-    const renewing = renewCertificate(listener, files(), { disk: realFileSystem(), clock, log, signal: over.signal });
+    const renewing = renewCertificate(listener, port(), { disk: realFileSystem(), clock, log, signal: over.signal });
     await write({ certificate: true });
     await clock.advance(10_000);
     expect(await serialOf(listener)).toBe(first);

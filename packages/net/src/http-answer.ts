@@ -17,12 +17,18 @@ export function statusOf(answer: OwnAnswer): number {
   return Number(LINES[answer].slice(0, 3));
 }
 
-/** The whole response, for a connection that ends with it. */
-export function ownAnswer(answer: OwnAnswer, decisionId: string | undefined): string {
+/** What is said, whatever carries it. */
+export function ownProblem(answer: OwnAnswer, decisionId: string | undefined): { readonly status: number; readonly body: string } {
   const denial = deny(answer === 'headers_too_large' ? 'headers_too_large' : 'malformed_request', '');
   const { decision_id, ...problem } = publicDenial(denial, { decisionId: decisionId ?? '', effect: 'none' });
   const named = decisionId === undefined ? problem : { decision_id, ...problem };
-  const body = JSON.stringify({ ...named, status: statusOf(answer) });
+  const status = statusOf(answer);
+  return { status, body: JSON.stringify({ ...named, status }) };
+}
+
+/** The whole response of HTTP/1.1, for a connection that ends with it. */
+export function ownAnswer(answer: OwnAnswer, decisionId: string | undefined): string {
+  const { body } = ownProblem(answer, decisionId);
   return [
     `HTTP/1.1 ${LINES[answer]}`,
     'Content-Type: application/problem+json',

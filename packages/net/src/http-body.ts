@@ -1,6 +1,6 @@
 /** A request body as it comes, pulled by its one reader: what is not read is not received, and a break is a Fault. */
 
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { Fault, invariant } from '@sallyport/model';
 
 const EVENTS = ['readable', 'end', 'close', 'error'] as const;
@@ -10,7 +10,7 @@ const EVENTS = ['readable', 'end', 'close', 'error'] as const;
  * which lives in the old generation and keeps everything of its exchange alive until the next full collection.
  */
 export class RequestBody implements AsyncIterable<Uint8Array> {
-  readonly #incoming: IncomingMessage;
+  readonly #incoming: Readable;
   readonly #onFirstRead: () => void;
   readonly #ring = (): void => this.#wake?.();
   #wake: (() => void) | undefined;
@@ -18,7 +18,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
   #isTaken = false;
 
   /** `onFirstRead` runs when the reader begins, before anything is waited for. */
-  constructor(incoming: IncomingMessage, onFirstRead: () => void) {
+  constructor(incoming: Readable, onFirstRead: () => void) {
     this.#incoming = incoming;
     this.#onFirstRead = onFirstRead;
   }

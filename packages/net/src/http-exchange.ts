@@ -19,9 +19,11 @@ export interface HttpExchange {
   readonly method: string;
   /** The request target exactly as it stood in the request line. */
   readonly target: string;
-  readonly httpVersion: '1.0' | '1.1';
+  readonly httpVersion: '1.0' | '1.1' | '2.0';
   /** Names and values in turn, in their order and spelling, duplicates included. */
   readonly rawHeaders: readonly string[];
+  /** Of the body as announced, for refusing early; 0 without a body, `undefined` where only its end will tell. The parser counts the bytes itself. */
+  readonly contentLength: number | undefined;
   /** `127.0.0.1:40112`, or empty on a Unix socket. */
   readonly address: string;
   /**
@@ -117,6 +119,10 @@ export class Exchange implements HttpExchange {
 
   get rawHeaders(): readonly string[] {
     return this.#incoming.rawHeaders;
+  }
+
+  get contentLength(): number | undefined {
+    return contentLengthOf(this.#incoming.rawHeaders);
   }
 
   get signal(): AbortSignal {
@@ -229,6 +235,23 @@ function hasBody(rawHeaders: readonly string[]): boolean {
   return valuesOf(rawHeaders, 'transfer-encoding').length > 0 || valuesOf(rawHeaders, 'content-length').some((length) => length !== '0');
 }
 
+/** Without either framing header there is no body; of a second or a crooked length the parser makes no exchange (RFC 9112, section 6.3). */
+function contentLengthOf(rawHeaders: readonly string[]): number | undefined {
+  let isUnknown = false;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase();
+    const value = rawHeaders[i + 1];
+    if (name === 'content-length' && value !== undefined && /^\d{1,15}$/.test(value)) return Number(value);
+    if (name === 'transfer-encoding' || name === 'content-length') isUnknown = true;
+  }
+  return isUnknown ? undefined : 0;
+}
+
+/** Whether a header of an answer is not for whoever answers to write. */
+export function isOwnHeader(name: string): boolean {
+  return OWN_HEADERS.has(name.toLowerCase());
+}
+
 /** Every value of a header, in order. */
 export function valuesOf(rawHeaders: readonly string[], lowerCaseName: string): string[] {
   return rawHeaders.filter((_value, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === lowerCaseName);
@@ -237,7 +260,7 @@ export function valuesOf(rawHeaders: readonly string[], lowerCaseName: string): 
 function rawHead(head: AnswerHead, body: Uint8Array | AsyncIterable<Uint8Array> | undefined): string[] {
   const raw: string[] = [];
   for (const [name, value] of head.headers) {
-    invariant(!OWN_HEADERS.has(name.toLowerCase()), `\`${name}\` is the listener's own header`);
+    invariant(!isOwnHeader(name), `\`${name}\` is the listener's own header`);
     raw.push(name, value);
   }
   const isWhole = body === undefined || body instanceof Uint8Array;

@@ -1,17 +1,18 @@
 /**
- * The strict HTTP/1.1 listener, plain or under TLS: every size, count and wait bounded, raw headers handed on as they
+ * The strict HTTP listener: HTTP/1.1, plain or under TLS, and under TLS HTTP/2 for those who choose it. Every size, count and wait bounded, raw headers handed on as they
  * came, one exchange at a time on a connection. What a request means is decided by whoever takes the exchange; what
  * Node's parser refuses, or would silently repair, is refused here and reported.
  */
 
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import { createConnection, type Socket } from 'node:net';
+import { createConnection, type Server as NetServer, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { lstatSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { listenFault } from './listen-fault.ts';
 import { invariant, type Clock } from '@sallyport/model';
 import { formatListenAddress, makeFolders, type ListenAddress } from '@sallyport/runtime';
+import { H2Connection, h2Options } from './h2-connection.ts';
 import { Connection } from './http-connection.ts';
 import { Exchange, type HttpExchange, valuesOf } from './http-exchange.ts';
 import { handshakes, listenerTls, type ListenerTls } from './listener-tls.ts';
@@ -43,6 +44,8 @@ export interface HttpLimits {
   readonly headBytesMax: number;
   readonly headersMax: number;
   readonly connectionsMax: number;
+  /** At a time, on one connection of HTTP/2. */
+  readonly streamsMax: number;
   /** From the opening of a connection to the end of the first head. */
   readonly headMsMax: number;
   /** From the end of the head to the end of the body; and the other way, for a client to take a part of a stream. */
@@ -55,6 +58,7 @@ export const HTTP_LIMITS: HttpLimits = {
   headBytesMax: 16_384,
   headersMax: 100,
   connectionsMax: 512,
+  streamsMax: 32,
   headMsMax: 10_000,
   bodyMsMax: 60_000,
   idleMsMax: 30_000,
@@ -93,7 +97,7 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
   const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
   const watch = createWatch(options.clock, SWEEP_MS);
   // Owner: this listener.
-  const connections = new Map<Socket, Connection>();
+  const connections = new Map<Socket, Connection | H2Connection>();
   const handshaking = handshakes({ watch, msMax: limits.headMsMax, onRefusal: options.onRefusal });
   const strict = {
     insecureHTTPParser: false,
@@ -106,12 +110,20 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
     noDelay: true,
   };
   const { tls } = options;
-  const secured = tls === undefined ? undefined : createTlsServer({ ...strict, ...listenerTls(tls) });
-  const server: Server = secured ?? createServer(strict);
-  server.maxConnections = limits.connectionsMax;
+  const http = createServer(strict);
   // Node would silently drop what is beyond its own count; we count, and refuse.
-  server.maxHeadersCount = 0;
-  attach(server, { options, limits, connections, watch, handshaking });
+  http.maxHeadersCount = 0;
+  const parts: Parts = { options, limits, connections, watch, handshaking };
+  attach(http, parts);
+  const secured = tls === undefined ? undefined : createTlsServer(listenerTls(tls));
+  if (secured !== undefined) await attachTls(secured, http, parts);
+  const server: NetServer = secured ?? http;
+  server.maxConnections = limits.connectionsMax;
+  server.on('drop', (data) => {
+    const from = data?.remoteAddress === undefined ? '' : `${data.remoteAddress}:${data.remotePort ?? 0}`;
+    const detail = `more than ${limits.connectionsMax} connections`;
+    options.onRefusal({ code: 'connections_exceeded', detail, address: from, status: 0, isWithinExchange: false });
+  });
   await listen(server, options.listen);
   const address = addressOfServer(server, options.listen);
   return {
@@ -138,17 +150,21 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
 interface Parts {
   readonly options: HttpListenerOptions;
   readonly limits: HttpLimits;
-  readonly connections: Map<Socket, Connection>;
+  readonly connections: Map<Socket, Connection | H2Connection>;
   readonly watch: ReturnType<typeof createWatch>;
   readonly handshaking: ReturnType<typeof handshakes>;
 }
 
 function attach(server: Server, parts: Parts): void {
-  const { options, limits, connections, watch, handshaking } = parts;
+  const { options, limits, connections, watch } = parts;
   const context = { limits, watch, onRefusal: options.onRefusal };
+  const connectionOf = (socket: Socket): Connection | undefined => {
+    const connection = connections.get(socket);
+    return connection instanceof Connection ? connection : undefined;
+  };
 
   const take = (kind: HttpExchange['kind'], incoming: IncomingMessage, outgoing: ServerResponse, mayContinue = false): void => {
-    const connection = connections.get(incoming.socket);
+    const connection = connectionOf(incoming.socket);
     if (connection?.admits() !== true) return;
     const framing = framingProblem(incoming);
     if (incoming.rawHeaders.length / 2 > limits.headersMax) {
@@ -168,23 +184,11 @@ function attach(server: Server, parts: Parts): void {
     });
   };
 
-  if (options.tls !== undefined) server.on('connection', (socket: Socket) => handshaking.begin(socket));
-  server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
-    handshaking.done(socket);
-    connections.set(socket, new Connection(socket, context));
-    socket.once('close', () => connections.delete(socket));
-    // A broken connection is no news: whoever waits on it is told by its own exchange.
-    socket.on('error', () => undefined);
-  });
-  server.on('drop', (data) => {
-    const address = data?.remoteAddress === undefined ? '' : `${data.remoteAddress}:${data.remotePort ?? 0}`;
-    const detail = `more than ${limits.connectionsMax} connections`;
-    options.onRefusal({ code: 'connections_exceeded', detail, address, status: 0, isWithinExchange: false });
-  });
+  server.on('connection', (socket: Socket) => keep(connections, socket, new Connection(socket, context)));
   server.on('request', (incoming, outgoing) => take('request', incoming, outgoing));
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => take('request', incoming, outgoing, true));
   server.on('checkExpectation', (incoming: IncomingMessage) => {
-    connections.get(incoming.socket)?.broken('expectation_failed', 'an expectation that nobody here can meet');
+    connectionOf(incoming.socket)?.broken('expectation_failed', 'an expectation that nobody here can meet');
   });
   for (const kind of ['upgrade', 'connect'] as const) {
     server.on(kind, (incoming: IncomingMessage, socket: Socket) => {
@@ -199,10 +203,34 @@ function attach(server: Server, parts: Parts): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const isTooLarge = error.code === 'HPE_HEADER_OVERFLOW';
     const isParser = error.code?.startsWith('HPE_') === true;
-    if (options.tls !== undefined && !connections.has(socket)) handshaking.failed(socket, error.code ?? 'unreadable');
     if (!isParser) socket.destroy();
-    else connections.get(socket)?.broken(isTooLarge ? 'headers_too_large' : 'malformed_request', error.code ?? 'unreadable');
+    else connectionOf(socket)?.broken(isTooLarge ? 'headers_too_large' : 'malformed_request', error.code ?? 'unreadable');
   });
+}
+
+/** Whoever has shaken hands goes on in the protocol that was agreed on: HTTP/2 where both know it, else HTTP/1.1. */
+async function attachTls(secured: NetServer, http: Server, { options, limits, connections, watch, handshaking }: Parts): Promise<void> {
+  // Loaded where a listener is under TLS alone: it costs 15 MB.
+  const { performServerHandshake } = await import('node:http2');
+  const { onExchange, onRefusal, onBug } = options;
+  const context = { limits, watch, onExchange, onRefusal, onBug };
+  secured.on('connection', (socket: Socket) => handshaking.begin(socket));
+  secured.on('secureConnection', (socket: TLSSocket) => {
+    handshaking.done(socket);
+    if (socket.alpnProtocol !== 'h2') http.emit('connection', socket);
+    else keep(connections, socket, new H2Connection(performServerHandshake(socket, h2Options(limits)), socket, context));
+  });
+  secured.on('tlsClientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    handshaking.failed(socket, error.code ?? 'unreadable');
+    socket.destroy();
+  });
+}
+
+function keep(connections: Parts['connections'], socket: Socket, connection: Connection | H2Connection): void {
+  connections.set(socket, connection);
+  socket.once('close', () => connections.delete(socket));
+  // A broken connection is no news: whoever waits on it is told by its own exchange.
+  socket.on('error', () => undefined);
 }
 
 /**
@@ -218,7 +246,7 @@ function framingProblem(incoming: IncomingMessage): string | undefined {
   return codings.length === 1 && codings[0]?.toLowerCase() === 'chunked' ? undefined : 'a transfer coding other than chunked';
 }
 
-async function listen(server: Server, address: ListenAddress): Promise<void> {
+async function listen(server: NetServer, address: ListenAddress): Promise<void> {
   const where = formatListenAddress(address);
   try {
     if (address.kind === 'unix') await clearSocket(address.path);
@@ -264,7 +292,7 @@ async function clearSocket(path: string): Promise<void> {
   unlinkSync(path);
 }
 
-function addressOfServer(server: Server, asked: ListenAddress): ListenAddress {
+function addressOfServer(server: NetServer, asked: ListenAddress): ListenAddress {
   const bound = server.address();
   if (asked.kind === 'unix' || bound === null || typeof bound === 'string') return asked;
   return { kind: 'tcp', host: bound.address, port: bound.port };

@@ -1,5 +1,5 @@
 /**
- * The TLS of a listener that callers reach: a certificate of anybody's CA, TLS 1.2 or 1.3, and no connection that spends
+ * The TLS of a listener that callers reach: a certificate of anybody's CA, TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1, and no connection that spends
  * longer on its handshake than on a head. Who a caller is, is not decided here.
  */
 
@@ -26,7 +26,8 @@ export function listenerTls({ certificate, key, clientAuthorities }: ListenerTls
     minVersion: 'TLSv1.2',
     ciphers: CIPHERS,
     honorCipherOrder: true,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: ['h2', 'http/1.1'],
+    noDelay: true,
     // The deadline is this listener's own (`handshakes`); Node's would go by another clock.
     handshakeTimeout: 0x7fff_ffff,
     ...(clientAuthorities === undefined ? {} : clientProof(clientAuthorities)),

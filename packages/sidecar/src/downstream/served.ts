@@ -49,7 +49,7 @@ export function servedExchange(options: ServedOptions): Served {
 }
 
 async function answered(exchange: HttpExchange, { leg, clock, account, ids, answer }: ServedOptions): Promise<void> {
-  const body = requestBody({ ...lengthOf(exchange.rawHeaders), bytes: () => exchange.body() }, account);
+  const body = requestBody({ contentLength: exchange.contentLength, bytes: () => exchange.body() }, account);
   const receivedAt: BootMs = clock.boot();
   const arrival: Arrival = {
     requestId: ids.request(),
@@ -114,19 +114,4 @@ async function* chunksOf(answer: Answer): AsyncGenerator<Uint8Array, void, void>
 async function* eventsOf(answer: Answer): AsyncGenerator<Uint8Array, void, void> {
   // An event without data is nobody's message: the end of a call that was cancelled.
   for await (const unit of answer.units) if (unit.bytes.byteLength > 0) yield writeSseEvent({ data: unit.bytes });
-}
-
-/**
- * The length of the body as announced, for refusing early; the listener's parser counts the bytes itself and refuses a
- * second or a crooked length. Without either framing header there is no body (RFC 9112, section 6.3).
- */
-function lengthOf(rawHeaders: readonly string[]): { contentLength: number | undefined } {
-  let isUnknown = false;
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]?.toLowerCase();
-    const value = rawHeaders[i + 1];
-    if (name === 'content-length' && value !== undefined && /^\d{1,15}$/.test(value)) return { contentLength: Number(value) };
-    if (name === 'transfer-encoding' || name === 'content-length') isUnknown = true;
-  }
-  return { contentLength: isUnknown ? undefined : 0 };
 }

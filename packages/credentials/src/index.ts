@@ -20,5 +20,6 @@ export type { AssertionMinter, AssertionMinterOptions } from './assertion-minter
 export { assertionMinter } from './assertion-minter.ts';
 export type { PublishedKey } from './assertion-key-set.ts';
 export { assertionKeySet } from './assertion-key-set.ts';
+export { sessionKeySet } from './session-key-set.ts';
 export type { DpopLimits, DpopProofs, Possession } from './dpop.ts';
 export { DPOP_LIMITS, dpopProofs } from './dpop.ts';

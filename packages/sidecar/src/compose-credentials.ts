@@ -1,13 +1,38 @@
-/** Part of the composition root: the register of credentials, and the beat on which it looks. */
+/** Part of the composition root: session tokens, the register of credentials, and the beat on which it looks. */
 
-import type { AgentName, Clock } from '@sallyport/model';
+import { sessionKeySet, sessionTokens, type SessionTokens } from '@sallyport/credentials';
+import { signerFromPem } from '@sallyport/crypto/keys';
+import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
+import { invariant, type AgentName, type Clock, type Random } from '@sallyport/model';
 import { delay } from '@sallyport/runtime';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { Holder } from './bundle/holder.ts';
 import type { Evidence } from './compose-evidence.ts';
 import type { SidecarConfig } from './config.ts';
+import type { Identity } from './enrolment/identity-files.ts';
 import { credentialRegister, type CredentialRegister } from './secrets/credential-register.ts';
 import type { Credentials } from './secrets/credentials.ts';
+
+/** The tokens of both legs, by the one key of this sidecar's sessions, and that key as others may see it. */
+export interface SessionTokensHeld {
+  readonly agent: SessionTokens;
+  readonly client: SessionTokens;
+  readonly keySet: object;
+}
+
+export function sessionTokensOf(
+  { sessionPem, spiffeId }: Identity,
+  { epoch, random }: { epoch: SessionEpoch; random: Random },
+): SessionTokensHeld {
+  invariant(isSpiffeId(spiffeId), 'a certificate names a workload');
+  const signer = signerFromPem(sessionPem);
+  const minting = { signer, sidecar: spiffeId, epoch, random };
+  return {
+    agent: sessionTokens({ ...minting, leg: 'outbound' }),
+    client: sessionTokens({ ...minting, leg: 'inbound' }),
+    keySet: sessionKeySet({ signer, spiffeId }),
+  };
+}
 
 export interface RegisterFrom {
   readonly config: SidecarConfig;

@@ -4,10 +4,9 @@
  * cached bundle and stream follow behind.
  */
 
-import { sessionTokens, type SessionTokens } from '@sallyport/credentials';
+import { sessionKeySet } from '@sallyport/credentials';
 import { encodeHex } from '@sallyport/crypto';
-import { signerFromPem } from '@sallyport/crypto/keys';
-import { isSpiffeId, type SessionEpoch } from '@sallyport/identity';
+import type { SessionEpoch } from '@sallyport/identity';
 import { Fault, formatProblem, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
 import type { HttpListener, HttpListenerOptions } from '@sallyport/net';
 import {
@@ -37,7 +36,7 @@ import { createHolder, type Holder } from './bundle/holder.ts';
 import type { Vitals } from './bundle/stream-source.ts';
 import { openVault } from './bundle/vault.ts';
 import { vetInWorker, type Vet } from './bundle/vetting.ts';
-import { keepLooking, registerOf } from './compose-credentials.ts';
+import { keepLooking, registerOf, sessionTokensOf, type SessionTokensHeld } from './compose-credentials.ts';
 import { Evidence } from './compose-evidence.ts';
 import { pipelinePorts, secretTimes } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
@@ -124,7 +123,7 @@ class RunningSidecar implements Sidecar {
   readonly #serverTls: ServerTlsRoom;
   // Owner of everything below: this object; set once by `start` and by what it begins.
   #activator: Activator | undefined;
-  #tokens: { readonly agent: SessionTokens; readonly client: SessionTokens } | undefined;
+  #tokens: SessionTokensHeld | undefined;
   #identity: Identity | undefined;
   #serving: Serving | undefined;
   #listeners: { inbound?: HttpListener; outbound?: HttpListener; health?: HttpListener; admin?: HttpListener } = {};
@@ -285,6 +284,7 @@ class RunningSidecar implements Sidecar {
         readiness,
         metrics: this.#metrics.metrics,
         keySet: () => this.#assertions.keySet(),
+        sessionKeySet: () => this.#tokens?.keySet ?? sessionKeySet(undefined),
         isLoopback: isLoopback(health.listen),
       }),
     });
@@ -402,9 +402,7 @@ class RunningSidecar implements Sidecar {
   async #begin(identity: Identity, files: IdentityFiles, journal: Journal): Promise<void> {
     const { clock, random, disk } = this.#with;
     this.#identity = identity;
-    invariant(isSpiffeId(identity.spiffeId), 'a certificate names a workload');
-    const minting = { signer: signerFromPem(identity.sessionPem), sidecar: identity.spiffeId, epoch: this.#epoch, random };
-    this.#tokens = { agent: sessionTokens({ ...minting, leg: 'outbound' }), client: sessionTokens({ ...minting, leg: 'inbound' }) };
+    this.#tokens = sessionTokensOf(identity, { epoch: this.#epoch, random });
     this.#assertions.use(identity);
     this.#serverTls.use(identity);
     await this.#evidence.begin(identity);

@@ -6,7 +6,15 @@ import type { Readiness } from './readiness.ts';
 
 describe('the health port', () => {
   const health = (readiness: Readiness = READY, isLoopback = true): Promise<number> =>
-    serving(healthExchange({ readiness: () => readiness, metrics: createMetrics(), keySet: () => ({ keys: [] }), isLoopback }));
+    serving(
+      healthExchange({
+        readiness: () => readiness,
+        metrics: createMetrics(),
+        keySet: () => ({ keys: [] }),
+        sessionKeySet: () => ({ keys: ['of sessions'] }),
+        isLoopback,
+      }),
+    );
 
   it('is alive while the process answers, ready only while it may serve, and says why not', async () => {
     const port = await health({ ...READY, ready: false, reason: 'journal_full' });
@@ -24,7 +32,7 @@ describe('the health port', () => {
     ['a name that only begins like loopback', { host: '127.0.0.1.evil.example' }],
   ])('tells %s nothing', async (_, headers) => {
     const port = await health();
-    for (const path of ['/readyz', '/metrics', '/livez', '/.well-known/jwks.json'])
+    for (const path of ['/readyz', '/metrics', '/livez', '/.well-known/jwks.json', '/.well-known/session-jwks.json'])
       expect(await ask(port, path, { headers })).toMatchObject({ status: 403, text: 'forbidden\n' });
   });
 
@@ -34,6 +42,10 @@ describe('the health port', () => {
 
   it('tells the key of assertions, and of a sidecar without one that there is none', async () => {
     expect(await ask(await health(), '/.well-known/jwks.json')).toMatchObject({ status: 200, text: '{"keys":[]}\n' });
+  });
+
+  it('tells the key of sessions apart from it: a tool that looks up who signs assertions does not find it', async () => {
+    expect(await ask(await health(), '/.well-known/session-jwks.json')).toMatchObject({ status: 200, text: '{"keys":["of sessions"]}\n' });
   });
 
   it('behind another address is asked by any name: who may reach it is the network’s business', async () => {

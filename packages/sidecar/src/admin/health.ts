@@ -7,13 +7,15 @@ import type { Readiness } from './readiness.ts';
 
 /**
  * `/livez`: the process answers. `/readyz`: 200 while it may enforce, else 503 with the reason. `/metrics`.
- * `/.well-known/jwks.json`: the key that assertions are signed with (assertions-v1, section 5). On a loopback
+ * `/.well-known/jwks.json`: the key that assertions are signed with (assertions-v1, section 5);
+ * `/.well-known/session-jwks.json`: that of session tokens, which nobody believes an assertion by. On a loopback
  * port a page in the machine's browser gets none of it: it cannot choose its Host (DNS rebinding) nor hide its Origin.
  */
 export function healthExchange(of: {
   readiness: () => Readiness;
   metrics: Metrics;
   keySet: () => object;
+  sessionKeySet: () => object;
   isLoopback: boolean;
 }): (exchange: HttpExchange) => Promise<void> {
   return async (exchange) => {
@@ -29,11 +31,17 @@ export function healthExchange(of: {
       case '/metrics':
         return respond(exchange, 200, { type: METRICS_CONTENT_TYPE, body: of.metrics.text() });
       case '/.well-known/jwks.json':
-        return respond(exchange, 200, { type: 'application/jwk-set+json', body: `${JSON.stringify(of.keySet())}\n` });
+        return keys(exchange, of.keySet());
+      case '/.well-known/session-jwks.json':
+        return keys(exchange, of.sessionKeySet());
       default:
         return text(exchange, 404, 'not found\n');
     }
   };
+}
+
+function keys(exchange: HttpExchange, set: object): Promise<void> {
+  return respond(exchange, 200, { type: 'application/jwk-set+json', body: `${JSON.stringify(set)}\n` });
 }
 
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?$/i;

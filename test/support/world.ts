@@ -105,7 +105,7 @@ export interface WorldOptions {
 export async function eventually<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   what: string,
-  ceilingMs = 20_000,
+  ceilingMs = 60_000,
 ): Promise<T> {
   const until = performance.now() + ceilingMs;
   for (;;) {

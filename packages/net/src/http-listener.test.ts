@@ -75,11 +75,11 @@ function client(to: HttpListener): RawClient {
     say: (bytes) => void socket.write(bytes, 'latin1'),
     heard: () => heard,
     async until(pattern) {
-      await expect.poll(() => heard, { timeout: 5_000 }).toMatch(pattern);
+      await expect.poll(() => heard).toMatch(pattern);
       return heard;
     },
     async closed() {
-      await expect.poll(() => isClosed, { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => isClosed).toBe(true);
       return heard;
     },
   };

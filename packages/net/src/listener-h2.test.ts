@@ -413,7 +413,7 @@ describe('bounds', () => {
         await Promise.race([once(socket, 'drain').catch(() => undefined), once(socket, 'close').catch(() => undefined)]);
     }
     socket.resume();
-    await expect.poll(() => isOver(), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => isOver()).toBe(true);
   });
 });
 

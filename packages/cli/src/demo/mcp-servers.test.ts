@@ -84,7 +84,7 @@ describe('the real MCP servers', () => {
     const pids = own.pids();
     expect(pids).toHaveLength(2);
     await ended.terminate();
-    await expect.poll(() => own.pids().length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => own.pids().length).toBe(1);
     await own.close();
     expect(pids.filter(isRunning)).toEqual([]);
     await kept.terminate().catch(() => undefined);

@@ -185,6 +185,18 @@ describe('what the peer of a request has shown', () => {
     expect(chains).toEqual([[]]);
   });
 
+  it('is what opened the connection: nothing is shown in a renegotiation', async () => {
+    const { port } = await serving({ clientAuthorities: caOf(authority) });
+    const socket = tlsConnect({ host: '127.0.0.1', port, ca: caOf(authority), ...(await clientOf(authority)), maxVersion: 'TLSv1.2' });
+    cleanups.push(() => void socket.destroy());
+    await once(socket, 'secureConnect');
+    const outcome = new Promise<string>((resolve) => {
+      socket.once('error', () => resolve('refused'));
+      socket.renegotiate({}, (error) => resolve(error === null ? 'renegotiated' : 'refused'));
+    });
+    expect(await outcome).toBe('refused');
+  });
+
   it.each(['TLSv1.3', 'TLSv1.2'] as const)('is shown anew on each connection: no session of %s is resumed', async (maxVersion) => {
     const { port } = await serving({ clientAuthorities: caOf(authority) });
     const client = { ...(await clientOf(authority)), maxVersion };

@@ -18,7 +18,10 @@ export interface ListenerTls {
   readonly clientAuthorities?: string;
 }
 
-/** For Node. Forward secrecy and authenticated encryption alone; no renegotiation (RFC 9325, sections 3 and 4). */
+/**
+ * For Node. Forward secrecy and authenticated encryption alone (RFC 9325, section 4). No renegotiation (section 3.5): Node
+ * would allow three, and judge none of the certificates that are shown in them.
+ */
 export function listenerTls({ certificate, key, clientAuthorities }: ListenerTls): TlsOptions {
   return {
     cert: certificate,
@@ -30,17 +33,19 @@ export function listenerTls({ certificate, key, clientAuthorities }: ListenerTls
     noDelay: true,
     // The deadline is this listener's own (`handshakes`); Node's would go by another clock.
     handshakeTimeout: 0x7fff_ffff,
+    secureOptions: SSL_OP_NO_RENEGOTIATION,
     ...(clientAuthorities === undefined ? {} : clientProof(clientAuthorities)),
   };
 }
 
 /** A resumed session would bring a certificate in that is judged no more: it may have expired, or its authority be gone. */
 function clientProof(ca: string): TlsOptions {
-  return { ca, requestCert: true, rejectUnauthorized: true, secureOptions: SSL_OP_NO_TICKET };
+  return { ca, requestCert: true, rejectUnauthorized: true, secureOptions: SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET };
 }
 
-/** OpenSSL's; it ends resumption by tickets, and there is no other kind here. */
+/** OpenSSL's; the first ends resumption by tickets, and there is no other kind here. */
 const SSL_OP_NO_TICKET = 0x4000;
+const SSL_OP_NO_RENEGOTIATION = 0x4000_0000;
 
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',

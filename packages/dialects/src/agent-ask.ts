@@ -29,8 +29,9 @@ export function readAgentRequest(route: AgentRoute, body: AgentAsk['body']): Res
  */
 export function falseStatement({ route, body }: AgentAsk, principal: Principal): Denial | undefined {
   if (!route.isInvoke) return undefined;
-  const members = membersOf(body?.judged) ?? {};
-  const stated = (name: string): unknown => (Object.hasOwn(members, name) ? members[name] : undefined);
+  // In whatever case: there are readers of JSON to which it makes no other name. No two differ by it alone (arguments-v1).
+  const members = Object.entries(membersOf(body?.judged) ?? {});
+  const stated = (name: string): unknown => members.find(([key]) => key.toLowerCase() === name)?.[1];
   const [agent, operator] = [stated('agent_id'), stated('human_operator')];
   if (typeof agent === 'string' && isAddress(agent)) return deny('direct_address_rejected', '`agent_id` is an address');
   if (agent !== undefined && !isNamed(agent, route.agent))

@@ -49,10 +49,11 @@ export function headersToAgent(headers: HeaderLookup, declared: readonly string[
 
 /**
  * What of an answer stays at this hop: RFC 9110 section 7.6.1, its framing, where the agent lives, what a browser would keep
- * for this origin (cookies, other services, sharing with other origins), and what this house says itself.
+ * for this origin (cookies, other services, sharing with other origins), what makes a server in front of us store the answer
+ * (RFC 9213) or send another file, and what this house says itself.
  */
 const NOT_BACK =
-  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-(?:length|encoding)|date|server|via|x-powered-by|location|content-location|refresh|link|set-cookie2?|clear-site-data|alt-svc|strict-transport-security|access-control-.*|www-authenticate|sallyport-.*)$/;
+  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-(?:length|encoding)|date|server|via|x-powered-by|location|content-location|refresh|link|set-cookie2?|clear-site-data|alt-svc|strict-transport-security|access-control-.*|www-authenticate|nel|report-to|reporting-endpoints|accept-ch|critical-ch|service-worker-allowed|.+-cache-control|surrogate-.*|edge-.*|x-accel-.*|x-sendfile|x-lighttpd-send-file|x-reproxy-.*|sallyport[-_].*)$/;
 
 /** The headers of the agent's answer that its caller gets. */
 export function headersFromAgent(headers: HeaderLookup): Record<string, string> {

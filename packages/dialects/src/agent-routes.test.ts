@@ -19,6 +19,8 @@ describe('the inbound port', () => {
   it.each([
     ['GET', '/agents/triage', { isInvoke: false, target: '/' }],
     ['POST', '/agents/triage/invoke', { isInvoke: true, target: '/invoke' }],
+    // The same path to servers that do not look at case: judged as an invocation.
+    ['POST', '/agents/triage/Invoke?x=1', { isInvoke: true, target: '/Invoke?x=1' }],
     ['GET', '/agents/triage/runs/7?full=1&x=%20', { isInvoke: false, target: '/runs/7?full=1&x=%20' }],
     ['POST', '/agents/triage/a/invoke', { isInvoke: false, target: '/a/invoke' }],
     ['DELETE', '/agents/triage/%61%20b', { isInvoke: false, target: '/a%20b' }],
@@ -44,6 +46,7 @@ describe('the inbound port', () => {
     ['POST', '/agents/Triage', 'agent_not_registered'],
     ['POST', '/tools/orders/get_order', 'agent_not_registered'],
     ['GET', '/agents/triage/invoke', 'method_not_allowed'],
+    ['PUT', '/agents/triage/INVOKE', 'method_not_allowed'],
     ['HEAD', '/agents/triage', 'method_not_allowed'],
     ['get', '/agents/triage', 'method_not_allowed'],
     ['GET', '/agents/triage/a;v=1', 'malformed_request'],
@@ -159,6 +162,22 @@ it('what travels back is everything but this hop, the agent’s place, and marks
   expect(headersFromAgent(headersOf([...raw, ...marks]))).toEqual({ 'content-type': 'application/json', etag: '"1"', 'x-own': '1' });
 });
 
+it.each([
+  'CDN-Cache-Control',
+  'Vendor-CDN-Cache-Control',
+  'Surrogate-Control',
+  'Edge-Control',
+  'X-Accel-Redirect',
+  'X-Sendfile',
+  'X-Reproxy-URL',
+  'Report-To',
+  'NEL',
+  'Service-Worker-Allowed',
+  'Sallyport_Session',
+])('an agent cannot make a server in front of the port, or a browser, act on %s', (name) => {
+  expect(headersFromAgent(headersOf([name, 'x']))).toEqual({});
+});
+
 const ROUTE: AgentRoute = { kind: 'agent', agent: 'triage' as AgentName, isInvoke: true, method: 'POST', target: '/invoke' };
 const askOf = (json: string, route: Partial<AgentRoute> = {}): AgentAsk | string => {
   const bytes = new TextEncoder().encode(json);
@@ -181,6 +200,8 @@ describe('what a body states', () => {
     ['{"user_id":"bob@company.com"}', 'agrees'],
     ['{"human_operator":"bob@company.com"}', 'resource_binding_mismatch'],
     ['{"human_operator":null}', 'resource_binding_mismatch'],
+    ['{"Human_Operator":"bob@company.com"}', 'resource_binding_mismatch'],
+    ['{"AGENT_ID":"reporting"}', 'resource_binding_mismatch'],
     ['{"agent_id":"triage-vx"}', 'resource_binding_mismatch'],
     ['{"agent_id":"triage-v"}', 'resource_binding_mismatch'],
     ['{"agent_id":"triagev1"}', 'resource_binding_mismatch'],

@@ -33,7 +33,8 @@ export function routeInbound(method: string, { path, segments, query }: Canonica
   if (isAddress(name)) return fail(deny('direct_address_rejected', `an address in place of an agent’s name in \`${shown}\``));
   if (!isAgentName(name)) return fail(deny('agent_not_registered', `no agent can be called so in \`${shown}\``));
   const known = MAPPED_METHODS.find((one) => one === method);
-  const isInvoke = rest.length === 1 && rest[0] === 'invoke';
+  // There are servers to which case makes no other path: it is an invocation to them, and judged as one.
+  const isInvoke = rest.length === 1 && rest[0]?.toLowerCase() === 'invoke';
   if (known === undefined || (isInvoke && known !== 'POST'))
     return fail(deny('method_not_allowed', `\`${method.slice(0, 16)}\` on \`${shown}\``));
   // Some servers cut off what follows a semicolon: to them it is another path than the one judged here.

@@ -55,7 +55,7 @@ export function routeOutbound(method: string, target: CanonicalTarget): Result<O
 
 /** For `Allow`: the methods that are served at a path of either port, which every caller may know. */
 export function allowedMethods(path: string): string {
-  if (path.startsWith('/http/') || (path.startsWith('/agents/') && !/^\/agents\/[^/]*\/invoke$/.test(path)))
+  if (path.startsWith('/http/') || (path.startsWith('/agents/') && !/^\/agents\/[^/]*\/invoke$/i.test(path)))
     return MAPPED_METHODS.join(', ');
   return path === '/session' ? 'POST, DELETE' : 'POST';
 }

@@ -8,12 +8,13 @@ import { describe, test } from 'vitest';
 import { startChromium } from './engines/chromium.ts';
 import { startContainers } from './engines/containers.ts';
 import { startNats } from './engines/nats.ts';
+import { startNetns } from './engines/netns.ts';
 import { startPostgres } from './engines/postgres.ts';
 import { startPromtool } from './engines/promtool.ts';
 import { startRedis } from './engines/redis.ts';
 import { firstLine, type Running } from './engines/running.ts';
 
-export const ENGINES = ['postgres', 'redis', 'nats', 'chromium', 'containers', 'promtool'] as const;
+export const ENGINES = ['postgres', 'redis', 'nats', 'chromium', 'containers', 'netns', 'promtool'] as const;
 export type Engine = (typeof ENGINES)[number];
 
 /** How each engine is started; what is started here is stopped by `stop()`, and nothing else is touched. */
@@ -23,6 +24,7 @@ const START: Readonly<Record<Engine, () => Promise<Running>>> = {
   nats: startNats,
   chromium: startChromium,
   containers: startContainers,
+  netns: startNetns,
   promtool: startPromtool,
 };
 
@@ -33,6 +35,7 @@ const REMEDY: Readonly<Record<Engine, string>> = {
   nats: 'apt-get install nats-server',
   chromium: 'apt-get install chromium',
   containers: 'apt-get install docker.io, and a running dockerd',
+  netns: 'apt-get install iproute2 util-linux, and root',
   promtool: 'apt-get install prometheus',
 };
 

@@ -23,6 +23,7 @@ import { createLeases } from '../../packages/sidecar/src/pipeline/leases.ts';
 import { answerRequest, judgeLease } from '../../packages/sidecar/src/pipeline/pipeline.ts';
 import type { Held, Ports, Revocations, Snapshot } from '../../packages/sidecar/src/pipeline/ports.ts';
 import { judgeStream } from '../../packages/sidecar/src/pipeline/mcp-answers.ts';
+import { jobStarts } from '../../packages/sidecar/src/sessions/job-starts.ts';
 import { mcpSessions } from '../../packages/sidecar/src/sessions/mcp-sessions.ts';
 import { mcpStreams } from '../../packages/sidecar/src/sessions/mcp-streams.ts';
 import { sessionRegistry } from '../../packages/sidecar/src/sessions/registry.ts';
@@ -133,6 +134,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     sessionTokens: sessionTokens({ ...minting, leg: 'outbound' }),
     clientTokens: sessionTokens({ ...minting, leg: 'inbound' }),
     sessions: sessionRegistry({ clock, random: randomBytes, epoch: EPOCH, sessionsMax: options.sessionsMax ?? 100, onOver: () => {} }),
+    jobStarts: jobStarts(clock),
     mcpSessions: mcpSessions({ random: randomBytes, perSessionMax: 4, onLast: (binding) => upstream.release(binding) }),
     mcpStreams: mcpStreams({ clock, streamsMax: 4, judge: (stream) => judgeStream(stream, ports), isDraining: () => false }),
     reservations: memoryReservations({ entriesMax: 1_000 }),

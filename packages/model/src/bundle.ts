@@ -24,6 +24,27 @@ export interface CallerGrant {
   readonly scopes?: readonly string[];
 }
 
+/** Who a job is, where no operator's token comes with it: a service, with what the bundle says of it and no more. */
+export interface JobPrincipal {
+  readonly principal: string;
+  readonly tenant: string;
+  readonly roles: readonly string[];
+  readonly scopes: readonly string[];
+}
+
+/** A kind of job that may open sessions of the agent without a person asking. */
+export interface AgentJob {
+  readonly name: string;
+  readonly root: Exclude<SessionRoot, 'operator'>;
+  /** Absent: only with an operator's token, such as an event's message may carry. */
+  readonly as?: JobPrincipal;
+  /** What its sessions are for. */
+  readonly task?: string;
+  readonly purpose?: string;
+  /** Sessions that it may open at one sidecar within a span. */
+  readonly max: { readonly count: number; readonly withinMs: number };
+}
+
 /** A registered agent. One that is not registered gets no certificate and no traffic. */
 export interface Agent {
   readonly name: AgentName;
@@ -41,6 +62,8 @@ export interface Agent {
     readonly idleMs: number;
     /** A session is over after this long, whatever happens in it. */
     readonly maxMs: number;
+    /** What may open a session but an operator; none where it is absent. */
+    readonly jobs?: readonly AgentJob[];
   };
 }
 

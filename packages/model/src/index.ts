@@ -51,7 +51,9 @@ export type { OriginHop, RootKind, SessionOrigin } from './origin.ts';
 export type {
   PartName,
   Agent,
+  AgentJob,
   CallerGrant,
+  JobPrincipal,
   SessionRoot,
   PinnedJwk,
   KeySource,

@@ -16,6 +16,7 @@ import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
 import type { BundleHolder, Counters, Ports, Recorder } from './pipeline/ports.ts';
+import { jobStarts } from './sessions/job-starts.ts';
 import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
 import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
@@ -99,6 +100,7 @@ export function pipelinePorts(from: PortsFrom): {
     sessionTokens: tokens.agent,
     clientTokens: tokens.client,
     sessions,
+    jobStarts: jobStarts(clock),
     mcpSessions: mcp,
     mcpStreams: mcpStreams({
       clock,

@@ -17,6 +17,7 @@ import { checkCallerMethods } from './caller-methods.ts';
 import { checkCredentials } from './credentials.ts';
 import { checkDelegations } from './delegations.ts';
 import { parseBaseUrl, substitute } from './environment.ts';
+import { checkJobs } from './agents.ts';
 import { checkIssuer } from './issuers.ts';
 import { checkOverlaps, checkRoute } from './routes.ts';
 
@@ -35,6 +36,7 @@ export function checkNames(declared: Declared, problems: Problems, doubts: Doubt
   unique(rules, { what: 'rule', nameOf: (rule) => rule.id, field: 'id' }, problems);
   bounded(declared, problems);
   for (const server of servers) checkServer(server, declared, problems);
+  for (const agent of agents) checkJobs(agent, problems);
   for (const issuer of issuers) checkIssuer(issuer, declared.environment, problems);
   const serverNames = new Map(servers.map(({ value }) => [value.name, value]));
   for (const { value, node } of agents) {

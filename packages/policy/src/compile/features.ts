@@ -13,6 +13,7 @@ import type { EnvironmentValues, Rule } from '../rule.ts';
 export const FEATURES: readonly string[] = [
   'agent.callers',
   'agent.delegation',
+  'agent.jobs',
   'attribute.type',
   'cel.v1',
   'credential.file',
@@ -92,9 +93,7 @@ export function featuresOf({
   trustDomains = [],
   callerMethods = [],
 }: Used): readonly string[] {
-  const used = new Set<string>();
-  if (agents.some(({ callers }) => callers !== undefined)) used.add('agent.callers');
-  if (agents.some(({ delegation }) => delegation !== undefined)) used.add('agent.delegation');
+  const used = new Set<string>(agents.flatMap(featuresOfAgent));
   if (trustDomains.length > 0) used.add('trust_domain');
   if (servers.some(({ agent }) => agent !== undefined)) used.add('server.agent');
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
@@ -112,6 +111,14 @@ export function featuresOf({
   if (Object.keys(environment).length > 0) used.add('environment.v1');
   for (const rule of rules) for (const feature of featuresOfRule(rule)) used.add(feature);
   return [...used].toSorted();
+}
+
+function featuresOfAgent({ callers, delegation, sessions }: Agent): readonly string[] {
+  return [
+    ...(callers === undefined ? [] : ['agent.callers']),
+    ...(delegation === undefined ? [] : ['agent.delegation']),
+    ...(sessions.jobs === undefined ? [] : ['agent.jobs']),
+  ];
 }
 
 function featuresOfIssuer({

@@ -232,6 +232,7 @@ const GAPS: readonly Gap[] = [
     why: 'a certificate of an authority; authorities: workload without an identity',
     fits: ({ place }, isReadable) => !isReadable && /^tls(\.authorities(\[\])?)?$/.test(place),
   },
+  { why: 'two jobs of one name', fits: ({ place }, isReadable) => !isReadable && place === 'sessions.jobs' },
   { why: 'a point of the curve', fits: ({ place }, isReadable) => !isReadable && /^keys\[\](\.[xy])?$/.test(place) },
   {
     why: 'a key of its algorithm, and bytes in base64url',

@@ -21,7 +21,18 @@ delegation:
       tenant: partners
       roles: [guest]
       scopes: [refunds:write]
-sessions: { roots: [operator, schedule], idle: 15m, max: 8h }
+sessions:
+  roots: [operator, schedule, event]
+  idle: 15m
+  max: 8h
+  jobs:
+    - name: nightly-report
+      root: schedule
+      as: { principal: nightly-report, tenant: acme, roles: [reporter], scopes: ["reports:read"] }
+      task: reports
+      purpose: the report that the team reads in the morning
+      max: { count: 2, within: 1h }
+    - { name: ticket-created, root: event }
 ---
 kind: ToolServer
 name: orders

@@ -2,11 +2,10 @@
 
 import { DELEGATION_ROOTS, HOP_AUTHORITIES } from '@sallyport/model';
 import { LIMITS } from '../reader/limits.ts';
+import { SESSIONS } from './kinds-sessions.ts';
 import type { Kind, TextShape } from './shape.ts';
 import { list, map } from './shape.ts';
-import { NAME, SCOPE, TOKEN, count, span, text, word } from './shapes-common.ts';
-
-const ROOTS = ['operator', 'schedule', 'event'] as const;
+import { NAME, SCOPE, TOKEN, count, text, word } from './shapes-common.ts';
 
 const WHO = list(TOKEN, { min: 1, max: LIMITS.listMax, isSet: true });
 
@@ -94,24 +93,7 @@ export const AGENT: Kind = {
       ),
       code: 'delegation_not_allowed',
     },
-    sessions: {
-      says: 'Who opens its sessions, and how long they last.',
-      shape: map('Sessions', {
-        roots: {
-          says: 'What opens a session: a person, a schedule, an event.',
-          shape: list(word(ROOTS), { min: 1, max: LIMITS.listMax, isSet: true }),
-          default: ['operator'],
-        },
-        idle: {
-          says: 'Ends after this long without a call; not longer than `max`.',
-          shape: span(LIMITS.sessionMaxMsMax),
-          default: '15m',
-          otherwise: '`15m`, or `max` where that is less',
-        },
-        max: { says: 'Ends after this long, whatever happens.', shape: span(LIMITS.sessionMaxMsMax), default: '8h' },
-      }),
-      otherwise: '`{ roots: [operator], idle: 15m, max: 8h }`',
-    },
+    sessions: SESSIONS,
   }),
 };
 

@@ -12,10 +12,7 @@ import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '.
 import { NETWORKS } from './catalog.ts';
 import { claimDefaults, claimNames, encodeClaims } from './claims.ts';
 import { agentDelegation, encodeAgentDelegation } from './delegation.ts';
-
-const ROOTS = ['operator', 'schedule', 'event'] as const;
-const IDLE_MS = 900_000;
-const MAX_MS = 28_800_000;
+import { USUAL_SESSIONS, encodeSessionRules, sessionRules } from './sessions.ts';
 
 /** An agent; sessions are opened by operators, idle for 15 minutes at most and over after 8 hours, unless said otherwise. */
 export const agent: Reader<Agent> = (node, problems) => {
@@ -30,18 +27,8 @@ export const agent: Reader<Agent> = (node, problems) => {
     uses: declared.get('uses', list('`uses`', serverName, { key: (entry) => entry })) ?? [],
     ...(callers === undefined ? {} : { callers }),
     ...(delegation === undefined ? {} : { delegation }),
-    sessions: declared.get('sessions', sessionRules) ?? { roots: ['operator'], idleMs: IDLE_MS, maxMs: MAX_MS },
+    sessions: declared.get('sessions', sessionRules) ?? USUAL_SESSIONS,
   };
-};
-
-const sessionRules: Reader<Agent['sessions']> = (node, problems) => {
-  const declared = fields(node, problems, '`sessions`', ['roots', 'idle', 'max']);
-  if (declared === undefined) return undefined;
-  const roots = declared.get('roots', list('`roots`', oneOf('root', ROOTS), { min: 1, key: (entry) => entry })) ?? ['operator' as const];
-  const maxMs = declared.get('max', duration('`max`', LIMITS.sessionMaxMsMax)) ?? MAX_MS;
-  const idleMs = declared.get('idle', duration('`idle`', LIMITS.sessionMaxMsMax)) ?? Math.min(IDLE_MS, maxMs);
-  if (idleMs > maxMs) return problems.add(node.place, '`idle` is longer than `max`', { remedy: 'a session that is over cannot idle' });
-  return { roots, idleMs, maxMs };
 };
 
 const GRANT_FIELDS = ['roles', 'tenants', 'principals', 'scopes'] as const;
@@ -69,7 +56,6 @@ function encodeCallerGrant(grant: CallerGrant): Json {
 }
 
 export function encodeAgent({ name, owner, uses, callers, delegation, sessions }: Agent): Json {
-  const { roots, idleMs, maxMs } = sessions;
   // In the order of the document: which of them granted is on record by its place.
   const granted = callers === undefined ? {} : { callers: callers.map(encodeCallerGrant) };
   return {
@@ -78,7 +64,7 @@ export function encodeAgent({ name, owner, uses, callers, delegation, sessions }
     uses: uses.toSorted(),
     ...granted,
     ...(delegation === undefined ? {} : { delegation: encodeAgentDelegation(delegation) }),
-    sessions: { roots: roots.toSorted(), idle: formatSpan(idleMs), max: formatSpan(maxMs) },
+    sessions: encodeSessionRules(sessions),
   };
 }
 

@@ -12,6 +12,7 @@ import type { SettleOutcome, StateFrame } from '@sallyport/store';
 import type { CanonicalTarget, HeaderLookup, TypedArguments } from '@sallyport/strict';
 import type { Ask } from './asked.ts';
 import type { CallIds, Dialect, Leg } from './gate.ts';
+import type { JobCaller } from './job-session.ts';
 import type { Held, OpenSession, PinnedTool } from './ports.ts';
 
 /** What the listener hands over. Nothing in it has been judged. */
@@ -50,6 +51,8 @@ export interface Fresh {
 export type Caller =
   | { readonly kind: 'session'; readonly claims: SessionClaims }
   | { readonly kind: 'operator'; readonly operator: VerifiedOperator }
+  /** A job that the bundle lets open a session, as itself or with an operator's token. */
+  | JobCaller
   /** On the inbound leg; `client` where the request names a session that is open already. */
   | { readonly kind: 'client'; readonly operator: VerifiedOperator; readonly client: SessionClaims | undefined };
 

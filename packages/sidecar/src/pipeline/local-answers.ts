@@ -1,10 +1,10 @@
 /** An answer of one unit, and the opening of a session; what MCP clients are answered from here is in `mcp-answers.ts`. */
 
-import type { VerifiedOperator } from '@sallyport/credentials';
 import type { WireAnswer } from '@sallyport/dialects';
 import { SESSION_TOKEN_MS } from '@sallyport/identity';
 import { deny, type Agent, type Denial } from '@sallyport/model';
 import type { Answer } from './gate.ts';
+import type { Opener } from './job-session.ts';
 import type { Ports } from './ports.ts';
 
 /** A whole answer of one unit. */
@@ -24,10 +24,7 @@ export function wholeAnswer(wire: WireAnswer, outcome: ReturnType<Answer['outcom
 const NO_ROOM: Denial = deny('overloaded', 'sessions_max are open');
 
 /** Opens a session and answers with the agent's token for it (docs/spec/sessions.md). Refused where there is no room for one. */
-export async function sessionAnswer(
-  { operator, agent }: { operator: VerifiedOperator; agent: Agent },
-  ports: Ports,
-): Promise<Answer | Denial> {
+export async function sessionAnswer({ operator, agent }: { operator: Opener; agent: Agent }, ports: Ports): Promise<Answer | Denial> {
   const opened = ports.sessions.open({
     principal: operator.principal,
     agent,

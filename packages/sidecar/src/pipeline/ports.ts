@@ -7,6 +7,7 @@ import type { DecisionBody, OutcomeBody, OutcomeResult } from '@sallyport/audit'
 import type { OperatorTokens, SessionTokens } from '@sallyport/credentials';
 import type {
   Agent,
+  AgentJob,
   AgentName,
   Clock,
   DecisionId,
@@ -106,6 +107,14 @@ export interface SessionRegistry {
   close(id: SessionId): void;
   /** As `find`, without being a use of it: what only looks must not keep a session from idling out. */
   peek(id: SessionId): OpenSession | undefined;
+}
+
+/** How often jobs open sessions; implemented in `sessions/`. */
+export interface JobStarts {
+  /** Whether the job may open a session now; another request may be faster. */
+  mayStart(job: AgentJob): boolean;
+  /** Takes a start, where one is left. */
+  start(job: AgentJob): boolean;
 }
 
 /** What an MCP session belongs to: a Sallyport session, so a person and an agent, and one server. */
@@ -288,6 +297,7 @@ export interface Ports {
   /** For the same sessions, in their clients' hands. */
   readonly clientTokens: SessionTokens;
   readonly sessions: SessionRegistry;
+  readonly jobStarts: JobStarts;
   readonly mcpSessions: McpSessions;
   readonly mcpStreams: McpStreams;
   readonly reservations: ReservationStore;

@@ -4,7 +4,7 @@
  */
 
 import { epochOf, formatSessionId, type SessionEpoch } from '@sallyport/identity';
-import { addMs, type Agent, type Clock, type Instant, type Random, type SessionId } from '@sallyport/model';
+import { addMs, type Agent, type Clock, type Instant, type Random, type SessionId, type SessionRoot } from '@sallyport/model';
 import type { OpenSession, SessionOpening, SessionRegistry } from '../pipeline/ports.ts';
 import { sessionMemory, type SessionMemory } from './session-memory.ts';
 
@@ -68,7 +68,13 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
       const now = clock.boot();
       // The age is measured since boot, so that no change of the wall clock makes a session younger.
       const startedAt = (): Instant => addMs(clock.wall(), now - clock.boot());
-      const memory = sessionMemory(id, { case: opening.case, ...opening.purpose, root: 'operator', origin: opening.origin, startedAt });
+      const memory = sessionMemory(id, {
+        case: opening.case,
+        ...opening.purpose,
+        root: rootOf(opening.origin),
+        origin: opening.origin,
+        startedAt,
+      });
       const open = openSession(id, opening, memory);
       entries.set(id, { open, limits: opening.agent.sessions, openedAtBoot: now, usedAtBoot: now });
       return open;
@@ -91,6 +97,11 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
       return entry === undefined || isOver(entry) ? undefined : entry.open;
     },
   };
+}
+
+/** What opened it, as rules have it: whoever is no schedule and no event came as somebody's operator. */
+function rootOf({ rootKind }: SessionOpening['origin']): SessionRoot {
+  return rootKind === 'schedule' || rootKind === 'event' ? rootKind : 'operator';
 }
 
 function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemory): OpenSession {

@@ -1,13 +1,14 @@
 /**
  * Proves who calls before a byte of the body is read: first that it is the agent, where a credential of its own is
  * configured, then for whom. A call carries the session's own token; only a request that opens a session carries its
- * operator's. On the inbound leg it is the caller who proves itself, every time. Loopback, headers that name users and bodies prove nothing.
+ * operator's, or names a job of the bundle's. On the inbound leg it is the caller who proves itself, every time. Loopback, headers that name users and bodies prove nothing.
  */
 
 import { deny, ok, type AgentName, type Denial, type Result } from '@sallyport/model';
 import type { Arrival, Authenticated, Caller, Framed, Fresh } from '../facts.ts';
 import { clientCaller } from '../client-caller.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
+import { JOB_HEADER, jobCaller } from '../job-session.ts';
 import type { Ports } from '../ports.ts';
 import { presentedBy } from '../presented.ts';
 
@@ -52,7 +53,10 @@ function ofAgent(agent: Result<AgentName, Denial>, facts: Framed & Fresh, ports:
 function outboundCaller({ head, held }: Framed & Fresh, ports: Ports): Result<Caller, Denial> | Promise<Result<Caller, Denial>> {
   const now = ports.clock.wall();
   if (head.target.path !== '/session' || head.method === 'DELETE') return sessionCaller(head.headers.get('sallyport-session'), ports);
-  const presented = presentedBy(head, ports.schemes.outbound);
+  const job = head.headers.get(JOB_HEADER);
+  const { outbound } = ports.schemes;
+  if (job !== undefined) return jobCaller({ head, held }, { name: job, presented: () => presentedBy(head, outbound) }, ports);
+  const presented = presentedBy(head, outbound);
   if (!presented.ok) return presented;
   const { token, ...how } = presented.value;
   const { issuers, policyDigest } = held.snapshot;

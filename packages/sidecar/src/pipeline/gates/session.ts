@@ -5,20 +5,18 @@
  * On the inbound leg a request opens one itself, or goes on in the one that its client has.
  */
 
-import { deny, fail, ok, type Denial, type Result, type RuleId } from '@sallyport/model';
+import { deny, fail, ok, type Agent, type AgentJob, type Denial, type Result, type RuleId } from '@sallyport/model';
 import { tieSession } from '@sallyport/identity';
 import { DEFAULT_DENY, judgeCaller } from '@sallyport/policy';
-import type { Asked, Caller, HeadFacts, InSession } from '../facts.ts';
+import type { Asked, HeadFacts, InSession } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
 import { invokedSession } from '../invoked-session.ts';
+import { jobCaller, type JobCaller, type Opener } from '../job-session.ts';
 import { sessionAnswer } from '../local-answers.ts';
 import type { OpenSession, Ports, Snapshot } from '../ports.ts';
 import { presentedAgain } from '../presented.ts';
 import { closingOf } from '../session-closing.ts';
 import { agentForOperators, openSessionOf } from '../session-lookup.ts';
-
-/** What the session is opened for. */
-type Operator = Extract<Caller, { kind: 'operator' }>['operator'];
 
 /** The session of the call, or for `POST /session` what opening one takes. */
 type Gathered =
@@ -41,6 +39,8 @@ export const session: Gate<HeadFacts & Asked, Gathered, InSession, Ports> = {
         );
       case 'operator':
         return proven(facts, ports).then((operator) => ({ opening: operator.ok ? openingOf(operator.value, snapshot, ports) : operator }));
+      case 'job':
+        return provenJob(facts, caller, ports).then((job) => ({ opening: job.ok ? openingOfJob(job.value, snapshot, ports) : job }));
       case 'session':
         if (facts.route.kind === 'session') return { opening: closingOf(openSessionOf(caller, snapshot, ports), ports) };
         return tied(facts) ?? bound(facts, openSessionOf(caller, snapshot, ports), ports);
@@ -80,7 +80,7 @@ const MCP_SESSION_NOT_FOUND: NonNullable<Denial['rpc']> = { status: 404, code: 4
 const OPENING_RULE = 'local:session' as RuleId;
 
 /** From the cache, unless the issuers have changed since the head was judged. */
-async function proven({ leg, head, held }: HeadFacts, { operatorTokens, clock, schemes }: Ports): Promise<Result<Operator, Denial>> {
+async function proven({ leg, head, held }: HeadFacts, { operatorTokens, clock, schemes }: Ports): Promise<Result<Opener, Denial>> {
   const presented = presentedAgain(head, schemes[leg]);
   if (!presented.ok) return presented;
   const { token, ...how } = presented.value;
@@ -88,22 +88,55 @@ async function proven({ leg, head, held }: HeadFacts, { operatorTokens, clock, s
   return operatorTokens.verify(token, { issuers, bundle: policyDigest, now: clock.wall(), ...how });
 }
 
-function openingOf(operator: Operator, snapshot: Snapshot, ports: Ports): Result<LocalAnswer, Denial> {
-  const { principal, tokenId } = operator;
+/** By the bundle that opens the session, which may know the job no more, or as somebody else. */
+function provenJob(facts: HeadFacts, { job }: JobCaller, ports: Ports): Promise<Result<JobCaller, Denial>> {
+  return jobCaller(facts, { name: job.name, presented: () => presentedAgain(facts.head, ports.schemes.outbound) }, ports);
+}
+
+function openingOf(operator: Opener, snapshot: Snapshot, ports: Ports): Result<LocalAnswer, Denial> {
   const agent = agentForOperators(ports.agent, snapshot);
   if (!agent.ok) return agent;
-  const subject = { tokenId: tokenId ?? undefined, principal, agent: ports.agent };
-  if (snapshot.revocations.denies(subject, ports.clock.wall())) return fail(deny('token_revoked', 'token, principal or agent revoked'));
-  // Whom the agent may act for is asked wherever a session begins; an agent that does not say opens them for anybody verified.
-  const judged = judgeCaller(agent.value, principal);
-  if (judged.verdict === 'refused') return fail(deny('no_matching_policy', judged.detail, { ruleId: DEFAULT_DENY }));
-  if (!ports.sessions.hasRoom()) return fail(deny('overloaded', 'sessions_max are open'));
+  const against = mayNotOpen({ operator, agent: agent.value, isOperator: true }, snapshot, ports);
+  if (against !== undefined) return fail(against);
   return ok({
     verdict: 'local',
     what: 'session',
     ruleId: OPENING_RULE,
     produce: () => sessionAnswer({ operator, agent: agent.value }, ports),
   });
+}
+
+function openingOfJob({ job, operator, isOperator }: JobCaller, snapshot: Snapshot, ports: Ports): Result<LocalAnswer, Denial> {
+  const agent = snapshot.agents.get(ports.agent);
+  if (agent === undefined) return fail(deny('agent_not_registered', `agent \`${ports.agent}\` is not in the bundle`));
+  const against = mayNotOpen({ operator, agent, isOperator }, snapshot, ports);
+  if (against !== undefined) return fail(against);
+  if (!ports.jobStarts.mayStart(job)) return fail(tooOften(job));
+  return ok({
+    verdict: 'local',
+    what: 'session',
+    ruleId: `job:${job.name}` as RuleId,
+    // Taken when the DECISION is kept; where another request was faster, the OUTCOME says so.
+    produce: () => (ports.jobStarts.start(job) ? sessionAnswer({ operator, agent }, ports) : tooOften(job)),
+  });
+}
+
+const tooOften = ({ name, max }: AgentJob): Denial =>
+  deny('rate_limited', `job ${name} has opened ${max.count} sessions within ${max.withinMs} ms`);
+
+/** What stands against opening a session. A job that is itself is in the agent's own document, and needs no grant besides. */
+function mayNotOpen(
+  { operator, agent, isOperator }: { readonly operator: Opener; readonly agent: Agent; readonly isOperator: boolean },
+  { revocations }: Snapshot,
+  { sessions, clock }: Ports,
+): Denial | undefined {
+  const { principal, tokenId } = operator;
+  const subject = { tokenId: tokenId ?? undefined, principal, agent: agent.name };
+  if (revocations.denies(subject, clock.wall())) return deny('token_revoked', 'token, principal or agent revoked');
+  // Whom the agent may act for is asked wherever a session begins; an agent that does not say opens them for anybody verified.
+  const judged = isOperator ? judgeCaller(agent, principal) : undefined;
+  if (judged?.verdict === 'refused') return deny('no_matching_policy', judged.detail, { ruleId: DEFAULT_DENY });
+  return sessions.hasRoom() ? undefined : deny('overloaded', 'sessions_max are open');
 }
 
 function ended(invoked: Result<InSession, Denial>, ports: Ports): Result<LocalAnswer, Denial> {

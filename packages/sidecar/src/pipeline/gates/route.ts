@@ -1,9 +1,13 @@
-/** Finds what the request is for in its port's table of logical names. What the table lacks leads nowhere. */
+/**
+ * Finds what the request is for in its port's table of logical names. What the table lacks leads nowhere; and nowhere does
+ * the inbound port lead whom the agent may not act for: of them no body is read.
+ */
 
 import { routeInbound, routeOutbound, type AgentRoute, type OutboundRoute, type SessionRoute } from '@sallyport/dialects';
 import { deny, fail, type AgentName, type Denial, type Result } from '@sallyport/model';
 import type { Arrival, Authenticated, Framed, Fresh, Routed } from '../facts.ts';
 import { pass, refuse, type Dialect, type Gate, type Judgement } from '../gate.ts';
+import { judgeClient } from '../invocation.ts';
 import type { Ports } from '../ports.ts';
 
 type Route = OutboundRoute | AgentRoute;
@@ -12,8 +16,12 @@ type Inbound = AgentRoute | SessionRoute;
 export const route: Gate<Arrival & Framed & Fresh & Authenticated, Result<Route, Denial>, Routed, Ports> = {
   name: 'route',
   dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
-  gather: ({ leg, head }, { agent }) =>
-    leg === 'outbound' ? routeOutbound(head.method, head.target) : toOwnAgent(routeInbound(head.method, head.target), agent),
+  gather: ({ leg, head, caller, held }, ports) => {
+    if (leg === 'outbound') return routeOutbound(head.method, head.target);
+    const found = toOwnAgent(routeInbound(head.method, head.target), ports.agent);
+    const against = found.ok && caller.kind === 'client' ? judgeClient(caller.operator, held.snapshot, ports) : undefined;
+    return against === undefined ? found : fail(against);
+  },
   decide: decideRoute,
 };
 

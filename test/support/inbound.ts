@@ -63,6 +63,8 @@ export interface InboundOptions extends WorldOptions {
     readonly socket?: string;
     readonly url?: string;
     readonly tls?: { readonly authorities_file?: string; readonly identity?: string };
+    readonly session_binding?: 'certificate' | 'address';
+    readonly client_ca_file?: string;
   };
   readonly sidecar?: SidecarOptions;
 }
@@ -91,9 +93,10 @@ export async function startInbound(options: InboundOptions = {}): Promise<Inboun
   const [agent, tool, authority] = [await recordingUpstream(), await recordingUpstream(), await testAuthority()];
   const world = await startWorld(options);
   await world.admin.publish(inboundPolicy({ world, tool }, options.callers ?? ALICE_ALONE, options.sessions));
-  const { socket, url = agent.url, headers = [], tls } = options.inbound ?? {};
+  const { socket, url = agent.url, headers = [], tls, ...more } = options.inbound ?? {};
   const inbound = {
     ...(await inboundConfig({ world, authority }, url)),
+    ...more,
     headers,
     agent: socket === undefined ? { url, ...(tls === undefined ? {} : { tls }) } : { socket },
   };
@@ -137,7 +140,7 @@ export async function inboundConfig(
   writeFileSync(certificate, chain.map((der) => certificatePem(der)).join(''));
   writeFileSync(key, privatePem, { mode: 0o600 });
   const listen = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
-  return { listen, certificate_file: certificate, key_file: key, headers: [], agent: { url } };
+  return { listen, certificate_file: certificate, key_file: key, session_binding: 'none', headers: [], agent: { url } };
 }
 
 /** The port on which a running sidecar's agent is reached. */

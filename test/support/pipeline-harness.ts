@@ -128,6 +128,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     load: { isDraining: () => false },
     bytesInFlight: account,
     bundle: { read: () => held, changed: async () => {} },
+    sessionBinding: 'none',
     schemes: { inbound: 'https', outbound: 'http' },
     agentCredential: noAgentCredential(AGENT),
     operatorTokens: operatorTokens(),

@@ -94,6 +94,7 @@ export function pipelinePorts(from: PortsFrom): {
     load: { isDraining: from.isLeaving },
     bytesInFlight: account,
     bundle: from.holder,
+    sessionBinding: config.inbound?.session_binding ?? 'none',
     schemes: { inbound: 'https', outbound: config.outbound.agent_certificate === undefined ? 'http' : 'https' },
     agentCredential: agentAuthentication(config, from),
     operatorTokens: operatorTokens({}, { keySets: keySetsOf(from), dpop: dpopProofs(clock) }),

@@ -69,6 +69,7 @@ export interface SidecarConfig {
     readonly certificate_file: string;
     readonly key_file: string;
     readonly client_ca_file?: string;
+    readonly session_binding: 'none' | 'certificate' | 'address';
     readonly headers: readonly string[];
     readonly agent: {
       readonly url?: string;
@@ -223,6 +224,11 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
           trusted: 'open connections',
         }),
       ),
+      session_binding: choice({
+        of: ['none', 'certificate', 'address'],
+        says: 'What a client of a session must still have beside its credential: `certificate`, the client certificate that it was opened with; `address`, the IP address',
+        default: 'none',
+      }),
       headers: listOf(
         text({ says: 'A name in lower case', charactersMax: 64, pattern: /^[a-z][a-z0-9-]{0,63}$/, form: 'a header in lower case' }),
         { says: 'Headers of callers that reach the agent beside the usual ones; none that says who calls or where to', itemsMax: 32 },
@@ -446,6 +452,9 @@ export function judgeCombinations({ limits, audit, secrets, inbound, outbound }:
     require(agent.tls?.authorities_file !== undefined ||
       agent.tls?.identity !== undefined ||
       !isSecure, 'inbound.agent.tls', 'has `authorities_file`, or else `identity`: every workload’s certificate would do');
+    require(inbound.session_binding !== 'certificate' ||
+      inbound.client_ca_file !==
+        undefined, 'inbound.session_binding', 'is `certificate`, and no certificate is asked for: set `client_ca_file`');
     require(listen.kind === 'tcp', 'inbound.listen', 'is a Unix socket, which callers do not reach');
     for (const name of headers)
       require(mayReachAgent(name), 'inbound.headers', `\`${name}\` says who calls, or where to, and does not travel`);

@@ -76,13 +76,14 @@ export function isCallerRevoked({ caller }: Pick<CallFacts, 'caller'>, { revocat
 
 /** A session as an invocation has it: what the gates write of a call is no fact of what the agent has done in it. */
 export function asInvoked(open: OpenSession): OpenSession {
-  const { id, principal, agent, tokenId, origin } = open;
+  const { id, principal, agent, tokenId, fingerprint, origin } = open;
   return {
     id,
     principal,
     agent,
     case: open.case,
     tokenId,
+    fingerprint,
     origin,
     facts: () => open.facts(),
     record: () => {},

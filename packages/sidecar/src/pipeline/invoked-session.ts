@@ -7,6 +7,7 @@ import { deny, fail, ok, type Agent, type Denial, type Principal, type Result } 
 import type { VerifiedOperator } from '@sallyport/credentials';
 import { clientCaller, clientOperator } from './client-caller.ts';
 import type { Asked, CallFacts, HeadFacts, InSession } from './facts.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { asInvoked, judgeClient } from './invocation.ts';
 import type { OpenSession, Ports } from './ports.ts';
 import { presentedAgain } from './presented.ts';
@@ -22,13 +23,17 @@ export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Pr
   if (against !== undefined) return fail(against);
   const agent = agentForOperators(ports.agent, snapshot);
   if (!agent.ok) return agent;
+  const fingerprint = fingerprintOf(facts, ports.sessionBinding);
+  if (!fingerprint.ok) return fingerprint;
   if (client === undefined) {
     if (facts.route.kind === 'session') return fail(deny('session_unknown', 'no Sallyport-Session header'));
-    return openedFor(operator, agent.value, ports);
+    return openedFor(operator, { agent: agent.value, fingerprint: fingerprint.value }, ports);
   }
   if (client.operator !== operator.principal.id) return fail(deny('session_binding_mismatch', 'the session token is another principal’s'));
   const open = openSessionOf({ claims: client }, snapshot, ports);
   if (!open.ok) return open;
+  if (open.value.fingerprint !== fingerprint.value)
+    return fail(deny('session_binding_mismatch', `the session was opened by another ${ports.sessionBinding}`));
   const unbound = judgeBinding(operator, open.value);
   return unbound === undefined ? ok({ session: asInvoked(open.value) }) : fail(unbound);
 }
@@ -56,11 +61,20 @@ function judgeBinding(operator: VerifiedOperator, open: OpenSession): Denial | u
 
 function openedFor(
   { principal, case: kase, purpose, tokenId, times, origin }: VerifiedOperator,
-  agent: Agent,
+  { agent, fingerprint }: { readonly agent: Agent; readonly fingerprint: string | undefined },
   { sessions }: Ports,
 ): Result<InSession, Denial> {
   const room = sessions.hasRoom();
-  const opening = { principal, agent, case: kase, purpose, tokenId, tokenExpiresAt: times.expiresAt, origin };
+  const opening = {
+    principal,
+    agent,
+    case: kase,
+    purpose,
+    tokenId,
+    tokenExpiresAt: times.expiresAt,
+    origin,
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+  };
   const open = room ? sessions.open(opening) : undefined;
   if (open === undefined) return fail(deny('overloaded', 'sessions_max are open'));
   return ok({ session: asInvoked(open), opened: { close: () => sessions.close(open.id) } });

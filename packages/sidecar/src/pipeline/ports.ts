@@ -35,6 +35,7 @@ import type { HeaderMirror } from '@sallyport/dialects';
 import type { Durability, ReservationStore, StateFrame } from '@sallyport/store';
 import type { ArgumentSchema, HeaderLookup } from '@sallyport/strict';
 import type { Ask } from './asked.ts';
+import type { SessionBinding } from './fingerprint.ts';
 import type { Answer, Leg } from './gate.ts';
 import type { Leases } from './leases.ts';
 import type { Permit } from './permit.ts';
@@ -163,6 +164,8 @@ export interface SessionOpening {
   /** When the operator's token ends; the session may outlive it, the token's renewal may not. */
   readonly tokenExpiresAt: Instant;
   readonly origin: SessionOrigin;
+  /** Of the client that opened it, where sessions are bound to one. */
+  readonly fingerprint?: string;
 }
 
 export interface OpenSession {
@@ -170,6 +173,7 @@ export interface OpenSession {
   readonly principal: Principal;
   readonly agent: AgentName;
   readonly case: string | null;
+  readonly fingerprint: string | undefined;
   readonly tokenId: string | null;
   readonly origin: SessionOrigin;
   facts(): SessionFacts;
@@ -288,6 +292,8 @@ export interface Ports {
   readonly load: Load;
   readonly bytesInFlight: BytesAccount;
   readonly bundle: BundleHolder;
+  /** What a session of a client is bound to beside its principal; asked on the inbound leg. */
+  readonly sessionBinding: SessionBinding;
   /** What each port speaks. */
   readonly schemes: Readonly<Record<Leg, 'http' | 'https'>>;
   /** Whether who calls on the outbound port is the agent at all; asked first. */

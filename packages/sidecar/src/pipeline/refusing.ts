@@ -7,6 +7,7 @@ import { MCP_JUDGE_OPTIONS, allowedMethods, mcpDenial, mcpReplyTo, problemAnswer
 import { Bug, deny, Fault, publicDenial, type DecisionId, type Denial, type DenialEffect } from '@sallyport/model';
 import { judge, type HeaderLookup } from '@sallyport/strict';
 import type { Arrival, CallFacts, Validated } from './facts.ts';
+import { hostOf } from './fingerprint.ts';
 import type { Ran } from './gate-list.ts';
 import type { Answer, Outcome } from './gate.ts';
 import { wholeAnswer } from './local-answers.ts';
@@ -115,7 +116,7 @@ async function recorded(
 
 /** The address without its port, which a stranger has a new one of each time; `-` on a Unix socket. */
 function sourceOf(peer: string): string {
-  return peer === '' ? '-' : peer.replace(/:\d{1,5}$/, '');
+  return peer === '' ? '-' : hostOf(peer);
 }
 
 function unkept(thrown: unknown, { counters }: Ports): void {

@@ -112,6 +112,7 @@ function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemo
     agent: agent.name,
     case: opening.case,
     tokenId,
+    fingerprint: opening.fingerprint,
     origin,
     facts: () => memory.facts(),
     record: (what, tool) => memory.record(what, tool),

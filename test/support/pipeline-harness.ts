@@ -136,7 +136,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     clientTokens: sessionTokens({ ...minting, leg: 'inbound' }),
     sessions: sessionRegistry({ clock, random: randomBytes, epoch: EPOCH, sessionsMax: options.sessionsMax ?? 100, onOver: () => {} }),
     jobStarts: jobStarts(clock),
-    mcpSessions: mcpSessions({ random: randomBytes, perSessionMax: 4, onLast: (binding) => upstream.release(binding) }),
+    mcpSessions: mcpSessions({ random: randomBytes, sessionsMax: 4, onLast: (binding) => upstream.release(binding) }),
     mcpStreams: mcpStreams({ clock, streamsMax: 4, judge: (stream) => judgeStream(stream, ports), isDraining: () => false }),
     reservations: memoryReservations({ entriesMax: 1_000 }),
     recorder: {

@@ -66,7 +66,7 @@ export function pipelinePorts(from: PortsFrom): {
   const upstream = upstreamOf(from, { tokens, secrets });
   const mcp = mcpSessions({
     random,
-    perSessionMax: config.limits.mcp_client_sessions_max,
+    sessionsMax: config.limits.mcp_client_sessions_max,
     onLast: (binding) => upstream.release(binding),
   });
   const sessions = sessionRegistry({

@@ -300,11 +300,11 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
     sessions_max: count({ says: 'Open sessions', unit: 'sessions', min: 1, max: 1_000_000, default: 10_000 }),
     reservations_max: count({ says: 'Live limits counted at once', unit: 'entries', min: 1, max: 10_000_000, default: 200_000 }),
     mcp_client_sessions_max: count({
-      says: 'MCP sessions that the agent may have open within one session; for one more, the one used longest ago is ended',
+      says: 'MCP sessions that the agent may have open; for one more, the one used longest ago is ended',
       unit: 'sessions',
       min: 1,
-      max: 1_000,
-      default: 32,
+      max: 100_000,
+      default: 1_000,
     }),
     mcp_streams_max: count({
       says: 'Streams of MCP sessions that the agent holds open at once',

@@ -124,9 +124,10 @@ export interface McpBinding {
   readonly server: ServerName;
 }
 
-/** The MCP sessions of legacy clients. An id names nothing outside the binding it was opened for. */
+/** The MCP sessions of legacy clients. An id names a conversation of the agent with one server, whosever call comes under it. */
 export interface McpSessions {
   open(binding: McpBinding): string;
+  /** From now on the binding's session is one of those that used it. */
   has(id: string, binding: McpBinding): boolean;
   end(id: string, binding: McpBinding): void;
 }

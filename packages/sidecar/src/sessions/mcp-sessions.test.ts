@@ -6,13 +6,14 @@ import { mcpSessions, type SweptMcpSessions } from './mcp-sessions.ts';
 
 const of = (session: string, server = 'files'): McpBinding => ({ session: session as SessionId, server: server as ServerName });
 const ALICE = of('alice');
+const BOB = of('bob');
 
 describe('an MCP session', () => {
   let last: McpBinding[];
   let sessions: SweptMcpSessions;
   beforeEach(() => {
     last = [];
-    sessions = mcpSessions({ random: randomBytes, perSessionMax: 3, onLast: (binding) => last.push(binding) });
+    sessions = mcpSessions({ random: randomBytes, sessionsMax: 3, onLast: (binding) => last.push(binding) });
   });
 
   it('is a name of 128 random bits, in visible ASCII', () => {
@@ -20,14 +21,19 @@ describe('an MCP session', () => {
     expect([/^[0-9a-f]{32}$/.test(one), one === two]).toEqual([true, false]);
   });
 
-  it.each<[string, McpBinding]>([
-    ['another person’s session', of('bob')],
-    ['another server', of('alice', 'orders')],
-  ])('means nothing in %s', (_, other) => {
+  it('means nothing with another server', () => {
     const id = sessions.open(ALICE);
+    const other = of('alice', 'orders');
     expect([sessions.has(id, ALICE), sessions.has(id, other)]).toEqual([true, false]);
     sessions.end(id, other);
     expect([sessions.has(id, ALICE), last]).toEqual([true, []]);
+  });
+
+  it('of one agent may serve many people, and with its end each of them is let go', () => {
+    const id = sessions.open(ALICE);
+    expect([sessions.has(id, BOB), sessions.has(id, ALICE), sessions.has(id, BOB)]).toEqual([true, true, true]);
+    sessions.end(id, BOB);
+    expect([sessions.has(id, ALICE), last]).toEqual([false, [ALICE, BOB]]);
   });
 
   it.each(['', 'constructor', '__proto__', '0'.repeat(32)])('%j, which was never given out, means nothing', (id) => {
@@ -37,7 +43,7 @@ describe('an MCP session', () => {
 
   it('of an earlier start means nothing in the next one', () => {
     const id = sessions.open(ALICE);
-    expect(mcpSessions({ random: randomBytes, perSessionMax: 3, onLast: () => {} }).has(id, ALICE)).toBe(false);
+    expect(mcpSessions({ random: randomBytes, sessionsMax: 3, onLast: () => {} }).has(id, ALICE)).toBe(false);
   });
 
   it('that is ended is over, and what stands behind it is let go with the last of its kind', () => {
@@ -49,18 +55,27 @@ describe('an MCP session', () => {
     expect([last, sessions.has(other, of('alice', 'orders'))]).toEqual([[ALICE], true]);
   });
 
-  it('beyond the bound ends the one used longest ago, of the same session alone', () => {
-    const bobs = sessions.open(of('bob'));
-    const [one, two, three] = [sessions.open(ALICE), sessions.open(ALICE), sessions.open(ALICE)];
+  it('that is ended leaves who uses another with the same server', () => {
+    const [one, two] = [sessions.open(ALICE), sessions.open(BOB)];
+    sessions.has(one, BOB);
+    sessions.end(one, ALICE);
+    expect([sessions.has(two, BOB), last]).toEqual([true, [ALICE]]);
+  });
+
+  it('beyond the bound ends the one used longest ago, and lets go what stands behind it', () => {
+    const [one, two, three] = [sessions.open(ALICE), sessions.open(BOB), sessions.open(ALICE)];
     sessions.has(one, ALICE);
     const four = sessions.open(ALICE);
     expect([one, two, three, four].map((id) => sessions.has(id, ALICE))).toEqual([true, false, true, true]);
-    expect([sessions.has(bobs, of('bob')), sessions.size]).toEqual([true, 4]);
+    expect([last, sessions.size]).toEqual([[BOB], 3]);
   });
 
-  it('is over with the session that it stands in', () => {
+  it('outlives the session under which it was opened, of which nothing is kept', () => {
     const id = sessions.open(ALICE);
+    sessions.has(id, BOB);
     sessions.forgetSession(ALICE.session);
-    expect([sessions.has(id, ALICE), sessions.size]).toEqual([false, 0]);
+    expect([sessions.has(id, BOB), sessions.size]).toEqual([true, 1]);
+    sessions.end(id, BOB);
+    expect(last).toEqual([BOB]);
   });
 });

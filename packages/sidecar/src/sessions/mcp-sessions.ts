@@ -1,56 +1,68 @@
 /**
- * The MCP sessions that clients of the legacy era opened by a handshake. One is a name inside a Sallyport session and
- * nothing more: whoever presents it has proved who they are already, and it opens nothing by itself. docs/spec/mcp.md,
- * section 4.
+ * The MCP sessions that clients of the legacy era opened by a handshake. One is a name that its agent gave a conversation
+ * with a server, and nothing more: agents open one and serve many people over it, so each request proves by itself whose it
+ * is. docs/spec/mcp.md, section 4.
  */
 
 import { encodeHex } from '@sallyport/crypto';
-import type { Random, SessionId } from '@sallyport/model';
+import type { Random, ServerName, SessionId } from '@sallyport/model';
 import type { McpBinding, McpSessions } from '../pipeline/ports.ts';
 
 export interface McpSessionsOptions {
   readonly random: Random;
-  /** Of one Sallyport session; for one more, the one that was used longest ago is ended (its client begins anew). */
-  readonly perSessionMax: number;
-  /** Told when a client has ended the last session of a binding, so that what stands behind it can be let go. */
+  /** For one more, the one that was used longest ago is ended (its client begins anew). */
+  readonly sessionsMax: number;
+  /** Told when the last of them that a session used with a server has ended, so that what stands behind it can be let go. */
   readonly onLast: (binding: McpBinding) => void;
 }
 
 export interface SweptMcpSessions extends McpSessions {
-  /** The Sallyport session is over. */
+  /** The Sallyport session is over; what it used may be used by others. */
   forgetSession(session: SessionId): void;
   readonly size: number;
 }
 
-export function mcpSessions({ random, perSessionMax, onLast }: McpSessionsOptions): SweptMcpSessions {
-  // Owner: these sessions. By Sallyport session, then id to server; the latest used is the last.
-  const bySession = new Map<SessionId, Map<string, McpBinding['server']>>();
+interface Entry {
+  readonly server: ServerName;
+  /** Whose calls have come under it. */
+  readonly users: Set<SessionId>;
+}
+
+export function mcpSessions({ random, sessionsMax, onLast }: McpSessionsOptions): SweptMcpSessions {
+  // Owner: these sessions. By id; the latest used is the last.
+  const entries = new Map<string, Entry>();
+  const end = (id: string, { server, users }: Entry): void => {
+    entries.delete(id);
+    for (const session of users) {
+      const isUsed = [...entries.values()].some((other) => other.server === server && other.users.has(session));
+      if (!isUsed) onLast({ session, server });
+    }
+  };
   return {
     get size() {
-      return [...bySession.values()].reduce((sum, { size }) => sum + size, 0);
+      return entries.size;
     },
     open({ session, server }) {
-      const open = bySession.get(session) ?? new Map<string, McpBinding['server']>();
-      bySession.set(session, open);
-      const [oldest] = open.keys();
-      if (open.size >= perSessionMax && oldest !== undefined) open.delete(oldest);
+      const [oldest] = entries;
+      if (entries.size >= sessionsMax && oldest !== undefined) end(...oldest);
       const id = encodeHex(random(16));
-      open.set(id, server);
+      entries.set(id, { server, users: new Set([session]) });
       return id;
     },
     has(id, { session, server }) {
-      const open = bySession.get(session);
-      if (open?.get(id) !== server) return false;
-      open.delete(id);
-      open.set(id, server);
+      const entry = entries.get(id);
+      if (entry?.server !== server) return false;
+      entries.delete(id);
+      entries.set(id, entry);
+      entry.users.add(session);
       return true;
     },
-    end(id, { session, server }) {
-      const open = bySession.get(session);
-      if (open?.get(id) !== server) return;
-      open.delete(id);
-      if (![...open.values()].includes(server)) onLast({ session, server });
+    end(id, { server }) {
+      const entry = entries.get(id);
+      if (entry?.server === server) end(id, entry);
     },
-    forgetSession: (session) => void bySession.delete(session),
+    forgetSession(session) {
+      for (const { users } of entries.values()) users.delete(session);
+    },
   };
 }

@@ -65,14 +65,15 @@ function tied({ ask, head }: HeadFacts & Asked): Result<never, Denial> | undefin
 }
 
 /**
- * An MCP session id must name a session of exactly this caller with exactly this server. Another's, one of an earlier
- * start and one that never was are told apart by nobody; the client begins anew (2025-11-25, session management: 404).
+ * An MCP session id must name a session of this agent with exactly this server; whose call comes under it, the call says by
+ * itself. Another server's, one of an earlier start and one that never was are told apart by nobody; the client begins anew
+ * (2025-11-25, session management: 404).
  */
 function bound({ ask, route }: HeadFacts & Asked, open: Result<OpenSession, Denial>, { mcpSessions }: Ports): Result<OpenSession, Denial> {
   const id = ask.dialect === 'mcp' ? ask.message.mcpSession : undefined;
   if (id === undefined || !open.ok || route.kind !== 'mcp') return open;
   if (mcpSessions.has(id, { session: open.value.id, server: route.server })) return open;
-  return fail(deny('session_expired', 'mcp: no session of this id for this caller and server', { rpc: MCP_SESSION_NOT_FOUND }));
+  return fail(deny('session_expired', 'mcp: no session of this id with this server', { rpc: MCP_SESSION_NOT_FOUND }));
 }
 
 const MCP_SESSION_NOT_FOUND: NonNullable<Denial['rpc']> = { status: 404, code: 404, message: 'Session not found' };

@@ -113,6 +113,11 @@ export class H2Connection {
   /** An answer by the listener itself, and the end of the stream. */
   #answer(stream: ServerHttp2Stream, code: OwnAnswer, detail: string, isWithinExchange = false): void {
     const decisionId = this.#refuse(code, detail, statusOf(code), isWithinExchange);
+    const { limits, watch } = this.#context;
+    // A client may open no window for it, and a stream that stays would keep the connection.
+    const watched = watch.add(() => stream.close(CANCEL));
+    watched.within(limits.bodyMsMax);
+    stream.once('close', () => watched.end());
     const { status, body } = ownProblem(code, decisionId);
     stream.respond({ ':status': status, 'content-type': 'application/problem+json', 'cache-control': 'no-store' });
     stream.end(body, () => stream.close(stream.endAfterHeaders ? NO_ERROR : PROTOCOL_ERROR));

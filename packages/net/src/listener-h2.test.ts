@@ -492,4 +492,14 @@ describe('waiting', () => {
     await later(HTTP_LIMITS.bodyMsMax + 1_000);
     await expect.poll(() => ended).toEqual(['aborted']);
   });
+
+  it('and none for what the listener refuses by itself: a refusal that is not taken does not keep the connection', async () => {
+    const { port } = await serving();
+    const { socket, isOver } = await raw(port);
+    const noWindow = Buffer.of(0, 4, 0, 0, 0, 0);
+    socket.write(Buffer.concat([frame(FRAME.settings, 0, 0, noWindow), headersFrame(1, replaced(':scheme', 'http'))]));
+    await expect.poll(() => refusals.length).toBe(1);
+    await later(HTTP_LIMITS.bodyMsMax + HTTP_LIMITS.idleMsMax + 2_000);
+    await expect.poll(() => isOver()).toBe(true);
+  });
 });

@@ -54,7 +54,7 @@ import { refuseUnread } from './pipeline/refusing.ts';
 import type { CredentialRegister } from './secrets/credential-register.ts';
 import { serverTlsRoom, type ServerTlsRoom } from './secrets/server-tls.ts';
 import type { SweptRegistry } from './sessions/registry.ts';
-import { keepListening, type TlsPort } from './tls-port.ts';
+import { keepListening, tlsPortsOf, type TlsPort } from './tls-port.ts';
 import { assertions, type Assertions } from './upstream/assertions.ts';
 import type { ForwardUpstream } from './upstream/forward.ts';
 
@@ -334,14 +334,12 @@ class RunningSidecar implements Sidecar {
     };
     const underTls = (leg: Leg, port: TlsPort): Promise<HttpListener> =>
       keepListening(port, { ...serving(leg), disk, log, drain: this.#drain });
-    const { inbound, outbound } = config;
-    const { agent_certificate: files, listen } = outbound;
+    const { inbound, outbound } = tlsPortsOf(config);
     this.#listeners.outbound =
-      files === undefined
-        ? await listenAs('outbound.listen', { ...serving('outbound'), listen })
-        : await underTls('outbound', { section: 'outbound.agent_certificate', listen, files });
-    if (inbound === undefined) return;
-    this.#listeners.inbound = await underTls('inbound', { section: 'inbound', listen: inbound.listen, files: inbound });
+      outbound === undefined
+        ? await listenAs('outbound.listen', { ...serving('outbound'), listen: config.outbound.listen })
+        : await underTls('outbound', outbound);
+    if (inbound !== undefined) this.#listeners.inbound = await underTls('inbound', inbound);
   }
 
   /** The first identity: tried until it works, since without one there is no policy. */

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { certificatePem } from '@sallyport/crypto/keys';
+import { testAuthority } from '@sallyport/testkit';
 import { run } from './run.ts';
 
 describe('the sidecar as a command', () => {
@@ -47,6 +49,27 @@ describe('the sidecar as a command', () => {
     said = { out: '', err: '' };
     expect(await run(['--config', config(), '--check-config'], io)).toBe(0);
     expect(said).toEqual({ out: `${file}: ok\n`, err: '' });
+  });
+
+  it('--check-config reads the certificates of its ports as well', async () => {
+    mkdirSync(join(dir, 'state', 'identity'), { recursive: true });
+    writeFileSync(join(dir, 'state', 'identity', 'certificates.json'), '{}');
+    const files = { certificate: join(dir, 'tls.pem'), key: join(dir, 'tls.key') };
+    const inbound = `inbound: { certificate_file: ${files.certificate}, key_file: ${files.key}, agent: { url: "http://127.0.0.1:9" } }\n`;
+    const checked = async (): Promise<unknown> => {
+      said = { out: '', err: '' };
+      return [await run(['--config', config(inbound), '--check-config'], io), said.err];
+    };
+    const [code, missing] = (await checked()) as [number, string];
+    expect(code).toBe(64);
+    for (const key of ['certificate_file', 'key_file']) expect(missing).toContain(`inbound.${key}: cannot read`);
+    const authority = await testAuthority();
+    const [one, other] = [await authority.issue('/sidecar/support/1'), await authority.issue('/sidecar/support/2')];
+    writeFileSync(files.certificate, one.chain.map((der) => certificatePem(der)).join(''));
+    writeFileSync(files.key, other.privatePem);
+    expect(await checked()).toEqual([64, expect.stringContaining('inbound.key_file: the key does not fit the certificate')]);
+    writeFileSync(files.key, one.privatePem);
+    expect(await checked()).toEqual([0, '']);
   });
 
   it('does not start without a pin, or with sizes that cannot go together', async () => {

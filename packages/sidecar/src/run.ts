@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { judgeEnrolment, readAnchors } from './anchors.ts';
 import { compose } from './compose.ts';
 import { judgeCombinations, SIDECAR_CONFIG } from './config.ts';
+import { judgeTlsPorts } from './tls-port.ts';
 
 /** Where the command's own words go; its log goes to standard output. */
 export interface Io {
@@ -52,7 +53,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   const anchors = readAnchors(config.value, disk);
   if (!anchors.ok) return badConfig(anchors.error, flags.config, io);
   if (flags.checkConfig) {
-    const unready = judgeEnrolment(config.value, disk);
+    const unready = [...judgeEnrolment(config.value, disk), ...judgeTlsPorts(config.value, disk)];
     if (unready.length > 0) return badConfig(unready, flags.config, io);
     io.stdout(`${flags.config}: ok\n`);
     return 0;

@@ -4,10 +4,12 @@
  */
 
 import { fromUtf8 } from '@sallyport/crypto';
-import { Fault, type Clock } from '@sallyport/model';
-import { startHttpListener, type HttpListener, type HttpListenerOptions, type ListenerTls } from '@sallyport/net';
+import { Fault, fail, formatProblem, ok, type Clock, type Problem, type Result } from '@sallyport/model';
+import { isUsablePair, startHttpListener, type HttpListener, type HttpListenerOptions, type ListenerTls } from '@sallyport/net';
 import { delay, type Drain, type FileSystem, type ListenAddress } from '@sallyport/runtime';
 import type { Log } from '@sallyport/telemetry';
+import type { SidecarConfig } from './config.ts';
+import type { Leg } from './pipeline/gate.ts';
 
 const FILE_BYTES_MAX = 1_048_576;
 const READ_AGAIN_MS = 10_000;
@@ -28,6 +30,26 @@ export interface TlsPortOptions extends Omit<HttpListenerOptions, 'tls' | 'liste
   readonly disk: FileSystem;
 }
 
+/** The ports that a configuration puts under TLS. */
+export function tlsPortsOf({ inbound, outbound }: Pick<SidecarConfig, 'inbound' | 'outbound'>): Partial<Record<Leg, TlsPort>> {
+  const { agent_certificate: files, listen } = outbound;
+  return {
+    ...(files === undefined ? {} : { outbound: { section: 'outbound.agent_certificate', listen, files } }),
+    ...(inbound === undefined ? {} : { inbound: { section: 'inbound', listen: inbound.listen, files: inbound } }),
+  };
+}
+
+/** What stands against opening them, as far as their files tell. */
+export function judgeTlsPorts(config: Pick<SidecarConfig, 'inbound' | 'outbound'>, disk: FileSystem): readonly Problem[] {
+  return Object.values(tlsPortsOf(config)).flatMap((port) => {
+    const read = readMaterial(port, disk);
+    if (!read.ok) return read.error;
+    return isUsablePair(read.value) ? [] : [{ path: `${port.section}.key_file`, message: UNFIT }];
+  });
+}
+
+const UNFIT = 'the key does not fit the certificate, or is none';
+
 /** Opens the port. Rejects with a Fault `listen_failed` that names the key at fault. */
 export async function listenUnderTls(port: TlsPort, { disk, ...options }: TlsPortOptions): Promise<HttpListener> {
   const tls = materialOf(port, disk);
@@ -35,7 +57,7 @@ export async function listenUnderTls(port: TlsPort, { disk, ...options }: TlsPor
     return await startHttpListener({ ...options, listen: port.listen, tls });
   } catch (cause) {
     if (cause instanceof Fault) throw cause;
-    throw new Fault('listen_failed', 'internal', `${port.section}.key_file: the key does not fit the certificate, or is none`, { cause });
+    throw new Fault('listen_failed', 'internal', `${port.section}.key_file: ${UNFIT}`, { cause });
   }
 }
 
@@ -71,7 +93,15 @@ export async function renewCertificate(
   }
 }
 
-function materialOf({ section, files }: TlsPort, disk: FileSystem): ListenerTls {
+function materialOf(port: TlsPort, disk: FileSystem): ListenerTls {
+  const read = readMaterial(port, disk);
+  if (!read.ok) throw new Fault('listen_failed', 'internal', read.error.map(formatProblem).join('; '));
+  return read.value;
+}
+
+/** Every file that cannot be read. */
+function readMaterial({ section, files }: TlsPort, disk: FileSystem): Result<ListenerTls, readonly Problem[]> {
+  const problems: Problem[] = [];
   const read = (key: keyof TlsPort['files'], path: string): string => {
     let text: string | undefined;
     try {
@@ -80,13 +110,14 @@ function materialOf({ section, files }: TlsPort, disk: FileSystem): ListenerTls 
     } catch {
       text = undefined;
     }
-    if (text === undefined) throw new Fault('listen_failed', 'internal', `${section}.${key}: cannot read \`${path}\``);
-    return text;
+    if (text === undefined) problems.push({ path: `${section}.${key}`, message: `cannot read \`${path}\`` });
+    return text ?? '';
   };
   const { client_ca_file: authorities } = files;
-  return {
+  const material = {
     certificate: read('certificate_file', files.certificate_file),
     key: read('key_file', files.key_file),
     ...(authorities === undefined ? {} : { clientAuthorities: read('client_ca_file', authorities) }),
   };
+  return problems.length > 0 ? fail(problems) : ok(material);
 }

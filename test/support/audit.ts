@@ -35,3 +35,8 @@ export function sessionIdOf(token: string): string {
   const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sid: string };
   return claims.sid;
 }
+
+/** The last call that fits, once it is in the log. */
+export async function lastCall(world: Audited, fits: (call: CallEvent) => boolean): Promise<CallEvent> {
+  return eventually(async () => (await allCalls(world)).findLast(fits), 'a record that fits');
+}

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import type { SidecarConfig } from '@sallyport/sidecar';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import type { AgentOptions } from 'node:https';
+import { layDown } from './callers.ts';
 import { issuerDocument, READ_ORDERS } from './policies.ts';
 import {
   AGENT,
@@ -65,13 +66,19 @@ export interface InboundOptions extends WorldOptions {
     readonly tls?: { readonly authorities_file?: string; readonly identity?: string };
     readonly session_binding?: 'certificate' | 'address';
     readonly client_ca_file?: string;
+    /** PEM: every connection must show a certificate of theirs. */
+    readonly clientAuthorities?: string;
   };
+  /** What stands in the policy beside agent, tool and issuer. */
+  readonly documents?: string;
+  /** Files of the sidecar's folder of secrets, by their paths. */
+  readonly secrets?: Readonly<Record<string, string>>;
   readonly sidecar?: SidecarOptions;
 }
 
 export const ALICE_ALONE = 'callers: [{ roles: [support-rep] }]';
 
-export function inboundPolicy(side: Pick<InboundSide, 'world' | 'tool'>, callers: string, sessions?: string): string {
+export function inboundPolicy(side: Pick<InboundSide, 'world' | 'tool'>, callers: string, sessions?: string, documents = ''): string {
   return `apiVersion: sallyport.dev/v1
 kind: Agent
 name: ${AGENT}
@@ -86,21 +93,25 @@ http: { url: "${side.tool.url}" }
 network: loopback
 ---
 ${READ_ORDERS.trim()}
-${issuerDocument(side.world.idp)}`;
+${issuerDocument(side.world.idp)}${documents === '' ? '' : `---\n${documents}`}`;
 }
 
 export async function startInbound(options: InboundOptions = {}): Promise<InboundSide> {
   const [agent, tool, authority] = [await recordingUpstream(), await recordingUpstream(), await testAuthority()];
   const world = await startWorld(options);
-  await world.admin.publish(inboundPolicy({ world, tool }, options.callers ?? ALICE_ALONE, options.sessions));
-  const { socket, url = agent.url, headers = [], tls, ...more } = options.inbound ?? {};
+  await world.admin.publish(inboundPolicy({ world, tool }, options.callers ?? ALICE_ALONE, options.sessions, options.documents));
+  const { socket, url = agent.url, headers = [], tls, clientAuthorities, ...more } = options.inbound ?? {};
+  const clientCa = join(world.dir, 'client-ca.pem');
+  if (clientAuthorities !== undefined) writeFileSync(clientCa, clientAuthorities);
   const inbound = {
     ...(await inboundConfig({ world, authority }, url)),
     ...more,
     headers,
+    ...(clientAuthorities === undefined ? {} : { client_ca_file: clientCa }),
     agent: socket === undefined ? { url, ...(tls === undefined ? {} : { tls }) } : { socket },
   };
-  const sidecar = await world.startSidecar({ ...options.sidecar, config: { ...options.sidecar?.config, inbound } });
+  const secrets = options.secrets === undefined ? {} : { secrets: { folder: layDown(join(world.dir, 'secrets'), options.secrets) } };
+  const sidecar = await world.startSidecar({ ...options.sidecar, config: { ...secrets, ...options.sidecar?.config, inbound } });
   await eventually(() => sidecar.ready(), 'readiness');
   const port = inboundPort(sidecar);
   const ca = certificatePem(authority.ca.certificate);

@@ -7,6 +7,8 @@ import { createUpstreams, type Upstreams } from '@sallyport/net';
 import { ulids, type BytesAccount, type Drain, type FileSystem } from '@sallyport/runtime';
 import type { MemoryReservations } from '@sallyport/store';
 import type { Log } from '@sallyport/telemetry';
+import { callerDoor } from './callers/caller-door.ts';
+import { callerSecrets } from './callers/caller-secrets.ts';
 import { floodBound } from './audit/flood-bound.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
@@ -15,7 +17,7 @@ import { agentSide } from './agent-side.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
-import type { BundleHolder, Counters, Ports, Recorder } from './pipeline/ports.ts';
+import type { BundleHolder, CallerMethods, Counters, Ports, Recorder } from './pipeline/ports.ts';
 import { jobStarts } from './sessions/job-starts.ts';
 import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
@@ -98,6 +100,7 @@ export function pipelinePorts(from: PortsFrom): {
     schemes: { inbound: 'https', outbound: config.outbound.agent_certificate === undefined ? 'http' : 'https' },
     agentCredential: agentAuthentication(config, from),
     operatorTokens: operatorTokens({}, { keySets: keySetsOf(from), dpop: dpopProofs(clock) }),
+    callers: callersOf(from),
     sessionTokens: tokens.agent,
     clientTokens: tokens.client,
     sessions,
@@ -227,6 +230,12 @@ function secretsOf(from: PortsFrom): Credentials {
     oauth: sourcesOf(from),
     times: secretTimes(config),
   });
+}
+
+function callersOf(from: PortsFrom): CallerMethods {
+  const { config, clock } = from;
+  const secrets = callerSecrets({ clock, folder: config.secrets.folder, vault: vaultOf(from), times: secretTimes(config) });
+  return callerDoor({ clock, secrets, replaysMax: config.limits.replays_max });
 }
 
 /** How long what lies in places of secrets is used, as configured. */

@@ -90,6 +90,7 @@ export interface SidecarConfig {
     readonly connections_max: number;
     readonly sessions_max: number;
     readonly reservations_max: number;
+    readonly replays_max: number;
     readonly mcp_client_sessions_max: number;
     readonly mcp_streams_max: number;
     readonly mcp_sessions_max: number;
@@ -299,6 +300,13 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
     connections_max: count({ says: 'Connections of the agent at once', unit: 'connections', min: 1, max: 65_536, default: 512 }),
     sessions_max: count({ says: 'Open sessions', unit: 'sessions', min: 1, max: 1_000_000, default: 10_000 }),
     reservations_max: count({ says: 'Live limits counted at once', unit: 'entries', min: 1, max: 10_000_000, default: 200_000 }),
+    replays_max: count({
+      says: 'Signatures and nonces of callers that are remembered as spent; when there is no room for one more it is refused',
+      unit: 'entries',
+      min: 1_000,
+      max: 10_000_000,
+      default: 100_000,
+    }),
     mcp_client_sessions_max: count({
       says: 'MCP sessions that the agent may have open; for one more, the one used longest ago is ended',
       unit: 'sessions',

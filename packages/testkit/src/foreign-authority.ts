@@ -14,6 +14,8 @@ export interface ForeignLeaf {
   readonly serial?: Uint8Array;
   readonly notBefore?: number;
   readonly notAfter?: number;
+  /** Whose certificate it is; one that nobody has unless given. */
+  readonly publicKey?: KeyObject;
 }
 
 export interface ForeignList {
@@ -70,14 +72,22 @@ export function foreignAuthority(name: string, now: number, options: { readonly 
   ];
   return {
     certificate: certificate(self, publicKey, Uint8Array.of(1), year, caExtensions),
-    issue: ({ commonNames = [], uris = [], dnsNames = [], extendedKeyUsages = [CLIENT_AUTH], serial = Uint8Array.of(7), ...life }) => {
+    issue: ({
+      commonNames = [],
+      uris = [],
+      dnsNames = [],
+      extendedKeyUsages = [CLIENT_AUTH],
+      serial = Uint8Array.of(7),
+      publicKey: own,
+      ...life
+    }) => {
       const names = [...uris.map((uri) => tlv(0x86, Buffer.from(uri))), ...dnsNames.map((dns) => tlv(0x82, Buffer.from(dns)))];
       const extensions = [
         extension('2.5.29.15', tlv(0x03, Buffer.of(7, 0x80)), true),
         ...(extendedKeyUsages.length === 0 ? [] : [extension('2.5.29.37', seq(...extendedKeyUsages.map(oid)), false)]),
         ...(names.length === 0 ? [] : [extension('2.5.29.17', seq(...names), false)]),
       ];
-      const leafKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
+      const leafKey = own ?? generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
       return certificate(nameOf(commonNames), leafKey, serial, { ...year, ...life }, extensions);
     },
     list: ({ serials, thisUpdate, nextUpdate, critical = [] }) => {

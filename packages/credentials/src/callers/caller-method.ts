@@ -27,6 +27,8 @@ export interface CallerContext {
   readonly now: Instant;
   /** The bundle whose configuration the method was made from. */
   readonly bundle: Digest;
+  /** The same request has been verified before and has spent what it had: everything is judged anew, and nothing spent. */
+  readonly isAgain?: boolean;
 }
 
 /** What a verified credential proves. */

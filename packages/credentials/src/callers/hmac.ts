@@ -50,7 +50,7 @@ export function hmacMethod(config: HmacMethod, parts: MethodParts, problems: Pro
     return ok({ key, timestamp: timestamp.value, signedAt: signedAt.value, mac });
   };
 
-  const verify = (request: CallerRequest, { now }: CallerContext): Result<CallerProof, Denial> => {
+  const verify = (request: CallerRequest, { now, isAgain }: CallerContext): Result<CallerProof, Denial> => {
     const { body } = request;
     invariant(body !== undefined, 'a method that needs the body is asked when it is read');
     const head = readHead(request, now);
@@ -65,7 +65,8 @@ export function hmacMethod(config: HmacMethod, parts: MethodParts, problems: Pro
     if (principal === undefined) return refuse('no_matching_policy', `nobody is mapped to key \`${key.id}\``);
     const credentialId = `${name}:${key.id}`;
     const expiresAt = (signedAt + windowMs + 1) as Instant;
-    const spent = replay.spend({ keyId: credentialId, value: encodeHex(mac), madeAt: signedAt, expiresAt }, now);
+    const spendable = { keyId: credentialId, value: encodeHex(mac), madeAt: signedAt, expiresAt };
+    const spent = isAgain === true ? undefined : replay.spend(spendable, now);
     if (spent !== undefined) return refuse(spent.code, spent.detail);
     return ok({ method: name, kind, subject: key.id, principal, authenticatedAt: signedAt, credentialId, expiresAt: null });
   };

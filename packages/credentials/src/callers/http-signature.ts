@@ -94,7 +94,8 @@ export function httpSignatureMethod(config: HttpSignatureMethod, parts: MethodPa
     const principal = principalOf(key.id, createdAt);
     if (principal === undefined) return refuse('no_matching_policy', `nobody is mapped to key \`${key.id}\``);
     const credentialId = `${name}:${key.id}`;
-    const spent = replay.spend({ keyId: credentialId, value: nonce, madeAt: createdAt, expiresAt }, context.now);
+    const spendable = { keyId: credentialId, value: nonce, madeAt: createdAt, expiresAt };
+    const spent = context.isAgain === true ? undefined : replay.spend(spendable, context.now);
     if (spent !== undefined) return refuse(spent.code, spent.detail);
     return ok({ method: name, kind, subject: key.id, principal, authenticatedAt: createdAt, credentialId, expiresAt: null });
   };

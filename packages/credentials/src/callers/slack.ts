@@ -44,7 +44,7 @@ export function slackMethod(config: SlackMethod, { secretOf, replay, principalOf
     return ok({ timestamp: timestamp.value, signedAt: signedAt.value, mac });
   };
 
-  const verify = (request: CallerRequest, { now }: CallerContext): Result<CallerProof, Denial> => {
+  const verify = (request: CallerRequest, { now, isAgain }: CallerContext): Result<CallerProof, Denial> => {
     const { body, rawHeaders } = request;
     invariant(body !== undefined, 'a method that needs the body is asked when it is read');
     const head = readHead(request, now);
@@ -59,10 +59,8 @@ export function slackMethod(config: SlackMethod, { secretOf, replay, principalOf
     if (!sender.ok) return refuse('no_matching_policy', sender.error);
     const principal = principalOf(sender.value, signedAt);
     if (principal === undefined) return refuse('no_matching_policy', `nobody is mapped to \`${sender.value}\``);
-    const spent = replay.spend(
-      { keyId: name, value: encodeHex(mac), madeAt: signedAt, expiresAt: (signedAt + WINDOW_MS + 1) as Instant },
-      now,
-    );
+    const spendable = { keyId: name, value: encodeHex(mac), madeAt: signedAt, expiresAt: (signedAt + WINDOW_MS + 1) as Instant };
+    const spent = isAgain === true ? undefined : replay.spend(spendable, now);
     if (spent !== undefined) return refuse(spent.code, spent.detail);
     return ok({
       method: name,

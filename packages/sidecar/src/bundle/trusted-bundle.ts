@@ -7,6 +7,7 @@ import type { Digest, PartName } from '@sallyport/model';
 import { PART_NAMES, fail, ok, type Result } from '@sallyport/model';
 import { compile, readParts, type CompiledPolicy, type Parts } from '@sallyport/policy';
 import { reject, type Rejection, type VerifiedBundle, type VerifiedRelease } from '@sallyport/trust';
+import { callerProblems } from '../callers/caller-door.ts';
 
 /** A bundle that was vetted here: verified, read, compiled, its own tests passed. Staged until a release names it. */
 export interface StagedBundle {
@@ -52,6 +53,8 @@ export function trustBundle(release: VerifiedRelease, staged: ReadonlyMap<Digest
 export function compileBundle(verified: VerifiedBundle): Result<StagedBundle, Rejection> {
   const parts = readParts(partBytes(verified));
   if (!parts.ok) return fail(reject('COMPILE', 'the parts do not read', parts.error));
+  const unmade = callerProblems(parts.value.callerMethods ?? []);
+  if (unmade.length > 0) return fail(reject('COMPILE', 'a caller method cannot be made', unmade));
   const policy = compile(parts.value);
   return policy.ok
     ? ok({ verified, parts: parts.value, policy: policy.value })

@@ -24,14 +24,16 @@ export interface BodySource {
 
 /** The body of one exchange; nothing is read before `read`. */
 export function requestBody(source: BodySource, account: BytesAccount): OwnedBody {
-  // Owner: this body. One reading for all who ask.
+  // Owner: this body. One reading for all who ask, and one decoding: what is signed is signed as it was sent.
   let reading: Promise<Result<Uint8Array, Denial>> | undefined;
+  let decoding: Promise<Result<Uint8Array, Denial>> | undefined;
   const held: HeldBytes[] = [];
   return {
-    read: ({ bytesMax, coding }) =>
-      (reading ??= readRaw(source, { account, bytesMax, held }).then((raw) =>
-        raw.ok && coding === 'gzip' ? decode(raw.value, { account, bytesMax, held }) : raw,
-      )),
+    read: ({ bytesMax, coding }) => {
+      reading ??= readRaw(source, { account, bytesMax, held });
+      if (coding === 'identity') return reading;
+      return (decoding ??= reading.then((raw) => (raw.ok ? decode(raw.value, { account, bytesMax, held }) : raw)));
+    },
     release: () => held.splice(0).forEach((share) => share.release()),
   };
 }

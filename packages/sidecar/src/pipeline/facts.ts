@@ -32,7 +32,7 @@ export interface Arrival extends CallIds {
   readonly signal: AbortSignal;
 }
 
-/** The body, unread until a gate asks; read once, and kept for a call that is judged anew. */
+/** The body, unread until somebody asks; read once by the bound of who asked first, and kept for a call that is judged anew. */
 export interface Body {
   read(options: { bytesMax: number; coding: 'identity' | 'gzip' }): Promise<Result<Uint8Array, Denial>>;
 }

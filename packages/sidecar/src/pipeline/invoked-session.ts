@@ -10,12 +10,11 @@ import type { Asked, CallFacts, HeadFacts, InSession } from './facts.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { asInvoked, judgeClient } from './invocation.ts';
 import type { OpenSession, Ports } from './ports.ts';
-import { presentedAgain } from './presented.ts';
 import { agentForOperators, openSessionOf } from './session-lookup.ts';
 
 /** The session of a request to the agent. Nobody whom the agent may not act for opens one, or goes on in one. */
 export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Promise<Result<InSession, Denial>> {
-  const caller = await clientCaller(facts, presentedAgain(facts.head, ports.schemes[facts.leg]), ports);
+  const caller = await clientCaller(facts, earlierOf(facts), ports);
   if (!caller.ok) return caller;
   const { operator, client } = caller.value;
   const { snapshot } = facts.held;
@@ -43,13 +42,18 @@ export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Pr
  * them (its issuer may be trusted no longer), and the session must be open, unrevoked, and the caller's.
  */
 export async function judgeInvoked(call: CallFacts, ports: Ports): Promise<Denial | undefined> {
-  const { head, leg, held, session } = call;
-  const operator = await clientOperator({ held }, presentedAgain(head, ports.schemes[leg]), ports);
+  const { held, session } = call;
+  const operator = await clientOperator(call, earlierOf(call), ports);
   if (!operator.ok) return operator.error;
   const against = judgeClient(operator.value, held.snapshot, ports);
   if (against !== undefined) return against;
   const open = openSessionOf({ claims: { sessionId: session.id, agent: session.agent } }, held.snapshot, ports);
   return open.ok ? judgeBinding(operator.value, open.value) : open.error;
+}
+
+/** What the request has proven at its head. */
+function earlierOf({ caller }: HeadFacts): VerifiedOperator | undefined {
+  return caller.kind === 'client' ? caller.operator : undefined;
 }
 
 function judgeBinding(operator: VerifiedOperator, open: OpenSession): Denial | undefined {

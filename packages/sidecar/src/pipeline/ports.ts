@@ -4,7 +4,7 @@
  */
 
 import type { DecisionBody, OutcomeBody, OutcomeResult } from '@sallyport/audit';
-import type { OperatorTokens, SessionTokens } from '@sallyport/credentials';
+import type { CallerContext, CallerProof, CallerRequest, OperatorTokens, SessionTokens } from '@sallyport/credentials';
 import type {
   Agent,
   AgentJob,
@@ -258,6 +258,23 @@ export interface AgentCredential {
   judge(shown: string | undefined, peerChain: readonly Uint8Array[]): Result<AgentName, Denial> | Promise<Result<AgentName, Denial>>;
 }
 
+/** Implemented in `callers/`: the ways beside tokens in which callers prove themselves, by the policy in force. */
+export interface CallerMethods {
+  hasAny(policy: CompiledPolicy): boolean;
+  /** The one whose credential the request carries, `undefined` where that is none of theirs; `unauthenticated` for two. */
+  choose(policy: CompiledPolicy, request: CallerRequest): Result<ChosenMethod | undefined, Denial>;
+}
+
+/** A method about one request. */
+export interface ChosenMethod {
+  readonly needsBody: boolean;
+  /** Reads the secrets that are due. */
+  ready(): Promise<unknown> | undefined;
+  /** What the head alone refuses. */
+  judgeHead(context: CallerContext): Denial | undefined;
+  verify(body: Uint8Array | undefined, context: CallerContext): Result<CallerProof, Denial> | Promise<Result<CallerProof, Denial>>;
+}
+
 export interface Load {
   isDraining(): boolean;
 }
@@ -300,6 +317,8 @@ export interface Ports {
   /** Whether who calls on the outbound port is the agent at all; asked first. */
   readonly agentCredential: AgentCredential;
   readonly operatorTokens: OperatorTokens;
+  /** On the inbound leg. */
+  readonly callers: CallerMethods;
   readonly sessionTokens: SessionTokens;
   /** For the same sessions, in their clients' hands. */
   readonly clientTokens: SessionTokens;

@@ -16,12 +16,8 @@ export const authentication: Gate<Arrival & Framed & Fresh, Proof, Authenticated
   name: 'authentication',
   dialects: { 'http-tool': 'runs', mcp: 'runs', agent: 'runs', session: 'runs' },
   gather: (facts, ports) => {
-    const { leg, head, held, peerChain } = facts;
-    if (leg === 'inbound')
-      return clientCaller({ head, held }, presentedBy(head, ports.schemes.inbound), ports).then((caller) => ({
-        agentId: ports.agent,
-        caller,
-      }));
+    const { leg, head, peerChain } = facts;
+    if (leg === 'inbound') return clientCaller(facts, undefined, ports).then((caller) => ({ agentId: ports.agent, caller }));
     const agent = ports.agentCredential.judge(head.headers.get('sallyport-agent'), peerChain);
     return agent instanceof Promise ? agent.then((proven) => ofAgent(proven, facts, ports)) : ofAgent(agent, facts, ports);
   },

@@ -159,7 +159,7 @@ function blockOf(document: JsonObject): readonly string[] {
 
 /** What the head of the page spells out is only named in its tables. */
 function brief({ words }: TextShape): string {
-  return words.split(':')[0] ?? words;
+  return words.split(': ')[0] ?? words;
 }
 
 function anchor(name: string): string {

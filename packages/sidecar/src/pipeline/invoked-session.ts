@@ -58,9 +58,17 @@ function earlierOf({ caller }: HeadFacts): VerifiedOperator | undefined {
 
 function judgeBinding(operator: VerifiedOperator, open: OpenSession): Denial | undefined {
   if (!isSame(open.principal, operator.principal)) return deny('session_binding_mismatch', 'the session is another principal’s');
-  if (operator.case !== null && operator.case !== open.case)
-    return deny('session_binding_mismatch', 'the credential is for another case than the session');
-  return undefined;
+  const { task, step } = open.facts();
+  const said: readonly (readonly [what: string, shown: string | null | undefined, held: string | null | undefined])[] = [
+    ['case', operator.case, open.case],
+    ['task', operator.purpose.task, task],
+    ['tool', operator.purpose.step, step],
+    ['customer', operator.origin.customerId, open.origin.customerId],
+    ['purpose', operator.origin.purpose, open.origin.purpose],
+  ];
+  // A credential that says less goes on with what the session was opened for; one that says otherwise was issued for less or other.
+  const other = said.find(([, shown, held]) => shown !== undefined && shown !== null && shown !== held);
+  return other === undefined ? undefined : deny('session_binding_mismatch', `the credential is for another ${other[0]} than the session`);
 }
 
 function openedFor(

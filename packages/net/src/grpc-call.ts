@@ -22,7 +22,6 @@ interface Cancellable {
 /** The function that a typed client has under this method's name. */
 export function clientMethod(method: DescMethod, channel: OpenChannel): unknown {
   const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
-  const { raw } = channel;
   const writerFor = (call: WritableCall & Cancellable): StreamWriter<unknown> => {
     const over = new AbortController();
     call.once('status', () => over.abort());
@@ -35,20 +34,21 @@ export function clientMethod(method: DescMethod, channel: OpenChannel): unknown 
   switch (method.methodKind) {
     case 'unary':
       return (request: unknown, options: CallOptions) =>
-        answered(channel, options, (reply) => raw.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, reply)).response;
+        answered(channel, options, (reply) => channel.raw.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, reply))
+          .response;
     case 'client_streaming':
       return (options: CallOptions) => {
         const { call, response } = answered(channel, options, (reply) =>
-          raw.makeClientStreamRequest(path, requestSerialize, responseDeserialize, reply),
+          channel.raw.makeClientStreamRequest(path, requestSerialize, responseDeserialize, reply),
         );
         return { out: writerFor(call), response };
       };
     case 'server_streaming':
       return (request: unknown, options: StreamOptions) =>
-        incoming(raw.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request), options);
+        incoming(channel.raw.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request), options);
     case 'bidi_streaming':
       return (options: StreamOptions) => {
-        const call: ClientDuplexStream<unknown, unknown> = raw.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+        const call: ClientDuplexStream<unknown, unknown> = channel.raw.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
         return { out: writerFor(call), incoming: incoming(call, options) };
       };
   }

@@ -74,7 +74,7 @@ export interface ChannelOptions {
   readonly keepaliveMs?: number;
 }
 
-/** One connection's worth of calls, re-made when lost. */
+/** One connection's worth of calls, re-made when lost, and when this side has another certificate. */
 export interface Channel {
   /** The verified peer of the newest connection, once there is one. */
   readonly peer: Peer | undefined;
@@ -84,6 +84,7 @@ export interface Channel {
 
 /** What a channel is inside; only this package makes one. */
 export interface OpenChannel extends Channel {
+  /** For a call that begins now. */
   readonly raw: RawClient;
   readonly clock: Clock;
   readonly writer: WriterLimits;
@@ -101,29 +102,46 @@ export function openChannel(options: ChannelOptions): Channel {
   let peer: Peer | undefined;
   const credentials = new TrustingChannelCredentials(options.trust, options.clock, (verified) => (peer = verified));
   const messageBytesMax = options.messageBytesMax ?? MESSAGE_BYTES_MAX;
-  const raw = new RawClient(target(options.host, options.port), credentials, {
-    'grpc.max_receive_message_length': messageBytesMax,
-    'grpc.max_send_message_length': messageBytesMax,
-    'grpc.keepalive_time_ms': options.keepaliveMs ?? KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    'grpc.initial_reconnect_backoff_ms': RECONNECT_MS_MIN,
-    'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
-    // A proxy of the environment would see where we go, and a TXT record could tell us how to behave.
-    'grpc.enable_http_proxy': 0,
-    'grpc.service_config_disable_resolution': 1,
-    // Whether a call is repeated is for its caller to say.
-    'grpc.enable_retries': 0,
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.enable_channelz': 0,
-  });
+  const connect = (): RawClient =>
+    new RawClient(target(options.host, options.port), credentials, {
+      'grpc.max_receive_message_length': messageBytesMax,
+      'grpc.max_send_message_length': messageBytesMax,
+      'grpc.keepalive_time_ms': options.keepaliveMs ?? KEEPALIVE_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.initial_reconnect_backoff_ms': RECONNECT_MS_MIN,
+      'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
+      // A proxy of the environment would see where we go, and a TXT record could tell us how to behave.
+      'grpc.enable_http_proxy': 0,
+      'grpc.service_config_disable_resolution': 1,
+      // Whether a call is repeated is for its caller to say.
+      'grpc.enable_retries': 0,
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.enable_channelz': 0,
+    });
+  // Owner: this channel, through `onReplace`.
+  let raw = connect();
+  const over = new AbortController();
+  // A connection is worth as much as the certificate that it was opened with. What runs on it goes on; the next call is made
+  // under the new one, and the old connection ends with the last of its calls.
+  const renewed = (): void => {
+    const before = raw;
+    raw = connect();
+    before.close();
+  };
+  if (options.trust.kind === 'peer') options.trust.tls.onReplace(renewed, { signal: over.signal });
   const channel: OpenChannel = {
     get peer() {
       return peer;
     },
-    raw,
+    get raw() {
+      return raw;
+    },
     clock: options.clock,
     writer: options.writer ?? WRITER_LIMITS,
-    close: () => raw.close(),
+    close() {
+      over.abort();
+      raw.close();
+    },
   };
   return channel;
 }

@@ -745,6 +745,32 @@ describe('hot reload', () => {
     expect(seen).toEqual([sidecar.chain[0], renewed.chain[0]]);
   });
 
+  test('a channel whose certificate was renewed makes its next call under the new one, and what runs under the old one goes on', async () => {
+    const seen: (Uint8Array | undefined)[] = [];
+    const next = Promise.withResolvers<void>();
+    const tail: Handlers<typeof Audit>['tail'] = async ({ cursor }, out, call) => {
+      seen.push(call.peer?.certificate);
+      out.write(create(TailBatchSchema, { cursor: 'before' }));
+      if (cursor === 'long') await next.promise;
+      out.write(create(TailBatchSchema, { cursor: 'after' }));
+      return ok(undefined);
+    };
+    const holder = holding(sidecar);
+    const client = createClient(Audit, channel(await server([audit({ tail })]), holder));
+    const cursors: string[] = [];
+    const renewed = await authority.issue('/sidecar/support/1', { usage: 'tls-client' });
+    for await (const { cursor } of client.tail(create(TailRequestSchema, { cursor: 'long' }), { signal: never })) {
+      cursors.push(cursor);
+      if (cursor !== 'before') continue;
+      expect(holder.replace(renewed).ok).toBe(true);
+      // Were it made over the connection of the old certificate, nothing would be accepted there once that has ended.
+      await all(client.tail(create(TailRequestSchema), { signal: never }));
+      next.resolve();
+    }
+    expect(cursors).toEqual(['before', 'after']);
+    expect(seen).toEqual([sidecar.chain[0], renewed.chain[0]]);
+  });
+
   test.each([
     ['a key that does not fit', () => ({ ...plane, privatePem: sidecar.privatePem }), 'privatePem'],
     ['no key at all', () => ({ ...plane, privatePem: 'secret' }), 'privatePem'],

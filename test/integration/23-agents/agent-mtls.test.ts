@@ -6,7 +6,7 @@ import type { SidecarConfig } from '@sallyport/sidecar';
 import { recordingUpstream, testAuthority, type RecordingUpstream, type TestAuthority } from '@sallyport/testkit';
 import { writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callsOfSession, recordOf } from '../../support/audit.ts';
@@ -47,8 +47,8 @@ async function section(name: string, agent: AgentName): Promise<NonNullable<Side
 
 type Client = Pick<RequestOptions, 'cert' | 'key'>;
 
-async function clientOf(agent: string, by = agents): Promise<Client> {
-  const { chain, privatePem } = await by.issue(`/agent/${agent}`, { usage: 'tls-client' });
+async function clientOf(agent: string, by = agents, life: { notBefore?: number; notAfter?: number } = {}): Promise<Client> {
+  const { chain, privatePem } = await by.issue(`/agent/${agent}`, { usage: 'tls-client', ...life });
   return { cert: chain.map((der) => certificatePem(der)).join(''), key: privatePem };
 }
 
@@ -175,5 +175,22 @@ describe('with `agent_auth: mtls`', () => {
     const mine = await clientOf(AGENT);
     for (const headers of [{ origin: 'https://evil.example' }, { host: 'evil.example' }, { 'sec-fetch-site': 'cross-site' }])
       expect(answered(await open(mine, headers as unknown as Record<string, string>)).status).toBe(400);
+  });
+
+  it('[R2.23] a certificate is worth nothing past its end, on a connection that goes on and on a new one; one renewed before goes on', async () => {
+    const second = Math.ceil(world.clock.wall() / 1_000) * 1_000;
+    const [ending, renewed] = [await clientOf(AGENT, agents, { notAfter: second + 2_000 }), await clientOf(AGENT)];
+    const kept = new HttpsAgent({ keepAlive: true, maxSockets: 1 });
+    const session = await sessionWith(ending);
+    const first = answered(await call({ ...ending, agent: kept }, session));
+    const refusal = await eventually(async () => {
+      expect(answered(await call(renewed, session)).status).toBe(200);
+      const answer = answered(await call({ ...ending, agent: kept }, session));
+      return answer.status === 200 ? undefined : answer;
+    }, 'its end');
+    expect([first.status, refusal.status, refusal.json()['code']]).toEqual([200, 401, 'token_expired']);
+    expect(world.clock.wall()).toBeGreaterThan(second + 2_000);
+    expect(await call(ending, session)).toBe('no handshake');
+    kept.destroy();
   });
 });

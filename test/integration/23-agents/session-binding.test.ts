@@ -52,7 +52,7 @@ describe.each([
     side.ask('/agents/support-triage/invoke', {
       json: { input: 'x' },
       connection,
-      headers: { ...(session === undefined ? {} : { 'sallyport-session': session }) },
+      headers: session === undefined ? {} : { 'sallyport-session': session },
     });
   const end = (connection: AgentOptions, session: string): Promise<HttpAnswer> =>
     side.ask('/session', { method: 'DELETE', connection, headers: { 'sallyport-session': session } });

@@ -140,7 +140,7 @@ export class PolicyPlaneService {
     const { clock, enrolment, limits, draining } = this.#options;
     const { spiffeId, notAfter } = call.caller;
     const place = enrolment.placeOf(spiffeId);
-    if (place === undefined) return fail(grpcStatus('permission_denied', 'this identity was not enrolled here'));
+    if (place === undefined) return fail(grpcStatus('unauthenticated', 'this identity was not enrolled here'));
     if (this.#subscribers.size >= limits.subscribersMax) return fail(grpcStatus('resource_exhausted', 'too many policy streams'));
     const life = streamLife({ clock, notAfter, call: call.signal, draining });
     const waiting = new AbortController();

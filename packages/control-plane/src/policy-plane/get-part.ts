@@ -30,7 +30,7 @@ export function getPartHandler({ objects, publish, enrolment, partStreamsMax }: 
     const offset = safeNumber(request.offset);
     if (digest === undefined || offset === undefined) return fail(grpcStatus('invalid_argument', 'a digest and an offset are needed'));
     const place = enrolment.placeOf(call.caller.spiffeId);
-    if (place === undefined) return fail(grpcStatus('permission_denied', 'this identity was not enrolled here'));
+    if (place === undefined) return fail(grpcStatus('unauthenticated', 'this identity was not enrolled here'));
     const part = publish.partFor(digest, place);
     if (part === 'unknown') return fail(grpcStatus('not_found', 'no bundle names this part'));
     // A sidecar may know the digest of another area's part; knowing is not being meant.

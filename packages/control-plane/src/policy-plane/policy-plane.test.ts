@@ -208,7 +208,8 @@ describe('a stream begins', () => {
     const stream = policyStream(await harness.channel('/sidecar/support-triage/ghost'));
     streams.push(stream);
     stream.hello();
-    expect(await stream.status).toMatchObject({ code: 'permission_denied' });
+    expect(await stream.status).toMatchObject({ code: 'unauthenticated' });
+    expect(stream.received).toEqual([]);
   });
 
   test('what it says is active is not offered again', async () => {

@@ -30,6 +30,7 @@ import { sessionRegistry } from '../../packages/sidecar/src/sessions/registry.ts
 import { assertions } from '../../packages/sidecar/src/upstream/assertions.ts';
 import type { ForwardLimits } from '../../packages/sidecar/src/upstream/forward-options.ts';
 import { NOTHING_CARRIED, type Credentials } from '../../packages/sidecar/src/secrets/credentials.ts';
+import { requestSigners } from '../../packages/sidecar/src/upstream/request-signing.ts';
 import { forwardUpstream } from '../../packages/sidecar/src/upstream/forward.ts';
 
 /** The policies of these tests name no credential. */
@@ -115,7 +116,13 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     assertionSigner: signerFromPem(privatePem),
   };
   asserting.use(identity);
-  const ways = { upstreams, credentials: NO_SECRETS, assertions: asserting, serverTls: { ready: async () => undefined } };
+  const ways = {
+    upstreams,
+    credentials: NO_SECRETS,
+    assertions: asserting,
+    signers: requestSigners({ clock, random: randomBytes, signer: () => asserting.signer() }),
+    serverTls: { ready: async () => undefined },
+  };
   const upstream = forwardUpstream({ ...ways, account, clock: systemClock(), build: 'test', limits });
   let bugs = 0;
   const sidecar = formatSpiffeId({ trustDomain: 'test.local', purpose: { kind: 'sidecar', agent: AGENT, instance: 'one' } });

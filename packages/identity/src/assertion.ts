@@ -66,6 +66,11 @@ export function defaultAudience(trustDomain: string, server: ServerName): string
   return `sallyport:${trustDomain}:server:${server}`;
 }
 
+/** The audience of the assertion that an agent gets with a request of its caller's. */
+export function agentAudience(trustDomain: string, agent: AgentName): string {
+  return `sallyport:${trustDomain}:agent:${agent}`;
+}
+
 /** The claims for an assertion from `now`, in whole seconds, for as long as one may live. */
 export function assertionClaims(asserted: Asserted, { tokenId, now }: { tokenId: string; now: Instant }): JsonObject {
   const iat = Math.floor(now / 1_000);

@@ -27,13 +27,31 @@ export type { FoundSignature } from './http-message/find-signature.ts';
 export { findSignature } from './http-message/find-signature.ts';
 export type { SignatureParameters } from './http-message/signature-parameters.ts';
 export { readSignatureParameters } from './http-message/signature-parameters.ts';
+export type { RequestSigning } from './http-message/request-signature.ts';
+export {
+  REQUEST_COMPONENTS,
+  REQUEST_SIGNATURE_ALG,
+  REQUEST_SIGNATURE_MS,
+  REQUEST_SIGNATURE_TAG,
+  coveredOf,
+  requestToSign,
+  signatureField,
+} from './http-message/request-signature.ts';
 export type { SignedRequest } from './http-message/signature-base.ts';
 export { coveredNames, signatureBase } from './http-message/signature-base.ts';
 export { contentDigestOf, isContentDigest } from './http-message/content-digest.ts';
 export type { CompactJws } from './compact-jws.ts';
 export { readCompactJws } from './compact-jws.ts';
 export type { Asserted, AssertionClaims } from './assertion.ts';
-export { ASSERTION_TYP, ASSERTION_MS, ASSERTION_BYTES_MAX, assertionClaims, defaultAudience, readAssertionClaims } from './assertion.ts';
+export {
+  ASSERTION_TYP,
+  ASSERTION_MS,
+  ASSERTION_BYTES_MAX,
+  agentAudience,
+  assertionClaims,
+  defaultAudience,
+  readAssertionClaims,
+} from './assertion.ts';
 export type { DelegationRootKind, Hop, HopAuthority } from './hop.ts';
 export { HOP_TYP, hopClaims, readHop } from './hop.ts';
 export type { Delegation, DelegationRules, DelegationStep, ProvenHop } from './delegation.ts';

@@ -41,6 +41,8 @@ export interface Tool {
   readonly remember?: Readonly<Record<string, NotedPath>>;
   /** Each call's assertion is for its arguments too, and made for it alone. */
   readonly assertsArguments?: true;
+  /** Calls are signed for its server to verify, with these header fields besides what is always covered; lower case. */
+  readonly signs?: readonly string[];
   /** How an MCP client is told of a denial. */
   readonly denyAs: 'tool_result' | 'error';
 }

@@ -27,6 +27,7 @@ import type { SecretTimes } from './secrets/held-secret.ts';
 import { vaultReader, type ReadVault } from './secrets/secret-vault.ts';
 import type { ServerTlsRoom } from './secrets/server-tls.ts';
 import type { Assertions } from './upstream/assertions.ts';
+import { requestSigners } from './upstream/request-signing.ts';
 import { forwardUpstream, type ForwardUpstream } from './upstream/forward.ts';
 import type { AgentSide } from './upstream/forward-options.ts';
 
@@ -189,7 +190,7 @@ function upstreamOf(
   from: PortsFrom,
   { tokens, secrets }: { readonly tokens: AgentSide['tokens']; readonly secrets: Credentials },
 ): ForwardUpstream {
-  const { config, clock, drain, account, build, assertions, serverTls } = from;
+  const { config, clock, random, drain, account, build, assertions, serverTls } = from;
   const { limits, upstream, inbound } = config;
   const dialling = {
     clock,
@@ -211,6 +212,7 @@ function upstreamOf(
     clock,
     build,
     assertions,
+    signers: requestSigners({ clock, random, signer: () => assertions.signer() }),
     serverTls,
     ...(agent === undefined ? {} : { agent }),
     limits: {

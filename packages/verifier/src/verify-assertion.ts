@@ -3,7 +3,7 @@
  * then who signed, then for whom and when. docs/spec/assertions-v1.md, section 4.
  */
 
-import { utf8, verify } from '@sallyport/crypto';
+import { type VerifyKey, utf8, verify } from '@sallyport/crypto';
 import { ASSERTION_BYTES_MAX, ASSERTION_MS, ASSERTION_TYP, parseSpiffeId, readAssertionClaims, readCompactJws } from '@sallyport/identity';
 import type { AssertionClaims, CompactJws } from '@sallyport/identity';
 import { type Instant, type Result, fail, formatProblem, ok } from '@sallyport/model';
@@ -52,15 +52,22 @@ export type Verification =
   | { readonly ok: false; readonly code: AssertionFailure; readonly detail: string };
 
 /** How far the sidecar's clock may run ahead of the tool's. An expiry is never extended: what arrives has half of its life before it. */
-const CLOCK_SKEW_MS_MAX = 5_000;
+export const CLOCK_SKEW_MS_MAX = 5_000;
 
 /** Never throws for anything in the token; throws `TypeError` for options that would believe nobody or everybody. */
 export function verifyAssertion(token: string | undefined, options: VerifyOptions): Verification {
   const judged = judgeAssertion(token, options);
-  return judged.ok ? { ok: true, assertion: judged.value } : { ok: false, ...judged.error };
+  return judged.ok ? { ok: true, assertion: judged.value.assertion } : { ok: false, ...judged.error };
 }
 
-function judgeAssertion(token: string | undefined, options: VerifyOptions): Result<Assertion, NotBelieved> {
+/** A believed assertion, and the key that signed it. */
+export interface Believed {
+  readonly assertion: Assertion;
+  readonly key: VerifyKey;
+}
+
+/** As `verifyAssertion`. */
+export function judgeAssertion(token: string | undefined, options: VerifyOptions): Result<Believed, NotBelieved> {
   if (options.audience === '' || options.trustDomain === '') throw new TypeError('`audience` and `trustDomain` are not empty');
   // Forgotten it would mean any tool; `undefined` is for whoever says so.
   if (!Object.hasOwn(options, 'tool')) throw new TypeError('`tool` is missing: name it, or say `undefined` for what calls none');
@@ -73,7 +80,8 @@ function judgeAssertion(token: string | undefined, options: VerifyOptions): Resu
   if (!verify(certificate.value.key, utf8(jws.signingInput), jws.signature))
     return no('signature_invalid', 'not by the key of the certificate');
   const problem = problemOfSigner(claims, certificate.value.spiffeId, options) ?? problemOfUse(claims, options);
-  return problem === undefined ? ok({ ...claims, keyId: certificate.value.keyId }) : fail(problem);
+  if (problem !== undefined) return fail(problem);
+  return ok({ assertion: { ...claims, keyId: certificate.value.keyId }, key: certificate.value.key });
 }
 
 interface ReadToken {

@@ -137,10 +137,14 @@ describe('who calls is what the credential says', () => {
       'accept',
       'accept-encoding',
       'connection',
+      'content-digest',
       'content-length',
       'content-type',
       'host',
+      'sallyport-assertion',
       'sallyport-session',
+      'signature',
+      'signature-input',
     ]);
     expect(JSON.stringify(seen)).not.toContain('Bearer');
   });

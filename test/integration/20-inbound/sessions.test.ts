@@ -109,8 +109,9 @@ describe('a session is one principal’s', () => {
     const headers = { 'sallyport-session': client, ...forged };
     expect((await side.ask(INVOKE, { json: REQUEST, headers })).status).toBe(200);
     const seen = side.agent.requests.at(-1)?.headers ?? {};
-    expect(Object.keys(seen).filter((name) => name.startsWith('sallyport-'))).toEqual(['sallyport-session']);
+    expect(Object.keys(seen).filter((name) => name.startsWith('sallyport-'))).toEqual(['sallyport-session', 'sallyport-assertion']);
     expect(seen['sallyport-session']).not.toBe(client);
+    expect(seen['sallyport-assertion']).not.toBe('x');
     expect(await callOut(side, String(seen['sallyport-session']))).toBe('200');
   });
 });

@@ -61,6 +61,7 @@ export const FEATURES: readonly string[] = [
   'tool.assertion',
   'tool.notes',
   'tool.ranges',
+  'tool.sign',
   'tool.unknown_arguments',
   'trust_domain',
   ...CALLER_METHOD_KINDS.map((kind) => `caller_method.${kind}`),
@@ -98,13 +99,9 @@ export function featuresOf({
   if (servers.some(({ agent }) => agent !== undefined)) used.add('server.agent');
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');
   for (const issuer of issuers) for (const feature of featuresOfIssuer(issuer)) used.add(feature);
-  if (tools.some(({ route }) => route?.query !== undefined)) used.add('route.query');
+  for (const tool of tools) for (const feature of featuresOfTool(tool)) used.add(feature);
   if (servers.some(({ audience }) => audience !== undefined)) used.add('server.audience');
   if (servers.some(({ tls }) => tls !== undefined)) used.add('server.tls');
-  if (tools.some(({ assertsArguments }) => assertsArguments === true)) used.add('tool.assertion');
-  if (tools.some(({ touches, remember }) => touches !== undefined || remember !== undefined)) used.add('tool.notes');
-  if (tools.some(({ ranges }) => ranges !== undefined)) used.add('tool.ranges');
-  if (tools.some(({ unknownArguments }) => unknownArguments !== undefined)) used.add('tool.unknown_arguments');
   for (const { config } of callerMethods) used.add(`caller_method.${config.kind}`);
   for (const { source } of credentials) used.add(`credential.${source.kind}`);
   if (observes.length > 0) used.add('policy.observe');
@@ -118,6 +115,17 @@ function featuresOfAgent({ callers, delegation, sessions }: Agent): readonly str
     ...(callers === undefined ? [] : ['agent.callers']),
     ...(delegation === undefined ? [] : ['agent.delegation']),
     ...(sessions.jobs === undefined ? [] : ['agent.jobs']),
+  ];
+}
+
+function featuresOfTool({ route, assertsArguments, signs, touches, remember, ranges, unknownArguments }: Tool): readonly string[] {
+  return [
+    ...(route?.query === undefined ? [] : ['route.query']),
+    ...(assertsArguments === undefined ? [] : ['tool.assertion']),
+    ...(signs === undefined ? [] : ['tool.sign']),
+    ...(touches === undefined && remember === undefined ? [] : ['tool.notes']),
+    ...(ranges === undefined ? [] : ['tool.ranges']),
+    ...(unknownArguments === undefined ? [] : ['tool.unknown_arguments']),
   ];
 }
 

@@ -108,6 +108,7 @@ effect: write
 classes: [money]
 route: { method: POST, path: "/orders/{order_id}/refunds", query: [currency] }
 assertion: { arguments: true }
+sign: { headers: [traceparent] }
 arguments:
   required: [order_id, amount, currency]
   properties:

@@ -1,7 +1,7 @@
 /** What exists beside agents: tool servers, tools, issuers, values of an environment. */
 
 import { EFFECTS } from '@sallyport/model';
-import { METHODS } from '../grammar/catalog.ts';
+import { METHODS, SIGNED_FIELD, SIGNED_FIELDS_MAX } from '../grammar/catalog.ts';
 import { CLIENT_ID, CREDENTIAL_HEADER, CREDENTIAL_SCHEMES, ENDPOINT_PATH, RESERVED_HEADER } from '../grammar/credential.ts';
 import { CREDENTIAL_PATH } from '../grammar/secret-place.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
@@ -103,6 +103,18 @@ const TOOL_KIND: Kind = {
         },
       }),
       otherwise: 'one assertion serves several calls of a session, whatever their arguments',
+    },
+    sign: {
+      says: 'Each call is signed, for its server to verify that nothing was changed on the way: method, place, body and assertion.',
+      shape: map('Sign', {
+        headers: {
+          says: 'Header fields that are covered as well; a call without one of them is not sent.',
+          shape: list(text('a header in lower case that reaches the tool', SIGNED_FIELD), { min: 1, max: SIGNED_FIELDS_MAX, isSet: true }),
+          otherwise: 'none besides',
+          code: 'obligation_unsupported',
+        },
+      }),
+      otherwise: 'calls are not signed',
     },
     deny_as: { ...DENY_AS, default: 'tool_result' },
   }),

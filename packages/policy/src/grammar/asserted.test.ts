@@ -8,7 +8,9 @@ import { readParts } from '../compile/parts.ts';
 function read(
   server: string,
   tool = '',
-): { audience?: string | undefined; asserts?: true | undefined; features: readonly string[] } | readonly string[] {
+):
+  | { audience?: string | undefined; asserts?: true | undefined; signs?: readonly string[] | undefined; features: readonly string[] }
+  | readonly string[] {
   const text = `apiVersion: sallyport.dev/v1
 kind: Agent
 name: desk
@@ -39,7 +41,8 @@ rules: [{ id: all, allow: [crm/search] }]
   return {
     audience: servers[0]?.audience,
     asserts: tools[0]?.assertsArguments,
-    features: built.value.features.filter((name) => /audience|assertion/.test(name)),
+    signs: tools[0]?.signs,
+    features: built.value.features.filter((name) => /audience|assertion|sign$/.test(name)),
   };
 }
 
@@ -74,5 +77,31 @@ describe('what assertions are for', () => {
     ['a field that is not known', 'assertion: { arguments: true, body: true }'],
   ])('an assertion with %s is refused', (_, tool) => {
     expect(read('', tool)).toEqual([expect.stringContaining('t.yaml:')]);
+  });
+});
+
+describe('what of a call is signed', () => {
+  test.each<[string, readonly string[]]>([
+    ['{}', []],
+    ['{ headers: [traceparent, x-api-key] }', ['traceparent', 'x-api-key']],
+  ])('survives the way into a bundle and out of it: %s', (sign, signs) => {
+    expect(read('', `sign: ${sign}`)).toMatchObject({ signs, features: ['tool.sign'] });
+  });
+
+  test.each([
+    ['in capitals, which no signature has', '[X-Api-Key]'],
+    ['of one hop', '[connection]'],
+    ['that a proxy may set anew', '[host]'],
+    ['of the signature itself', '[signature-input]'],
+    ['twice', '[traceparent, traceparent]'],
+    ['of none', '[]'],
+    ['with parameters', "['traceparent;sf']"],
+    ['that is derived', "['@path']"],
+  ])('a header %s is refused', (_, headers) => {
+    expect(read('', `sign: { headers: ${headers} }`)).toEqual(expect.arrayContaining([expect.stringContaining('t.yaml:')]));
+  });
+
+  test.each(['true', '[traceparent]', '{ body: false }'])('%s is no way to say so', (sign) => {
+    expect(read('', `sign: ${sign}`)).toEqual([expect.stringContaining('t.yaml:')]);
   });
 });

@@ -101,6 +101,7 @@ const TOOL_FIELDS = [
   'touches',
   'remember',
   'assertion',
+  'sign',
   'deny_as',
 ];
 
@@ -115,6 +116,7 @@ export const tool: Reader<Tool> = (node, problems) => {
   const touches = declared.get('touches', notedPaths('touches', 'args'));
   const remember = declared.get('remember', notedPaths('remember', 'result'));
   const assertsArguments = declared.get('assertion', assertion);
+  const signs = declared.get('sign', signedFields);
   return {
     name,
     effect: declared.get('effect', oneOf('effect', EFFECTS)) ?? 'destructive',
@@ -127,6 +129,7 @@ export const tool: Reader<Tool> = (node, problems) => {
     ...(touches === undefined ? {} : { touches }),
     ...(remember === undefined ? {} : { remember }),
     ...(assertsArguments === undefined ? {} : { assertsArguments }),
+    ...(signs === undefined ? {} : { signs }),
     denyAs: declared.get('deny_as', oneOf('deny_as', ['tool_result', 'error'])) ?? 'tool_result',
   };
 };
@@ -144,6 +147,7 @@ export function encodeTool(value: Tool): Json {
     ...(value.touches === undefined ? {} : { touches: encodePaths('args', value.touches) }),
     ...(value.remember === undefined ? {} : { remember: encodePaths('result', value.remember) }),
     ...(value.assertsArguments === undefined ? {} : { assertion: { arguments: true } }),
+    ...(value.signs === undefined ? {} : { sign: value.signs.length === 0 ? {} : { headers: value.signs.toSorted() } }),
     deny_as: value.denyAs,
   };
 }
@@ -175,6 +179,20 @@ const assertion: Reader<true> = (node, problems) => {
   const isOn = fields(node, problems, '`assertion`', ['arguments!'])?.get('arguments', bool);
   if (isOn !== false) return isOn;
   return problems.add(node.place, '`arguments` of an assertion is `true`', { remedy: 'leave `assertion` out' });
+};
+
+export const SIGNED_FIELDS_MAX = 16;
+/** What belongs to one hop, or is the signature's own, cannot be signed for the other end. */
+export const SIGNED_FIELD =
+  '^(?!(?:host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|content-length|accept-encoding|signature|signature-input)$)[a-z][a-z0-9-]{0,62}$';
+
+/** `{ headers? }`: what a signature covers beside method, place, body and assertion. */
+const signedFields: Reader<readonly string[]> = (node, problems) => {
+  const form = { test: (value: string) => new RegExp(SIGNED_FIELD).test(value), words: 'a header in lower case that reaches the tool' };
+  const headers = list('`headers`', text('a header', form), { min: 1, max: SIGNED_FIELDS_MAX, key: (entry) => entry });
+  const declared = fields(node, problems, '`sign`', ['headers']);
+  if (declared === undefined) return undefined;
+  return declared.has('headers') ? declared.get('headers', headers) : [];
 };
 
 const dateRange: Reader<DateRange> = (node, problems) => {

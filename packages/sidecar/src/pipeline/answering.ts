@@ -9,7 +9,7 @@ import { Fault, deny, serverOf, type Denial, type DenialCode, type DenialEffect 
 import { UpstreamFault } from '@sallyport/net';
 import type { CallFacts, HeadFacts } from './facts.ts';
 import type { Ran } from './gate-list.ts';
-import { answerWith, type Answer, type AnswerGate, type AnswerUnit, type Deny, type Outcome } from './gate.ts';
+import { answerWith, type Answer, type AnswerGate, type AnswerUnit, type Deny, type Outcome, type SentEvidence } from './gate.ts';
 import { settle, Unsettled } from './gates/settlement.ts';
 import type { Lease } from './leases.ts';
 import type { Permit } from './permit.ts';
@@ -75,6 +75,8 @@ interface Delivery {
   readonly lease: Lease;
   readonly gates: readonly AnswerGate<CallFacts, Ports>[];
   readonly ports: Ports;
+  /** Owner: `deliver`. Of a call whose request is signed. */
+  evidence?: SentEvidence;
 }
 
 /** Forwards a permitted call and answers it. Never rejects. */
@@ -92,13 +94,30 @@ export async function deliver(
   const delivery: Delivery = { call, lease, gates, ports };
   try {
     const { ask, session, head } = call;
-    const context = { ask, session, signal: lease.signal, traceparent: head.headers.get('traceparent'), ...clientOf(call, ports) };
+    if (isSigned(call)) delivery.evidence = {};
+    const { evidence } = delivery;
+    const context = {
+      ask,
+      session,
+      signal: lease.signal,
+      traceparent: head.headers.get('traceparent'),
+      ...clientOf(call, ports),
+      ...(evidence === undefined ? {} : { evidence }),
+    };
     const forwarded = await ports.upstream.forward(permit, context);
-    if (!('failure' in forwarded)) return await released(told(forwarded, call), delivery);
+    if (!('failure' in forwarded)) return await released(told(withEvidence(forwarded, evidence), call), delivery);
     return await failed(forwarded, delivery);
   } catch (thrown) {
     return failed(failureOf(thrown, lease), delivery);
   }
+}
+
+function isSigned({ tool: { tool }, ask }: CallFacts): boolean {
+  return tool.signs !== undefined || ask.dialect === 'agent';
+}
+
+function withEvidence(answer: Answer, evidence: SentEvidence | undefined): Answer {
+  return evidence === undefined ? answer : answerWith(answer, { outcome: () => ({ ...answer.outcome(), evidence }) });
 }
 
 /** What forwarding to an agent needs to know of its client. */
@@ -250,7 +269,7 @@ const UPSTREAM_CODES: Readonly<Partial<Record<Fault['code'], { code: DenialCode;
 const UPSTREAM_FAILURES: ReadonlySet<DenialCode> = new Set(['upstream_error', 'upstream_timeout', 'upstream_untrusted']);
 
 /** Settles a call that went wrong and answers it. What the denial says of the effect is what we know, never a hope. Never rejects. */
-async function failed(failure: Failure, { call, lease, ports, answer }: Delivery & { answer?: Answer }): Promise<Answer> {
+async function failed(failure: Failure, { call, lease, ports, answer, evidence }: Delivery & { answer?: Answer }): Promise<Answer> {
   lease.close();
   // Its client has never heard of it, and its agent neither.
   if (!failure.wasSent) call.opened?.close();
@@ -263,6 +282,7 @@ async function failed(failure: Failure, { call, lease, ports, answer }: Delivery
     ...(failure.isCancelled === true ? {} : { code }),
     isDefiniteFailure: !failure.wasSent,
     ...(failure.upstreamStatus === undefined ? {} : { upstreamStatus: failure.upstreamStatus }),
+    ...(evidence === undefined || !failure.wasSent ? {} : { evidence }),
   };
   try {
     if (failure.isSettled === true) ports.counters.unrecorded();

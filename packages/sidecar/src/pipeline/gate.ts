@@ -98,6 +98,14 @@ export interface AnswerUnit {
   readonly result?: Uint8Array;
 }
 
+/** What was signed of the request that was sent last; written by the way out, kept by the record. */
+export interface SentEvidence {
+  /** Of the body. */
+  digest?: string;
+  /** Base64. */
+  signature?: string;
+}
+
 /** What came of forwarding, for settlement: the record's `result` and what a session may count as done. */
 export interface Outcome {
   readonly result: OutcomeResult;
@@ -107,6 +115,8 @@ export interface Outcome {
   readonly detail?: string;
   /** True only when the effect certainly did not happen; a reservation may then be cancelled. */
   readonly isDefiniteFailure?: boolean;
+  /** Of a request that was signed. */
+  readonly evidence?: SentEvidence;
 }
 
 /** A head and a sequence of units; `outcome` is known when the units are at their end. */

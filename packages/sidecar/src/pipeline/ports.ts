@@ -36,7 +36,7 @@ import type { Durability, ReservationStore, StateFrame } from '@sallyport/store'
 import type { ArgumentSchema, HeaderLookup } from '@sallyport/strict';
 import type { Ask } from './asked.ts';
 import type { SessionBinding } from './fingerprint.ts';
-import type { Answer, Leg } from './gate.ts';
+import type { Answer, Leg, SentEvidence } from './gate.ts';
 import type { Leases } from './leases.ts';
 import type { Permit } from './permit.ts';
 
@@ -243,6 +243,8 @@ export interface ForwardContext {
   readonly signal: AbortSignal;
   /** W3C trace context of the caller, if it sent a valid one. */
   readonly traceparent: string | undefined;
+  /** Where the request is to be signed. */
+  readonly evidence?: SentEvidence;
   /** Of an invocation: the head that it came with, and whether its client has a session since this request. */
   readonly client?: { readonly headers: HeaderLookup; readonly isOpened: boolean; readonly renewsToken: boolean };
 }

@@ -9,7 +9,7 @@ import type { Denial, Principal, RuleId, SessionOrigin, ToolName } from '@sallyp
 import type { ShadowFinding } from '@sallyport/policy';
 import { actionOf, askedTool } from './asked.ts';
 import type { Arrival, Asked, Authenticated, CallFacts, Framed, Fresh, HeadFacts, InSession, Named, Routed } from './facts.ts';
-import type { CallIds, Outcome, Place } from './gate.ts';
+import type { CallIds, Outcome, Place, SentEvidence } from './gate.ts';
 import type { OpenSession, Ports } from './ports.ts';
 
 /** As much as was proven when the call ended; whatever gate it ended at. */
@@ -71,8 +71,14 @@ export function outcomeBody(
     code: outcome.code ?? '-',
     latency_ms: latency(ids, measured.ports),
     bytes: measured.bytes,
+    ...(outcome.evidence === undefined ? {} : evidenceOf(outcome.evidence)),
     ...(measured.detail === undefined ? {} : { detail: measured.detail }),
   };
+}
+
+/** What was transmitted, for who has to prove it later. */
+function evidenceOf({ digest, signature }: SentEvidence): Pick<OutcomeBody, 'request_digest' | 'request_signature'> {
+  return { request_digest: digest, request_signature: signature };
 }
 
 function latency(ids: CallIds, ports: Ports): number {

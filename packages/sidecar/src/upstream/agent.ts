@@ -11,22 +11,28 @@ import { judge, readHeaders } from '@sallyport/strict';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
 import { readAnswer, refuseEncoded } from './answer-body.ts';
-import type { AgentSide, ForwardOptions } from './forward-options.ts';
+import type { Header } from '../secrets/credentials.ts';
+import { ASSERTION_HEADER, type AgentSide, type ForwardOptions } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
 
 /** Sends the request, once. Rejects with an `UpstreamFault`; an answer that cannot be passed on is a failure by value. */
 export async function forwardToAgent(
   request: AgentAsk,
-  context: ForwardContext,
-  { agent, account, limits, clock }: ForwardOptions,
+  assertion: string,
+  { context, options }: { context: ForwardContext; options: ForwardOptions },
 ): Promise<Answer | UpstreamFailure> {
+  const { agent, account, limits, clock, signers } = options;
   if (agent === undefined || context.client === undefined) throw new Bug('an invocation without an inbound leg');
   const grant = { sessionId: context.session.id, operator: context.session.principal.id, agent: context.session.agent };
   const token = await agent.tokens.agent.mint(grant, clock.wall());
+  const { method } = request.route;
+  const path = `${agent.basePath}${request.route.target}`;
+  const sent: readonly Header[] = [...requestHeaders(request, context, agent), ['Sallyport-Session', token], [ASSERTION_HEADER, assertion]];
+  const sign = signers.for({ destination: agent.destination, fields: SIGNED_FIELDS, evidence: context.evidence });
   const answer = await agent.upstreams.request(agent.destination, {
-    method: request.route.method,
-    path: `${agent.basePath}${request.route.target}`,
-    headers: [...requestHeaders(request, context, agent), ['Sallyport-Session', token]],
+    method,
+    path,
+    headers: await sign({ method, path, headers: sent, body: request.body?.bytes }),
     ...(request.body === undefined ? {} : { body: request.body.bytes }),
     signal: context.signal,
     // Of a stream each part is passed on and none kept; a whole answer has a bound of its own below.
@@ -59,6 +65,9 @@ export async function forwardToAgent(
   const session = isNamed ? { session_id: grant.sessionId, ...(clientToken === undefined ? {} : tokenMembers(clientToken)) } : undefined;
   return new WholeAgentAnswer(answer, head, { account, bytesMax: limits.answerBytesMax, session });
 }
+
+/** The session belongs to the request: with another one the agent would call out in another's name. */
+const SIGNED_FIELDS: readonly string[] = ['sallyport-session'];
 
 function requestHeaders({ body }: AgentAsk, { client, traceparent }: ForwardContext, { headers }: AgentSide): [string, string][] {
   const passed = client === undefined ? [] : headersToAgent(client.headers, headers);

@@ -4,7 +4,8 @@
  */
 
 import { assertionKeySet, assertionMinter, type AssertionMinter } from '@sallyport/credentials';
-import { defaultAudience, isSpiffeId, parseSpiffeId, ASSERTION_MS, type Asserted, type SpiffeId } from '@sallyport/identity';
+import { agentAudience, defaultAudience, isSpiffeId, parseSpiffeId, ASSERTION_MS, type Asserted, type SpiffeId } from '@sallyport/identity';
+import type { Signer } from '@sallyport/crypto/keys';
 import { deny, invariant, type Clock, type Denial, type Random, type SessionId, type ToolName } from '@sallyport/model';
 import { argumentDigest } from '@sallyport/strict';
 import type { Identity } from '../enrolment/identity-files.ts';
@@ -19,6 +20,8 @@ export interface Assertions {
   /** A denial where none can be made: no call goes out without. A promise only where one has to be signed. */
   of(permitted: Permitted, session: OpenSession): string | Promise<string | Denial>;
   forgetSession(session: SessionId): void;
+  /** The key of assertions, to sign what goes with one; `undefined` where none can be made. */
+  signer(): Signer | undefined;
   /** The key that signs now, as tools may look it up; no key while there is none. */
   keySet(): object;
 }
@@ -38,6 +41,7 @@ interface Kept {
 }
 
 interface Signing {
+  readonly signer: Signer;
   readonly minter: AssertionMinter;
   readonly issuer: SpiffeId;
   readonly trustDomain: string;
@@ -71,7 +75,10 @@ class KeptAssertions implements Assertions {
     const signing = this.#signing;
     if (signing === undefined) return Promise.resolve(deny('identity_unavailable', 'this sidecar has no certificate for assertions yet'));
     const { server, tool } = permitted;
-    const audience = server.audience ?? defaultAudience(signing.trustDomain, server.name);
+    const audience =
+      permitted.request === undefined
+        ? (server.audience ?? defaultAudience(signing.trustDomain, server.name))
+        : agentAudience(signing.trustDomain, permitted.agent);
     if (tool.assertsArguments === true) return this.#sign(signing, assertedOf(signing, { permitted, session, audience }));
     const kept = this.#kept.get(session.id)?.get(tool.name);
     if (kept !== undefined && kept.audience === audience && this.#options.clock.boot() < kept.until) return kept.token;
@@ -81,6 +88,10 @@ class KeptAssertions implements Assertions {
   forgetSession(session: SessionId): void {
     this.#count -= this.#kept.get(session)?.size ?? 0;
     this.#kept.delete(session);
+  }
+
+  signer(): Signer | undefined {
+    return this.#signing?.signer;
   }
 
   keySet(): object {
@@ -124,6 +135,7 @@ function signingOf({ spiffeId, assertionChain, assertionSigner }: AssertingIdent
   invariant(isSpiffeId(spiffeId) && workload.ok, 'a certificate names a workload');
   const of = { signer: assertionSigner, chain };
   return {
+    signer: assertionSigner,
     minter: assertionMinter({ ...of, random }),
     issuer: spiffeId,
     trustDomain: workload.value.trustDomain,

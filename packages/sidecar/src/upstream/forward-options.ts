@@ -8,11 +8,13 @@ import type { Permitted } from '../pipeline/permit.ts';
 import type { Carried, Credentials } from '../secrets/credentials.ts';
 import type { ServerTlsRoom } from '../secrets/server-tls.ts';
 import type { Assertions } from './assertions.ts';
+import type { RequestSigners, SignRequest } from './request-signing.ts';
 
 export interface ForwardOptions {
   readonly upstreams: Upstreams;
   readonly credentials: Credentials;
   readonly assertions: Assertions;
+  readonly signers: RequestSigners;
   readonly serverTls: Pick<ServerTlsRoom, 'ready'>;
   readonly account: BytesAccount;
   readonly clock: Clock;
@@ -40,6 +42,8 @@ export interface Outgoing {
   readonly permitted: Permitted;
   readonly carried: Carried;
   readonly assertion: string;
+  /** Where the tool wants its calls signed. */
+  readonly sign: SignRequest | undefined;
 }
 
 /** Who acts for whom, for the tool to verify; the caller's own field of this name goes nowhere. */

@@ -6,7 +6,7 @@ import type { UpstreamAnswer } from '@sallyport/net';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
 import { readAnswer, singleHeader } from './answer-body.ts';
-import { NOTHING_CARRIED } from '../secrets/credentials.ts';
+import { NOTHING_CARRIED, type Header } from '../secrets/credentials.ts';
 import { ASSERTION_HEADER, type ForwardOptions, type Outgoing } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
 
@@ -16,7 +16,7 @@ const CHARSET = /;[ \t]*charset[ \t]*=[ \t]*"?([^";]*)"?/i;
 
 /** Sends the call. Rejects with an `UpstreamFault`; an error status is a failure by value that names it. */
 export async function forwardHttpTool(
-  { permitted, carried, assertion }: Outgoing,
+  { permitted, carried, assertion, sign }: Outgoing,
   { signal, traceparent }: ForwardContext,
   { upstreams, account, limits }: ForwardOptions,
 ): Promise<Answer | UpstreamFailure> {
@@ -24,21 +24,24 @@ export async function forwardHttpTool(
   const request = upstreamRequest(server, tool, args);
   if (!request.ok) return { failure: request.error, result: 'not_forwarded', wasSent: false };
   const isRead = tool.effect === 'read';
-  const send = (): Promise<UpstreamAnswer> =>
-    upstreams.request(destination, {
-      method: request.value.method,
-      path: request.value.target,
-      headers: [
-        ...Object.entries(request.value.headers),
-        ...carried.headers(destination.server),
-        [ASSERTION_HEADER, assertion],
-        ...traceHeaders(traceparent),
-      ],
-      ...(request.value.body === undefined ? {} : { body: request.value.body }),
+  const { method, target: path, body } = request.value;
+  const send = async (): Promise<UpstreamAnswer> => {
+    const headers: readonly Header[] = [
+      ...Object.entries(request.value.headers),
+      ...carried.headers(destination.server),
+      [ASSERTION_HEADER, assertion],
+      ...traceHeaders(traceparent),
+    ];
+    return upstreams.request(destination, {
+      method,
+      path,
+      headers: sign === undefined ? headers : await sign({ method, path, headers, body }),
+      ...(body === undefined ? {} : { body }),
       onlyReads: isRead,
       signal,
       bodyBytesMax: limits.answerBytesMax,
     });
+  };
   let answer = await send();
   // The key may have been replaced a moment ago. Only a read goes out again, and only once.
   if (answer.status === 401 && carried !== NOTHING_CARRIED && (await carried.isReplaced()) && isRead) {

@@ -16,9 +16,10 @@ import {
 import type { Destination, ToolServer } from '@sallyport/model';
 import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
 import type { HeldBytes } from '@sallyport/runtime';
-import type { Carried } from '../secrets/credentials.ts';
+import type { Carried, Header } from '../secrets/credentials.ts';
 import { charge, readAnswer, refuseEncoded, shareOf, singleHeader } from './answer-body.ts';
 import { ASSERTION_HEADER, type ForwardOptions } from './forward-options.ts';
+import type { SignRequest } from './request-signing.ts';
 import { traceHeaders } from './trace-headers.ts';
 
 /** Where to, and in which session; none before the handshake. */
@@ -35,6 +36,8 @@ export interface PostOptions {
   readonly traceparent?: string | undefined;
   /** Of the call, or of the one that a handshake is for; what only ends or answers something has none. */
   readonly assertion?: string | undefined;
+  /** Of the call alone. */
+  readonly sign?: SignRequest | undefined;
   readonly signal: AbortSignal;
   /** What a message of the modern era repeats in its head. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -49,19 +52,22 @@ export function clientInfoOf({ build }: ForwardOptions): ClientInfo {
 export async function postMessage(
   { server, destination, session, carried }: McpPeer,
   body: Uint8Array,
-  { options, traceparent, assertion, signal, headers = {} }: PostOptions,
+  { options, traceparent, assertion, sign, signal, headers: mirrored = {} }: PostOptions,
 ): Promise<UpstreamAnswer> {
   const asserted = assertion === undefined ? [] : [[ASSERTION_HEADER, assertion] as const];
+  const method = 'POST';
+  const path = new URL(server.url).pathname;
+  const headers: readonly Header[] = [
+    ...Object.entries(upstreamHeaders(session)),
+    ...Object.entries(mirrored),
+    ...carried.headers(destination.server),
+    ...asserted,
+    ...traceHeaders(traceparent),
+  ];
   return options.upstreams.request(destination, {
-    method: 'POST',
-    path: new URL(server.url).pathname,
-    headers: [
-      ...Object.entries(upstreamHeaders(session)),
-      ...Object.entries(headers),
-      ...carried.headers(destination.server),
-      ...asserted,
-      ...traceHeaders(traceparent),
-    ],
+    method,
+    path,
+    headers: sign === undefined ? headers : await sign({ method, path, headers, body }),
     body,
     signal,
     bodyBytesMax: options.limits.answerBytesMax,

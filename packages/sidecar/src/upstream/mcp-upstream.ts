@@ -24,7 +24,7 @@ import { singleHeader } from './answer-body.ts';
 import type { ForwardOptions, Outgoing } from './forward-options.ts';
 import { tellCancelled } from './mcp-cancel.ts';
 import { mcpConnections, type McpConnection, type McpConnections } from './mcp-connections.ts';
-import { clientInfoOf, messagesOf, postMessage } from './mcp-exchange.ts';
+import { clientInfoOf, messagesOf, postMessage, type PostOptions } from './mcp-exchange.ts';
 import { describeRefusal, isContradiction, isUnseen, readRefusal } from './mcp-refusal.ts';
 
 type CallTool = Extract<McpAsk, { kind: 'call_tool' }>;
@@ -40,7 +40,7 @@ export interface McpUpstream {
 export function mcpUpstream(options: ForwardOptions): McpUpstream {
   const connections = mcpConnections(options);
   return {
-    async forward({ permitted, carried, assertion }, context, message) {
+    async forward({ permitted, carried, assertion, sign }, context, message) {
       const { server, destination } = permitted;
       const { session, signal, traceparent } = context;
       // Once more where the server certainly saw nothing of the call: it forgot our session, or speaks another era now.
@@ -48,7 +48,7 @@ export function mcpUpstream(options: ForwardOptions): McpUpstream {
         const connection = await connections.of(session.id, { server, destination, carried, assertion, signal });
         const sent = sending(connection, { message, signal, connections, options });
         try {
-          const answer = await send(permitted, sent, { options, traceparent, assertion });
+          const answer = await send(permitted, sent, { options, traceparent, assertion, sign });
           if (!('failure' in answer)) return answer;
           sent.done();
           if (isLastTry || !answer.isUnseen) return answer;
@@ -109,15 +109,16 @@ type Refused = UpstreamFailure & { readonly isUnseen: boolean };
 async function send(
   permitted: Permitted,
   sent: Sent,
-  { options, traceparent, assertion }: { options: ForwardOptions; traceparent: string | undefined; assertion: string },
+  post: Pick<PostOptions, 'options' | 'traceparent' | 'assertion' | 'sign'>,
 ): Promise<Answer | Refused> {
+  const { options } = post;
   const { connection, id, message, signal } = sent;
   const isModern = connection.session.era === 'modern';
   const tool = localNameOf(permitted.tool.name);
   const call = { tool, arguments: permitted.arguments, meta: message.meta };
   const body = upstreamCall(id, call, isModern ? clientInfoOf(options) : undefined);
   const headers = isModern ? upstreamMirrors(tool, mirrorHeaders(permitted.mirrors, permitted.arguments)) : undefined;
-  const answer = await postMessage(connection, body, { options, traceparent, assertion, signal, headers });
+  const answer = await postMessage(connection, body, { ...post, signal, headers });
   const kind = upstreamBody(answer.status, singleHeader(answer.rawHeaders, 'content-type'), connection.session);
   if (kind === 'json' || kind === 'events') return toolAnswer(answer, sent, options);
   const { era } = connection.session;

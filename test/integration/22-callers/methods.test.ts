@@ -102,7 +102,8 @@ describe('a caller that proves itself', () => {
     ['a token of its pod', 'worker', 'kubernetes', () => pod()],
   ])('by %s is who the policy says, and the record says how', async (_how, id, by, prove) => {
     const body = message();
-    const answer = await ask(prove(body), body);
+    const shown = prove(body);
+    const answer = await ask(shown, body);
     expect(answer.status).toBe(200);
     const session = answer.headers['sallyport-session-id'];
     expect(await lastCall(side.world, (call) => call.session_id === session)).toMatchObject({
@@ -113,7 +114,11 @@ describe('a caller that proves itself', () => {
       authn_method: by,
     });
     const headers = side.agent.requests.at(-1)?.headers ?? {};
-    expect(Object.keys(headers).filter((name) => /^(?:authorization|signature|x-shop)/.test(name))).toEqual([]);
+    expect(Object.keys(headers).filter((name) => /^(?:authorization|x-shop)/.test(name))).toEqual([]);
+    // What the agent gets is signed by its sidecar; of what the caller has shown it sees nothing.
+    for (const name of ['signature', 'signature-input']) expect(shown[name] ?? 'nothing shown').not.toBe(headers[name]);
+    const input = headers['signature-input'];
+    expect(input).toMatch(/^sallyport=.*tag="sallyport-request"$/);
   });
 
   it.each<[attack: string, code: string, prove: (body: string) => Headers]>([

@@ -2,6 +2,7 @@
 
 import type { Command } from './command.ts';
 import { agentsJoinToken } from './commands/agents-join-token.ts';
+import { apiKeyCreate } from './commands/api-key-create.ts';
 import { controlPlane, sidecar } from './commands/apps.ts';
 import { auditSession } from './commands/audit-session.ts';
 import { auditTail } from './commands/audit-tail.ts';
@@ -53,6 +54,7 @@ export const COMMANDS: readonly Command[] = [
   policyBuild,
   policySchemaCommand,
   toolsImport,
+  apiKeyCreate,
   doctor,
   fleetStatus,
   agentsJoinToken,
@@ -76,6 +78,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   policy: 'check, test, explain, publish and roll back policy',
   tools: 'know what tools a server has',
   agents: 'let new sidecars in',
+  'api-key': 'let callers of an agent in',
   operator: 'stand in for an identity provider while trying things out',
   fleet: 'see every sidecar: what it enforces and how fresh it is',
   revoke: 'take trust away within a second, ahead of any release',

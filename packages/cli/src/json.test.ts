@@ -28,6 +28,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'tools import': [2, 'Not a name'],
   doctor: [1, '--sidecar-config', 'nowhere.yaml'],
   'fleet status': [64],
+  'api-key create': [64, '--out', 'broken/x.yaml'],
   'agents join-token': [64, '--agent', 'a'],
   login: [1, '--issuer', 'http://127.0.0.1:9', '--client-id', 'x'],
   'operator token': [64],

@@ -18,6 +18,7 @@ afterEach(() => at.close());
 const LINES: readonly (readonly [name: string, ...more: string[]])[] = [
   ['policy build', 'p'],
   ['tools import', 'sums', '--policy', 'p', '--url', 'http://127.0.0.1:9/mcp'],
+  ['api-key create'],
   ['agents join-token', '--agent', 'helper'],
   ['login', '--issuer', 'http://127.0.0.1:9', '--client-id', 'x'],
   ['bundle keygen'],
@@ -52,6 +53,7 @@ describe('--out', () => {
     at.write('taken', 'mine');
     for (const line of [
       ['bundle', 'keygen'],
+      ['api-key', 'create'],
       ['agents', 'join-token', '--agent', 'helper'],
     ])
       expect(await at.type(...line, '--out', 'taken')).toMatchObject({

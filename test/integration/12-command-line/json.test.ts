@@ -61,6 +61,7 @@ describe('an answer under --json', () => {
     });
     expect(await here('policy build', 'p', '--out', 'bundle', '--revision', '9')).toHaveProperty('digest');
     expect(await here('root init', '--development', '--dir', 'other')).toHaveProperty('root_pin');
+    expect(await here('api-key create', '--out', 'desk.key')).toHaveProperty('entry.hash');
     expect(await here('bundle keygen', '--out', 'key.pem')).toHaveProperty('keyid');
     expect(await here('control-plane', '--config', 'other/control-plane/config.yaml', '--check-config')).toEqual({ ok: true });
     const config = (token: string): string =>

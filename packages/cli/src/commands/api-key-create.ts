@@ -1,6 +1,5 @@
 /** `sallyport api-key create`: a key for one caller, and what a policy keeps of it, from which nobody can make the key. */
 
-import { newApiKey } from '@sallyport/credentials';
 import { addMs, formatInstant } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
@@ -26,6 +25,7 @@ export const apiKeyCreate: Command = command({
     const file = at(io.cwd, options.out);
     const misplaced = outProblem(file, { as: 'new', shown: options.out });
     if (misplaced !== undefined) return out.refuse({ exit: 64, problems: [misplaced] });
+    const { newApiKey } = await import('@sallyport/credentials');
     const issuedAt = io.clock.wall();
     const { text, entry } = newApiKey(io.random, { issuedAt, expiresAt: addMs(issuedAt, options.ttl) });
     const written = writeFile(file, `${text}\n`, { mode: 0o600, as: 'new' });

@@ -31,6 +31,7 @@ import { assertions } from '../../packages/sidecar/src/upstream/assertions.ts';
 import type { ForwardLimits } from '../../packages/sidecar/src/upstream/forward-options.ts';
 import { NOTHING_CARRIED, type Credentials } from '../../packages/sidecar/src/secrets/credentials.ts';
 import { requestSigners } from '../../packages/sidecar/src/upstream/request-signing.ts';
+import { delegationRoom } from '../../packages/sidecar/src/delegation/delegations.ts';
 import { forwardUpstream } from '../../packages/sidecar/src/upstream/forward.ts';
 
 /** The policies of these tests name no credential. */
@@ -116,10 +117,12 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     assertionSigner: signerFromPem(privatePem),
   };
   asserting.use(identity);
+  const delegations = delegationRoom(clock);
   const ways = {
     upstreams,
     credentials: NO_SECRETS,
     assertions: asserting,
+    delegations,
     signers: requestSigners({ clock, random: randomBytes, signer: () => asserting.signer() }),
     serverTls: { ready: async () => undefined },
   };
@@ -128,6 +131,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
   const sidecar = formatSpiffeId({ trustDomain: 'test.local', purpose: { kind: 'sidecar', agent: AGENT, instance: 'one' } });
   const minting = { signer, sidecar, epoch: EPOCH, random: randomBytes };
   const base: Ports = {
+    delegations,
     agent: AGENT,
     build: 'test',
     clock,

@@ -4,7 +4,7 @@
  */
 
 import { type AgentName, type Denial, type Instant, type JsonObject, type Result, deny, fail, invariant, ok } from '@sallyport/model';
-import { type Hop, type DelegationRootKind, sidecarOf } from './hop.ts';
+import { type Hop, type HopRoot, sidecarOf } from './hop.ts';
 import type { SpiffeId } from './spiffe.ts';
 
 /** A hop whose signature, key and certificate are proven. */
@@ -31,14 +31,16 @@ export interface DelegationRules {
 export interface DelegationStep {
   readonly agent: AgentName;
   readonly trustDomain: string;
-  readonly authority: Hop['authority'];
+  readonly authority: 'transferred' | 'retained';
+  /** The sidecar that let its call out. */
+  readonly sidecar: SpiffeId;
   /** Vouched for by a trust domain that is not ours. */
   readonly isThirdParty: boolean;
 }
 
 /** A verified list. Decisions use this; `act` is only rendered from it. */
 export interface Delegation {
-  readonly root: { readonly kind: DelegationRootKind; readonly subject: string; readonly trustDomain: string };
+  readonly root: HopRoot & { readonly trustDomain: string };
   readonly transaction: string;
   /** From the root on; never empty. */
   readonly steps: readonly DelegationStep[];
@@ -66,10 +68,12 @@ export function judgeDelegation(hops: readonly ProvenHop[], rules: DelegationRul
   if (first === undefined || last === undefined) return fail(deny('unauthenticated', 'delegation: the list is empty'));
   const denial = linkProblem(hops) ?? entryProblem(last, rules) ?? timeProblem(first, last, rules.now) ?? growthProblem(hops, rules);
   if (denial !== undefined) return fail(denial);
-  const steps = hops.map(({ hop: { agent, trustDomain, authority } }) => ({
+  const steps = hops.map(({ hop: { issuer, agent, trustDomain, authority } }) => ({
     agent,
     trustDomain,
-    authority,
+    // What expands has been refused.
+    authority: authority as DelegationStep['authority'],
+    sidecar: issuer,
     isThirdParty: rules.foreign.has(trustDomain),
   }));
   return ok({
@@ -101,10 +105,14 @@ function linkProblem(hops: readonly ProvenHop[]): Denial | undefined {
     if (before === undefined) continue;
     if (hop.issuer !== before.hop.audience) return broken(index, 'is not by the sidecar that was called');
     if (hop.transaction !== before.hop.transaction) return broken(index, 'is of another transaction');
-    if (hop.root.kind !== before.hop.root.kind || hop.root.subject !== before.hop.root.subject) return broken(index, 'has another root');
+    if (!isSameRoot(hop.root, before.hop.root)) return broken(index, 'has another root');
     if (hop.issuedAt + CLOCK_SKEW_MS_MAX < before.hop.issuedAt) return broken(index, 'was made before the hop before it');
   }
   return undefined;
+}
+
+function isSameRoot(a: HopRoot, b: HopRoot): boolean {
+  return a.kind === b.kind && a.subject === b.subject && a.tenant === b.tenant && a.authenticatedAt === b.authenticatedAt;
 }
 
 /** The list ends here, and came from where it says. */

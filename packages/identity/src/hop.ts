@@ -16,6 +16,15 @@ export type DelegationRootKind = 'human' | 'system' | 'external';
 /** What became of the caller's authority: handed on, or kept and only used. Nothing else is sayable; `expanded` is a denial. */
 export type HopAuthority = 'transferred' | 'retained' | 'expanded';
 
+/** With whom a delegation began, as the sidecar said where it did: every later hop repeats it. */
+export interface HopRoot {
+  readonly kind: DelegationRootKind;
+  readonly subject: string;
+  readonly tenant: string;
+  /** When they last proved who they are; whole seconds. */
+  readonly authenticatedAt: Instant;
+}
+
 /** What a hop says. */
 export interface Hop {
   /** The sidecar that let the call out, and of whom. */
@@ -28,7 +37,7 @@ export interface Hop {
   /** SHA-256 of the hop before, base64url; `null` for the first. */
   readonly previous: string | null;
   readonly transaction: string;
-  readonly root: { readonly kind: DelegationRootKind; readonly subject: string };
+  readonly root: HopRoot;
   readonly scopes: readonly string[];
   readonly authority: HopAuthority;
   readonly issuedAt: Instant;
@@ -43,6 +52,8 @@ const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/;
 const SCOPES_MAX = 64;
 /** As subjects of tokens: printable, so that a record's line stays one. */
 const SUBJECT = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,256}$/u;
+/** 9999-12-31T23:59:59Z, the last instant that a record can print. */
+const SECONDS_MAX = 253_402_300_799;
 const ROOT_KINDS: readonly unknown[] = ['human', 'system', 'external'];
 const AUTHORITIES: readonly unknown[] = ['transferred', 'retained', 'expanded'];
 
@@ -72,7 +83,7 @@ export function readHop(claims: JsonObject): Result<Hop, readonly Problem[]> {
     audience: aud as SpiffeId,
     previous: prev as string | null,
     transaction: txn as string,
-    root: { kind: (root as JsonObject)['kind'] as DelegationRootKind, subject: (root as JsonObject)['sub'] as string },
+    root: rootOf(root as JsonObject),
     scopes: scope as readonly string[],
     authority: authority as HopAuthority,
     issuedAt,
@@ -88,7 +99,7 @@ export function hopClaims(hop: Hop): JsonObject {
     aud: hop.audience,
     prev: hop.previous,
     txn: hop.transaction,
-    root: { kind: hop.root.kind, sub: hop.root.subject },
+    root: { kind: hop.root.kind, sub: hop.root.subject, tenant: hop.root.tenant, auth_time: Math.floor(hop.root.authenticatedAt / 1000) },
     scope: [...hop.scopes],
     authority: hop.authority,
     iat: Math.floor(hop.issuedAt / 1000),
@@ -111,8 +122,18 @@ function matches(value: unknown, form: RegExp): boolean {
 
 function isRoot(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const { kind, sub, ...rest } = value as JsonObject;
-  return Object.keys(rest).length === 0 && ROOT_KINDS.includes(kind) && matches(sub, SUBJECT);
+  const { kind, sub, tenant, auth_time: at, ...rest } = value as JsonObject;
+  const isTime = typeof at === 'number' && Number.isSafeInteger(at) && at >= 0 && at <= SECONDS_MAX;
+  return Object.keys(rest).length === 0 && ROOT_KINDS.includes(kind) && matches(sub, SUBJECT) && matches(tenant, SUBJECT) && isTime;
+}
+
+function rootOf({ kind, sub, tenant, auth_time: at }: JsonObject): HopRoot {
+  return {
+    kind: kind as DelegationRootKind,
+    subject: sub as string,
+    tenant: tenant as string,
+    authenticatedAt: ((at as number) * 1000) as Instant,
+  };
 }
 
 /** In order and without repetition: one spelling of one set. */

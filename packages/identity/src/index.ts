@@ -52,7 +52,7 @@ export {
   defaultAudience,
   readAssertionClaims,
 } from './assertion.ts';
-export type { DelegationRootKind, Hop, HopAuthority } from './hop.ts';
+export type { DelegationRootKind, Hop, HopAuthority, HopRoot } from './hop.ts';
 export { HOP_TYP, hopClaims, readHop } from './hop.ts';
 export type { Delegation, DelegationRules, DelegationStep, ProvenHop } from './delegation.ts';
 export { HOPS_MAX, HOP_LIFETIME_MS_MAX, judgeDelegation, renderActor } from './delegation.ts';

@@ -2,7 +2,7 @@
 
 import { type Denial, type Instant, type Result, deny, fail, invariant, ok } from '@sallyport/model';
 import { HOPS_MAX, HOP_LIFETIME_MS_MAX, type ProvenHop } from './delegation.ts';
-import { type Hop, type DelegationRootKind, sidecarOf } from './hop.ts';
+import { type Hop, type HopRoot, sidecarOf } from './hop.ts';
 import type { SpiffeId } from './spiffe.ts';
 
 /** What the next hop is made from. */
@@ -14,7 +14,7 @@ export interface HopGrant {
   readonly audience: SpiffeId;
   /** For a session that began here; otherwise the list's own count. */
   readonly transaction: string;
-  readonly root: { readonly kind: DelegationRootKind; readonly subject: string };
+  readonly root: HopRoot;
   /** What the call may be used for. */
   readonly scopes: readonly string[];
   readonly authority: 'transferred' | 'retained';

@@ -20,7 +20,7 @@ export type {
   ServerTrust,
   StreamOptions,
 } from './grpc-client.ts';
-export { tlsHolder } from './tls.ts';
+export { tlsHolder, verifyPeer } from './tls.ts';
 export type { Peer, PeerPurpose, TlsHolder, TlsMaterial } from './tls.ts';
 export { HTTP_LIMITS, startHttpListener } from './http-listener.ts';
 export type { HttpLimits, HttpListener, HttpListenerOptions, ListenerRefusal, ListenerRefusalCode } from './http-listener.ts';

@@ -133,9 +133,34 @@ class Attempt {
       });
       if (signal.aborted) this.#onAbort();
       else signal.addEventListener('abort', this.#onAbort, { once: true });
-      if (body === undefined) this.#outgoing.end();
-      else endWith(this.#outgoing, body);
+      if (this.#request.headersFor === undefined) this.#send(body);
+      else this.#outgoing.once('socket', (socket) => this.#sendTo(socket, reject));
     });
+  }
+
+  #send(body: Uint8Array | undefined): void {
+    if (body === undefined) this.#outgoing.end();
+    else endWith(this.#outgoing, body);
+  }
+
+  /** Holds the request back until the server has proven who it is: what is said of it in a header is for it alone. */
+  #sendTo(socket: Socket, reject: (error: unknown) => void): void {
+    const { headersFor, body } = this.#request;
+    invariant(headersFor !== undefined && socket instanceof TLSSocket, 'only a server that proves itself is told more');
+    const add = async (): Promise<void> => {
+      const more = await headersFor(new Uint8Array(socket.getPeerCertificate().raw));
+      if (this.#outgoing.destroyed) return;
+      for (const [name, value] of more) this.#outgoing.setHeader(name, value);
+      this.#send(body);
+    };
+    const adding = (): void => {
+      add().catch((error: unknown) => {
+        reject(error);
+        this.#outgoing.destroy();
+      });
+    };
+    if (this.#outgoing.reusedSocket) adding();
+    else socket.once('secureConnect', adding);
   }
 
   /** Keeps the stage: what leaves before the handshake is over is not the request. */
@@ -240,7 +265,7 @@ function open(lane: Lane, request: UpstreamRequest, limits: UpstreamLimits): Cli
     ...(lane.socketPath === undefined ? { host, port, lookup: lane.lookup } : { socketPath: lane.socketPath }),
     method: request.method,
     path: request.path,
-    headers: headersOf(lane.destination, request),
+    headers: request.headersFor === undefined ? headersOf(lane.destination, request) : asObject(headersOf(lane.destination, request)),
     maxHeaderSize: limits.headBytesMax,
     insecureHTTPParser: false,
     setHost: false,
@@ -248,6 +273,13 @@ function open(lane: Lane, request: UpstreamRequest, limits: UpstreamLimits): Cli
   // Node would silently drop what is beyond its own count; we count, and refuse.
   outgoing.maxHeadersCount = 0;
   return outgoing;
+}
+
+/** A list is what Node sends as it stands, so that nothing could be added; each name stands in it once. */
+function asObject(list: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (let at = 0; at < list.length; at += 2) headers[list[at] ?? ''] = list[at + 1] ?? '';
+  return headers;
 }
 
 function headersOf(destination: Destination, request: UpstreamRequest): string[] {

@@ -15,6 +15,8 @@ export interface UpstreamTls {
   readonly authorities?: readonly string[];
   /** The SPIFFE id that the server's certificate must name, in place of the host. */
   readonly identity?: string;
+  /** Instead: what the SPIFFE id must begin with, `spiffe://<trust domain>/sidecar/<agent>/`. */
+  readonly identityUnder?: string;
   /** Shown where the server asks: the leaf first. */
   readonly client?: { readonly certificate: string; readonly key: string };
 }
@@ -33,12 +35,12 @@ export function platformTls(authorities: readonly string[]): AgentOptions {
 
 /** For those to one of which something is said. Throws an `UpstreamFault` where key and certificate do not fit. */
 export function demandedTls({ server }: Destination, demanded: UpstreamTls): AgentOptions & { readonly secureContext: SecureContext } {
-  const { identity } = demanded;
+  const { identity, identityUnder } = demanded;
   return {
     secureContext: contextOf(server, demanded),
     rejectUnauthorized: true,
     checkServerIdentity: (host, certificate) =>
-      identity === undefined ? checkServerIdentity(host, certificate) : mistaken(identity, certificate),
+      identity === undefined && identityUnder === undefined ? checkServerIdentity(host, certificate) : mistaken(demanded, certificate),
     // Node asks nothing of who resumes a session: neither the name nor whether the certificate has ended since.
     maxCachedSessions: 0,
   };
@@ -69,7 +71,10 @@ export function isUsablePair({ certificate, key }: { readonly certificate: strin
 }
 
 /** The one SPIFFE id of the certificate, and no name of a host beside it, counts. */
-function mistaken(identity: string, { raw }: PeerCertificate): Error | undefined {
+function mistaken({ identity, identityUnder }: UpstreamTls, { raw }: PeerCertificate): Error | undefined {
   const named = readCertificate(raw)?.spiffeId;
-  return named === identity ? undefined : new Error(`its certificate names \`${named ?? 'no SPIFFE id'}\`, not \`${identity}\``);
+  const isMeant = identityUnder === undefined ? named === identity : named?.startsWith(identityUnder) === true;
+  return isMeant
+    ? undefined
+    : new Error(`its certificate names \`${named ?? 'no SPIFFE id'}\`, not \`${identity ?? `${identityUnder}…`}\``);
 }

@@ -30,6 +30,11 @@ export interface UpstreamRequest {
    * Not for the method to say: there are APIs whose GET acts.
    */
   readonly onlyReads?: boolean;
+  /**
+   * More headers, for the very server at the other end: asked once the connection is secure, with the leaf that it showed (DER),
+   * before anything is sent. Where it rejects, nothing is.
+   */
+  readonly headersFor?: (peerCertificate: Uint8Array) => Promise<readonly (readonly [name: string, value: string])[]>;
   readonly signal: AbortSignal;
   /** The answer's body is a Fault `upstream_too_large` beyond this. */
   readonly bodyBytesMax: number;

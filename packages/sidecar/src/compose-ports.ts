@@ -12,6 +12,7 @@ import { callerSecrets } from './callers/caller-secrets.ts';
 import { floodBound } from './audit/flood-bound.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
+import type { DelegationRoom } from './delegation/delegations.ts';
 import { agentAuthentication } from './downstream/agent-auth.ts';
 import { agentSide } from './agent-side.ts';
 import { createLeases } from './pipeline/leases.ts';
@@ -51,6 +52,7 @@ export interface PortsFrom {
   readonly tokens: () => { readonly agent: SessionTokens; readonly client: SessionTokens } | undefined;
   readonly assertions: Assertions;
   readonly serverTls: ServerTlsRoom;
+  readonly delegations: DelegationRoom;
 }
 
 /** How often a call is judged anew because the release switched under it. */
@@ -104,6 +106,7 @@ export function pipelinePorts(from: PortsFrom): {
     callers: callersOf(from),
     sessionTokens: tokens.agent,
     clientTokens: tokens.client,
+    delegations: from.delegations,
     sessions,
     jobStarts: jobStarts(clock),
     mcpSessions: mcp,
@@ -190,7 +193,7 @@ function upstreamOf(
   from: PortsFrom,
   { tokens, secrets }: { readonly tokens: AgentSide['tokens']; readonly secrets: Credentials },
 ): ForwardUpstream {
-  const { config, clock, random, drain, account, build, assertions, serverTls } = from;
+  const { config, clock, random, drain, account, build, assertions, serverTls, delegations } = from;
   const { limits, upstream, inbound } = config;
   const dialling = {
     clock,
@@ -213,6 +216,7 @@ function upstreamOf(
     build,
     assertions,
     signers: requestSigners({ clock, random, signer: () => assertions.signer() }),
+    delegations,
     serverTls,
     ...(agent === undefined ? {} : { agent }),
     limits: {

@@ -38,7 +38,8 @@ import { openVault } from './bundle/vault.ts';
 import { vetInWorker, type Vet } from './bundle/vetting.ts';
 import { keepLooking, registerOf, sessionTokensOf, type SessionTokensHeld } from './compose-credentials.ts';
 import { Evidence } from './compose-evidence.ts';
-import { pipelinePorts, secretTimes } from './compose-ports.ts';
+import { underIdentity, type UnderIdentity } from './compose-identity.ts';
+import { pipelinePorts } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
 import { linkToControlPlane } from './control-plane-link.ts';
 import { denialOfRefusal, servedExchange, type Served } from './downstream/served.ts';
@@ -52,10 +53,8 @@ import { answerRequest } from './pipeline/pipeline.ts';
 import type { Ports } from './pipeline/ports.ts';
 import { refuseUnread } from './pipeline/refusing.ts';
 import type { CredentialRegister } from './secrets/credential-register.ts';
-import { serverTlsRoom, type ServerTlsRoom } from './secrets/server-tls.ts';
 import type { SweptRegistry } from './sessions/registry.ts';
 import { keepListening, tlsPortsOf, type TlsPort } from './tls-port.ts';
-import { assertions, type Assertions } from './upstream/assertions.ts';
 import type { ForwardUpstream } from './upstream/forward.ts';
 
 export interface Surroundings {
@@ -89,8 +88,6 @@ const LOOK_FOR_TOKEN_MS = 1_000;
 /** Between tries of a token that was refused: another may be put in its place. */
 const REFUSED_MS = 10_000;
 const SWEEP_SESSIONS_MS = 10_000;
-/** About 2 KB each. */
-const ASSERTIONS_KEPT_MAX = 2_000;
 /** For the records of calls that were cut at the end of a drain. */
 const SETTLE_MS_MAX = 5_000;
 
@@ -119,8 +116,7 @@ class RunningSidecar implements Sidecar {
   readonly #bytes: BytesAccount;
   readonly #evidence: Evidence;
   readonly #epoch: SessionEpoch;
-  readonly #assertions: Assertions;
-  readonly #serverTls: ServerTlsRoom;
+  readonly #under: UnderIdentity;
   // Owner of everything below: this object; set once by `start` and by what it begins.
   #activator: Activator | undefined;
   #tokens: SessionTokensHeld | undefined;
@@ -142,8 +138,7 @@ class RunningSidecar implements Sidecar {
     this.#holder = createHolder({ clock });
     this.#drain = createDrain({ clock, onFailure: (name, error) => log.error('task_failed', { name }, error) });
     this.#epoch = encodeHex(random(8)) as SessionEpoch;
-    this.#assertions = assertions({ clock, random, keptMax: ASSERTIONS_KEPT_MAX });
-    this.#serverTls = serverTlsRoom({ clock, folder: config.secrets.folder, times: secretTimes(config) });
+    this.#under = underIdentity(config, { clock, random });
     this.#bytes = bytesAccount(config.limits.bytes_in_flight_max);
     this.#metrics = sidecarMetrics({
       policyAgeMs: () => ageOf(this.#holder),
@@ -283,7 +278,7 @@ class RunningSidecar implements Sidecar {
       onExchange: healthExchange({
         readiness,
         metrics: this.#metrics.metrics,
-        keySet: () => this.#assertions.keySet(),
+        keySet: () => this.#under.assertions.keySet(),
         sessionKeySet: () => this.#tokens?.keySet ?? sessionKeySet(undefined),
         isLoopback: isLoopback(health.listen),
       }),
@@ -309,8 +304,7 @@ class RunningSidecar implements Sidecar {
       reservations,
       recorder: () => this.#evidence.recorder,
       tokens: () => this.#tokens,
-      assertions: this.#assertions,
-      serverTls: this.#serverTls,
+      ...this.#under,
     });
     const { ports } = pipeline;
     const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
@@ -401,8 +395,7 @@ class RunningSidecar implements Sidecar {
     const { clock, random, disk } = this.#with;
     this.#identity = identity;
     this.#tokens = sessionTokensOf(identity, { epoch: this.#epoch, random });
-    this.#assertions.use(identity);
-    this.#serverTls.use(identity);
+    this.#under.use(identity);
     await this.#evidence.begin(identity);
     const activator = new Activator({
       pin: this.#anchors.pin,
@@ -450,8 +443,7 @@ class RunningSidecar implements Sidecar {
       onAlert: (code, detail) => this.#evidence.alert(code, detail),
       onRenewed: (renewed) => {
         this.#identity = renewed;
-        this.#assertions.use(renewed);
-        this.#serverTls.use(renewed);
+        this.#under.use(renewed);
         this.#evidence.renewed(renewed);
       },
     });

@@ -6,7 +6,7 @@ import type { AgentName, Instant } from '@sallyport/model';
 import { testAuthority } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { type DelegationAuthorities, verifyDelegation } from './hop-token.ts';
-import { NOW, OWN, PARTNER, a, authorities, b, c, d, hop, line, own, partner, rules, sidecar, x } from '../testing/sidecars.ts';
+import { NOW, OWN, PARTNER, ROOT, a, authorities, b, c, d, hop, line, own, partner, rules, sidecar, x } from '../testing/sidecars.ts';
 
 const [first, second, third] = await line();
 const atD = rules(d, c);
@@ -15,8 +15,10 @@ const otherSecond = await hop([otherFirst], b, c);
 const expanded = await hop([first, second], c, d, { authority: 'expanded' }, { scopes: ['orders:read'] });
 const grown = await hop([first, second], c, d, { scopes: ['orders:read', 'orders:write'] }, { scopes: ['orders:read'] });
 const ofOther = await hop([first, second], c, d, { transaction: 'transaction-2' }, { scopes: ['orders:read'] });
-const otherRoot = await hop([first, second], c, d, { root: { kind: 'human', subject: 'admin@company.com' } }, { scopes: ['orders:read'] });
-const otherKind = await hop([first, second], c, d, { root: { kind: 'system', subject: 'alice@company.com' } }, { scopes: ['orders:read'] });
+const otherRoot = await hop([first, second], c, d, { root: { ...ROOT, subject: 'admin@company.com' } }, { scopes: ['orders:read'] });
+const otherKind = await hop([first, second], c, d, { root: { ...ROOT, kind: 'system' } }, { scopes: ['orders:read'] });
+const otherTenant = await hop([first, second], c, d, { root: { ...ROOT, tenant: 'bank' } }, { scopes: ['orders:read'] });
+const otherTime = await hop([first, second], c, d, { root: { ...ROOT, authenticatedAt: NOW } }, { scopes: ['orders:read'] });
 const long = await hop([first, second], c, d, { expiresAt: (NOW + 61_000) as Instant }, { scopes: ['orders:read'] });
 const early = await hop(
   [first, second],
@@ -60,7 +62,7 @@ describe('a list of hops', () => {
       ok: true,
       value: {
         delegation: {
-          root: { kind: 'human', subject: 'alice@company.com', trustDomain: OWN },
+          root: { ...ROOT, trustDomain: OWN },
           transaction: 'transaction-1',
           scopes: ['orders:read'],
           isThirdParty: false,
@@ -124,6 +126,8 @@ describe('a list of hops', () => {
     ['of another transaction', ofOther, 'unauthenticated'],
     ['that changes the root', otherRoot, 'unauthenticated'],
     ['that changes the kind of root', otherKind, 'unauthenticated'],
+    ['that changes the tenant of the root', otherTenant, 'unauthenticated'],
+    ['that changes when the root signed in', otherTime, 'unauthenticated'],
     ['that lives longer than a hop may', long, 'token_lifetime_exceeded'],
     ['made before the one before it', early, 'unauthenticated'],
     ['of the future', ahead, 'unauthenticated'],
@@ -220,7 +224,7 @@ describe('a foreign trust domain', () => {
       ok: true,
       value: {
         delegation: {
-          root: { kind: 'external', subject: 'alice@company.com', trustDomain: PARTNER },
+          root: { ...ROOT, kind: 'external', trustDomain: PARTNER },
           scopes: ['orders:read'],
           isThirdParty: true,
           steps: [{ agent: 'agent-x', trustDomain: PARTNER, isThirdParty: true }],

@@ -35,6 +35,8 @@ export interface HopSigner {
 export interface VerifiedDelegation {
   readonly delegation: Delegation;
   readonly hops: readonly ProvenHop[];
+  /** As they came, for whom the next one is shown with. */
+  readonly tokens: readonly string[];
 }
 
 const HOP_BYTES_MAX = 8192;
@@ -68,7 +70,7 @@ export function verifyDelegation(
     hops.push(proven.value);
   }
   const delegation = judgeDelegation(hops, rules);
-  return delegation.ok ? ok({ delegation: delegation.value, hops }) : delegation;
+  return delegation.ok ? ok({ delegation: delegation.value, hops, tokens }) : delegation;
 }
 
 function proveHop(token: string, authorities: DelegationAuthorities): Result<ProvenHop, Denial> {

@@ -1,7 +1,16 @@
 /** Sidecars with certified keys in two trust domains, and lists of hops among them, for tests of delegation. */
 
 import { signerFromPem } from '@sallyport/crypto/keys';
-import { type DelegationRules, type Hop, type HopGrant, type ProvenHop, type SpiffeId, nextHop, readHop } from '@sallyport/identity';
+import {
+  type DelegationRules,
+  type Hop,
+  type HopGrant,
+  type HopRoot,
+  type ProvenHop,
+  type SpiffeId,
+  nextHop,
+  readHop,
+} from '@sallyport/identity';
 import type { Instant, JsonObject } from '@sallyport/model';
 import { type IssueTestIdentity, type TestAuthority, testAuthority } from '@sallyport/testkit';
 import { digestOfHop } from '../delegation/digest-of-hop.ts';
@@ -10,6 +19,9 @@ import { type DelegationAuthorities, type HopSigner, signHop } from '../delegati
 export const NOW: Instant = 1_800_000_000_000 as Instant;
 export const OWN = 'test.sallyport.dev';
 export const PARTNER = 'partner.example';
+
+/** With whom the lists begin. */
+export const ROOT: HopRoot = { kind: 'human', subject: 'alice@company.com', tenant: 'acme', authenticatedAt: (NOW - 60_000) as Instant };
 
 /** A sidecar that can sign hops. */
 export interface TestSidecar {
@@ -56,7 +68,7 @@ export async function hop(
     self: from.id,
     audience: to.id,
     transaction: 'transaction-1',
-    root: { kind: 'human', subject: 'alice@company.com' },
+    root: ROOT,
     scopes: ['orders:read', 'orders:write'],
     authority: 'transferred',
     depthMax: 8,

@@ -143,6 +143,8 @@ function checkServer({ value, node }: Located<DeclaredServer>, declared: Declare
   const url = substitute(value.url, place, declared.environment, problems);
   const base = url === undefined ? undefined : parseBaseUrl(url, place, problems);
   if (base === undefined) return;
+  if (value.agent !== undefined && base.scheme === 'http')
+    problems.add(place, 'agents are called over TLS alone', { remedy: 'give it the https:// URL of its sidecar' });
   if (value.tls !== undefined && base.scheme === 'http')
     problems.add(placeAt(node, 'tls'), 'a server reached by http:// has no TLS', { remedy: 'give it an https:// URL' });
   if (LOOPBACK.test(base.host) && value.network !== 'loopback') {

@@ -5,7 +5,20 @@
 
 import { utf8 } from '@sallyport/crypto';
 import { PART_NAMES, fail, ok } from '@sallyport/model';
-import type { Agent, Destination, Issuer, Json, PartName, Problem, Result, Tool, ToolServer, TrustDomain } from '@sallyport/model';
+import type {
+  Agent,
+  CalledAgent,
+  Destination,
+  Issuer,
+  Json,
+  PartName,
+  Problem,
+  Result,
+  ServerTls,
+  Tool,
+  ToolServer,
+  TrustDomain,
+} from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import { canonicalJson } from '../check/canonical.ts';
 import { encodeEnvironmentValue, environmentValues, parseBaseUrl, substitute } from '../check/environment.ts';
@@ -262,7 +275,8 @@ export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'so
     tools: declared.tools.map(({ value }) => value),
     agents: declared.agents.map(({ value }) => value),
     issuers: declared.issuers.map(({ value }) => value),
-    destinations: declared.servers.flatMap(({ value: { name, url, network, tls }, node }) => {
+    destinations: declared.servers.flatMap(({ value: { name, url, network, tls: said, agent: called }, node }) => {
+      const tls = called === undefined ? said : tlsOfAgent(called, declared.trustDomains);
       const base = parseBaseUrl(url, node.place, problems);
       const { scheme, host, port } = base ?? {};
       if (scheme === undefined || host === undefined || port === undefined) return [];
@@ -274,6 +288,13 @@ export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'so
     callerMethods: declared.callerMethods.map(({ value }) => value),
     credentials: declared.credentials.map(({ value }) => value),
   };
+}
+
+/** Sidecars prove themselves to each other by their own certificates, each under the CA of its trust domain. */
+function tlsOfAgent(called: CalledAgent, trustDomains: Declared['trustDomains']): ServerTls {
+  const domain = trustDomains.find(({ value }) => value.name === called.trustDomain);
+  const authorities = called.trustDomain === undefined ? 'workload' : (domain?.value.authorities ?? []);
+  return { authorities, sidecarOf: called, client: 'workload' };
 }
 
 function resolveRule(value: Rule, text: (template: string) => string): Rule {

@@ -4,24 +4,10 @@
  */
 
 import { qualifiedAgent } from '@sallyport/model';
-import type { Agent, AgentDelegation, CalledAgent, DelegatedBy, DelegatesTo, DelegationRoot, RuleId } from '@sallyport/model';
+import type { Agent, DelegatedBy, DelegationRoot, RuleId } from '@sallyport/model';
+import type { HandingOn } from '../compile/handing-on.ts';
 import type { PolicyInput } from '../input.ts';
 import type { Hop } from '../rule.ts';
-
-/** Of a tool that is another agent's: what the agent may hand on to it. */
-export interface HandingOn {
-  readonly called: CalledAgent;
-  readonly depthMax: number;
-  /** Absent: nothing. */
-  readonly relation?: DelegatesTo;
-}
-
-/** What a call of the agent's tool would be: of a server that is an agent. */
-export function handingOn(agent: Agent, server: string, called: CalledAgent): HandingOn {
-  const { depthMax = 0, to = [] }: Partial<AgentDelegation> = agent.delegation ?? {};
-  const relation = to.find((one) => one.server === server);
-  return { called, depthMax, ...(relation === undefined ? {} : { relation }) };
-}
 
 /** Why the call may not be handed on, for the record; `undefined` where it may. */
 export function unlessHandedOn({ called, depthMax, relation }: HandingOn, { agent, chain = [] }: PolicyInput): string | undefined {

@@ -123,8 +123,9 @@ function withEvidence(answer: Answer, evidence: SentEvidence | undefined): Answe
 /** What forwarding to an agent needs to know of its client. */
 function clientOf({ caller, head, opened }: CallFacts, { clock }: Ports): Pick<ForwardContext, 'client'> {
   if (caller.kind !== 'client') return {};
-  const { client } = caller;
-  const renewsToken = client === undefined || client.expiresAt - clock.wall() < SESSION_TOKEN_MS / 2;
+  const { client, operator } = caller;
+  // Each call that another agent hands on has a session of its own, to which it does not come back.
+  const renewsToken = operator.delegation === undefined && (client === undefined || client.expiresAt - clock.wall() < SESSION_TOKEN_MS / 2);
   return { client: { headers: head.headers, isOpened: opened !== undefined, renewsToken } };
 }
 

@@ -4,13 +4,14 @@
  */
 
 import { operatorOfProof, type CallerContext, type CallerRequest, type VerifiedOperator } from '@sallyport/credentials';
-import { fail, ok, type Denial, type Result } from '@sallyport/model';
+import { deny, fail, ok, type Denial, type Result } from '@sallyport/model';
+import { operatorOf, type ProvenOperator } from './delegated.ts';
 import type { Arrival, Caller, Framed, Fresh } from './facts.ts';
 import type { ChosenMethod, Ports } from './ports.ts';
 import { presentedAgain, presentedBy } from './presented.ts';
 
 type Client = Extract<Caller, { kind: 'client' }>;
-type Needed = Pick<Ports, 'operatorTokens' | 'clientTokens' | 'callers' | 'schemes' | 'limits' | 'clock'>;
+type Needed = Pick<Ports, 'agent' | 'delegations' | 'operatorTokens' | 'clientTokens' | 'callers' | 'schemes' | 'limits' | 'clock'>;
 /** What of a request its caller is proven by. */
 export type Shown = Arrival & Framed & Fresh;
 
@@ -33,8 +34,10 @@ export async function clientOperator(
   shown: Shown,
   earlier: VerifiedOperator | undefined,
   ports: Needed,
-): Promise<Result<Client['operator'], Denial>> {
+): Promise<Result<ProvenOperator, Denial>> {
   const { head, leg, held } = shown;
+  const hops = head.headers.get('sallyport-delegation');
+  if (hops !== undefined) return delegatedOperator(hops, shown, ports);
   const scheme = ports.schemes[leg];
   const { policy, issuers, policyDigest } = held.snapshot;
   const chosen = ports.callers.hasAny(policy) ? ports.callers.choose(policy, requestOf(shown)) : NO_METHOD;
@@ -44,6 +47,19 @@ export async function clientOperator(
   if (!presented.ok) return presented;
   const { token, ...how } = presented.value;
   return ports.operatorTokens.verify(token, { issuers, bundle: policyDigest, now: ports.clock.wall(), ...how });
+}
+
+/** Another agent's sidecar, for whom its list of hops began with. Each call that it hands on has a session of its own. */
+function delegatedOperator(
+  hops: string,
+  { head, held: { snapshot }, peerChain }: Shown,
+  { agent, delegations, clock }: Needed,
+): Result<ProvenOperator, Denial> {
+  if (head.headers.get('authorization') !== undefined) return fail(deny('unauthenticated', 'a delegation beside another credential'));
+  if (head.headers.get('sallyport-session') !== undefined)
+    return fail(deny('session_binding_mismatch', 'a delegated call goes on in no session'));
+  const entered = delegations.enter(hops, { peerChain, snapshot });
+  return entered.ok ? ok(operatorOf(entered.value, snapshot.agents.get(agent), clock.wall())) : entered;
 }
 
 const NO_METHOD: Result<undefined, Denial> = ok(undefined);

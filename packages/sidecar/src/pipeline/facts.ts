@@ -11,6 +11,7 @@ import type { PolicyDecision } from '@sallyport/policy';
 import type { SettleOutcome, StateFrame } from '@sallyport/store';
 import type { CanonicalTarget, HeaderLookup, TypedArguments } from '@sallyport/strict';
 import type { Ask } from './asked.ts';
+import type { ProvenOperator } from './delegated.ts';
 import type { CallIds, Dialect, Leg } from './gate.ts';
 import type { JobCaller } from './job-session.ts';
 import type { Held, OpenSession, PinnedTool } from './ports.ts';
@@ -54,7 +55,7 @@ export type Caller =
   /** A job that the bundle lets open a session, as itself or with an operator's token. */
   | JobCaller
   /** On the inbound leg; `client` where the request names a session that is open already. */
-  | { readonly kind: 'client'; readonly operator: VerifiedOperator; readonly client: SessionClaims | undefined };
+  | { readonly kind: 'client'; readonly operator: ProvenOperator; readonly client: SessionClaims | undefined };
 
 /** authentication */
 export interface Authenticated {

@@ -5,10 +5,10 @@
 
 import { compileSchema, type ArgumentSchema } from '@sallyport/strict';
 import { Bug, deny, type Agent, type AgentName, type Denial, type Destination, type ServerName, type ToolName } from '@sallyport/model';
-import type { VerifiedOperator } from '@sallyport/credentials';
 import { DEFAULT_DENY, judgeCaller, type PolicyDecision } from '@sallyport/policy';
 import type { CallFacts, Caller, Named } from './facts.ts';
-import type { OpenSession, Ports, Snapshot } from './ports.ts';
+import { takenBy, unlessTaken, type ProvenOperator } from './delegated.ts';
+import type { EnteredDelegation, OpenSession, Ports, Snapshot } from './ports.ts';
 
 const AGENTS = 'agents' as ServerName;
 /** Where the agent is, is configuration; the way out to it dials nothing that a call names. */
@@ -41,6 +41,7 @@ function schemaOfNothing(): ArgumentSchema {
 
 /** Whether the agent may act for the caller, as the decision of the record. */
 export function invocationDecision(agent: Agent | undefined, caller: Caller): PolicyDecision {
+  if (caller.kind === 'client' && caller.operator.delegation !== undefined) return delegatedDecision(agent, caller.operator.delegation);
   const judged = agent === undefined || caller.kind !== 'client' ? undefined : judgeCaller(agent, caller.operator.principal);
   if (judged?.verdict === 'granted')
     return { decision: 'allow', ruleId: judged.ruleId, reservations: [], isStep: false, comparedArguments: [] };
@@ -48,22 +49,29 @@ export function invocationDecision(agent: Agent | undefined, caller: Caller): Po
   return { decision: 'deny', code: 'no_matching_policy', ruleId: DEFAULT_DENY, detail, unmet: [] };
 }
 
+function delegatedDecision(agent: Agent | undefined, entered: EnteredDelegation): PolicyDecision {
+  const verdict = takenBy(agent, entered);
+  if (verdict.verdict === 'taken')
+    return { decision: 'allow', ruleId: verdict.ruleId, reservations: [], isStep: false, comparedArguments: [] };
+  return { decision: 'deny', code: 'delegation_not_allowed', ruleId: DEFAULT_DENY, detail: `delegation: ${verdict.detail}`, unmet: [] };
+}
+
 /**
  * What stands against a client's reaching the agent now: the agent is not registered or not for operators, it may not act
  * for this principal, or what was shown has been revoked. `undefined` where nothing does.
  */
-export function judgeClient(
-  operator: VerifiedOperator,
-  { agents, revocations }: Snapshot,
-  { agent: name, clock }: Ports,
-): Denial | undefined {
+export function judgeClient(operator: ProvenOperator, snapshot: Snapshot, ports: Ports): Denial | undefined {
+  const { agents, revocations } = snapshot;
+  const { agent: name, clock } = ports;
   const agent = agents.get(name);
   if (agent === undefined) return deny('agent_not_registered', `agent \`${name}\` is not in the bundle`);
-  if (!agent.sessions.roots.includes('operator')) return deny('agent_not_registered', 'operators may not open sessions of this agent');
+  if (operator.delegation === undefined && !agent.sessions.roots.includes('operator'))
+    return deny('agent_not_registered', 'operators may not open sessions of this agent');
   const { principal, tokenId } = operator;
   if (revocations.denies({ tokenId: tokenId ?? undefined, principal, agent: name }, clock.wall()))
     return deny('token_revoked', 'token, principal or agent revoked');
   const decision = invocationDecision(agent, { kind: 'client', operator, client: undefined });
+  if (decision.decision === 'allow' && operator.delegation !== undefined) return unlessTaken(operator.delegation, snapshot, ports);
   return decision.decision === 'allow' ? undefined : deny(decision.code, decision.detail, { ruleId: decision.ruleId });
 }
 
@@ -76,7 +84,7 @@ export function isCallerRevoked({ caller }: Pick<CallFacts, 'caller'>, { revocat
 
 /** A session as an invocation has it: what the gates write of a call is no fact of what the agent has done in it. */
 export function asInvoked(open: OpenSession): OpenSession {
-  const { id, principal, agent, tokenId, fingerprint, origin } = open;
+  const { id, principal, agent, tokenId, fingerprint, origin, delegation } = open;
   return {
     id,
     principal,
@@ -85,6 +93,7 @@ export function asInvoked(open: OpenSession): OpenSession {
     tokenId,
     fingerprint,
     origin,
+    ...(delegation === undefined ? {} : { delegation }),
     facts: () => open.facts(),
     record: () => {},
     note: () => {},

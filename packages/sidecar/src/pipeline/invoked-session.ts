@@ -10,7 +10,8 @@ import type { Asked, CallFacts, HeadFacts, InSession } from './facts.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { asInvoked, judgeClient } from './invocation.ts';
 import type { OpenSession, Ports } from './ports.ts';
-import { agentForOperators, openSessionOf } from './session-lookup.ts';
+import { operatorOf, type ProvenOperator } from './delegated.ts';
+import { agentForOperators, openSessionOf, registered } from './session-lookup.ts';
 
 /** The session of a request to the agent. Nobody whom the agent may not act for opens one, or goes on in one. */
 export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Promise<Result<InSession, Denial>> {
@@ -20,7 +21,7 @@ export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Pr
   const { snapshot } = facts.held;
   const against = judgeClient(operator, snapshot, ports);
   if (against !== undefined) return fail(against);
-  const agent = agentForOperators(ports.agent, snapshot);
+  const agent = operator.delegation === undefined ? agentForOperators(ports.agent, snapshot) : registered(ports.agent, snapshot);
   if (!agent.ok) return agent;
   const fingerprint = fingerprintOf(facts, ports.sessionBinding);
   if (!fingerprint.ok) return fingerprint;
@@ -43,7 +44,12 @@ export async function invokedSession(facts: HeadFacts & Asked, ports: Ports): Pr
  */
 export async function judgeInvoked(call: CallFacts, ports: Ports): Promise<Denial | undefined> {
   const { held, session } = call;
-  const operator = await clientOperator(call, earlierOf(call), ports);
+  // A list of hops is judged as it enters: what it opened is judged by what it said then.
+  const entered = session.delegation;
+  const operator =
+    entered === undefined
+      ? await clientOperator(call, earlierOf(call), ports)
+      : ok(operatorOf(entered, held.snapshot.agents.get(ports.agent), ports.clock.wall()));
   if (!operator.ok) return operator.error;
   const against = judgeClient(operator.value, held.snapshot, ports);
   if (against !== undefined) return against;
@@ -72,7 +78,7 @@ function judgeBinding(operator: VerifiedOperator, open: OpenSession): Denial | u
 }
 
 function openedFor(
-  { principal, case: kase, purpose, tokenId, times, origin }: VerifiedOperator,
+  { principal, case: kase, purpose, tokenId, times, origin, delegation }: ProvenOperator,
   { agent, fingerprint }: { readonly agent: Agent; readonly fingerprint: string | undefined },
   { sessions }: Ports,
 ): Result<InSession, Denial> {
@@ -86,6 +92,7 @@ function openedFor(
     tokenExpiresAt: times.expiresAt,
     origin,
     ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...(delegation === undefined ? {} : { delegation }),
   };
   const open = room ? sessions.open(opening) : undefined;
   if (open === undefined) return fail(deny('overloaded', 'sessions_max are open'));

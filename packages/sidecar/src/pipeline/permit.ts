@@ -8,6 +8,7 @@ import {
   invariant,
   type AgentName,
   type DecisionId,
+  type DelegatesTo,
   type DenialCode,
   type Destination,
   type ReleaseSeq,
@@ -32,6 +33,8 @@ export interface Permitted {
   readonly credentials: readonly CarriedCredential[];
   /** What rules would have answered, where the bundle has this agent observed. */
   readonly observed?: DenialCode;
+  /** Of a tool that is another agent: what is handed on by calling it. */
+  readonly relation?: DelegatesTo;
   /** Of an invocation: what its agent is asked for. There is nothing else that goes to an agent. */
   readonly request?: AgentAsk;
   readonly lease: LeaseTerms;

@@ -127,6 +127,7 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
     return { verdict: 'deny', denial: deny('token_revoked', 'revoked while the call was recorded') };
   }
   const { observed } = facts.decision;
+  const relation = facts.server.agent === undefined ? undefined : facts.held.snapshot.policy.relationTo(open.agent, pinned.tool.name);
   const permit = mintPermit({
     ...(observed === undefined ? {} : { observed: observed.code }),
     decisionId: facts.decisionId,
@@ -138,6 +139,7 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
     arguments: facts.args,
     credentials: facts.held.snapshot.policy.credentialsFor(open.agent, pinned.tool.name),
     ...(request === undefined ? {} : { request }),
+    ...(relation === undefined ? {} : { relation }),
     lease: { releaseSeq: facts.held.snapshot.releaseSeq, freshForMs: held.freshForMs },
   });
   return { verdict: 'permit', permit };

@@ -4,7 +4,7 @@
  */
 
 import type { DecisionBody, OutcomeBody, OutcomeResult } from '@sallyport/audit';
-import type { CallerContext, CallerProof, CallerRequest, OperatorTokens, SessionTokens } from '@sallyport/credentials';
+import type { CallerContext, CallerProof, CallerRequest, OperatorTokens, SessionTokens, VerifiedDelegation } from '@sallyport/credentials';
 import type {
   Agent,
   AgentJob,
@@ -29,7 +29,7 @@ import type {
   ToolServer,
 } from '@sallyport/model';
 import type { Purpose } from '@sallyport/identity';
-import type { CallNotes, CompiledPolicy, SessionFacts, Source } from '@sallyport/policy';
+import type { CallNotes, CompiledPolicy, DelegatedCall, SessionFacts, Source } from '@sallyport/policy';
 import type { BytesAccount } from '@sallyport/runtime';
 import type { HeaderMirror } from '@sallyport/dialects';
 import type { Durability, ReservationStore, StateFrame } from '@sallyport/store';
@@ -167,6 +167,23 @@ export interface SessionOpening {
   readonly origin: SessionOrigin;
   /** Of the client that opened it, where sessions are bound to one. */
   readonly fingerprint?: string;
+  /** Where another agent handed it on. */
+  readonly delegation?: EnteredDelegation;
+}
+
+/** A list of hops that was verified when it entered, kept by the session that it opened. */
+export interface EnteredDelegation {
+  readonly verified: VerifiedDelegation;
+  /** As relations and rules ask for it. */
+  readonly call: DelegatedCall;
+}
+
+/** Proves lists of hops. Implemented in `delegation/`. */
+export interface Delegations {
+  /** SPIFFE id of this sidecar; absent until there is one. */
+  readonly self: string | undefined;
+  /** What was shown in `Sallyport-Delegation`, on the connection of the peer whose certificates these are. */
+  enter(shown: string, by: { readonly peerChain: readonly Uint8Array[]; readonly snapshot: Snapshot }): Result<EnteredDelegation, Denial>;
 }
 
 export interface OpenSession {
@@ -177,6 +194,8 @@ export interface OpenSession {
   readonly fingerprint: string | undefined;
   readonly tokenId: string | null;
   readonly origin: SessionOrigin;
+  /** Where another agent handed it on: its hops are in every record, and before the next. */
+  readonly delegation?: EnteredDelegation;
   facts(): SessionFacts;
   /** Called by settlement and the runner alone; a fact is written once, in call order. */
   record(what: 'attempted' | 'completed' | 'failed' | 'denied', tool: ToolName): void;
@@ -324,6 +343,7 @@ export interface Ports {
   readonly sessionTokens: SessionTokens;
   /** For the same sessions, in their clients' hands. */
   readonly clientTokens: SessionTokens;
+  readonly delegations: Delegations;
   readonly sessions: SessionRegistry;
   readonly jobStarts: JobStarts;
   readonly mcpSessions: McpSessions;

@@ -4,6 +4,7 @@
  */
 
 import type { DecisionBody, DecisionOrigin, OutcomeBody } from '@sallyport/audit';
+import { HOPS_MAX } from '@sallyport/identity';
 import { isToolName } from '@sallyport/model';
 import type { Denial, Principal, RuleId, SessionOrigin, ToolName } from '@sallyport/model';
 import type { ShadowFinding } from '@sallyport/policy';
@@ -121,8 +122,20 @@ function who(facts: Recordable, ports: Ports): Who {
     session_id: open?.id ?? '-',
     case: open?.case ?? '-',
     ...begun(principal, open?.origin ?? shown?.origin),
+    ...handedOn(facts, open, ports),
   };
 }
+
+/** Of a call to another agent also the hop that it adds, where there is a relation to make it by. */
+function handedOn({ server, tool, held }: Proven, open: OpenSession | undefined, ports: Ports): Pick<Who, 'hops'> {
+  if (server?.agent === undefined || tool === undefined || open === undefined) return NO_HOP;
+  const relation = held?.snapshot.policy.relationTo(ports.agent, tool.tool.name);
+  const { self } = ports.delegations;
+  if (relation === undefined || self === undefined || open.origin.hops.length >= HOPS_MAX) return NO_HOP;
+  return { hops: [...open.origin.hops, { agent: ports.agent, sidecar: self, authority: relation.authority }] };
+}
+
+const NO_HOP: Pick<Who, 'hops'> = {};
 
 /** Whose it is beside the name, and how it began; what nobody said is not there. */
 function begun(principal: Principal | undefined, origin: SessionOrigin | undefined): DecisionOrigin {

@@ -1,6 +1,7 @@
 /** The session that a proven token names, and the agent that sessions are opened of. What is not there has no rights. */
 
 import { deny, fail, ok, type Agent, type AgentName, type Denial, type Result } from '@sallyport/model';
+import { unlessTaken } from './delegated.ts';
 import type { Caller } from './facts.ts';
 import type { OpenSession, Ports, Snapshot } from './ports.ts';
 
@@ -20,14 +21,20 @@ export function openSessionOf({ claims }: Named, snapshot: Snapshot, ports: Port
   const subject = { tokenId: open.tokenId ?? undefined, session: open.id, principal: open.principal, agent };
   if (snapshot.revocations.denies(subject, ports.clock.wall()))
     return fail(deny('token_revoked', 'session, token, principal or agent revoked'));
-  return ok(open);
+  const untaken = open.delegation === undefined ? undefined : unlessTaken(open.delegation, snapshot, ports);
+  return untaken === undefined ? ok(open) : fail(untaken);
+}
+
+/** The agent, whoever opens sessions of it. */
+export function registered(name: AgentName, { agents }: Snapshot): Result<Agent, Denial> {
+  const agent = agents.get(name);
+  return agent === undefined ? fail(deny('agent_not_registered', `agent \`${name}\` is not in the bundle`)) : ok(agent);
 }
 
 /** The agent, if operators may open sessions of it. */
 export function agentForOperators(name: AgentName, snapshot: Snapshot): Result<Agent, Denial> {
-  const agent = snapshot.agents.get(name);
-  if (agent === undefined) return fail(deny('agent_not_registered', `agent \`${name}\` is not in the bundle`));
-  if (!agent.sessions.roots.includes('operator'))
+  const agent = registered(name, snapshot);
+  if (agent.ok && !agent.value.sessions.roots.includes('operator'))
     return fail(deny('agent_not_registered', 'operators may not open sessions of this agent'));
-  return ok(agent);
+  return agent;
 }

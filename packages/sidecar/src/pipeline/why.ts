@@ -30,7 +30,9 @@ export function whyRefused(
   const source = denial.ruleId === undefined ? null : sourceOf(parts?.sources, denial.ruleId);
   const plain: Why = { source, fields: (denial.fields ?? []).slice(0, ITEMS_MAX).map(cut), unmet: [], change: [] };
   if (gate !== 'authorization' || held === undefined || session === undefined || tool === undefined || args === undefined) return plain;
-  const asked = { principal: session.principal, agent: session.agent, tool: tool.tool, args, session: session.facts(), now: clock.wall() };
+  const { principal, agent, delegation } = session;
+  const chain = delegation?.call.chain ?? [];
+  const asked = { principal, agent, tool: tool.tool, args, session: session.facts(), now: clock.wall(), chain };
   const explained = explainDenial(held.snapshot.policy, asked);
   // A parallel call may have changed the session's facts since; then the other decision's reasons are not this one's.
   if (explained?.decision.code !== denial.code || explained.decision.ruleId !== denial.ruleId) return plain;

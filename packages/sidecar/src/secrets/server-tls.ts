@@ -100,8 +100,8 @@ class ServerTlsTerms implements ServerTlsRoom {
   #entryOf(declared: ServerTls): Entry {
     const known = this.#known.get(declared);
     if (known !== undefined) return known;
-    const { authorities, identity, client } = declared;
-    const key = JSON.stringify([authorities ?? null, identity ?? null, client ?? null]);
+    const { authorities, identity, sidecarOf, client } = declared;
+    const key = JSON.stringify([authorities ?? null, identity ?? null, sidecarOf ?? null, client ?? null]);
     const entry = kept(this.#entries, key, () => ({ declared, files: this.#filesOf(client) }));
     this.#known.set(declared, entry);
     return entry;
@@ -128,7 +128,7 @@ function kept<T>(map: Map<string, T>, key: string, make: () => T): T {
 
 function termsOf(
   server: string,
-  { authorities, identity, client }: ServerTls,
+  { authorities, identity, sidecarOf, client }: ServerTls,
   { workload, shown }: { readonly workload: Workload | undefined; readonly shown: string | undefined },
 ): UpstreamTls {
   const own = (): Workload => {
@@ -136,13 +136,15 @@ function termsOf(
     return workload;
   };
   // Its CA speaks for its own trust domain, whatever a certificate under it says.
-  if (authorities === 'workload' && identity?.startsWith(`spiffe://${own().trustDomain}/`) !== true)
+  const under = sidecarOf === undefined ? undefined : `spiffe://${sidecarOf.trustDomain ?? own().trustDomain}/sidecar/${sidecarOf.name}/`;
+  if (authorities === 'workload' && (under ?? identity)?.startsWith(`spiffe://${own().trustDomain}/`) !== true)
     throw unmet(server, `\`${identity ?? ''}\` is not of the trust domain of the workload CA`);
   const pems = authorities === 'workload' ? own().authorities : authorities?.map(pemOf);
   const pair = client === 'workload' ? own().client : shown === undefined ? undefined : pairOf(shown);
   return {
     ...(pems === undefined ? {} : { authorities: pems }),
     ...(identity === undefined ? {} : { identity }),
+    ...(under === undefined ? {} : { identityUnder: under }),
     ...(pair === undefined ? {} : { client: pair }),
   };
 }

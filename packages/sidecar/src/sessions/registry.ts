@@ -4,7 +4,7 @@
  */
 
 import { epochOf, formatSessionId, type SessionEpoch } from '@sallyport/identity';
-import { addMs, type Agent, type Clock, type Instant, type Random, type SessionId, type SessionRoot } from '@sallyport/model';
+import { addMs, type Agent, type ChainRoot, type Clock, type Instant, type Random, type SessionId } from '@sallyport/model';
 import type { OpenSession, SessionOpening, SessionRegistry } from '../pipeline/ports.ts';
 import { sessionMemory, type SessionMemory } from './session-memory.ts';
 
@@ -99,13 +99,13 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
   };
 }
 
-/** What opened it, as rules have it: whoever is no schedule and no event came as somebody's operator. */
-function rootOf({ rootKind }: SessionOpening['origin']): SessionRoot {
-  return rootKind === 'schedule' || rootKind === 'event' ? rootKind : 'operator';
+/** As rules know it: a person is an operator, wherever they signed in. */
+function rootOf({ rootKind }: SessionOpening['origin']): ChainRoot {
+  return rootKind === 'human' ? 'operator' : rootKind;
 }
 
 function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemory): OpenSession {
-  const { principal, agent, tokenId, origin } = opening;
+  const { principal, agent, tokenId, origin, delegation } = opening;
   return {
     id,
     principal,
@@ -114,6 +114,7 @@ function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemo
     tokenId,
     fingerprint: opening.fingerprint,
     origin,
+    ...(delegation === undefined ? {} : { delegation }),
     facts: () => memory.facts(),
     record: (what, tool) => memory.record(what, tool),
     note: (tool, notes) => memory.note(tool, notes),

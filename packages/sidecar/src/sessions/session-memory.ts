@@ -3,7 +3,7 @@
  * not change under a decision. Only settlement and the runner write.
  */
 
-import type { Instant, SessionId, SessionOrigin, SessionRoot, Tool, ToolName } from '@sallyport/model';
+import type { ChainRoot, Instant, SessionId, SessionOrigin, Tool, ToolName } from '@sallyport/model';
 import type { CallNotes, SessionFacts } from '@sallyport/policy';
 import { sessionNotes, type SessionNotes } from './session-notes.ts';
 
@@ -20,7 +20,7 @@ export interface SessionBeginning {
   readonly case: string | null;
   readonly task?: string;
   readonly step?: string;
-  readonly root: SessionRoot;
+  readonly root: ChainRoot;
   readonly origin: SessionOrigin;
   /** By the wall clock as it is now. */
   readonly startedAt: () => Instant;
@@ -95,7 +95,7 @@ class View implements SessionFacts {
   get step(): string | undefined {
     return this.#kept.named.step;
   }
-  get root(): SessionRoot {
+  get root(): ChainRoot {
     return this.#kept.named.root;
   }
   get origin(): SessionOrigin {

@@ -1,5 +1,5 @@
 import { signerFromPem, randomBytes } from '@sallyport/crypto/keys';
-import type { AgentName, DecisionId, Denial, PrincipalId, ServerName, SessionId, TenantId, ToolName } from '@sallyport/model';
+import type { AgentName, DecisionId, Denial, PrincipalId, RootKind, ServerName, SessionId, TenantId, ToolName } from '@sallyport/model';
 import type { SessionFacts } from '@sallyport/policy';
 import { argumentDigest, type TypedArguments } from '@sallyport/strict';
 import { fakeClock, testAuthority, type FakeClock, type TestAuthority } from '@sallyport/testkit';
@@ -33,12 +33,17 @@ beforeEach(() => {
 /** As much of a permit and of a session as an assertion is made of. */
 const permitted = (tool = 'orders/get'): Permitted =>
   ({ agent: 'support' as AgentName, server: { name: 'orders' as ServerName }, tool: { name: tool as ToolName } }) as Permitted;
-const session = (id = 's.1', over: { scopes?: readonly string[]; facts?: Partial<SessionFacts>; purpose?: string } = {}): OpenSession =>
+const session = (id = 's.1', over: { scopes?: readonly string[]; rootKind?: RootKind; purpose?: string } = {}): OpenSession =>
   ({
     id: id as SessionId,
     principal: { id: 'alice' as PrincipalId, tenant: 'company' as TenantId, scopes: over.scopes ?? [] },
-    origin: { rootKind: 'human', method: 'access_token', hops: [], ...(over.purpose === undefined ? {} : { purpose: over.purpose }) },
-    facts: () => ({ root: 'operator', ...over.facts }) as SessionFacts,
+    origin: {
+      rootKind: over.rootKind ?? 'human',
+      method: 'access_token',
+      hops: [],
+      ...(over.purpose === undefined ? {} : { purpose: over.purpose }),
+    },
+    facts: () => ({ root: 'operator' }) as SessionFacts,
   }) as unknown as OpenSession;
 
 async function tokenOf(tool?: string, of = session()): Promise<string> {
@@ -101,7 +106,7 @@ describe('an assertion', () => {
   });
 
   it('brings its certificate without the CA, and says what the session is for', async () => {
-    const token = await tokenOf('orders/get', session('s.1', { facts: { root: 'schedule' }, purpose: 'month-end' }));
+    const token = await tokenOf('orders/get', session('s.1', { rootKind: 'schedule', purpose: 'month-end' }));
     const header = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as Record<string, unknown>;
     expect(Object.keys(header)).toEqual(['alg', 'kid', 'typ', 'x5c']);
     expect(header['x5c']).toEqual([Buffer.from(one.assertionChain[0] ?? []).toString('base64')]);

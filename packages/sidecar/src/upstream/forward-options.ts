@@ -4,6 +4,7 @@ import type { SessionTokens } from '@sallyport/credentials';
 import type { Clock, Destination } from '@sallyport/model';
 import type { Upstreams } from '@sallyport/net';
 import type { BytesAccount } from '@sallyport/runtime';
+import type { DelegationRoom } from '../delegation/delegations.ts';
 import type { Permitted } from '../pipeline/permit.ts';
 import type { Carried, Credentials } from '../secrets/credentials.ts';
 import type { ServerTlsRoom } from '../secrets/server-tls.ts';
@@ -15,6 +16,7 @@ export interface ForwardOptions {
   readonly credentials: Credentials;
   readonly assertions: Assertions;
   readonly signers: RequestSigners;
+  readonly delegations: Pick<DelegationRoom, 'handOn'>;
   readonly serverTls: Pick<ServerTlsRoom, 'ready'>;
   readonly account: BytesAccount;
   readonly clock: Clock;
@@ -45,6 +47,9 @@ export interface Outgoing {
   /** Where the tool wants its calls signed. */
   readonly sign: SignRequest | undefined;
 }
+
+/** The hops that led to a call, for the sidecar of the agent that is called; nobody else is sent any. */
+export const DELEGATION_HEADER = 'sallyport-delegation';
 
 /** Who acts for whom, for the tool to verify; the caller's own field of this name goes nowhere. */
 export const ASSERTION_HEADER = 'sallyport-assertion';

@@ -1,13 +1,13 @@
 /** A tool of a plain HTTP server: one request built from the pinned route and the typed arguments, one whole answer. */
 
 import { isSuccessStatus, mediaTypeOf, upstreamRequest } from '@sallyport/dialects';
-import { deny } from '@sallyport/model';
+import { deny, type Denial } from '@sallyport/model';
 import type { UpstreamAnswer } from '@sallyport/net';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
 import { readAnswer, singleHeader } from './answer-body.ts';
 import { NOTHING_CARRIED, type Header } from '../secrets/credentials.ts';
-import { ASSERTION_HEADER, type ForwardOptions, type Outgoing } from './forward-options.ts';
+import { ASSERTION_HEADER, DELEGATION_HEADER, type ForwardOptions, type Outgoing } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
 
 /** Media types that reach an agent; a page or a script is no tool's answer, and neither is a text in another alphabet than we read. */
@@ -17,13 +17,21 @@ const CHARSET = /;[ \t]*charset[ \t]*=[ \t]*"?([^";]*)"?/i;
 /** Sends the call. Rejects with an `UpstreamFault`; an error status is a failure by value that names it. */
 export async function forwardHttpTool(
   { permitted, carried, assertion, sign }: Outgoing,
-  { signal, traceparent }: ForwardContext,
-  { upstreams, account, limits }: ForwardOptions,
+  { session, signal, traceparent }: ForwardContext,
+  { upstreams, account, limits, delegations }: ForwardOptions,
 ): Promise<Answer | UpstreamFailure> {
   const { server, destination, tool, arguments: args } = permitted;
   const request = upstreamRequest(server, tool, args);
   if (!request.ok) return { failure: request.error, result: 'not_forwarded', wasSent: false };
   const isRead = tool.effect === 'read';
+  // Owner: this call. Why nothing was handed on to the agent that was reached.
+  let unhanded: Denial | undefined;
+  const headersFor = async (peerCertificate: Uint8Array): Promise<[string, string][]> => {
+    const shown = await delegations.handOn(permitted, session, peerCertificate);
+    if (shown.ok) return [[DELEGATION_HEADER, shown.value]];
+    unhanded = shown.error;
+    throw new Error(shown.error.detail);
+  };
   const { method, target: path, body } = request.value;
   const send = async (): Promise<UpstreamAnswer> => {
     const headers: readonly Header[] = [
@@ -37,12 +45,19 @@ export async function forwardHttpTool(
       path,
       headers: sign === undefined ? headers : await sign({ method, path, headers, body }),
       ...(body === undefined ? {} : { body }),
+      ...(server.agent === undefined ? {} : { headersFor }),
       onlyReads: isRead,
       signal,
       bodyBytesMax: limits.answerBytesMax,
     });
   };
-  let answer = await send();
+  let answer: UpstreamAnswer;
+  try {
+    answer = await send();
+  } catch (thrown) {
+    if (unhanded !== undefined) return { failure: unhanded, result: 'not_forwarded', wasSent: false };
+    throw thrown;
+  }
   // The key may have been replaced a moment ago. Only a read goes out again, and only once.
   if (answer.status === 401 && carried !== NOTHING_CARRIED && (await carried.isReplaced()) && isRead) {
     answer.discard();

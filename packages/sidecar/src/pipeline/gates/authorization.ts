@@ -11,6 +11,8 @@ import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 import { shadowText } from '../records.ts';
 
+const NO_HOPS: readonly never[] = [];
+
 export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validated, PolicyDecision, Authorized, Ports> = {
   name: 'authorization',
   dialects: {
@@ -23,7 +25,8 @@ export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validat
     const { policy } = held.snapshot;
     if (ask.dialect === 'agent') return invocationDecision(held.snapshot.agents.get(session.agent), caller);
     const { principal, agent } = session;
-    const input = { principal, agent, tool: tool.tool, args, session: session.facts(), now: clock.wall() };
+    const chain = session.delegation?.call.chain ?? NO_HOPS;
+    const input = { principal, agent, tool: tool.tool, args, session: session.facts(), now: clock.wall(), chain };
     const decision = decide(policy, input);
     return decision.decision === 'allow' ? decision : (observe(policy, input, decision) ?? decision);
   },

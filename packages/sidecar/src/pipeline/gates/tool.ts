@@ -42,7 +42,7 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
     const pinned = name === undefined ? undefined : tools.get(name);
     const destination = destinations.get(route.server);
     // Over plain HTTP a tool is called by its name whatever its server speaks; over MCP, only a server that speaks it.
-    const isSpoken = server?.kind === 'mcp' || (server?.kind === 'http' && ask.dialect === 'http-tool');
+    const isSpoken = server?.kind === 'mcp' || ((server?.kind === 'http' || server?.kind === 'agent') && ask.dialect === 'http-tool');
     if (pinned === undefined || server === undefined || !isSpoken || destination === undefined) {
       return { missing: asked === undefined ? unmapped(facts) : `\`${route.server}/${asked}\` is not in the catalog` };
     }

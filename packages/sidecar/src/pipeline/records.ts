@@ -103,9 +103,9 @@ function common(facts: Recordable, ports: Ports): Common {
   };
 }
 
-/** Without the query, in which callers put what belongs into no log. */
+/** Without the query, in which callers put what belongs into no log, and without a password before a host. */
 function pathOf({ head, target }: Recordable): string {
-  return head?.target.path ?? target.split(/[?#]/, 1)[0] ?? '';
+  return head?.target.path ?? (target.split(/[?#]/, 1)[0] ?? '').replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/]*@/i, '$1');
 }
 
 type Who = Pick<Common, 'agent_id' | 'operator' | 'user_id' | 'tenant_id' | 'session_id' | 'case'> & DecisionOrigin;

@@ -165,7 +165,18 @@ describe('a listener that asks callers for a certificate', () => {
       () => false,
     );
     expect(answered).toBe(isServed);
+    await expect.poll(() => refusals.map(({ code }) => code)).toEqual(isServed ? [] : ['handshake_failed']);
   });
+});
+
+it('a connection that only looks whether anybody is there is no failure', async () => {
+  const { port } = await serving();
+  const socket = await plain(port);
+  const closed = once(socket, 'close');
+  socket.destroy();
+  await closed;
+  expect(await get(port)).toMatchObject({ status: 200 });
+  expect(refusals).toEqual([]);
 });
 
 describe('what the peer of a request has shown', () => {

@@ -98,13 +98,20 @@ export function handshakes(options: {
       open.set(address, { socket, watched });
       socket.on('error', () => undefined);
       socket.once('close', () => {
-        if (open.get(address)?.socket === socket) end(address);
+        if (open.get(address)?.socket !== socket) return;
+        // A certificate that nobody vouches for ends so: Node closes the connection and has no name for it any more. One
+        // that never said a word was only looking whether anybody is there.
+        if (socket.bytesRead > 0) refuse(address, 'closed in the handshake');
+        end(address);
       });
     },
     done: (secured) => end(addressOf(secured)),
     failed: (secured, detail) => refuse(addressOf(secured), detail),
     cutAll() {
-      for (const { socket } of open.values()) socket.destroy();
+      for (const [address, { socket }] of open) {
+        end(address);
+        socket.destroy();
+      }
     },
   };
 }

@@ -321,6 +321,7 @@ class RunningSidecar implements Sidecar {
         onBug: (error) => log.error('bug', {}, error),
         onRefusal: (refusal) => {
           logged(refusal);
+          this.#metrics.listenerRefused(leg, refusal.code);
           const denial = denialOfRefusal(refusal);
           return denial === undefined ? undefined : refuseUnread(denial, { leg, peer: refusal.address }, ports);
         },

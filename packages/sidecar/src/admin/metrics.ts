@@ -1,6 +1,8 @@
 /** The sidecar's metrics, made in one place so that the page that lists them has one source. */
 
+import type { ListenerRefusalCode } from '@sallyport/net';
 import { createMetrics, type Metrics } from '@sallyport/telemetry';
+import type { Leg } from '../pipeline/gate.ts';
 import type { Counters } from '../pipeline/ports.ts';
 
 /** What gauges are read from, at the moment of reading. */
@@ -21,6 +23,8 @@ export interface SidecarMetrics extends Counters {
   readonly denials: number;
   /** An identity provider's keys could not be fetched; what is held goes on for as long as its age allows. */
   identityKeysFailed(issuer: string): void;
+  /** A port turned a connection or a head away by itself. */
+  listenerRefused(leg: Leg, code: ListenerRefusalCode): void;
   rejected(code: string): void;
   activated(): void;
   alert(code: string): void;
@@ -65,6 +69,11 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     name: 'sallyport_identity_keys_failures_total',
     help: 'Fetches of an identity provider’s keys that failed, by issuer.',
     labels: ['issuer'],
+  });
+  const listenerRefusals = metrics.counter({
+    name: 'sallyport_listener_refusals_total',
+    help: 'Connections and heads that a port turned away by itself, handshakes that failed among them, by leg and code.',
+    labels: ['leg', 'code'],
   });
   const alerts = metrics.counter({ name: 'sallyport_alerts_total', help: 'Alerts, by code.', labels: ['code'] });
   const credentialAges = metrics.gauge({
@@ -111,6 +120,7 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     unrecorded: () => unrecorded.add({}),
     upstreamFailed: (server, code) => upstreamFailures.add({ server, code }),
     identityKeysFailed: (issuer) => identityKeysFailures.add({ issuer }),
+    listenerRefused: (leg, code) => listenerRefusals.add({ leg, code }),
     rejected: (code) => rejections.add({ code }),
     activated: () => activations.add({}),
     alert: (code) => alerts.add({ code }),

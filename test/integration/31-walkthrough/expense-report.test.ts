@@ -172,7 +172,7 @@ describe('a forged identity', () => {
       await told.invoke({}, undefined, { path: '/agents/agent.internal/invoke' }),
       await told.invoke({}, { agent_id: '127.0.0.1:9999', request: 'x' }),
     ];
-    expect(answers.map(codeOf)).toEqual(Array(3).fill([400, 'direct_address_rejected']));
+    expect(answers.map((answer) => codeOf(answer).join(' '))).toEqual(Array(3).fill('400 direct_address_rejected'));
     expect(told.agent.requests.length).toBe(reached);
   });
 

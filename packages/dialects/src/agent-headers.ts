@@ -53,7 +53,7 @@ export function headersToAgent(headers: HeaderLookup, declared: readonly string[
  * (RFC 9213) or send another file, and what this house says itself.
  */
 const NOT_BACK =
-  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-(?:length|encoding)|date|server|via|x-powered-by|location|content-location|refresh|link|set-cookie2?|clear-site-data|alt-svc|strict-transport-security|access-control-.*|www-authenticate|nel|report-to|reporting-endpoints|accept-ch|critical-ch|service-worker-allowed|.+-cache-control|surrogate-.*|edge-.*|x-accel-.*|x-sendfile|x-lighttpd-send-file|x-reproxy-.*|sallyport[-_].*)$/;
+  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-(?:length|encoding)|date|server|via|x-powered-by|location|content-location|refresh|link|set-cookie2?|clear-site-data|alt-svc|strict-transport-security|access-control-.*|www-authenticate|nel|report-to|reporting-endpoints|accept-ch|critical-ch|service-worker-allowed|.+-cache-control|surrogate-.*|edge-.*|x-accel-.*|x-sendfile|x-lighttpd-send-file|x-reproxy-.*|tracestate|sallyport[-_].*)$/;
 
 /** The headers of the agent's answer that its caller gets. */
 export function headersFromAgent(headers: HeaderLookup): Record<string, string> {

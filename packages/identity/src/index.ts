@@ -9,6 +9,8 @@ export type { Purpose } from './principal.ts';
 export type { ClaimedOrigin } from './origin-claims.ts';
 export { originFromClaims } from './origin-claims.ts';
 export { principalFromClaims, caseFromClaims, purposeFromClaims } from './principal.ts';
+export type { TieHandle } from './trace-tie.ts';
+export { formatTieHandle, formatTraceTie, isTraceparent, readTraceTie, tiedTrace } from './trace-tie.ts';
 export type { SessionClaims, SessionEpoch, SessionTies } from './session.ts';
 export {
   CLIENT_SESSION_TOKEN_TYP,

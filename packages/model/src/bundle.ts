@@ -62,6 +62,8 @@ export interface Agent {
     readonly idleMs: number;
     /** A session is over after this long, whatever happens in it. */
     readonly maxMs: number;
+    /** How a call may name its session beside `Sallyport-Session`; that header alone where it is absent. */
+    readonly tie?: 'tracestate';
     /** What may open a session but an operator; none where it is absent. */
     readonly jobs?: readonly AgentJob[];
   };

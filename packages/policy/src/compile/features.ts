@@ -14,6 +14,7 @@ export const FEATURES: readonly string[] = [
   'agent.callers',
   'agent.delegation',
   'agent.jobs',
+  'agent.tie',
   'attribute.type',
   'cel.v1',
   'credential.file',
@@ -115,6 +116,7 @@ function featuresOfAgent({ callers, delegation, sessions }: Agent): readonly str
     ...(callers === undefined ? [] : ['agent.callers']),
     ...(delegation === undefined ? [] : ['agent.delegation']),
     ...(sessions.jobs === undefined ? [] : ['agent.jobs']),
+    ...(sessions.tie === undefined ? [] : ['agent.tie']),
   ];
 }
 

@@ -25,6 +25,7 @@ sessions:
   roots: [operator, schedule, event]
   idle: 15m
   max: 8h
+  tie: tracestate
   jobs:
     - name: nightly-report
       root: schedule

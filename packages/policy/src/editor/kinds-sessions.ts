@@ -49,6 +49,11 @@ export const SESSIONS: Field = {
       otherwise: '`15m`, or `max` where that is less',
     },
     max: { says: 'Ends after this long, whatever happens.', shape: span(LIMITS.sessionMaxMsMax), default: '8h' },
+    tie: {
+      says: 'How a call may name its session beside `Sallyport-Session`: by what the agent’s tracing library carries along.',
+      shape: word(['tracestate']),
+      otherwise: 'by `Sallyport-Session` alone',
+    },
     jobs: {
       says: 'Kinds of job that open sessions without a person asking, each by its name in the header `Sallyport-Job`.',
       shape: list(JOB, { min: 1, max: JOBS_MAX }),

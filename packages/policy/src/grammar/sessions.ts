@@ -23,14 +23,15 @@ export const USUAL_SESSIONS: Sessions = { roots: ['operator'], idleMs: IDLE_MS, 
 
 /** Idle for 15 minutes at most and over after 8 hours, unless said otherwise. */
 export const sessionRules: Reader<Sessions> = (node, problems) => {
-  const declared = fields(node, problems, '`sessions`', ['roots', 'idle', 'max', 'jobs']);
+  const declared = fields(node, problems, '`sessions`', ['roots', 'idle', 'max', 'tie', 'jobs']);
   if (declared === undefined) return undefined;
   const roots = declared.get('roots', list('`roots`', oneOf('root', ROOTS), { min: 1, key: (entry) => entry })) ?? USUAL_SESSIONS.roots;
   const maxMs = declared.get('max', duration('`max`', LIMITS.sessionMaxMsMax)) ?? MAX_MS;
   const idleMs = declared.get('idle', duration('`idle`', LIMITS.sessionMaxMsMax)) ?? Math.min(IDLE_MS, maxMs);
   if (idleMs > maxMs) return problems.add(node.place, '`idle` is longer than `max`', { remedy: 'a session that is over cannot idle' });
+  const tie = declared.get('tie', oneOf('tie', ['tracestate']));
   const jobs = declared.get('jobs', list('`jobs`', job, { min: 1, max: JOBS_MAX, key: ({ name }) => name }));
-  return { roots, idleMs, maxMs, ...(jobs === undefined ? {} : { jobs }) };
+  return { roots, idleMs, maxMs, ...(tie === undefined ? {} : { tie }), ...(jobs === undefined ? {} : { jobs }) };
 };
 
 const job: Reader<AgentJob> = (node, problems) => {
@@ -72,12 +73,13 @@ const jobPrincipal: Reader<JobPrincipal> = (node, problems) => {
   };
 };
 
-export function encodeSessionRules({ roots, idleMs, maxMs, jobs }: Sessions): Json {
+export function encodeSessionRules({ roots, idleMs, maxMs, tie, jobs }: Sessions): Json {
   const sorted = jobs?.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return {
     roots: roots.toSorted(),
     idle: formatSpan(idleMs),
     max: formatSpan(maxMs),
+    ...(tie === undefined ? {} : { tie }),
     ...(sorted === undefined ? {} : { jobs: sorted.map(encodeJob) }),
   };
 }

@@ -4,7 +4,7 @@
  * one OUTCOME.
  */
 
-import { SESSION_TOKEN_MS } from '@sallyport/identity';
+import { SESSION_TOKEN_MS, tiedTrace } from '@sallyport/identity';
 import { Fault, deny, serverOf, type Denial, type DenialCode, type DenialEffect } from '@sallyport/model';
 import { UpstreamFault } from '@sallyport/net';
 import type { CallFacts, HeadFacts } from './facts.ts';
@@ -16,6 +16,7 @@ import type { Permit } from './permit.ts';
 import type { ForwardContext, Ports, UpstreamFailure } from './ports.ts';
 import { localBody, outcomeBody, type KnownFacts } from './records.ts';
 import { denialAnswer } from './refusing.ts';
+import { mayTie } from './session-caller.ts';
 
 /** Answers a call from here: DECISION first, then the answer is made, then its OUTCOME. Never rejects. */
 export async function deliverLocal(head: HeadFacts, ran: Extract<Ran<unknown>, { end: 'local' }>, ports: Ports): Promise<Answer> {
@@ -96,12 +97,14 @@ export async function deliver(
     const { ask, session, head } = call;
     if (isSigned(call)) delivery.evidence = {};
     const { evidence } = delivery;
+    const client = clientOf(call, ports);
+    const shown = head.headers.get('traceparent');
     const context = {
       ask,
       session,
       signal: lease.signal,
-      traceparent: head.headers.get('traceparent'),
-      ...clientOf(call, ports),
+      traceparent: client.client?.tie === undefined ? shown : tiedTrace(shown, call.decisionId),
+      ...client,
       ...(evidence === undefined ? {} : { evidence }),
     };
     const forwarded = await ports.upstream.forward(permit, context);
@@ -121,12 +124,14 @@ function withEvidence(answer: Answer, evidence: SentEvidence | undefined): Answe
 }
 
 /** What forwarding to an agent needs to know of its client. */
-function clientOf({ caller, head, opened }: CallFacts, { clock }: Ports): Pick<ForwardContext, 'client'> {
+function clientOf({ caller, head, opened, held, session }: CallFacts, ports: Ports): Pick<ForwardContext, 'client'> {
   if (caller.kind !== 'client') return {};
   const { client, operator } = caller;
   // Each call that another agent hands on has a session of its own, to which it does not come back.
-  const renewsToken = operator.delegation === undefined && (client === undefined || client.expiresAt - clock.wall() < SESSION_TOKEN_MS / 2);
-  return { client: { headers: head.headers, isOpened: opened !== undefined, renewsToken } };
+  const isOld = client === undefined || client.expiresAt - ports.clock.wall() < SESSION_TOKEN_MS / 2;
+  const renewsToken = operator.delegation === undefined && isOld;
+  const tie = mayTie(held, ports) ? ports.sessions.tieOf(session.id) : undefined;
+  return { client: { headers: head.headers, isOpened: opened !== undefined, renewsToken, ...(tie === undefined ? {} : { tie }) } };
 }
 
 /** The caller is told which of its arguments were changed on the way; their names are the schema's own. */

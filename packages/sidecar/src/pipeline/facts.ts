@@ -48,9 +48,13 @@ export interface Fresh {
   readonly held: Extract<Held, { snapshot: unknown }>;
 }
 
+/** What names the session of a call: which one, of which agent, and until when that is good. */
+export type SessionTie = Pick<SessionClaims, 'sessionId' | 'agent' | 'expiresAt'>;
+
 /** Who is calling, as far as a credential proves it. The session itself is looked up per call. */
 export type Caller =
-  | { readonly kind: 'session'; readonly claims: SessionClaims }
+  /** By the session's token, or by the tie that the agent's tracing carries along. */
+  | { readonly kind: 'session'; readonly claims: SessionTie }
   | { readonly kind: 'operator'; readonly operator: VerifiedOperator }
   /** A job that the bundle lets open a session, as itself or with an operator's token. */
   | JobCaller

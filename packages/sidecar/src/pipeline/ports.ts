@@ -28,7 +28,7 @@ import type {
   ToolName,
   ToolServer,
 } from '@sallyport/model';
-import type { Purpose } from '@sallyport/identity';
+import type { Purpose, TieHandle } from '@sallyport/identity';
 import type { CallNotes, CompiledPolicy, DelegatedCall, SessionFacts, Source } from '@sallyport/policy';
 import type { BytesAccount } from '@sallyport/runtime';
 import type { HeaderMirror } from '@sallyport/dialects';
@@ -106,6 +106,10 @@ export interface SessionRegistry {
   find(id: SessionId): OpenSession | 'unknown' | 'expired';
   /** Ends it now; nothing where it is over. */
   close(id: SessionId): void;
+  /** The handle by which the agent's tracing may name the session, good for as long as a token from now on. */
+  tieOf(id: SessionId): TieHandle | undefined;
+  /** The session that a handle names, and until when; nothing of it is a use of the session. */
+  tied(handle: TieHandle): { readonly sessionId: SessionId; readonly expiresAt: Instant } | 'unknown' | 'expired';
   /** As `find`, without being a use of it: what only looks must not keep a session from idling out. */
   peek(id: SessionId): OpenSession | undefined;
 }
@@ -265,7 +269,7 @@ export interface ForwardContext {
   /** Where the request is to be signed. */
   readonly evidence?: SentEvidence;
   /** Of an invocation: the head that it came with, and whether its client has a session since this request. */
-  readonly client?: { readonly headers: HeaderLookup; readonly isOpened: boolean; readonly renewsToken: boolean };
+  readonly client?: { readonly headers: HeaderLookup; readonly isOpened: boolean; readonly renewsToken: boolean; readonly tie?: TieHandle };
 }
 
 /** What an agent must prove on the outbound port, by exactly one way. Implemented in `downstream/`. */

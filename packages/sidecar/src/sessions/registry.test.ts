@@ -1,5 +1,5 @@
 import type { SessionEpoch } from '@sallyport/identity';
-import type { Agent, Instant, Principal, SessionId, ToolName } from '@sallyport/model';
+import { addMs, type Agent, type Instant, type Principal, type SessionId, type ToolName } from '@sallyport/model';
 import { fakeClock } from '@sallyport/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { OpenSession } from '../pipeline/ports.ts';
@@ -51,6 +51,44 @@ describe('session registry', () => {
     found.record('completed', TOOL);
     expect(found.facts()).toMatchObject({ id, case: 'T-7', attempted: [TOOL], completed: [TOOL] });
     expect(found.facts().hasCompleted(TOOL)).toBe(true);
+  });
+
+  it('a tie names its session for as long as a token from when it was last given, by whatever the wall clock says', async () => {
+    const sessions = sessionRegistry({
+      clock,
+      random: () => Uint8Array.from({ length: 16 }, () => ++counter & 255),
+      epoch: EPOCH,
+      sessionsMax: 9,
+      onOver: () => {},
+    });
+    const long = { ...agent, sessions: { ...agent.sessions, idleMs: 7_200_000, maxMs: 7_200_000 } };
+    const [one, other] = [sessions.open({ ...opening, agent: long }), sessions.open({ ...opening, agent: long })];
+    if (one === undefined || other === undefined) throw new Error('no room');
+    const [tie, another] = [sessions.tieOf(one.id), sessions.tieOf(other.id)];
+    if (tie === undefined || another === undefined) throw new Error('no tie');
+    expect(tie).not.toBe(another);
+    expect([sessions.tied(tie), sessions.tied(another)]).toMatchObject([{ sessionId: one.id }, { sessionId: other.id }]);
+    await clock.advance(899_999);
+    clock.setWall(addMs(clock.wall(), -86_400_000));
+    expect(sessions.tied(tie)).toMatchObject({ sessionId: one.id, expiresAt: addMs(clock.wall(), 1) });
+    // Given again with the next request, it is the same one, and good for as long again.
+    expect(sessions.tieOf(one.id)).toBe(tie);
+    await clock.advance(1);
+    expect([sessions.tied(tie), sessions.tied(another)]).toMatchObject([{ sessionId: one.id }, 'expired']);
+  });
+
+  it('a tie is gone with its session, looking at it is no use of it, and one that was never given names nothing', async () => {
+    const sessions = registry();
+    const [one, other] = [openIn(sessions), openIn(sessions)];
+    const [tie, another] = [sessions.tieOf(one.id), sessions.tieOf(other.id)];
+    if (tie === undefined || another === undefined) throw new Error('no tie');
+    sessions.close(one.id);
+    expect([sessions.tied(tie), sessions.tieOf(one.id)]).toEqual(['unknown', undefined]);
+    expect(sessions.tied('A'.repeat(22) as typeof tie)).toBe('unknown');
+    await clock.advance(59_999);
+    expect(sessions.tied(another)).toMatchObject({ sessionId: other.id });
+    await clock.advance(1);
+    expect(sessions.tied(another)).toBe('expired');
   });
 
   it('a list that is too long is unknown, for ever and alone; what was seen of it before stays as it was', () => {

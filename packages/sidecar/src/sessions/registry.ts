@@ -3,7 +3,7 @@
  * and nothing here can make a session look younger, emptier or less used than it is. docs/spec/sessions.md.
  */
 
-import { epochOf, formatSessionId, type SessionEpoch } from '@sallyport/identity';
+import { SESSION_TOKEN_MS, epochOf, formatSessionId, formatTieHandle, type SessionEpoch, type TieHandle } from '@sallyport/identity';
 import { addMs, type Agent, type ChainRoot, type Clock, type Instant, type Random, type SessionId } from '@sallyport/model';
 import type { OpenSession, SessionOpening, SessionRegistry } from '../pipeline/ports.ts';
 import { sessionMemory, type SessionMemory } from './session-memory.ts';
@@ -24,6 +24,8 @@ interface Entry {
   readonly openedAtBoot: number;
   /** Owner: the registry; written at every find. */
   usedAtBoot: number;
+  /** Owner: the registry; made when it is first asked for, given anew each time. */
+  tie?: { readonly handle: TieHandle; readonly givenAtBoot: number };
 }
 
 export interface SweptRegistry extends SessionRegistry {
@@ -36,6 +38,8 @@ export interface SweptRegistry extends SessionRegistry {
 export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: RegistryOptions): SweptRegistry {
   // Owner: this registry. In order of opening.
   const entries = new Map<SessionId, Entry>();
+  /** By handle; as many as sessions at most. */
+  const ties = new Map<TieHandle, SessionId>();
   /** Those that are over, as many as may be open; of older ones it is said that they are unknown. */
   const over = new Set<SessionId>();
   const isOver = ({ limits, openedAtBoot, usedAtBoot }: Entry): boolean => {
@@ -43,6 +47,8 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
     return now - usedAtBoot >= limits.idleMs || now - openedAtBoot >= limits.maxMs;
   };
   const end = (id: SessionId): void => {
+    const { tie } = entries.get(id) ?? {};
+    if (tie !== undefined) ties.delete(tie.handle);
     entries.delete(id);
     over.add(id);
     const [oldest] = over;
@@ -91,6 +97,21 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
     },
     close(id) {
       if (entries.has(id)) end(id);
+    },
+    tieOf(id) {
+      const entry = entries.get(id);
+      if (entry === undefined || isOver(entry)) return undefined;
+      const handle = entry.tie?.handle ?? formatTieHandle(random(16));
+      entry.tie = { handle, givenAtBoot: clock.boot() };
+      ties.set(handle, id);
+      return handle;
+    },
+    tied(handle) {
+      const id = ties.get(handle);
+      const entry = id === undefined ? undefined : entries.get(id);
+      if (id === undefined || entry?.tie === undefined) return 'unknown';
+      const leftMs = SESSION_TOKEN_MS - (clock.boot() - entry.tie.givenAtBoot);
+      return leftMs <= 0 || isOver(entry) ? 'expired' : { sessionId: id, expiresAt: addMs(clock.wall(), leftMs) };
     },
     peek(id) {
       const entry = entries.get(id);

@@ -4,7 +4,7 @@
  */
 
 import { headersFromAgent, headersToAgent, mediaTypeOf, type AgentAsk } from '@sallyport/dialects';
-import { SESSION_TOKEN_MS } from '@sallyport/identity';
+import { SESSION_TOKEN_MS, formatTraceTie } from '@sallyport/identity';
 import { Bug, deny } from '@sallyport/model';
 import { UpstreamFault, type UpstreamAnswer } from '@sallyport/net';
 import { judge, readHeaders } from '@sallyport/strict';
@@ -28,7 +28,11 @@ export async function forwardToAgent(
   const { method } = request.route;
   const path = `${agent.basePath}${request.route.target}`;
   const sent: readonly Header[] = [...requestHeaders(request, context, agent), ['Sallyport-Session', token], [ASSERTION_HEADER, assertion]];
-  const sign = signers.for({ destination: agent.destination, fields: SIGNED_FIELDS, evidence: context.evidence });
+  const sign = signers.for({
+    destination: agent.destination,
+    fields: context.client.tie === undefined ? SIGNED_FIELDS : SIGNED_WITH_TIE,
+    evidence: context.evidence,
+  });
   const answer = await agent.upstreams.request(agent.destination, {
     method,
     path,
@@ -68,11 +72,13 @@ export async function forwardToAgent(
 
 /** The session belongs to the request: with another one the agent would call out in another's name. */
 const SIGNED_FIELDS: readonly string[] = ['sallyport-session'];
+const SIGNED_WITH_TIE: readonly string[] = [...SIGNED_FIELDS, 'tracestate'];
 
 function requestHeaders({ body }: AgentAsk, { client, traceparent }: ForwardContext, { headers }: AgentSide): [string, string][] {
   const passed = client === undefined ? [] : headersToAgent(client.headers, headers);
   const own = body === undefined ? [] : [['content-type', 'application/json'] as const];
-  return [...passed, ...own, ...traceHeaders(traceparent)].map(([name, value]) => [name, value]);
+  const tie = client?.tie === undefined ? [] : [['tracestate', formatTraceTie(client.tie)] as const];
+  return [...passed, ...own, ...traceHeaders(traceparent), ...tie].map(([name, value]) => [name, value]);
 }
 
 function tokenMembers(token: string): { readonly session_token: string; readonly expires_in: number } {

@@ -7,7 +7,7 @@ import { authentication, decideAuthentication } from './authentication.ts';
 const at = (path: string, headers: Record<string, string>): Arrival & Framed & Fresh =>
   ({
     head: { target: { path }, headers: { get: (name: string) => headers[name] } },
-    held: { snapshot: { issuers: [], policyDigest: 'sha256:0' } },
+    held: { snapshot: { agents: new Map(), issuers: [], policyDigest: 'sha256:0' } },
   }) as unknown as Arrival & Framed & Fresh;
 
 const ports = {

@@ -11,6 +11,7 @@ import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import { JOB_HEADER, jobCaller } from '../job-session.ts';
 import type { Ports } from '../ports.ts';
 import { presentedBy } from '../presented.ts';
+import { sessionCaller } from '../session-caller.ts';
 
 export const authentication: Gate<Arrival & Framed & Fresh, Proof, Authenticated, Ports> = {
   name: 'authentication',
@@ -48,7 +49,7 @@ function ofAgent(agent: Result<AgentName, Denial>, facts: Framed & Fresh, ports:
 
 function outboundCaller({ head, held }: Framed & Fresh, ports: Ports): Result<Caller, Denial> | Promise<Result<Caller, Denial>> {
   const now = ports.clock.wall();
-  if (head.target.path !== '/session' || head.method === 'DELETE') return sessionCaller(head.headers.get('sallyport-session'), ports);
+  if (head.target.path !== '/session' || head.method === 'DELETE') return sessionCaller({ head, held }, ports);
   const job = head.headers.get(JOB_HEADER);
   const { outbound } = ports.schemes;
   if (job !== undefined) return jobCaller({ head, held }, { name: job, presented: () => presentedBy(head, outbound) }, ports);
@@ -59,10 +60,4 @@ function outboundCaller({ head, held }: Framed & Fresh, ports: Ports): Result<Ca
   return ports.operatorTokens
     .verify(token, { issuers, bundle: policyDigest, now, ...how })
     .then((verified): Result<Caller, Denial> => (verified.ok ? ok({ kind: 'operator', operator: verified.value }) : verified));
-}
-
-function sessionCaller(token: string | undefined, { sessionTokens, clock }: Ports): Result<Caller, Denial> {
-  if (token === undefined) return { ok: false, error: deny('unauthenticated', 'no Sallyport-Session header') };
-  const claims = sessionTokens.verify(token, clock.wall());
-  return claims.ok ? ok({ kind: 'session', claims: claims.value }) : claims;
 }

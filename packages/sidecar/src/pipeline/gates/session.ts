@@ -8,7 +8,7 @@
 import { deny, fail, ok, type Agent, type AgentJob, type Denial, type Result, type RuleId } from '@sallyport/model';
 import { tieSession } from '@sallyport/identity';
 import { DEFAULT_DENY, judgeCaller } from '@sallyport/policy';
-import type { Asked, HeadFacts, InSession } from '../facts.ts';
+import type { Asked, HeadFacts, InSession, SessionTie } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
 import { invokedSession } from '../invoked-session.ts';
 import { jobCaller, type JobCaller, type Opener } from '../job-session.ts';
@@ -43,7 +43,7 @@ export const session: Gate<HeadFacts & Asked, Gathered, InSession, Ports> = {
         return provenJob(facts, caller, ports).then((job) => ({ opening: job.ok ? openingOfJob(job.value, snapshot, ports) : job }));
       case 'session':
         if (facts.route.kind === 'session') return { opening: closingOf(openSessionOf(caller, snapshot, ports), ports) };
-        return tied(facts) ?? bound(facts, openSessionOf(caller, snapshot, ports), ports);
+        return tied(facts, caller.claims, ports) ?? bound(facts, openSessionOf(caller, snapshot, ports), ports);
     }
   },
   decide: decideSession,
@@ -58,10 +58,19 @@ export function decideSession(gathered: Gathered): Judgement<InSession> {
 }
 
 /** Two ties that disagree: something between the agent and us may have added one to move the call elsewhere. */
-function tied({ ask, head }: HeadFacts & Asked): Result<never, Denial> | undefined {
+function tied({ ask, head }: HeadFacts & Asked, { sessionId }: SessionTie, ports: Ports): Result<never, Denial> | undefined {
   const meta = ask.dialect === 'mcp' ? ask.message.session : undefined;
-  const tie = tieSession({ header: head.headers.get('sallyport-session'), meta });
-  return tie.ok ? undefined : tie;
+  const header = head.headers.get('sallyport-session');
+  if (header !== undefined) {
+    const tie = tieSession({ header, meta });
+    return tie.ok ? undefined : tie;
+  }
+  if (meta === undefined) return undefined;
+  // Tied by its trace: what the body names besides has to be the same session.
+  const named = ports.sessionTokens.verify(meta, ports.clock.wall());
+  return named.ok && named.value.sessionId === sessionId
+    ? undefined
+    : fail(deny('session_binding_mismatch', 'tracestate and `_meta` name different sessions'));
 }
 
 /**

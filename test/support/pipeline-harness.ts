@@ -143,7 +143,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     schemes: { inbound: 'https', outbound: 'http' },
     agentCredential: noAgentCredential(AGENT),
     operatorTokens: operatorTokens(),
-    callers: { hasAny: () => false, choose: () => ({ ok: true, value: undefined }) },
+    callers: { hasAny: () => false, choose: () => ({ ok: true, value: undefined }), unproven: account },
     sessionTokens: sessionTokens({ ...minting, leg: 'outbound' }),
     clientTokens: sessionTokens({ ...minting, leg: 'inbound' }),
     sessions: sessionRegistry({ clock, random: randomBytes, epoch: EPOCH, sessionsMax: options.sessionsMax ?? 100, onOver: () => {} }),

@@ -241,8 +241,12 @@ function secretsOf(from: PortsFrom): Credentials {
 function callersOf(from: PortsFrom): CallerMethods {
   const { config, clock } = from;
   const secrets = callerSecrets({ clock, folder: config.secrets.folder, vault: vaultOf(from), times: secretTimes(config) });
-  return callerDoor({ clock, secrets, replaysMax: config.limits.replays_max });
+  const { replays_max: replaysMax, bytes_in_flight_max: bytesMax } = config.limits;
+  return callerDoor({ clock, secrets, replaysMax, unprovenBytesMax: Math.floor(bytesMax / UNPROVEN_PART) });
 }
+
+/** The part of all buffered bytes that callers who are not proven yet may take together. */
+const UNPROVEN_PART = 8;
 
 /** How long what lies in places of secrets is used, as configured. */
 export function secretTimes({ secrets }: SidecarConfig): SecretTimes {

@@ -37,7 +37,7 @@ function compiled(documents = POLICY): CompiledPolicy {
 }
 
 const secrets = { ready: () => undefined, secretOf: (name: string) => (name === 'file chat' ? Buffer.from(SECRET) : undefined) };
-const door = (): ReturnType<typeof callerDoor> => callerDoor({ clock, secrets, replaysMax: 1_000 });
+const door = (): ReturnType<typeof callerDoor> => callerDoor({ clock, secrets, replaysMax: 1_000, unprovenBytesMax: 1_000 });
 const context = { now: clock.wall(), bundle: `sha256:${'0'.repeat(64)}` as Digest };
 
 const request = (headers: Record<string, string>, more: Partial<CallerRequest> = {}): CallerRequest => ({

@@ -6,6 +6,7 @@
 import { callerMethod, chooseMethod, replayMemory, type CallerMethod, type CallerRequest, type ReplayMemory } from '@sallyport/credentials';
 import { deny, fail, invariant, ok, type Clock, type Denial, type Instant, type Problem, type Result } from '@sallyport/model';
 import type { CallerMethodDocument, CompiledPolicy } from '@sallyport/policy';
+import { bytesAccount } from '@sallyport/runtime';
 import type { CallerMethods } from '../pipeline/ports.ts';
 import type { CallerSecrets } from './caller-secrets.ts';
 
@@ -14,6 +15,8 @@ export interface CallerDoorOptions {
   readonly secrets: CallerSecrets;
   /** What was spent, as many as are remembered at once. */
   readonly replaysMax: number;
+  /** Of bodies that are being read of callers who are not proven yet, together. */
+  readonly unprovenBytesMax: number;
 }
 
 /** A method and the document that it was made from. */
@@ -22,7 +25,7 @@ interface Made {
   readonly document: CallerMethodDocument;
 }
 
-export function callerDoor({ clock, secrets, replaysMax }: CallerDoorOptions): CallerMethods {
+export function callerDoor({ clock, secrets, replaysMax, unprovenBytesMax }: CallerDoorOptions): CallerMethods {
   const replay = replayMemory({ startedAt: clock.wall(), entriesMax: replaysMax });
   // Owner: this door. Methods live as long as their policy.
   const made = new WeakMap<CompiledPolicy, readonly Made[]>();
@@ -35,6 +38,7 @@ export function callerDoor({ clock, secrets, replaysMax }: CallerDoorOptions): C
     return methods;
   };
   return {
+    unproven: bytesAccount(unprovenBytesMax),
     hasAny: (policy) => (policy.parts.callerMethods?.length ?? 0) > 0,
     choose(policy, request) {
       const chosen = chosenOf(methodsOf(policy), request);

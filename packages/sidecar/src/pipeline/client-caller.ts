@@ -85,7 +85,12 @@ async function byMethod(
   if (against !== undefined) return fail(against);
   let signed: Uint8Array | undefined;
   if (method.needsBody) {
-    const read = await body.read({ bytesMax: Math.min(SIGNED_BODY_BYTES_MAX, limits.requestBodyBytesMax), coding: 'identity' });
+    const bytesMax = Math.min(SIGNED_BODY_BYTES_MAX, limits.requestBodyBytesMax);
+    // Anybody can send a head that looks right and a body that trickles. Read before, it takes no place again.
+    const place = ports.callers.unproven.reserve(isAgain ? 0 : bytesMax);
+    if (place === undefined)
+      return fail(deny('overloaded', 'the bodies of unproven callers take all that is theirs', { retryAfterMs: 1_000 }));
+    const read = await body.read({ bytesMax, coding: 'identity' }).finally(() => place.release());
     if (!read.ok) return read;
     signed = read.value;
   }

@@ -288,6 +288,8 @@ export interface CallerMethods {
   hasAny(policy: CompiledPolicy): boolean;
   /** The one whose credential the request carries, `undefined` where that is none of theirs; `unauthenticated` for two. */
   choose(policy: CompiledPolicy, request: CallerRequest): Result<ChosenMethod | undefined, Denial>;
+  /** What the bodies may be together that are being read of callers who are not proven before: a part of all, so that strangers keep nobody out. */
+  readonly unproven: BytesAccount;
 }
 
 /** A method about one request. */

@@ -277,6 +277,7 @@ async function assertion(): Promise<Proof<Asserted>> {
     issuer: SIDECAR,
     operator: alice.id,
     agent: 'support' as AgentName,
+    chain: [],
     audience: `sallyport:test.sallyport.dev:server:${'orders' as ServerName}`,
     tool: 'orders/get_order' as ToolName,
     sessionId: formatSessionId(EPOCH, randomBytes(16)),

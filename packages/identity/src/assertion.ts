@@ -18,9 +18,9 @@ import {
   type TenantId,
   type ToolName,
   fail,
-  isAgentName,
   ok,
 } from '@sallyport/model';
+import { type ActorHop, actorClaim, readActor } from './actor.ts';
 import { type SpiffeId, parseSpiffeId } from './spiffe.ts';
 import { readTokenTimes } from './token-times.ts';
 
@@ -39,6 +39,8 @@ export interface Asserted {
   readonly issuer: SpiffeId;
   readonly operator: PrincipalId;
   readonly agent: AgentName;
+  /** Who handed the call on to it, first to last; empty where nobody did. */
+  readonly chain: readonly ActorHop[];
   readonly audience: string;
   readonly tool: ToolName;
   readonly sessionId: SessionId;
@@ -78,7 +80,7 @@ export function assertionClaims(asserted: Asserted, { tokenId, now }: { tokenId:
   return {
     iss: asserted.issuer,
     sub: asserted.operator,
-    act: { sub: asserted.agent },
+    act: actorClaim(asserted.agent, asserted.chain),
     aud: asserted.audience,
     tool: asserted.tool,
     session_id: asserted.sessionId,
@@ -117,7 +119,7 @@ export function readAssertionClaims(claims: JsonObject): Result<AssertionClaims,
   const asserted: Asserted = {
     issuer: text('iss', isSidecar) as SpiffeId,
     operator: text('sub') as PrincipalId,
-    agent: readActor(own('act'), problems) as AgentName,
+    ...readActor(own('act'), problems),
     // One text: of a list, each of several services could present the assertion to the others.
     audience: text('aud'),
     tool: text('tool') as ToolName,
@@ -140,16 +142,6 @@ export function readAssertionClaims(claims: JsonObject): Result<AssertionClaims,
 function isSidecar(id: string): boolean {
   const workload = parseSpiffeId(id);
   return workload.ok && workload.value.purpose.kind === 'sidecar';
-}
-
-/** Exactly `{ sub }`: an actor behind the actor says that somebody else let this call out, and is not to be overlooked. */
-function readActor(act: Json | undefined, problems: Problem[]): string {
-  if (typeof act === 'object' && act !== null && !Array.isArray(act)) {
-    const { sub, ...more } = act as JsonObject;
-    if (typeof sub === 'string' && isAgentName(sub) && Object.keys(more).length === 0) return sub;
-  }
-  problems.push({ path: 'act', message: act === undefined ? 'is missing' : 'is not exactly one agent' });
-  return '';
 }
 
 function readScopes(value: Json | undefined, problems: Problem[]): readonly string[] {

@@ -19,14 +19,14 @@ const DEPTH_MAX = 8;
 const MEMBERS_MAX = 512;
 
 /** Reads a token whose length its caller has bounded; the failure says which part is wrong, for the record alone. */
-export function readCompactJws(token: string): Result<CompactJws, string> {
+export function readCompactJws(token: string, { depthMax = DEPTH_MAX }: { readonly depthMax?: number } = {}): Result<CompactJws, string> {
   const parts = token.split('.');
   if (parts.length !== 3) return fail(`${parts.length} parts where a compact token has 3`);
   const [header, claims, signature] = parts.map((part) => decodeBase64Url(part));
   if (header === undefined || claims === undefined || signature === undefined) return fail('a part is not base64url in its only spelling');
-  const readHeader = readObject(header);
+  const readHeader = readObject(header, DEPTH_MAX);
   if (!readHeader.ok) return fail(`header: ${readHeader.error}`);
-  const readClaims = readObject(claims);
+  const readClaims = readObject(claims, depthMax);
   if (!readClaims.ok) return fail(`claims: ${readClaims.error}`);
   return ok({
     header: readHeader.value,
@@ -37,8 +37,8 @@ export function readCompactJws(token: string): Result<CompactJws, string> {
 }
 
 /** One object without duplicate members: of two `sub` claims, two readers may believe different ones. */
-function readObject(bytes: Uint8Array): Result<JsonObject, string> {
-  const limits = { bytesMax: bytes.byteLength, depthMax: DEPTH_MAX, membersMax: MEMBERS_MAX };
+function readObject(bytes: Uint8Array, depthMax: number): Result<JsonObject, string> {
+  const limits = { bytesMax: bytes.byteLength, depthMax, membersMax: MEMBERS_MAX };
   const judged = judge(bytes, { limits, caseDistinctDepth: 1 });
   if (!judged.ok) return fail(judged.error.map(({ code, path }) => `${code} ${path}`.trim()).join(', '));
   const { tree } = judged.value;

@@ -3,7 +3,7 @@
  * hop's signature and hands over its digest. docs/spec/delegation.md, sections 2 and 3.
  */
 
-import { type AgentName, type Denial, type Instant, type JsonObject, type Result, deny, fail, invariant, ok } from '@sallyport/model';
+import { type AgentName, type Denial, type Instant, type Result, deny, fail, invariant, ok } from '@sallyport/model';
 import { type Hop, type HopRoot, sidecarOf } from './hop.ts';
 import type { SpiffeId } from './spiffe.ts';
 
@@ -85,16 +85,6 @@ export function judgeDelegation(hops: readonly ProvenHop[], rules: DelegationRul
     isThirdParty: steps.some((step) => step.isThirdParty),
     expiresAt: last.expiresAt,
   });
-}
-
-/** The actor claim of a verified list (RFC 8693, section 4.1): the agent that calls now is the outermost. For display. */
-export function renderActor({ steps }: Delegation): JsonObject {
-  const actor = steps.reduce<JsonObject | undefined>(
-    (inner, { agent, trustDomain }) => ({ sub: `spiffe://${trustDomain}/agent/${agent}`, ...(inner === undefined ? {} : { act: inner }) }),
-    undefined,
-  );
-  invariant(actor !== undefined, 'a verified list is not empty');
-  return actor;
 }
 
 /** Each hop is the answer to the one before: removed, invented, reordered and mixed ones end here. */

@@ -45,6 +45,7 @@ export { contentDigestOf, isContentDigest } from './http-message/content-digest.
 export type { CompactJws } from './compact-jws.ts';
 export { readCompactJws } from './compact-jws.ts';
 export type { Asserted, AssertionClaims } from './assertion.ts';
+export type { ActorHop } from './actor.ts';
 export {
   ASSERTION_TYP,
   ASSERTION_MS,
@@ -57,6 +58,6 @@ export {
 export type { DelegationRootKind, Hop, HopAuthority, HopRoot } from './hop.ts';
 export { HOP_TYP, hopClaims, readHop } from './hop.ts';
 export type { Delegation, DelegationRules, DelegationStep, ProvenHop } from './delegation.ts';
-export { HOPS_MAX, HOP_LIFETIME_MS_MAX, judgeDelegation, renderActor } from './delegation.ts';
+export { HOPS_MAX, HOP_LIFETIME_MS_MAX, judgeDelegation } from './delegation.ts';
 export type { HopGrant } from './next-hop.ts';
 export { nextHop } from './next-hop.ts';

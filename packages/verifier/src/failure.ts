@@ -20,14 +20,15 @@ export const ASSERTION_FAILURES = [
   'expired',
   'audience_mismatch',
   'tool_mismatch',
+  'delegation_refused',
   'arguments_mismatch',
   'replayed',
 ] as const;
 export type AssertionFailure = (typeof ASSERTION_FAILURES)[number];
 
-/** 401: present a good one. 403: this one is good, for another tool. */
+/** 401: present a good one. 403: this one is good, and for another tool, or came through agents that this tool does not serve. */
 export function statusOf(code: AssertionFailure): 401 | 403 {
-  return code === 'tool_mismatch' ? 403 : 401;
+  return code === 'tool_mismatch' || code === 'delegation_refused' ? 403 : 401;
 }
 
 /** What a caller is told: the code says enough to mend it, and nothing of what was compared. */
@@ -50,6 +51,7 @@ export const TITLES: Readonly<Record<AssertionFailure, string>> = {
   expired: 'the assertion has expired',
   audience_mismatch: 'the assertion is for another service',
   tool_mismatch: 'the assertion is for another tool',
+  delegation_refused: 'the call came through more agents than this tool serves',
   arguments_mismatch: 'the assertion is for other arguments',
   replayed: 'the assertion was used before',
 };

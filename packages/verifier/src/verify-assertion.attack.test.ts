@@ -204,6 +204,60 @@ describe('who signed', () => {
   });
 });
 
+/** `support` acts; the first of the names handed on last. */
+function behind(...names: readonly string[]): Json {
+  const act = names.reduceRight<Json | undefined>(
+    (inner, sub) => ({ sub, authority: 'retained', ...(inner === undefined ? {} : { act: inner }) }),
+    undefined,
+  );
+  return { sub: 'support', ...(act === undefined ? {} : { act }) };
+}
+
+describe('who handed the call on', () => {
+  test('is told first to last, to a tool that serves so many', () => {
+    const act = {
+      sub: 'support',
+      act: { sub: 'billing', authority: 'retained', act: { sub: 'partner.example/desk', authority: 'transferred' } },
+    };
+    expect(judge(sign({ act }), { hopsMax: 2 })).toMatchObject({
+      ok: true,
+      assertion: {
+        agent: 'support',
+        chain: [
+          { agent: 'partner.example/desk', authority: 'transferred' },
+          { agent: 'billing', authority: 'retained' },
+        ],
+      },
+    });
+    expect(judge(sign())).toMatchObject({ ok: true, assertion: { chain: [] } });
+  });
+
+  const eight = Array.from({ length: 8 }, (_, nth) => `agent-${nth}`);
+  test.each<[what: string, act: Json, hopsMax: number, code: AssertionFailure | 'believed']>([
+    ['one more than the tool serves', behind('billing', 'desk'), 1, 'delegation_refused'],
+    ['any, where the bound is no number', behind('billing'), Number.NaN, 'delegation_refused'],
+    ['as many as there may be', behind(...eight), 8, 'believed'],
+    ['more than there may be', behind(...eight, 'agent-8'), 99, 'claims_invalid'],
+    ['the acting agent itself', behind('support'), 8, 'claims_invalid'],
+    ['an agent twice', behind('billing', 'desk', 'billing'), 8, 'claims_invalid'],
+    ['authority that expands', { sub: 'support', act: { sub: 'billing', authority: 'expanded' } }, 8, 'claims_invalid'],
+    ['an authority of the acting agent', { sub: 'support', authority: 'retained' }, 8, 'claims_invalid'],
+    ['another member', { sub: 'support', act: { sub: 'billing', authority: 'retained', iss: 'x' } }, 8, 'claims_invalid'],
+    ['an agent of no name', behind(''), 8, 'claims_invalid'],
+    ['an agent of no domain', behind('/billing'), 8, 'claims_invalid'],
+    ['a path', behind('partner.example/sidecar/billing'), 8, 'claims_invalid'],
+    ['a list', { sub: 'support', act: [{ sub: 'billing', authority: 'retained' }] }, 8, 'claims_invalid'],
+    ['null', { sub: 'support', act: null }, 8, 'claims_invalid'],
+    ['a text', { sub: 'support', act: 'billing' }, 8, 'claims_invalid'],
+  ])('%s', (_, act, hopsMax, code) => expect(codeOf(sign({ act }), { hopsMax })).toBe(code));
+
+  test('is no way to sign for another agent: the signer is the sidecar of the outermost', () => {
+    expect(codeOf(sign({ act: { sub: 'billing', act: { sub: 'support', authority: 'retained' } } }), { hopsMax: 8 })).toBe(
+      'actor_mismatch',
+    );
+  });
+});
+
 describe('for whom, for what and until when', () => {
   test.each<[attack: string, over: Json, code: AssertionFailure]>([
     ['another audience', { aud: 'sallyport:prod.example:server:accounting' }, 'audience_mismatch'],
@@ -218,7 +272,8 @@ describe('for whom, for what and until when', () => {
     ['no operator', { sub: undefined }, 'claims_invalid'],
     ['an empty operator', { sub: '' }, 'claims_invalid'],
     ['no id', { jti: undefined }, 'claims_invalid'],
-    ['nested: an actor behind the actor', { act: { sub: 'support', act: { sub: 'billing' } } }, 'claims_invalid'],
+    ['an actor behind the actor, without its authority', { act: { sub: 'support', act: { sub: 'billing' } } }, 'claims_invalid'],
+    ['an actor behind the actor', { act: behind('billing') }, 'delegation_refused'],
     ['an actor as text', { act: 'support' }, 'claims_invalid'],
     ['a sidecar’s path as actor', { act: { sub: 'support/1' } }, 'claims_invalid'],
     ['an issuer that is no sidecar', { iss: 'https://login.example' }, 'claims_invalid'],
@@ -256,7 +311,7 @@ describe('form', () => {
     ['a claim twice', () => raw(header(), JSON.stringify(claims()).replace('{', '{"sub":"mallory@company.com",')), 'malformed'],
     ['a header member twice', () => raw(header().replace('{', '{"alg":"none",'), JSON.stringify(claims())), 'malformed'],
     ['claims that differ by case alone', () => raw(header(), JSON.stringify({ ...claims(), Sub: 'mallory@company.com' })), 'malformed'],
-    ['nested deeper than a token is', () => sign({ later: [[[[[[[[[[1]]]]]]]]]] }), 'malformed'],
+    ['nested deeper than a token is', () => sign({ later: [[[[[[[[[[[[1]]]]]]]]]]]] }), 'malformed'],
     ['a list', () => raw(header(), '[]'), 'malformed'],
     ['a session token', () => sign({}, { typ: 'sallyport-session+jwt' }), 'wrong_type'],
     ['an operator’s token', () => sign({}, { typ: 'at+jwt' }), 'wrong_type'],

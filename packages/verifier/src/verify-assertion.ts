@@ -22,6 +22,8 @@ export interface VerifyOptions {
   readonly audience: string;
   /** The full name of the tool that is called; `undefined` only for what calls none, such as an MCP handshake. */
   readonly tool: string | undefined;
+  /** Agents that may have handed the call on to the one that acts; by default none, so that nobody serves them unawares. */
+  readonly hopsMax?: number;
   /** Milliseconds since 1970; by default the machine's clock. */
   readonly now?: number;
   /** The arguments as received: a JSON text, or what `JSON.parse` made of it. Then the assertion must be for exactly these. */
@@ -91,12 +93,14 @@ interface ReadToken {
   readonly claims: AssertionClaims;
 }
 
+/** The claims, the acting agent, and as many behind it as there may be. */
+const DEPTH_MAX = 12;
 const HEADER_MEMBERS: readonly string[] = ['alg', 'kid', 'typ', 'x5c'];
 
 function readToken(token: string | undefined): Result<ReadToken, NotBelieved> {
   if (token === undefined || token === '') return no('assertion_missing', 'no token');
   if (token.length > ASSERTION_BYTES_MAX) return no('too_large', `longer than ${ASSERTION_BYTES_MAX} bytes`);
-  const jws = readCompactJws(token);
+  const jws = readCompactJws(token, { depthMax: DEPTH_MAX });
   if (!jws.ok) return no('malformed', jws.error);
   const { header } = jws.value;
   if (header['typ'] !== ASSERTION_TYP) return no('wrong_type', `typ is not ${ASSERTION_TYP}`);
@@ -129,6 +133,9 @@ function problemOfUse(claims: AssertionClaims, options: VerifyOptions): NotBelie
   if (untimely !== undefined) return untimely;
   if (claims.audience !== options.audience) return { code: 'audience_mismatch', detail: `for ${claims.audience}` };
   if (options.tool !== undefined && claims.tool !== options.tool) return { code: 'tool_mismatch', detail: `for ${claims.tool}` };
+  // Written so that a bound that is no number refuses.
+  if (!(claims.chain.length <= (options.hopsMax ?? 0)))
+    return { code: 'delegation_refused', detail: `through ${claims.chain.map(({ agent }) => agent).join(', ')}` };
   if (options.arguments !== undefined && !isFor(claims, options.arguments))
     return { code: 'arguments_mismatch', detail: claims.argumentsDigest === undefined ? 'it names no arguments' : 'the digests differ' };
   // Nothing but a plain yes: a memory that answers later, or not at all, has not said that this is the first use.

@@ -1,3 +1,5 @@
+import { certificatePem } from '@sallyport/crypto/keys';
+import { verifyAssertion, type Verification } from '@sallyport/verifier';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allCalls, callsOfSession, recordOf } from '../../support/audit.ts';
 import { startAgents, type Agents } from '../../support/agents.ts';
@@ -107,6 +109,37 @@ describe('alice asks the front desk, which hands on to billing', () => {
   });
 });
 
+/** What a tool's owner makes of the last call that reached them. */
+function believed(tool: string, hopsMax: number): Verification {
+  const { trustDomain, ca } = agents.domain;
+  const token = agents.tool.requests.at(-1)?.headers['sallyport-assertion'] as string;
+  const authorities = certificatePem(ca.certificate);
+  return verifyAssertion(token, { trustDomain, authorities, audience: 'sallyport:demo.local:server:orders', tool, hopsMax });
+}
+
+describe('what a tool is told', () => {
+  it('[R7.10] of alice, the front desk and billing: both hops in order', async () => {
+    const { given } = await handedOn();
+    await call('billing', 'orders/get_order', given);
+    expect(actOf()).toEqual({ sub: 'billing', act: { sub: 'front-desk', authority: 'transferred' } });
+    expect(believed('orders/get_order', 1)).toMatchObject({
+      ok: true,
+      assertion: { operator: 'alice@company.com', rootKind: 'human', agent: 'billing', chain: [{ agent: 'front-desk' }] },
+    });
+    expect(believed('orders/get_order', 0)).toMatchObject({ ok: false, code: 'delegation_refused' });
+  });
+
+  it('of alice and billing alone is nothing of the front desk', async () => {
+    await call('billing', 'orders/get_order', await sessionAt('billing'));
+    expect([actOf(), believed('orders/get_order', 0).ok]).toEqual([{ sub: 'billing' }, true]);
+  });
+});
+
+const actOf = (): unknown => {
+  const token = agents.tool.requests.at(-1)?.headers['sallyport-assertion'] as string;
+  return (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { act: unknown }).act;
+};
+
 describe('billing hands on to stock', () => {
   const toStock = async (): Promise<string> => {
     const { given } = await handedOn();
@@ -126,6 +159,28 @@ describe('billing hands on to stock', () => {
       ['alice@company.com', hops],
       ['alice@company.com', hops],
     ]);
+  });
+
+  it('[R4.15] whose tools are told with whom it began, through whom, and what was handed on at each step', async () => {
+    await call('stock', 'orders/get_order', await toStock());
+    expect(actOf()).toEqual({
+      sub: 'stock',
+      act: { sub: 'billing', authority: 'retained', act: { sub: 'front-desk', authority: 'transferred' } },
+    });
+    expect(believed('orders/get_order', 2)).toMatchObject({
+      ok: true,
+      assertion: {
+        operator: 'alice@company.com',
+        rootKind: 'human',
+        tenant: 'acme',
+        scopes: ['orders:read'],
+        agent: 'stock',
+        chain: [
+          { agent: 'front-desk', authority: 'transferred' },
+          { agent: 'billing', authority: 'retained' },
+        ],
+      },
+    });
   });
 
   it('[R7.14] and nobody a third time, nor back to who handed on', async () => {

@@ -9,11 +9,14 @@ const file = JSON.parse(readFileSync(new URL('assertions.json', import.meta.url)
 const { trust_domain: trustDomain, authorities, vectors } = file;
 
 describe('assertions', () => {
-  it.each(vectors)('$name: $expect', ({ token, now, arguments: args, expect: expected, audience = file.audience, tool = file.tool }) => {
-    const asked = args === undefined ? {} : { arguments: args };
-    const verified = verifyAssertion(token, { trustDomain, authorities, audience, tool, now: Date.parse(now), ...asked });
-    expect(verified.ok ? 'believed' : verified.code).toBe(expected);
-  });
+  it.each(vectors)(
+    '$name: $expect',
+    ({ token, now, arguments: args, expect: expected, hops_max: hopsMax = 0, audience = file.audience, tool = file.tool }) => {
+      const asked = args === undefined ? {} : { arguments: args };
+      const verified = verifyAssertion(token, { trustDomain, authorities, audience, tool, hopsMax, now: Date.parse(now), ...asked });
+      expect(verified.ok ? 'believed' : verified.code).toBe(expected);
+    },
+  );
 
   it('show every code that a token can get', () => {
     const shown = new Set(vectors.map(({ expect: expected }) => expected));

@@ -20,6 +20,8 @@ export interface Vector {
   /** In place of those of the file. */
   readonly audience?: string;
   readonly tool?: string;
+  /** How many agents the verifier lets stand in between; none where it is absent. */
+  readonly hops_max?: number;
   /** The arguments as received, where the verifier asks for them. */
   readonly arguments?: string;
   readonly expect: 'believed' | AssertionFailure;
@@ -87,6 +89,12 @@ const CLAIMS = {
   exp: BEGIN / 1_000 + 60,
 };
 
+const HANDED_ON = { sub: 'support-triage', act: { sub: 'front-desk', authority: 'transferred' } };
+const HANDED_ON_TWICE = {
+  sub: 'support-triage',
+  act: { sub: 'front-desk', authority: 'retained', act: { sub: 'partner.example/helper', authority: 'transferred' } },
+};
+
 const encode = (value: string): string => encodeBase64Url(utf8(value));
 
 /** `header` and `claims` lie over the good ones; as text they stand as they are. */
@@ -141,7 +149,26 @@ async function build(): Promise<VectorFile> {
     vector('an x5u', token(sidecar, {}, { x5u: 'https://attacker.example/chain' }), 'header_refused'),
     vector('no x5c', token(sidecar, {}, { x5c: undefined }), 'header_refused'),
     vector('two audiences', token(sidecar, { aud: [AUDIENCE, 'elsewhere'] }), 'claims_invalid'),
-    vector('an actor behind the actor', token(sidecar, { act: { sub: 'support-triage', act: { sub: 'billing' } } }), 'claims_invalid'),
+    vector('through an agent that handed it on', token(sidecar, { act: HANDED_ON }), 'believed', { hops_max: 1 }),
+    vector('through two, one of another trust domain', token(sidecar, { act: HANDED_ON_TWICE }), 'believed', { hops_max: 2 }),
+    vector(
+      'an actor behind the actor, without its authority',
+      token(sidecar, { act: { sub: 'support-triage', act: { sub: 'billing' } } }),
+      'claims_invalid',
+      { hops_max: 8 },
+    ),
+    vector(
+      'the actor behind itself',
+      token(sidecar, { act: { sub: 'support-triage', act: { sub: 'support-triage', authority: 'retained' } } }),
+      'claims_invalid',
+      { hops_max: 8 },
+    ),
+    vector(
+      'authority that expands',
+      token(sidecar, { act: { sub: 'support-triage', act: { sub: 'billing', authority: 'expanded' } } }),
+      'claims_invalid',
+      { hops_max: 8 },
+    ),
     vector('under another authority of the same name', token(await by(otherCa, SIDECAR)), 'certificate_untrusted'),
     vector('by a certificate that had ended', token(ending, { iat: BEGIN / 1_000 + 2 }), 'certificate_untrusted', { now: at(3) }),
     vector('by a TLS key', token(await by(ca, SIDECAR, 'tls-client')), 'certificate_usage'),
@@ -165,6 +192,14 @@ async function build(): Promise<VectorFile> {
     vector('a second after its end', good, 'expired', { now: at(61) }),
     vector('shown to another service', good, 'audience_mismatch', { audience: `sallyport:${DOMAIN}:server:accounting` }),
     vector('shown to another tool', good, 'tool_mismatch', { tool: 'orders/cancel_order' }),
+    vector('through an agent, shown to a tool that serves none', token(sidecar, { act: HANDED_ON }), 'delegation_refused'),
+    vector('through two, shown to a tool that serves one', token(sidecar, { act: HANDED_ON_TWICE }), 'delegation_refused', { hops_max: 1 }),
+    vector(
+      'by the sidecar of an agent that handed it on',
+      token(sidecar, { act: { sub: 'billing', act: { sub: 'support-triage', authority: 'retained' } } }),
+      'actor_mismatch',
+      { hops_max: 8 },
+    ),
     vector('for another amount', asserted, 'arguments_mismatch', { arguments: '{"amount":1250,"order_id":"O-000123"}' }),
     vector('without arguments, where they are asked for', good, 'arguments_mismatch', { arguments: '{}' }),
   ];

@@ -1,7 +1,7 @@
 /** Delegation with real keys: the list that verifies, and every way to change one. */
 
 import { generateKey, signerFromPem } from '@sallyport/crypto/keys';
-import { type DelegationRules, type Hop, type SpiffeId, renderActor } from '@sallyport/identity';
+import { type DelegationRules, type Hop, type SpiffeId } from '@sallyport/identity';
 import type { AgentName, Instant } from '@sallyport/model';
 import { testAuthority } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
@@ -74,10 +74,6 @@ describe('a list of hops', () => {
           ],
         },
       },
-    });
-    expect(result.ok && renderActor(result.value.delegation)).toEqual({
-      sub: `spiffe://${OWN}/agent/agent-c`,
-      act: { sub: `spiffe://${OWN}/agent/agent-b`, act: { sub: `spiffe://${OWN}/agent/agent-a` } },
     });
   });
 

@@ -153,6 +153,7 @@ function assertedOf(
     issuer,
     operator: principal.id,
     agent: permitted.agent,
+    chain: chainOf(session),
     audience,
     tool: permitted.tool.name,
     sessionId: id,
@@ -163,4 +164,13 @@ function assertedOf(
     ...(origin.purpose === undefined ? {} : { purpose: origin.purpose }),
     ...(isForArguments ? { argumentsDigest: argumentDigest(permitted.arguments) } : {}),
   };
+}
+
+const NOBODY: readonly never[] = [];
+
+/** Who handed the session on, as tools are told. */
+function chainOf({ delegation }: Pick<OpenSession, 'delegation'>): Asserted['chain'] {
+  if (delegation === undefined) return NOBODY;
+  const { steps } = delegation.verified.delegation;
+  return delegation.call.chain.map(({ agent }, index) => ({ agent, authority: steps[index]?.authority ?? 'retained' }));
 }

@@ -1,24 +1,30 @@
 /**
- * What a client asks of an agent: a request whose body, where it has one, is JSON of one meaning. What it says of who asks
+ * What a client asks of an agent: a request whose body, where it has one, is JSON or a form, of one meaning. What it says of who asks
  * and of whom is no source of anything; it may only agree with what is proven. docs/spec/inbound.md, section 4.
  */
 
 import { type AgentName, type Denial, type Principal, type Result, deny, fail, ok } from '@sallyport/model';
 import type { Judged } from '@sallyport/strict';
+import type { FORM_TYPE } from './agent-form.ts';
 import { type AgentRoute, isAddress } from './agent-routes.ts';
 import { membersOf } from './ask.ts';
 
 /** A request to an agent, as it will be sent. */
 export interface AgentAsk {
   readonly route: AgentRoute;
-  readonly body: { readonly bytes: Uint8Array; readonly judged: Judged } | undefined;
+  readonly body: AgentBody | undefined;
 }
+
+/** As it came. An invocation has JSON alone. */
+export type AgentBody =
+  | { readonly type: 'application/json'; readonly bytes: Uint8Array; readonly judged: Judged }
+  | { readonly type: typeof FORM_TYPE; readonly bytes: Uint8Array };
 
 /** A body stands where its method gives it a meaning (RFC 9110, sections 9.3.1 and 9.3.5). */
 export function readAgentRequest(route: AgentRoute, body: AgentAsk['body']): Result<AgentAsk, Denial> {
   if (body !== undefined && (route.method === 'GET' || route.method === 'DELETE'))
     return fail(deny('malformed_request', `a ${route.method} with a body`));
-  if (route.isInvoke && membersOf(body?.judged) === undefined)
+  if (route.isInvoke && membersOf(judgedOf(body)) === undefined)
     return fail(deny('malformed_request', 'the body of an invocation is not an object'));
   return ok({ route, body });
 }
@@ -30,7 +36,7 @@ export function readAgentRequest(route: AgentRoute, body: AgentAsk['body']): Res
 export function falseStatement({ route, body }: AgentAsk, principal: Principal): Denial | undefined {
   if (!route.isInvoke) return undefined;
   // In whatever case: there are readers of JSON to which it makes no other name. No two differ by it alone (arguments-v1).
-  const members = Object.entries(membersOf(body?.judged) ?? {});
+  const members = Object.entries(membersOf(judgedOf(body)) ?? {});
   const stated = (name: string): unknown => members.find(([key]) => key.toLowerCase() === name)?.[1];
   const [agent, operator] = [stated('agent_id'), stated('human_operator')];
   if (typeof agent === 'string' && isAddress(agent)) return deny('direct_address_rejected', '`agent_id` is an address');
@@ -39,6 +45,10 @@ export function falseStatement({ route, body }: AgentAsk, principal: Principal):
   if (operator !== undefined && operator !== principal.id)
     return deny('resource_binding_mismatch', '`human_operator` is not the principal', { fields: ['human_operator'] });
   return undefined;
+}
+
+function judgedOf(body: AgentBody | undefined): Judged | undefined {
+  return body?.type === 'application/json' ? body.judged : undefined;
 }
 
 /** The agent's name, or one of its versions: `expense-report-v1`. */

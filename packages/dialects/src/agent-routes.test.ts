@@ -183,7 +183,7 @@ const askOf = (json: string, route: Partial<AgentRoute> = {}): AgentAsk | string
   const bytes = new TextEncoder().encode(json);
   const judged = judge(bytes);
   if (!judged.ok) throw new Error('the test’s own JSON');
-  const ask = readAgentRequest({ ...ROUTE, ...route }, { bytes, judged: judged.value });
+  const ask = readAgentRequest({ ...ROUTE, ...route }, { type: 'application/json', bytes, judged: judged.value });
   return ask.ok ? ask.value : ask.error.code;
 };
 const alice = { id: 'alice@company.com' } as unknown as Principal;

@@ -124,6 +124,15 @@ describe('heads of two meanings', () => {
     expect(side.agent.requests).toHaveLength(0);
   });
 
+  const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+  it.each([
+    ['a field twice', 'user=alice&user=mallory'],
+    ['a second separator', 'user=alice;user=mallory'],
+  ])('a form with %s is refused on every path', async (_name, body) => {
+    expect(codeOf(await side.ask('/agents/support-triage/slack', { body, headers: FORM }))).toBe('malformed_request');
+    expect(side.agent.requests).toHaveLength(0);
+  });
+
   it('[R3.07] headers that name another agent or another place steer nothing', async () => {
     const other = await recordingUpstream();
     const names = ['x-agent', 'x-agent-id', 'x-target', 'x-forwarded-host', 'x-original-url', 'x-rewrite-url', 'x-envoy-original-path'];
@@ -141,6 +150,12 @@ describe('heads of two meanings', () => {
     );
     expect(other.requests).toHaveLength(0);
     await other.close();
+  });
+
+  it('a form of one meaning reaches the agent as it came, as what it is', async () => {
+    const body = 'command=%2Fask&text=hello+there';
+    expect((await side.ask('/agents/support-triage/slack', { body, headers: FORM })).status).toBe(200);
+    expect(side.agent.requests.at(-1)).toMatchObject({ body, headers: { 'content-type': 'application/x-www-form-urlencoded' } });
   });
 });
 

@@ -50,6 +50,19 @@ function send({
 const seen = (): number => side.agent.requests.length;
 
 describe('a message of a chat platform', () => {
+  it('may be a command, which comes as a form', async () => {
+    const body = 'team_id=T0123ABCD&user_id=UALICE&command=%2Frefund&text=order+1';
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const sent = (signed: string): Promise<HttpAnswer> =>
+      side.ask('/agents/support-triage/slack/commands', {
+        body,
+        headers: { authorization: undefined, ...slackHeaders(SECRET, signed, side.world.clock.wall()), ...form },
+      });
+    expect((await sent(body)).status).toBe(200);
+    expect(side.agent.requests.at(-1)).toMatchObject({ body, headers: form });
+    expect(codeOf(await sent(body.replace('order+1', 'order+9')))).toBe('signature_invalid');
+  });
+
   it('[R1.06] is let in by the signature over its very bytes, and not with one byte changed', async () => {
     const before = seen();
     expect((await send({ text: 'refund order 1' })).status).toBe(200);

@@ -76,7 +76,7 @@ const SIGNED_WITH_TIE: readonly string[] = [...SIGNED_FIELDS, 'tracestate'];
 
 function requestHeaders({ body }: AgentAsk, { client, traceparent }: ForwardContext, { headers }: AgentSide): [string, string][] {
   const passed = client === undefined ? [] : headersToAgent(client.headers, headers);
-  const own = body === undefined ? [] : [['content-type', 'application/json'] as const];
+  const own = body === undefined ? [] : [['content-type', body.type] as const];
   const tie = client?.tie === undefined ? [] : [['tracestate', formatTraceTie(client.tie)] as const];
   return [...passed, ...own, ...traceHeaders(traceparent), ...tie].map(([name, value]) => [name, value]);
 }

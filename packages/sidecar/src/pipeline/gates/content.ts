@@ -4,6 +4,8 @@
  */
 
 import {
+  ambiguityOfForm,
+  FORM_TYPE,
   hasQueryAlone,
   MCP_JUDGE_OPTIONS,
   noArguments,
@@ -60,6 +62,10 @@ function readEmpty(facts: HeadFacts): Result<Ask, Denial> {
 
 function readBody(facts: HeadFacts, bytes: Uint8Array): Result<Ask, Denial> {
   const { route, head } = facts;
+  if (route.kind === 'agent' && !route.isInvoke && isForm(head.headers.get('content-type'))) {
+    const against = ambiguityOfForm(bytes);
+    return against === undefined ? agentAsk(readAgentRequest(route, { type: FORM_TYPE, bytes })) : fail(against);
+  }
   if (!isJson(head.headers.get('content-type'))) {
     return fail(deny('unsupported_content_type', `content type \`${head.headers.get('content-type') ?? ''}\``));
   }
@@ -67,7 +73,7 @@ function readBody(facts: HeadFacts, bytes: Uint8Array): Result<Ask, Denial> {
   if (!judged.ok) return fail(denyJson(judged.error));
   // The bytes go on as they came: they have one meaning, and the agent reads more than we do.
   return route.kind === 'agent'
-    ? agentAsk(readAgentRequest(route, { bytes, judged: judged.value }))
+    ? agentAsk(readAgentRequest(route, { type: 'application/json', bytes, judged: judged.value }))
     : readAsk({ ...facts, route }, judged.value);
 }
 
@@ -100,6 +106,11 @@ function readAsk({ route, head, held }: HeadFacts & { readonly route: OutboundRo
 /** `application/json`, and no character set but UTF-8 (RFC 8259 section 8.1). */
 function isJson(contentType: string | undefined): boolean {
   return contentType !== undefined && /^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i.test(contentType);
+}
+
+/** As browsers and chat platforms write it; UTF-8 is the only character set that a form has (WHATWG URL, section 5). */
+function isForm(contentType: string | undefined): boolean {
+  return contentType !== undefined && /^application\/x-www-form-urlencoded[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i.test(contentType);
 }
 
 /** One coding at most: stacked codings multiply, and what we cannot decode we cannot judge. */

@@ -1,7 +1,7 @@
-import { utf8 } from '@sallyport/crypto';
 import { describe, expect, it } from 'vitest';
 import { ambiguityOfForm } from './agent-form.ts';
 
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 const COMMAND = 'team_id=T0001&user_id=U1&command=%2Fweather&text=94070+and%20more&response_url=https%3A%2F%2Fhooks.example%2F1%3Ba&empty=';
 
 describe('a form', () => {

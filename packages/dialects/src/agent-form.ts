@@ -3,7 +3,6 @@
  * refused where two readers could find different things in them. docs/spec/inbound.md, section 4.
  */
 
-import { fromUtf8 } from '@sallyport/crypto';
 import { type Denial, type Result, deny, fail, ok } from '@sallyport/model';
 import { readQuery } from '@sallyport/strict';
 
@@ -17,7 +16,7 @@ export function ambiguityOfForm(bytes: Uint8Array): Denial | undefined {
 }
 
 function readForm(bytes: Uint8Array): Result<undefined, Denial> {
-  const text = fromUtf8(bytes);
+  const text = textOf(bytes);
   // There are readers to which it separates fields as `&` does.
   if (text === undefined || text.includes(';')) return refuse('is not UTF-8, or has a bare `;`');
   // Or cuts the text where it stands.
@@ -28,6 +27,16 @@ function readForm(bytes: Uint8Array): Result<undefined, Denial> {
   const names = fields.value.map(([name]) => name.toLowerCase());
   // One reader takes the first and another the last, and to some case makes no other name.
   return new Set(names).size === names.length ? ok(undefined) : refuse('has a field twice');
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 function refuse(what: string): { readonly ok: false; readonly error: Denial } {

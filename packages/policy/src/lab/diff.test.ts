@@ -195,6 +195,64 @@ describe('a change that could allow more is named though no call shows it', () =
     expect([moved.newlyAllowed, allowsMore(moved)]).toEqual([[], true]);
   });
 
+  const agentOf =
+    (fields: string): ((text: string) => string) =>
+    (text) =>
+      text.replace(/^(name: triage\n)/m, `$1${fields}\n`);
+  const ISSUER = `---\nkind: Issuer\nissuer: https://a.example\naudience: s\ndiscovery: true\n`;
+
+  test.each<[string, string, string, boolean]>([
+    ['callers where there were none', '', 'callers: [{ roles: [a] }]', true],
+    ['no callers where there were some', 'callers: [{ roles: [a] }]', '', true],
+    ['one role more', 'callers: [{ roles: [a] }]', 'callers: [{ roles: [a, b] }]', true],
+    ['one grant more', 'callers: [{ roles: [a] }]', 'callers: [{ roles: [a] }, { tenants: [t] }]', true],
+    ['a scope less', 'callers: [{ roles: [a], scopes: [x, y] }]', 'callers: [{ roles: [a], scopes: [x] }]', true],
+    ['a tenant that is not asked for any more', 'callers: [{ roles: [a], tenants: [t] }]', 'callers: [{ roles: [a] }]', true],
+    ['a role instead of a tenant', 'callers: [{ tenants: [t] }]', 'callers: [{ roles: [a] }]', true],
+    ['one role less', 'callers: [{ roles: [a, b] }]', 'callers: [{ roles: [a] }]', false],
+    ['one grant less', 'callers: [{ roles: [a] }, { tenants: [t] }]', 'callers: [{ tenants: [t] }]', false],
+    ['a scope more', 'callers: [{ roles: [a] }]', 'callers: [{ roles: [a], scopes: [x] }]', false],
+    ['nobody any more', 'callers: [{ roles: [a] }]', 'callers: []', false],
+    [
+      'a job that begins sessions',
+      'sessions: { roots: [operator, event] }',
+      'sessions: { roots: [operator, event], jobs: [{ name: j, root: event }] }',
+      true,
+    ],
+  ])('an agent with %s: %s -> %s', (_, before, after, could) => {
+    const side = (fields: string): ReturnType<typeof policyOf> => policyOf({ rules: rule(CLERK) }, agentOf(fields));
+    const found = diffPolicies(side(before), side(after));
+    expect(found.changes.map(({ kind, couldAllowMore }) => [kind, couldAllowMore])).toEqual([['agent', could]]);
+  });
+
+  test.each<[string, string, boolean]>([
+    ['that nobody reaches', '', false],
+    ['that somebody reaches', 'callers: [{ roles: [a] }]\n', true],
+    ['that nobody may reach', 'callers: []\n', false],
+    ['that begins sessions', 'sessions: { roots: [event], jobs: [{ name: j, root: event }] }\n', true],
+  ])('a new agent %s', (_, fields, could) => {
+    const rules = rule(CLERK);
+    const found = diff({ rules }, { rules, more: `kind: Agent\nname: clerk\nowner: t\nuses: []\n${fields}` });
+    expect(found.changes.map(({ kind, name, couldAllowMore }) => [kind, name, couldAllowMore])).toEqual([['agent', 'clerk', could]]);
+  });
+
+  test.each<[string, string, string, boolean]>([
+    ['that asks for strict claims', '', 'strict_claims: true\nclaims: { run_id: r }\n', true],
+    ['that asks for strict claims, its mapping as before', 'claims: { run_id: r }\n', 'claims: { run_id: r }\nstrict_claims: true\n', true],
+    ['that asks for none any more', 'claims: { run_id: r }\nrequired_claims: [run_id]\n', 'claims: { run_id: r }\n', true],
+    ['that asks for one', 'claims: { run_id: r }\n', 'claims: { run_id: r }\nrequired_claims: [run_id]\n', false],
+    ['that asks for one less', 'required_claims: [case, roles]\n', 'required_claims: [roles]\n', true],
+    ['whose tokens live longer', 'max_lifetime: 5m\n', 'max_lifetime: 10m\n', true],
+    ['that maps another claim', 'claims: { roles: a }\n', 'claims: { roles: b }\n', true],
+    ['with an algorithm more', 'algorithms: [ES256]\n', 'algorithms: [ES256, RS256]\n', true],
+    ['with an algorithm less', 'algorithms: [ES256, RS256]\n', 'algorithms: [ES256]\n', false],
+  ])('an issuer %s', (_, before, after, could) => {
+    const rules = rule(CLERK);
+    const side = (fields: string): { rules: string; more: string } => ({ rules, more: ISSUER.replace('---\n', '') + fields });
+    const found = diff(side(before), side(after));
+    expect(found.changes.map(({ kind, couldAllowMore }) => [kind, couldAllowMore])).toEqual([['issuer', could]]);
+  });
+
   test('a grant without `for` that is given to nobody in particular', () => {
     const open = '  - { id: open, allow: [pay/find] }\n';
     const more = 'kind: Test\ncases: [{ call: pay/find, args: { order: A }, expect: allow }]\n';

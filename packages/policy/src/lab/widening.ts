@@ -7,6 +7,7 @@ import { Decimal } from '@sallyport/model';
 import type { Json, JsonObject } from '@sallyport/model';
 import { canonicalJson } from '../check/canonical.ts';
 import type { FieldChange, ItemChange } from './structure.ts';
+import { agentCould, isObject, isWithin, issuerCould } from './widening-identity.ts';
 
 /** What cannot be seen in the change itself. */
 export interface Surroundings {
@@ -37,8 +38,9 @@ export function couldAllowMore(change: ItemChange, around: Surroundings): boolea
     case 'credential':
       return after !== undefined;
     case 'agent':
-      return before !== undefined && after !== undefined && fields.some((one) => one.field !== 'uses' || !isWithin(one.after, one.before));
+      return agentCould(before, after, fields);
     case 'issuer':
+      return issuerCould(before, after, fields);
     case 'trust_domain':
     case 'caller_method':
       return after !== undefined;
@@ -169,13 +171,6 @@ function isUnguarded(before: Json, after: Json): boolean {
   return isObject(before) && isObject(after) && canonicalJson(before['when'] ?? null) === canonicalJson(after['when'] ?? null);
 }
 
-/** Whether every item of one list is in the other; `undefined` is no list. */
-function isWithin(inner: Json | undefined, outer: Json | undefined): boolean {
-  if (!Array.isArray(inner) || !Array.isArray(outer)) return false;
-  const known = new Set((outer as readonly Json[]).map((item) => canonicalJson(item)));
-  return (inner as readonly Json[]).every((item) => known.has(canonicalJson(item)));
-}
-
 function compare(a: Json, b: Json, holds: (order: number) => boolean): boolean {
   const [left, right] = [a, b].map((value) =>
     typeof value === 'number' || typeof value === 'string' ? Decimal.parse(String(value)) : undefined,
@@ -185,8 +180,4 @@ function compare(a: Json, b: Json, holds: (order: number) => boolean): boolean {
 
 function members(json: Json): readonly (readonly [string, Json])[] {
   return isObject(json) ? Object.entries(json) : [];
-}
-
-function isObject(json: Json | undefined): json is JsonObject {
-  return typeof json === 'object' && json !== null && !Array.isArray(json);
 }

@@ -40,6 +40,7 @@ name: orders
 http: { url: "\${env.orders_url}" }
 network: private
 audience: https://orders.acme.example
+assertion_format: jwt
 tls: { authorities: workload, identity: spiffe://acme.example/service/orders, client: workload }
 ---
 kind: ToolServer

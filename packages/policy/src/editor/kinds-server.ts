@@ -84,6 +84,11 @@ export const TOOL_SERVER: Kind = {
         shape: text('an audience: 1 to 256 visible ASCII characters, without ${', '^(?!.*\\$\\{)[!-~]{1,256}$'),
         otherwise: '`sallyport:<trust domain>:server:<name>`',
       },
+      assertion_format: {
+        says: 'How assertions to it are written. SAML is not supported (assertions-v1, section 7).',
+        shape: word(['jwt']),
+        default: 'jwt',
+      },
       tls: {
         says: 'What its certificate must hold to, and which certificate it is shown; of `https` alone.',
         shape: SERVER_TLS,

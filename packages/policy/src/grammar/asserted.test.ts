@@ -55,6 +55,13 @@ describe('what assertions are for', () => {
     });
   });
 
+  test('is written as a JWT; SAML is not supported, and whoever asks for it is told so, and what to do', () => {
+    expect(read('assertion_format: jwt')).toEqual(read(''));
+    const refused = read('assertion_format: saml');
+    expect(refused).toEqual([expect.stringMatching(/^t\.yaml:.*assertions are not issued as SAML.*docs\/spec\/assertions-v1\.md/s)]);
+    expect(read('assertion_format: SAML')).toEqual([expect.stringContaining('is not an assertion format')]);
+  });
+
   test('is absent where nothing says it, and older sidecars need not know of it', () => {
     expect(read('')).toEqual({ audience: undefined, asserts: undefined, features: [] });
   });

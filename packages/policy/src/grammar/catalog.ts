@@ -22,7 +22,16 @@ export interface DeclaredServer extends ToolServer {
 
 /** `{ name, mcp: { url } | http: { url } | agent: { url, name, trust_domain? }, network?, audience?, tls? }`; the network is public unless said otherwise. */
 export const server: Reader<DeclaredServer> = (node, problems) => {
-  const declared = fields(node, problems, 'a ToolServer', ['name!', 'mcp', 'http', 'agent', 'network', 'audience', 'tls']);
+  const declared = fields(node, problems, 'a ToolServer', [
+    'name!',
+    'mcp',
+    'http',
+    'agent',
+    'network',
+    'audience',
+    'assertion_format',
+    'tls',
+  ]);
   const kinds = (['mcp', 'http', 'agent'] as const).filter((kind) => declared?.has(kind));
   const [kind] = kinds;
   if (declared === undefined) return undefined;
@@ -32,6 +41,7 @@ export const server: Reader<DeclaredServer> = (node, problems) => {
   const place = declared.get(kind, kind === 'agent' ? calledAgent : (inner) => endpoint(kind, inner, problems));
   const network = declared.get('network', oneOf('network', NETWORKS)) ?? 'public';
   const audience = declared.get('audience', audienceText);
+  declared.get('assertion_format', assertionFormat);
   const tls = declared.get('tls', serverTls);
   if (kind === 'agent' && tls !== undefined)
     problems.add(declared.node('tls')?.place ?? node.place, 'sidecars prove themselves to each other by their own certificates', {
@@ -55,6 +65,15 @@ const calledAgent: Reader<Endpoint> = (node, problems) => {
   const domain = declared?.get('trust_domain', trustDomainName);
   if (url === undefined || name === undefined) return undefined;
   return { url, agent: { name, ...(domain === undefined ? {} : { trustDomain: domain }) } };
+};
+
+/** There is one format. A service that asks for another one has to hear so from whoever declares it, and not in production. */
+const assertionFormat: Reader<'jwt'> = (node, problems) => {
+  if (node.kind === 'scalar' && node.value === 'saml')
+    return problems.add(node.place, 'assertions are not issued as SAML', {
+      remedy: 'leave it out: a tool verifies the JWT of docs/spec/assertions-v1.md, or a service in front of it exchanges that',
+    });
+  return oneOf('assertion format', ['jwt'])(node, problems);
 };
 
 /** Compared byte for byte by whoever verifies, so nothing is substituted in it. */

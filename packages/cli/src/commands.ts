@@ -16,6 +16,7 @@ import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
 import { fleetStatus } from './commands/fleet-status.ts';
+import { identitiesExport } from './commands/identities-export.ts';
 import { init } from './commands/init.ts';
 import { login } from './commands/login.ts';
 import { operatorToken } from './commands/operator-token.ts';
@@ -58,6 +59,7 @@ export const COMMANDS: readonly Command[] = [
   doctor,
   fleetStatus,
   agentsJoinToken,
+  identitiesExport,
   login,
   operatorToken,
   revokeToken,
@@ -79,6 +81,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   tools: 'know what tools a server has',
   agents: 'let new sidecars in',
   'api-key': 'let callers of an agent in',
+  identities: 'every machine identity, and which of them nobody registered',
   operator: 'stand in for an identity provider while trying things out',
   fleet: 'see every sidecar: what it enforces and how fresh it is',
   revoke: 'take trust away within a second, ahead of any release',

@@ -30,6 +30,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'fleet status': [64],
   'api-key create': [64, '--out', 'broken/x.yaml'],
   'agents join-token': [64, '--agent', 'a'],
+  'identities export': [64],
   login: [1, '--issuer', 'http://127.0.0.1:9', '--client-id', 'x'],
   'operator token': [64],
   'revoke token': [64, 'x', '--reason', 'x'],

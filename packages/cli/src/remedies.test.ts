@@ -92,6 +92,7 @@ const LINES: readonly (readonly [name: string, ...more: string[]])[] = [
   ['policy rollback', '--reason', 'x'],
   ['policy log'],
   ['fleet status'],
+  ['identities export'],
   ['agents join-token', '--agent', 'helper'],
   ['revoke token', 'x', '--reason', 'x'],
   ['revoke principal', 'x', '--reason', 'x'],

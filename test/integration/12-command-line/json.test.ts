@@ -84,6 +84,7 @@ describe('an answer under --json', () => {
     session = opened.session_id;
     await sidecar.call('orders/get_order', { order_id: 'O-1' }, opened.token);
     expect(await asked('fleet status')).toMatchObject({ sidecars: [{ agent: 'support-triage' }] });
+    expect(await asked('identities export')).toMatchObject({ agents: [{ name: 'support-triage' }], unregistered: { agents: [] } });
     expect(await asked('agents join-token', '--agent', 'support-triage', '--out', 'join-token')).toHaveProperty('expires_at');
     expect(await asked('revoke principal', 'mallory', '--reason', 'a test')).toHaveProperty('seq');
     expect(await asked('revoke token', 'jti-1', '--reason', 'a test')).toHaveProperty('seq');

@@ -85,6 +85,7 @@ function sidecarJson(one: Sidecar): Json {
     isolation: one.isolation,
     audit_acked_seq: Number(one.auditAckedSeq),
     audit_head_seq: Number(one.auditHeadSeq),
+    certified_until: one.certifiedUntilMs === 0n ? null : formatInstant(Number(one.certifiedUntilMs) as Instant),
   };
 }
 

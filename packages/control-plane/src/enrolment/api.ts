@@ -89,6 +89,11 @@ export class EnrolmentService {
     return known === undefined ? undefined : { area: known.area, ring: known.ring };
   }
 
+  /** When the certificates that an identity was given last end; `undefined` where it was never enrolled here. */
+  certifiedUntil(spiffeId: SpiffeId): Instant | undefined {
+    return this.#tables.workload(spiffeId)?.certifiedUntil;
+  }
+
   /** Registers the hash of a join token; recorded when it resolves. */
   async createToken(token: NewJoinToken, actor: string): Promise<Result<undefined, GrpcStatus>> {
     const { clock, database, audit, joinTokenMsMax, joinTokensMax } = this.#options;

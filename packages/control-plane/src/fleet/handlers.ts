@@ -20,7 +20,7 @@ export interface FleetHandlersOptions {
   readonly publish: Pick<PublishService, 'currentRelease' | 'leaves'>;
   readonly freshness: Pick<FreshnessService, 'lastSeq'>;
   readonly revocation: Pick<RevocationService, 'head'>;
-  readonly enrolment: Pick<EnrolmentService, 'createToken'>;
+  readonly enrolment: Pick<EnrolmentService, 'createToken' | 'certifiedUntil'>;
   readonly audit: Pick<AuditService, 'heldSeq'>;
   readonly clock: Clock;
   readonly draining: AbortSignal;
@@ -74,7 +74,10 @@ function statusOf(agent: string, options: FleetHandlersOptions): StatusResponse 
 
 const placeName = ({ area, ring }: SidecarStatus): string => `${area} ${ring}`;
 
-function sidecarToWire(one: SidecarStatus, { fleet, audit, current }: FleetHandlersOptions & { readonly current: string }): Sidecar {
+function sidecarToWire(
+  one: SidecarStatus,
+  { fleet, audit, enrolment, current }: FleetHandlersOptions & { readonly current: string },
+): Sidecar {
   return create(SidecarSchema, {
     spiffeId: one.spiffeId,
     agent: one.agent,
@@ -96,5 +99,6 @@ function sidecarToWire(one: SidecarStatus, { fleet, audit, current }: FleetHandl
     isolation: one.isolation,
     auditAckedSeq: BigInt(one.auditStream === '' ? 0 : audit.heldSeq(one.auditStream as StreamId)),
     auditHeadSeq: BigInt(one.auditHeadSeq),
+    certifiedUntilMs: BigInt(enrolment.certifiedUntil(one.spiffeId) ?? 0),
   });
 }

@@ -4,7 +4,7 @@
  */
 
 import { generateKey, randomBytes, signerFromPem } from '@sallyport/crypto/keys';
-import { operatorTokens, sessionTokens } from '@sallyport/credentials';
+import { operatorTokens, replayMemory, sessionTokens } from '@sallyport/credentials';
 import type { DecisionBody, OutcomeBody } from '@sallyport/audit';
 import { formatSpiffeId, type SessionEpoch } from '@sallyport/identity';
 import type { AgentName, DecisionId, Digest, ReleaseSeq, RequestId } from '@sallyport/model';
@@ -16,6 +16,7 @@ import { fakeClock, testAuthority, tokenIssuer, type FakeClock, type TokenIssuer
 import { request as httpRequest } from 'node:http';
 import { snapshotOf } from '../../packages/sidecar/src/bundle/snapshot.ts';
 import { noAgentCredential } from '../../packages/sidecar/src/downstream/agent-credential.ts';
+import { envelopes } from '../../packages/sidecar/src/downstream/envelopes.ts';
 import { servedExchange } from '../../packages/sidecar/src/downstream/served.ts';
 import type { Arrival } from '../../packages/sidecar/src/pipeline/facts.ts';
 import type { Answer } from '../../packages/sidecar/src/pipeline/gate.ts';
@@ -143,6 +144,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     schemes: { inbound: 'https', outbound: 'http' },
     agentCredential: noAgentCredential(AGENT),
     operatorTokens: operatorTokens(),
+    envelopes: envelopes(replayMemory({ startedAt: clock.wall() })),
     callers: { hasAny: () => false, choose: () => ({ ok: true, value: undefined }), unproven: account },
     sessionTokens: sessionTokens({ ...minting, leg: 'outbound' }),
     clientTokens: sessionTokens({ ...minting, leg: 'inbound' }),

@@ -55,6 +55,8 @@ export interface Agent {
   readonly callers?: readonly CallerGrant[];
   /** To which agents it may hand on what it was given, and from which it takes it. Absent: none, either way. */
   readonly delegation?: AgentDelegation;
+  /** With which it seals calls of tools that want an envelope. */
+  readonly signingKeys?: readonly PinnedJwk[];
   readonly sessions: {
     /** What may open a session. */
     readonly roots: readonly SessionRoot[];

@@ -43,6 +43,8 @@ export interface Tool {
   readonly assertsArguments?: true;
   /** Calls are signed for its server to verify, with these header fields besides what is always covered; lower case. */
   readonly signs?: readonly string[];
+  /** Its calls come sealed by the agent, with these header fields besides what is always covered; lower case. */
+  readonly envelope?: readonly string[];
   /** How an MCP client is told of a denial. */
   readonly denyAs: 'tool_result' | 'error';
 }

@@ -1,6 +1,6 @@
 /** Part of the composition root: the pipeline's ports, made from what `compose.ts` has opened. */
 
-import { dpopProofs, keySets, operatorTokens, type KeySets, type SessionTokens } from '@sallyport/credentials';
+import { dpopProofs, keySets, operatorTokens, type KeySets, type SessionTokens, replayMemory } from '@sallyport/credentials';
 import type { SessionEpoch } from '@sallyport/identity';
 import { Fault, type AgentName, type Clock, type DecisionId, type Random, type RequestId } from '@sallyport/model';
 import { createUpstreams, type Upstreams } from '@sallyport/net';
@@ -14,6 +14,7 @@ import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
 import type { DelegationRoom } from './delegation/delegations.ts';
 import { agentAuthentication } from './downstream/agent-auth.ts';
+import { envelopes } from './downstream/envelopes.ts';
 import { agentSide } from './agent-side.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
@@ -104,6 +105,7 @@ export function pipelinePorts(from: PortsFrom): {
     agentCredential: agentAuthentication(config, from),
     operatorTokens: operatorTokens({}, { keySets: keySetsOf(from), dpop: dpopProofs(clock) }),
     callers: callersOf(from),
+    envelopes: envelopes(replayMemory({ startedAt: clock.wall() })),
     sessionTokens: tokens.agent,
     clientTokens: tokens.client,
     delegations: from.delegations,

@@ -35,9 +35,23 @@ name: desk/pay
 effect: write
 arguments: { required: [to], properties: { to: { type: string, pattern: "^[a-z]+$" }, amount: { type: integer } } }
 ---
+kind: Tool
+name: orders/wire
+effect: write
+route: { method: POST, path: /wire }
+arguments: { properties: { to: { type: string } } }
+envelope: {}
+---
+kind: Tool
+name: desk/wire
+effect: write
+arguments: { properties: { to: { type: string } } }
+envelope: {}
+---
 kind: Policy
 agent: support-triage
 rules:
+  - { id: wire, allow: [orders/wire, desk/wire], for: { roles: [support-rep] } }
   - { id: pay, allow: [orders/pay], for: { roles: [support-rep] }, when: "!has(args.amount) || args.amount <= 10", once: { per: args.to } }
   - { id: desk-pay, allow: [desk/pay], for: { roles: [support-rep] }, when: "!has(args.amount) || args.amount <= 10", once: { per: args.to } }
 `;
@@ -176,6 +190,7 @@ const FORCED: Readonly<Record<string, Forced>> = {
     },
   },
   'CALL tool': { code: 'tool_not_allowed', force: async (dialect) => pay(dialect, await gate.session(), {}, 'mystery') },
+  'CALL envelope': { code: 'signature_invalid', force: async (dialect) => pay(dialect, await gate.session(), { to: 'alice' }, 'wire') },
   'CALL validation': { code: 'schema_violation', force: async (dialect) => pay(dialect, await gate.session(), { to: '' }) },
   'CALL authorization': {
     code: 'no_matching_policy',

@@ -14,6 +14,8 @@ export interface CallerRequest {
   readonly authority: string;
   /** Names and values in turn, as Node gives them, already judged by `readHeaders` of strict. */
   readonly rawHeaders: readonly string[];
+  /** Of the leg that it came by; `https` unless told. */
+  readonly scheme?: 'http' | 'https';
   /** The bytes as received, content coding not undone; `undefined` while unread. No body is an empty array. */
   readonly body: Uint8Array | undefined;
   /** DER, leaf first, of a connection whose handshake has proven the key; `undefined` where the peer showed none. */

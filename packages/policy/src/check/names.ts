@@ -38,6 +38,7 @@ export function checkNames(declared: Declared, problems: Problems, doubts: Doubt
   for (const server of servers) checkServer(server, declared, problems);
   for (const agent of agents) checkJobs(agent, problems);
   for (const issuer of issuers) checkIssuer(issuer, declared.environment, problems);
+  for (const one of agents) checkSigningKeys(one, problems);
   const serverNames = new Map(servers.map(({ value }) => [value.name, value]));
   for (const { value, node } of agents) {
     for (const [index, name] of value.uses.entries()) {
@@ -156,6 +157,15 @@ function checkServer({ value, node }: Located<DeclaredServer>, declared: Declare
       severity: 'warning',
     });
   }
+}
+
+/** A key is named in a header field: what does not fit there can never be named. */
+function checkSigningKeys({ value, node }: Located<Agent>, problems: Problems): void {
+  for (const [index, { kid }] of (value.signingKeys ?? []).entries())
+    if (!/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/.test(kid))
+      problems.add(placeAt(node, 'signing_keys', index), `${quote(kid)} cannot be named in a signature`, {
+        remedy: 'a `kid` of visible ASCII without quotation marks and backslashes',
+      });
 }
 
 function checkRules(

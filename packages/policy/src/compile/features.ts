@@ -14,6 +14,7 @@ export const FEATURES: readonly string[] = [
   'agent.callers',
   'agent.delegation',
   'agent.jobs',
+  'agent.signing_keys',
   'agent.tie',
   'attribute.type',
   'cel.v1',
@@ -60,6 +61,7 @@ export const FEATURES: readonly string[] = [
   'server.audience',
   'server.tls',
   'tool.assertion',
+  'tool.envelope',
   'tool.notes',
   'tool.ranges',
   'tool.sign',
@@ -111,20 +113,31 @@ export function featuresOf({
   return [...used].toSorted();
 }
 
-function featuresOfAgent({ callers, delegation, sessions }: Agent): readonly string[] {
+function featuresOfAgent({ callers, delegation, signingKeys, sessions }: Agent): readonly string[] {
   return [
     ...(callers === undefined ? [] : ['agent.callers']),
     ...(delegation === undefined ? [] : ['agent.delegation']),
+    ...(signingKeys === undefined ? [] : ['agent.signing_keys']),
     ...(sessions.jobs === undefined ? [] : ['agent.jobs']),
     ...(sessions.tie === undefined ? [] : ['agent.tie']),
   ];
 }
 
-function featuresOfTool({ route, assertsArguments, signs, touches, remember, ranges, unknownArguments }: Tool): readonly string[] {
+function featuresOfTool({
+  route,
+  assertsArguments,
+  signs,
+  envelope,
+  touches,
+  remember,
+  ranges,
+  unknownArguments,
+}: Tool): readonly string[] {
   return [
     ...(route?.query === undefined ? [] : ['route.query']),
     ...(assertsArguments === undefined ? [] : ['tool.assertion']),
     ...(signs === undefined ? [] : ['tool.sign']),
+    ...(envelope === undefined ? [] : ['tool.envelope']),
     ...(touches === undefined && remember === undefined ? [] : ['tool.notes']),
     ...(ranges === undefined ? [] : ['tool.ranges']),
     ...(unknownArguments === undefined ? [] : ['tool.unknown_arguments']),

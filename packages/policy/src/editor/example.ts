@@ -9,6 +9,8 @@ name: support-triage
 owner: team-support
 uses: [zendesk, orders, billing]
 callers: [{ roles: [support-rep], tenants: [acme], scopes: [support.use] }, { principals: [auditor@acme.example] }]
+signing_keys:
+  - { kid: triage-1, kty: EC, crv: P-256, x: MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4, y: 4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM }
 delegation:
   depth: 2
   to: [{ server: billing, scopes: [refunds:write], authority: transferred }]
@@ -111,6 +113,7 @@ classes: [money]
 route: { method: POST, path: "/orders/{order_id}/refunds", query: [currency] }
 assertion: { arguments: true }
 sign: { headers: [traceparent] }
+envelope: { headers: [idempotency-key] }
 arguments:
   required: [order_id, amount, currency]
   properties:

@@ -3,6 +3,8 @@
 import { DELEGATION_ROOTS, HOP_AUTHORITIES } from '@sallyport/model';
 import { LIMITS } from '../reader/limits.ts';
 import { SESSIONS } from './kinds-sessions.ts';
+import { SIGNING_KEYS_MAX } from '../grammar/identity.ts';
+import { KEY } from './kinds-identity.ts';
 import type { Kind, TextShape } from './shape.ts';
 import { list, map } from './shape.ts';
 import { NAME, SCOPE, TOKEN, count, text, word } from './shapes-common.ts';
@@ -55,6 +57,11 @@ export const AGENT: Kind = {
       says: 'The tool servers whose tools it may be allowed; rules select among these alone.',
       shape: list(NAME, { max: LIMITS.listMax, isSet: true }),
       isRequired: true,
+    },
+    signing_keys: {
+      says: 'Public keys with which it seals calls of tools that want an envelope; several while one takes another’s place.',
+      shape: list(KEY, { min: 1, max: SIGNING_KEYS_MAX, isSet: true }),
+      otherwise: 'it can call no tool that wants an envelope',
     },
     callers: {
       says:

@@ -1,6 +1,6 @@
 /** What exists beside agents: tool servers, tools, issuers, values of an environment. */
 
-import { EFFECTS } from '@sallyport/model';
+import { EFFECTS, type DenialCode } from '@sallyport/model';
 import { METHODS, SIGNED_FIELD, SIGNED_FIELDS_MAX } from '../grammar/catalog.ts';
 import { CLIENT_ID, CREDENTIAL_HEADER, CREDENTIAL_SCHEMES, ENDPOINT_PATH, RESERVED_HEADER } from '../grammar/credential.ts';
 import { CREDENTIAL_PATH } from '../grammar/secret-place.ts';
@@ -8,7 +8,7 @@ import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import { AGENT, TRUST_DOMAIN } from './kinds-agents.ts';
 import { ISSUER } from './kinds-identity.ts';
 import { TOOL_SERVER } from './kinds-server.ts';
-import type { Field, Kind } from './shape.ts';
+import type { Field, Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
 import { CLASS, NAME, SELECTOR, TOKEN, TOOL, WORD, span, text, word } from './shapes-common.ts';
 
@@ -35,6 +35,16 @@ const NOTES = (root: 'args' | 'result', says: string): Field => ({
     max: 16,
   },
 });
+
+const signing = (name: string, says: string, code: DenialCode): MapShape =>
+  map(name, {
+    headers: {
+      says,
+      shape: list(text('a header in lower case that reaches the tool', SIGNED_FIELD), { min: 1, max: SIGNED_FIELDS_MAX, isSet: true }),
+      otherwise: 'none besides',
+      code,
+    },
+  });
 
 const TOOL_KIND: Kind = {
   name: 'Tool',
@@ -106,15 +116,14 @@ const TOOL_KIND: Kind = {
     },
     sign: {
       says: 'Each call is signed, for its server to verify that nothing was changed on the way: method, place, body and assertion.',
-      shape: map('Sign', {
-        headers: {
-          says: 'Header fields that are covered as well; a call without one of them is not sent.',
-          shape: list(text('a header in lower case that reaches the tool', SIGNED_FIELD), { min: 1, max: SIGNED_FIELDS_MAX, isSet: true }),
-          otherwise: 'none besides',
-          code: 'obligation_unsupported',
-        },
-      }),
+      shape: signing('Sign', 'Header fields that are covered as well; a call without one of them is not sent.', 'obligation_unsupported'),
       otherwise: 'calls are not signed',
+    },
+    envelope: {
+      says: 'Each call comes sealed by a key of the agent (`signing_keys`): method, place, body and the heads that matter.',
+      shape: signing('Envelope', 'Header fields that are covered as well; a call without one of them is refused.', 'signature_invalid'),
+      otherwise: 'no envelope is asked for',
+      code: 'signature_invalid',
     },
     deny_as: { ...DENY_AS, default: 'tool_result' },
   }),

@@ -121,6 +121,7 @@ const TOOL_FIELDS = [
   'remember',
   'assertion',
   'sign',
+  'envelope',
   'deny_as',
 ];
 
@@ -135,7 +136,8 @@ export const tool: Reader<Tool> = (node, problems) => {
   const touches = declared.get('touches', notedPaths('touches', 'args'));
   const remember = declared.get('remember', notedPaths('remember', 'result'));
   const assertsArguments = declared.get('assertion', assertion);
-  const signs = declared.get('sign', signedFields);
+  const signs = declared.get('sign', signedFields('sign'));
+  const envelope = declared.get('envelope', signedFields('envelope'));
   return {
     name,
     effect: declared.get('effect', oneOf('effect', EFFECTS)) ?? 'destructive',
@@ -149,6 +151,7 @@ export const tool: Reader<Tool> = (node, problems) => {
     ...(remember === undefined ? {} : { remember }),
     ...(assertsArguments === undefined ? {} : { assertsArguments }),
     ...(signs === undefined ? {} : { signs }),
+    ...(envelope === undefined ? {} : { envelope }),
     denyAs: declared.get('deny_as', oneOf('deny_as', ['tool_result', 'error'])) ?? 'tool_result',
   };
 };
@@ -166,7 +169,8 @@ export function encodeTool(value: Tool): Json {
     ...(value.touches === undefined ? {} : { touches: encodePaths('args', value.touches) }),
     ...(value.remember === undefined ? {} : { remember: encodePaths('result', value.remember) }),
     ...(value.assertsArguments === undefined ? {} : { assertion: { arguments: true } }),
-    ...(value.signs === undefined ? {} : { sign: value.signs.length === 0 ? {} : { headers: value.signs.toSorted() } }),
+    ...(value.signs === undefined ? {} : { sign: encodeSignedFields(value.signs) }),
+    ...(value.envelope === undefined ? {} : { envelope: encodeSignedFields(value.envelope) }),
     deny_as: value.denyAs,
   };
 }
@@ -206,13 +210,19 @@ export const SIGNED_FIELD =
   '^(?!(?:host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|content-length|accept-encoding|signature|signature-input)$)[a-z][a-z0-9-]{0,62}$';
 
 /** `{ headers? }`: what a signature covers beside method, place, body and assertion. */
-const signedFields: Reader<readonly string[]> = (node, problems) => {
-  const form = { test: (value: string) => new RegExp(SIGNED_FIELD).test(value), words: 'a header in lower case that reaches the tool' };
-  const headers = list('`headers`', text('a header', form), { min: 1, max: SIGNED_FIELDS_MAX, key: (entry) => entry });
-  const declared = fields(node, problems, '`sign`', ['headers']);
-  if (declared === undefined) return undefined;
-  return declared.has('headers') ? declared.get('headers', headers) : [];
-};
+const signedFields =
+  (field: 'sign' | 'envelope'): Reader<readonly string[]> =>
+  (node, problems) => {
+    const form = { test: (value: string) => new RegExp(SIGNED_FIELD).test(value), words: 'a header in lower case that reaches the tool' };
+    const headers = list('`headers`', text('a header', form), { min: 1, max: SIGNED_FIELDS_MAX, key: (entry) => entry });
+    const declared = fields(node, problems, `\`${field}\``, ['headers']);
+    if (declared === undefined) return undefined;
+    return declared.has('headers') ? declared.get('headers', headers) : [];
+  };
+
+function encodeSignedFields(names: readonly string[]): Json {
+  return names.length === 0 ? {} : { headers: names.toSorted() };
+}
 
 const dateRange: Reader<DateRange> = (node, problems) => {
   const declared = fields(node, problems, 'a range', ['from!', 'to!', 'max!', 'over']);

@@ -14,19 +14,27 @@ import { claimDefaults, claimNames, encodeClaims } from './claims.ts';
 import { agentDelegation, encodeAgentDelegation } from './delegation.ts';
 import { USUAL_SESSIONS, encodeSessionRules, sessionRules } from './sessions.ts';
 
+/** One in use, and others that are taking its place. */
+export const SIGNING_KEYS_MAX = 8;
+
 /** An agent; sessions are opened by operators, idle for 15 minutes at most and over after 8 hours, unless said otherwise. */
 export const agent: Reader<Agent> = (node, problems) => {
-  const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'callers', 'delegation', 'sessions']);
+  const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'callers', 'delegation', 'signing_keys', 'sessions']);
   const name = declared?.get('name', agentName);
   if (declared === undefined || name === undefined) return undefined;
   const callers = declared.get('callers', list('`callers`', callerGrant));
   const delegation = declared.get('delegation', agentDelegation);
+  const signingKeys = declared.get(
+    'signing_keys',
+    list('`signing_keys`', publicKey, { min: 1, max: SIGNING_KEYS_MAX, key: (key) => key.kid }),
+  );
   return {
     name,
     owner: declared.get('owner', text('an owner')) ?? '',
     uses: declared.get('uses', list('`uses`', serverName, { key: (entry) => entry })) ?? [],
     ...(callers === undefined ? {} : { callers }),
     ...(delegation === undefined ? {} : { delegation }),
+    ...(signingKeys === undefined ? {} : { signingKeys }),
     sessions: declared.get('sessions', sessionRules) ?? USUAL_SESSIONS,
   };
 };
@@ -55,7 +63,7 @@ function encodeCallerGrant(grant: CallerGrant): Json {
   );
 }
 
-export function encodeAgent({ name, owner, uses, callers, delegation, sessions }: Agent): Json {
+export function encodeAgent({ name, owner, uses, callers, delegation, signingKeys, sessions }: Agent): Json {
   // In the order of the document: which of them granted is on record by its place.
   const granted = callers === undefined ? {} : { callers: callers.map(encodeCallerGrant) };
   return {
@@ -64,6 +72,7 @@ export function encodeAgent({ name, owner, uses, callers, delegation, sessions }
     uses: uses.toSorted(),
     ...granted,
     ...(delegation === undefined ? {} : { delegation: encodeAgentDelegation(delegation) }),
+    ...(signingKeys === undefined ? {} : { signing_keys: signingKeys.map(encodeKey) }),
     sessions: encodeSessionRules(sessions),
   };
 }
@@ -202,14 +211,16 @@ export const publicKey: Reader<PinnedJwk> = (node, problems) => {
   return { kid, kty, crv, x, y };
 };
 
+function encodeKey({ kid, kty, crv, x, y }: PinnedJwk): Json {
+  return { kid, kty, crv, x, y };
+}
+
 export function encodeIssuer(value: Issuer): Json {
   const { keySource, algorithms, environment, scopeVersion, groups, requiredClaims, strictClaims } = value;
   return {
     issuer: value.issuer,
     audience: value.audience,
-    ...(keySource === undefined
-      ? { keys: value.keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y })) }
-      : encodeSource(keySource)),
+    ...(keySource === undefined ? { keys: value.keys.map(encodeKey) } : encodeSource(keySource)),
     ...(algorithms === undefined ? {} : { algorithms: algorithms.toSorted() }),
     max_lifetime: formatSpan(value.tokenLifetimeMsMax),
     ...(environment === undefined ? {} : { environment: environment.is }),

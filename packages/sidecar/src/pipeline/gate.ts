@@ -25,6 +25,7 @@ export type GateName =
   | 'content'
   | 'session'
   | 'tool'
+  | 'envelope'
   | 'validation'
   | 'authorization'
   | 'reservation'

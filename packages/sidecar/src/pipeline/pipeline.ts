@@ -14,6 +14,7 @@ import { admission } from './gates/admission.ts';
 import { authentication } from './gates/authentication.ts';
 import { authorization } from './gates/authorization.ts';
 import { content } from './gates/content.ts';
+import { envelope } from './gates/envelope.ts';
 import { framing } from './gates/framing.ts';
 import { freshness } from './gates/freshness.ts';
 import { reservation } from './gates/reservation.ts';
@@ -42,6 +43,7 @@ export const CALL: GateList<HeadFacts, CallFacts, Ports> = gates<HeadFacts, Port
   .gate(content)
   .gate(session)
   .gate(tool)
+  .gate(envelope)
   .gate(validation)
   .gate(authorization)
   .gate(reservation)

@@ -302,6 +302,28 @@ export interface ChosenMethod {
   verify(body: Uint8Array | undefined, context: CallerContext): Result<CallerProof, Denial> | Promise<Result<CallerProof, Denial>>;
 }
 
+/** A call as it came, for its envelope. */
+export interface Sealed {
+  readonly method: string;
+  /** Origin form, as on the wire. */
+  readonly target: string;
+  readonly authority: string;
+  readonly rawHeaders: readonly string[];
+  /** As received, nothing decoded. */
+  readonly body: Uint8Array;
+  /** The same for every judgement of one request. */
+  readonly identity: object;
+}
+
+/** Implemented in `downstream/`. */
+export interface Envelopes {
+  /** What is wrong with the envelope; `undefined` where it is the agent's, covers these fields besides, and was not used before. */
+  judge(
+    sealed: Sealed,
+    of: { readonly agent: Agent | undefined; readonly fields: readonly string[]; readonly now: Instant; readonly bundle: Digest },
+  ): Promise<Denial | undefined>;
+}
+
 export interface Load {
   isDraining(): boolean;
 }
@@ -346,6 +368,7 @@ export interface Ports {
   readonly operatorTokens: OperatorTokens;
   /** On the inbound leg. */
   readonly callers: CallerMethods;
+  readonly envelopes: Envelopes;
   readonly sessionTokens: SessionTokens;
   /** For the same sessions, in their clients' hands. */
   readonly clientTokens: SessionTokens;

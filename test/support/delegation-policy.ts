@@ -30,7 +30,7 @@ export const DELEGATION: Readonly<Record<string, string>> = {
   from:
     - { agents: [front-desk], tenants: [acme], roles: [support-rep], ${SCOPES} }
     - { agents: [front-desk], roots: [system], roles: [support-rep], ${SCOPES} }
-    - { agents: [partner.example/helper], roots: [external], third_party: true, tenant: acme, roles: [support-rep], ${SCOPES} }`,
+    - { agents: [partner.example/helper], roots: [external, human], third_party: true, tenant: acme, roles: [support-rep], ${SCOPES} }`,
   stock: `
   depth: 2
   to: [{ server: archive, scopes: ["orders:read"] }]

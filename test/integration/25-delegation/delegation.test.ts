@@ -73,7 +73,7 @@ describe('alice asks the front desk, which hands on to billing', () => {
     expect(await recordOf(agents.world, refused)).toMatchObject({ rule_id: 'billing-email', gate: 'authorization', root_kind: 'human' });
   });
 
-  it('[R7.13] billing, which may write, does not write for a caller that handed on reading alone', async () => {
+  it('[R7.13] A.30.3 billing, which may write, does not write for a caller that handed on reading alone', async () => {
     const { given } = await handedOn();
     expect(codeOf(await call('billing', 'orders/get_order', given))).toBe('200');
     const refused = await call('billing', 'orders/refund', given);
@@ -86,7 +86,7 @@ describe('alice asks the front desk, which hands on to billing', () => {
     expect(codeOf(await call('billing', 'orders/get_order', given))).toBe('delegation_not_allowed');
   });
 
-  it('[R7.16] nobody hands on without a relation, although each may be used on its own', async () => {
+  it('[R7.16] A.30.2 nobody hands on without a relation, although each may be used on its own', async () => {
     const own = await sessionAt('stock');
     expect(codeOf(await call('stock', 'orders/get_order', own))).toBe('200');
     expect(codeOf(await call('billing', 'orders/get_order', await sessionAt('billing')))).toBe('200');
@@ -118,7 +118,7 @@ function believed(tool: string, hopsMax: number): Verification {
 }
 
 describe('what a tool is told', () => {
-  it('[R7.10] of alice, the front desk and billing: both hops in order', async () => {
+  it('[R7.10] A.30.1 of alice, the front desk and billing: both hops in order', async () => {
     const { given } = await handedOn();
     await call('billing', 'orders/get_order', given);
     expect(actOf()).toEqual({ sub: 'billing', act: { sub: 'front-desk', authority: 'transferred' } });

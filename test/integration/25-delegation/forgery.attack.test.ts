@@ -206,7 +206,7 @@ describe('a list of hops, shown to billing over mutual TLS', () => {
     expect([codeOf(answer), answer.status, reached()]).toEqual([code, status, 0]);
   });
 
-  it('[R7.17] that an agent has re-signed, or taken a hop out of, is 401 and reaches nobody', async () => {
+  it('[R7.17] A.30.5 that an agent has re-signed, or taken a hop out of, is 401 and reaches nobody', async () => {
     const stranger = await testAuthority('demo.local');
     const agent = await posedSidecar({ trustDomain: 'demo.local', ca: stranger.ca }, 'front-desk', agents.world.clock);
     const resigned = await callAgent(agents, billing, { as: desk, hops: [await agent.hop([], toBilling())] });
@@ -218,7 +218,7 @@ describe('a list of hops, shown to billing over mutual TLS', () => {
     expect(await recordOf(agents.world, shortened)).toMatchObject({ decision: 'deny', code: 'unauthenticated', gate: 'authentication' });
   });
 
-  it('[R7.15] has its hops’ authority in the record, one of two words, and expanded is refused', async () => {
+  it('[R7.15] A.30.7 has its hops’ authority in the record, one of two words, and expanded is refused', async () => {
     for (const authority of ['transferred', 'retained'] as const) {
       await callAgent(agents, billing, { as: desk, hops: [await desk.hop([], { ...toBilling(), authority })] });
       const [record] = await callsOfSession(agents.world, agents.tokenGiven('billing'), 1);
@@ -256,7 +256,23 @@ describe('with whose authority it began', () => {
     ]);
   });
 
-  it('[R7.12] the same call is refused through a stranger’s agent and allowed through one of ours', async () => {
+  it('A.30.4 a stranger’s agent between alice’s and billing is told apart as well, and alice stays alice', async () => {
+    const begun = await desk.hop([], { audience: helper.id });
+    const answer = await callAgent(agents, billing, { as: helper, hops: [begun, await helper.hop([proven(begun)], toBilling())] });
+    expect(answer.status).toBe(200);
+    const [record] = await callsOfSession(agents.world, agents.tokenGiven('billing'), 1);
+    expect(record).toMatchObject({
+      operator: 'alice@company.com',
+      root_kind: 'human',
+      hops: [{ agent: 'front-desk' }, { agent: 'helper' }],
+    });
+    expect([codeOf(await callOut('orders/list_orders')), codeOf(await callOut('orders/get_order'))]).toEqual([
+      'delegation_not_allowed',
+      '200',
+    ]);
+  });
+
+  it('[R7.12] A.30.4 the same call is refused through a stranger’s agent and allowed through one of ours', async () => {
     await callAgent(agents, billing, { as: helper, hops: [await helper.hop([], toBilling())] });
     const foreign = await callOut('orders/list_orders');
     await callAgent(agents, billing, { as: desk, hops: [await desk.hop([], toBilling())] });
@@ -304,7 +320,7 @@ describe('the connection', () => {
   };
   afterEach(() => expect(reached()).toBe(0));
 
-  it('[R7.18] from agent to agent ends in its handshake without a valid client certificate', async () => {
+  it('[R7.18] A.30.6 from agent to agent ends in its handshake without a valid client certificate', async () => {
     const pair = async (path: string, usage: 'tls-client' | 'tls-server', life = {}, domain = agents.domain): Promise<object> => {
       const { chain, privatePem } = await issue(domain, path, usage, life);
       return { cert: certificatePem(chain[0] ?? new Uint8Array()), key: privatePem };

@@ -107,7 +107,7 @@ class Learned implements Knowledge {
     if (limited !== undefined) this.#unmet(limited, code);
   }
 
-  denied({ ruleId, code, detail }: RecordedCall): void {
+  denied({ ruleId, code, detail, isDelegated }: RecordedCall): void {
     const { allows, denies, requires } = this.#entry;
     this.isFit = true;
     const denying = denies.find(({ rule }) => rule.id === ruleId);
@@ -126,6 +126,8 @@ class Learned implements Knowledge {
     if (answering === undefined) return;
     this.#noDenial();
     this.#noGrant();
+    // A scope that was not handed on has the same code: which of the rows it was, nobody knows.
+    if (isDelegated === true && code === REQUIREMENTS.delegation.code) return;
     this.#unmet(answering, code);
     if (answering.rule.verb === 'require') this.holds.set(refusalKey(ruleText(answering.rule)), true);
   }

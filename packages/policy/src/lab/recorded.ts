@@ -19,6 +19,8 @@ export interface RecordedCall {
   readonly ruleId: string;
   /** The call was let pass although rules refused it; what stands here is what rules answered. */
   readonly isObserved?: true;
+  /** Another agent had handed it on. */
+  readonly isDelegated?: true;
   readonly policyDigest: string | null;
   readonly detail: string | null;
   /** What the records before this one tell of its session. */

@@ -73,6 +73,24 @@ describe('what cannot be told is not', () => {
   });
 });
 
+describe('a call that another agent handed on', () => {
+  const delegated: RecordedCall = { ...ALLOWED, isDelegated: true };
+  test('is for no rule that does not say how deep', () => {
+    expect(replayed(delegated, rule(', delegation: { depth: 1 }'), rule(''))).toMatchObject({ verdict: 'flipped', now: 'deny' });
+    expect(replayed(ALLOWED, rule(', delegation: { depth: 1 }'), rule(''))).toMatchObject({ verdict: 'same', now: 'allow' });
+    expect(replayed(delegated, rule(', delegation: { depth: 1 }'), rule(', delegation: { depth: 1 }, risk: { max: 5 }')).missing).toEqual([
+      'session.risk',
+    ]);
+    expect(replayed(delegated, rule(', delegation: { depth: 2 }'), rule(', delegation: { depth: 1 }')).missing).toEqual(['chain']);
+  });
+  test('and that was refused may have lacked a scope as well as a right to be handed on', () => {
+    const refused = denied('delegation_not_allowed', { isDelegated: true });
+    expect(replayed(refused, rule(', scopes: [s], delegation: { depth: 1 }'), rule(', delegation: { depth: 1 }')).verdict).toBe(
+      'undecidable',
+    );
+  });
+});
+
 describe('what follows is told', () => {
   const FULL = ', for: { roles: [clerk] }, scopes: [s], bind: [args.order == session.case], when: args.amount <= 500';
 

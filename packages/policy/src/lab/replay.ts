@@ -190,8 +190,11 @@ class Replay {
     ]);
   }
 
-  #grants(compiled: CompiledRule, { requires }: Entry): Tri {
+  #grants(compiled: CompiledRule, { requires, handingOn }: Entry): Tri {
     const { rule } = compiled;
+    if (handingOn !== undefined && handingOn.relation === undefined) return false;
+    // What does not say how deep is for no call that came through another agent.
+    if (this.#call.isDelegated === true && rule.delegation?.depth === undefined) return false;
     const { withoutGrant, requires: were } = this.#known;
     const texts = new Set(requires.map((one) => ruleText(one.rule)));
     // What did not grant under these very require rules does not grant under more of them.

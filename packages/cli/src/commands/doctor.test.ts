@@ -534,6 +534,18 @@ describe('a sidecar that runs', () => {
     );
   });
 
+  it('has the port of its callers looked at where it has one', async () => {
+    const at = machine();
+    sidecarYaml(at);
+    const files = 'certificate_file: tls.pem, key_file: tls.key';
+    at.write(
+      'sidecar.yaml',
+      `${at.read('sidecar.yaml')}inbound: { listen: "127.0.0.1:28443", ${files}, agent: { url: "http://127.0.0.1:28444" } }\n`,
+    );
+    const { lines } = await examined(at);
+    expect(lines.filter(({ check, says }) => check === 'sidecar port' && says.includes('127.0.0.1:28443'))).toHaveLength(1);
+  });
+
   it('does not run, and says how to start it: with an identity, with a token, with neither', async () => {
     const at = machine();
     sidecarYaml(at);

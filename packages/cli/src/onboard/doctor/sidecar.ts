@@ -26,11 +26,12 @@ export async function judgeSidecar(file: string, home: Home, io: Io): Promise<re
   const { SIDECAR_CONFIG } = await import('@sallyport/sidecar');
   const config = readConfig(SIDECAR_CONFIG, { file });
   if (!config.ok) return config.error.map((problem) => failedOf('sidecar config', { file, ...problem }));
-  const { state_dir: stateDir, outbound, health } = config.value;
+  const { state_dir: stateDir, outbound, inbound, health } = config.value;
   const holder = holderOf(stateDir);
   const ports = [
     { key: 'outbound.listen', address: outbound.listen },
     { key: 'health.listen', address: health.listen },
+    ...(inbound === undefined ? [] : [{ key: 'inbound.listen', address: inbound.listen }]),
   ];
   const judged = await Promise.all(ports.map(async (port) => judgePort('sidecar port', { ...port, holder }, io)));
   return [

@@ -123,7 +123,7 @@ export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}, { keyS
       let known = proven.get(cacheKey);
       // Keys that were withdrawn, or are too old, take back what was proven with them.
       if (known === undefined || !isStillKeyed(known, keySets)) {
-        const fresh = await prove(token, context.issuers, keySets);
+        const fresh = await prove(token, { issuers: context.issuers, keySets, now: context.now, clockSkewMsMax });
         if (!fresh.ok) return fresh;
         known = fresh.value;
         proven.set(cacheKey, known);
@@ -160,8 +160,21 @@ function isFetched(issuer: Issuer): issuer is FetchedIssuer {
   return issuer.keySource !== undefined;
 }
 
+interface Proving {
+  readonly issuers: readonly Issuer[];
+  readonly keySets: KeySets | undefined;
+  readonly now: Instant;
+  readonly clockSkewMsMax: number;
+}
+
+/** Why a token would be refused whatever key it was signed with: that none can be had now must not make it look better. */
+function hopeless(jws: CompactJws, issuer: Issuer, { now, clockSkewMsMax }: Pick<Proving, 'now' | 'clockSkewMsMax'>): Denial | undefined {
+  const said = readOperator(jws, issuer);
+  return said.ok ? judgeTokenTimes(said.value.times, now, { clockSkewMsMax, lifetimeMsMax: issuer.tokenLifetimeMsMax }) : said.error;
+}
+
 /** Everything that does not change with time, in the order that keeps the cheap refusals cheap. */
-async function prove(token: string, issuers: readonly Issuer[], keySets: KeySets | undefined): Promise<Result<Proven, Denial>> {
+async function prove(token: string, { issuers, keySets, now, clockSkewMsMax }: Proving): Promise<Result<Proven, Denial>> {
   const jws = readCompactJws(token);
   if (!jws.ok) return refuse('unauthenticated', jws.error);
   const header = readHeader(jws.value.header);
@@ -171,7 +184,7 @@ async function prove(token: string, issuers: readonly Issuer[], keySets: KeySets
   // Before a key is looked for: a token of another algorithm must not make us ask anybody.
   if (!algorithmsOf(issuer).includes(header.alg)) return refuse('unauthenticated', `\`alg\` is not one of \`${issuer.issuer}\``);
   const signer = await signerOf(issuer, header, keySets);
-  if (!signer.ok) return signer;
+  if (!signer.ok) return fail(hopeless(jws.value, issuer, { now, clockSkewMsMax }) ?? signer.error);
   const verified = await verifySignature(token, header.alg, signer.value.key);
   if (!verified.ok) return verified;
   const thumbprint = boundThumbprint(jws.value.claims);

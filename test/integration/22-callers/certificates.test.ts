@@ -47,7 +47,7 @@ let serial = 10;
 function certificate(leaf: ForeignLeaf, authority = company): Shown {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const der = authority.issue({ serial: Uint8Array.of(++serial), ...leaf, publicKey });
-  return { cert: pem(der), key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() };
+  return { cert: pem(der), key: privateKey.export({ format: 'pem', type: 'pkcs8' }) };
 }
 
 const ask = (shown: Shown, headers: Record<string, string | undefined> = {}): Promise<HttpAnswer> =>

@@ -60,21 +60,6 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     labels: ['code'],
   });
   const activations = metrics.counter({ name: 'sallyport_activations_total', help: 'Releases that became the one in force.' });
-  const upstreamFailures = metrics.counter({
-    name: 'sallyport_upstream_failures_total',
-    help: 'Calls that a tool’s server failed, by server and code.',
-    labels: ['server', 'code'],
-  });
-  const identityKeysFailures = metrics.counter({
-    name: 'sallyport_identity_keys_failures_total',
-    help: 'Fetches of an identity provider’s keys that failed, by issuer.',
-    labels: ['issuer'],
-  });
-  const listenerRefusals = metrics.counter({
-    name: 'sallyport_listener_refusals_total',
-    help: 'Connections and heads that a port turned away by itself, handshakes that failed among them, by leg and code.',
-    labels: ['leg', 'code'],
-  });
   const alerts = metrics.counter({ name: 'sallyport_alerts_total', help: 'Alerts, by code.', labels: ['code'] });
   const credentialAges = metrics.gauge({
     name: 'sallyport_credential_age_seconds',
@@ -118,12 +103,34 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     shadow: (rule, would) => shadows.add({ rule, would }),
     bug: () => bugs.add({}),
     unrecorded: () => unrecorded.add({}),
-    upstreamFailed: (server, code) => upstreamFailures.add({ server, code }),
-    identityKeysFailed: (issuer) => identityKeysFailures.add({ issuer }),
-    listenerRefused: (leg, code) => listenerRefusals.add({ leg, code }),
+    ...failuresOf(metrics),
     rejected: (code) => rejections.add({ code }),
     activated: () => activations.add({}),
     alert: (code) => alerts.add({ code }),
     credentialAge: (credential, ageMs) => credentialAges.set({ credential }, ageMs / 1_000),
+  };
+}
+
+/** What went wrong at the sidecar's edges. */
+function failuresOf(metrics: Metrics): Pick<SidecarMetrics, 'upstreamFailed' | 'identityKeysFailed' | 'listenerRefused'> {
+  const upstreamFailures = metrics.counter({
+    name: 'sallyport_upstream_failures_total',
+    help: 'Calls that a tool’s server failed, by server and code.',
+    labels: ['server', 'code'],
+  });
+  const identityKeysFailures = metrics.counter({
+    name: 'sallyport_identity_keys_failures_total',
+    help: 'Fetches of an identity provider’s keys that failed, by issuer.',
+    labels: ['issuer'],
+  });
+  const listenerRefusals = metrics.counter({
+    name: 'sallyport_listener_refusals_total',
+    help: 'Connections and heads that a port turned away by itself, handshakes that failed among them, by leg and code.',
+    labels: ['leg', 'code'],
+  });
+  return {
+    upstreamFailed: (server, code) => upstreamFailures.add({ server, code }),
+    identityKeysFailed: (issuer) => identityKeysFailures.add({ issuer }),
+    listenerRefused: (leg, code) => listenerRefusals.add({ leg, code }),
   };
 }

@@ -5,6 +5,7 @@
 
 import { operatorOfProof, type CallerContext, type CallerRequest, type VerifiedOperator } from '@sallyport/credentials';
 import { deny, fail, ok, type Denial, type Result } from '@sallyport/model';
+import { orAnonymous } from './anonymous.ts';
 import { operatorOf, type ProvenOperator } from './delegated.ts';
 import type { Arrival, Caller, Framed, Fresh } from './facts.ts';
 import type { ChosenMethod, Ports } from './ports.ts';
@@ -35,9 +36,21 @@ export async function clientOperator(
   earlier: VerifiedOperator | undefined,
   ports: Needed,
 ): Promise<Result<ProvenOperator, Denial>> {
-  const { head, leg, held } = shown;
+  const { head, held } = shown;
   const hops = head.headers.get('sallyport-delegation');
   if (hops !== undefined) return delegatedOperator(hops, shown, ports);
+  const verified = await verifiedOperator(shown, earlier, ports);
+  const namesSession = head.headers.get('sallyport-session') !== undefined;
+  return orAnonymous(verified, { agent: held.snapshot.agents.get(ports.agent), namesSession, now: ports.clock.wall() });
+}
+
+/** By a caller method or an issuer, whoever's credential it is. */
+async function verifiedOperator(
+  shown: Shown,
+  earlier: VerifiedOperator | undefined,
+  ports: Needed,
+): Promise<Result<VerifiedOperator, Denial>> {
+  const { head, leg, held } = shown;
   const scheme = ports.schemes[leg];
   const { policy, issuers, policyDigest } = held.snapshot;
   const chosen = ports.callers.hasAny(policy) ? ports.callers.choose(policy, requestOf(shown)) : NO_METHOD;

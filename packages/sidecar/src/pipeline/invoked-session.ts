@@ -82,7 +82,7 @@ function openedFor(
   { agent, fingerprint }: { readonly agent: Agent; readonly fingerprint: string | undefined },
   { sessions }: Ports,
 ): Result<InSession, Denial> {
-  const room = sessions.hasRoom();
+  const room = sessions.hasRoom(principal);
   const opening = {
     principal,
     agent,

@@ -142,6 +142,8 @@ function begun(principal: Principal | undefined, origin: SessionOrigin | undefin
   if (principal === undefined || origin === undefined) return {};
   return {
     principal_kind: principal.kind,
+    // Nobody is served as nobody unless identity could not be validated.
+    degraded: principal.kind === 'anonymous' ? true : undefined,
     root_kind: origin.rootKind,
     authn_method: origin.method,
     purpose: origin.purpose,

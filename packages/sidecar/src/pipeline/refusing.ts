@@ -6,6 +6,7 @@
 import { MCP_JUDGE_OPTIONS, allowedMethods, mcpDenial, mcpReplyTo, problemAnswer, type McpReplyTo } from '@sallyport/dialects';
 import { Bug, deny, Fault, publicDenial, type DecisionId, type Denial, type DenialEffect } from '@sallyport/model';
 import { judge, type HeaderLookup } from '@sallyport/strict';
+import { asDegraded } from './anonymous.ts';
 import type { Arrival, CallFacts, Validated } from './facts.ts';
 import { hostOf } from './fingerprint.ts';
 import type { Ran } from './gate-list.ts';
@@ -25,8 +26,9 @@ export async function refuseHead(arrival: Arrival, ran: Exclude<Ran<unknown>, { 
 }
 
 /** A refusal before anything was forwarded: recorded, counted, answered. */
-export async function refuseCall(start: Arrival, ran: Refused, ports: Ports): Promise<Answer> {
-  const facts: KnownFacts & Partial<Validated> = { ...start, ...(ran.facts as Partial<KnownFacts & Validated>) };
+export async function refuseCall(start: Arrival, refused: Refused, ports: Ports): Promise<Answer> {
+  const facts: KnownFacts & Partial<Validated> = { ...start, ...(refused.facts as Partial<KnownFacts & Validated>) };
+  const ran = { ...refused, denial: asDegraded(refused.denial, refused.gate, facts.session?.principal) };
   ports.counters.decision('deny', ran.denial.code, ran.gate);
   for (const ruleId of ran.denial.shadow ?? []) ports.counters.shadow(ruleId, 'allow');
   if (ran.denial.code === 'internal') ports.counters.bug();

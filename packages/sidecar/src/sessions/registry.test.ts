@@ -169,16 +169,16 @@ describe('session registry', () => {
     const sessions = registry(2);
     const first = openIn(sessions);
     openIn(sessions);
-    expect(sessions.hasRoom()).toBe(false);
+    expect(sessions.hasRoom(principal)).toBe(false);
     expect(typeof sessions.find(first.id)).toBe('object');
     await clock.advance(60_000);
-    expect(sessions.hasRoom()).toBe(true);
+    expect(sessions.hasRoom(principal)).toBe(true);
     expect(over).toHaveLength(2);
   });
 
   it('opening without room opens nothing, whoever asked first', () => {
     const sessions = registry(1);
-    expect([sessions.hasRoom(), sessions.hasRoom()]).toEqual([true, true]);
+    expect([sessions.hasRoom(principal), sessions.hasRoom(principal)]).toEqual([true, true]);
     expect(sessions.open(opening)).toBeDefined();
     expect(sessions.open(opening)).toBeUndefined();
     expect(sessions.size).toBe(1);
@@ -193,5 +193,17 @@ describe('session registry', () => {
     sessions.sweep();
     expect([over, sessions.size]).toEqual([[idle.id], 1]);
     expect(typeof sessions.find(used.id)).toBe('object');
+  });
+
+  it('flood: nobody in particular fills a tenth of the room, and whoever can be told apart has the rest', () => {
+    const sessions = registry(20);
+    const nobody = { ...opening, principal: { ...principal, kind: 'anonymous' } as Principal };
+    const first = sessions.open(nobody);
+    expect(sessions.open(nobody)).toBeDefined();
+    expect([sessions.hasRoom(nobody.principal), sessions.open(nobody)]).toEqual([false, undefined]);
+    openIn(sessions);
+    sessions.close(first?.id as SessionId);
+    expect(sessions.hasRoom(nobody.principal)).toBe(true);
+    expect(sessions.open(nobody)).toBeDefined();
   });
 });

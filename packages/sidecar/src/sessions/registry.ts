@@ -42,13 +42,17 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
   const ties = new Map<TieHandle, SessionId>();
   /** Those that are over, as many as may be open; of older ones it is said that they are unknown. */
   const over = new Set<SessionId>();
+  /** Sessions of nobody in particular. Who cannot be told apart must not take the room of those who can. */
+  let nobodys = 0;
+  const nobodysMax = Math.ceil(sessionsMax / NOBODYS_SHARE);
   const isOver = ({ limits, openedAtBoot, usedAtBoot }: Entry): boolean => {
     const now = clock.boot();
     return now - usedAtBoot >= limits.idleMs || now - openedAtBoot >= limits.maxMs;
   };
   const end = (id: SessionId): void => {
-    const { tie } = entries.get(id) ?? {};
+    const { tie, open } = entries.get(id) ?? {};
     if (tie !== undefined) ties.delete(tie.handle);
+    if (open?.principal.kind === 'anonymous') nobodys -= 1;
     entries.delete(id);
     over.add(id);
     const [oldest] = over;
@@ -63,13 +67,16 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
       return entries.size;
     },
     sweep,
-    hasRoom() {
+    hasRoom({ kind }) {
+      const isFull = (): boolean => entries.size >= sessionsMax || (kind === 'anonymous' && nobodys >= nobodysMax);
       // A session that is over but unswept is never found; it only takes room, which is looked for when there is none.
-      if (entries.size >= sessionsMax) sweep();
-      return entries.size < sessionsMax;
+      if (isFull()) sweep();
+      return !isFull();
     },
     open(opening) {
-      if (entries.size >= sessionsMax) return undefined;
+      const isNobodys = opening.principal.kind === 'anonymous';
+      if (entries.size >= sessionsMax || (isNobodys && nobodys >= nobodysMax)) return undefined;
+      if (isNobodys) nobodys += 1;
       const id = formatSessionId(epoch, random(16));
       const now = clock.boot();
       // The age is measured since boot, so that no change of the wall clock makes a session younger.
@@ -119,6 +126,9 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
     },
   };
 }
+
+/** At most the tenth part of all sessions. */
+const NOBODYS_SHARE = 10;
 
 /** As rules know it: a person is an operator, wherever they signed in. */
 function rootOf({ rootKind }: SessionOpening['origin']): ChainRoot {

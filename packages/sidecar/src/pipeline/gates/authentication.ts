@@ -6,6 +6,7 @@
 
 import { deny, ok, type AgentName, type Denial, type Result } from '@sallyport/model';
 import type { Arrival, Authenticated, Caller, Framed, Fresh } from '../facts.ts';
+import { orAnonymous } from '../anonymous.ts';
 import { clientCaller } from '../client-caller.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import { JOB_HEADER, jobCaller } from '../job-session.ts';
@@ -57,7 +58,8 @@ function outboundCaller({ head, held }: Framed & Fresh, ports: Ports): Result<Ca
   if (!presented.ok) return presented;
   const { token, ...how } = presented.value;
   const { issuers, policyDigest } = held.snapshot;
-  return ports.operatorTokens
-    .verify(token, { issuers, bundle: policyDigest, now, ...how })
-    .then((verified): Result<Caller, Denial> => (verified.ok ? ok({ kind: 'operator', operator: verified.value }) : verified));
+  return ports.operatorTokens.verify(token, { issuers, bundle: policyDigest, now, ...how }).then((verified): Result<Caller, Denial> => {
+    const operator = orAnonymous(verified, { agent: held.snapshot.agents.get(ports.agent), namesSession: false, now });
+    return operator.ok ? ok({ kind: 'operator', operator: operator.value }) : operator;
+  });
 }

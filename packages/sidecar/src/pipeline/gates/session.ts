@@ -8,6 +8,7 @@
 import { deny, fail, ok, type Agent, type AgentJob, type Denial, type Result, type RuleId } from '@sallyport/model';
 import { tieSession } from '@sallyport/identity';
 import { DEFAULT_DENY, judgeCaller } from '@sallyport/policy';
+import { orAnonymous } from '../anonymous.ts';
 import type { Asked, HeadFacts, InSession, SessionTie } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
 import { invokedSession } from '../invoked-session.ts';
@@ -90,12 +91,14 @@ const MCP_SESSION_NOT_FOUND: NonNullable<Denial['rpc']> = { status: 404, code: 4
 const OPENING_RULE = 'local:session' as RuleId;
 
 /** From the cache, unless the issuers have changed since the head was judged. */
-async function proven({ leg, head, held }: HeadFacts, { operatorTokens, clock, schemes }: Ports): Promise<Result<Opener, Denial>> {
+async function proven({ leg, head, held }: HeadFacts, { agent, operatorTokens, clock, schemes }: Ports): Promise<Result<Opener, Denial>> {
   const presented = presentedAgain(head, schemes[leg]);
   if (!presented.ok) return presented;
   const { token, ...how } = presented.value;
-  const { issuers, policyDigest } = held.snapshot;
-  return operatorTokens.verify(token, { issuers, bundle: policyDigest, now: clock.wall(), ...how });
+  const { issuers, policyDigest, agents } = held.snapshot;
+  const now = clock.wall();
+  const verified = await operatorTokens.verify(token, { issuers, bundle: policyDigest, now, ...how });
+  return orAnonymous(verified, { agent: agents.get(agent), namesSession: false, now });
 }
 
 /** By the bundle that opens the session, which may know the job no more, or as somebody else. */
@@ -146,7 +149,7 @@ function mayNotOpen(
   // Whom the agent may act for is asked wherever a session begins; an agent that does not say opens them for anybody verified.
   const judged = isOperator ? judgeCaller(agent, principal) : undefined;
   if (judged?.verdict === 'refused') return deny('no_matching_policy', judged.detail, { ruleId: DEFAULT_DENY });
-  return sessions.hasRoom() ? undefined : deny('overloaded', 'sessions_max are open');
+  return sessions.hasRoom(principal) ? undefined : deny('overloaded', 'sessions_max are open');
 }
 
 function ended(invoked: Result<InSession, Denial>, ports: Ports): Result<LocalAnswer, Denial> {

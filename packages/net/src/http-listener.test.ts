@@ -130,6 +130,10 @@ describe('what the parser refuses is answered as a problem, reported, and reache
     ['the same length twice', 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello'],
     ['a signed length', 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello'],
     ['a list of lengths', 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nhello'],
+    [
+      'a length with a leading zero: eight to one reader, ten to another',
+      'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 010\r\n\r\nhellohello',
+    ],
     ['an encoding after chunked', 'POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n'],
     ['an encoding that is not chunked', 'POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'],
     ['a bare line feed after the request line', 'GET /a HTTP/1.1\nHost: a\r\n\r\n'],

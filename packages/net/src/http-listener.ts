@@ -240,10 +240,19 @@ function keep(connections: Parts['connections'], socket: Socket, connection: Con
 function framingProblem(incoming: IncomingMessage): string | undefined {
   const { httpVersion, rawHeaders } = incoming;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return 'a version other than HTTP/1.0 and HTTP/1.1';
+  if (hasCrookedLength(rawHeaders)) return 'a content length in another notation';
   const codings = valuesOf(rawHeaders, 'transfer-encoding');
   if (codings.length === 0) return undefined;
   if (httpVersion === '1.0') return 'a transfer coding in HTTP/1.0';
   return codings.length === 1 && codings[0]?.toLowerCase() === 'chunked' ? undefined : 'a transfer coding other than chunked';
+}
+
+/** Leading zeros, which the parser takes: to a reader that counts by eight the body ends elsewhere. */
+function hasCrookedLength(rawHeaders: readonly string[]): boolean {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() === 'content-length' && !/^(?:0|[1-9][0-9]{0,14})$/.test(rawHeaders[i + 1] ?? '')) return true;
+  }
+  return false;
 }
 
 async function listen(server: NetServer, address: ListenAddress): Promise<void> {

@@ -16,6 +16,7 @@ import {
   operatorTokens,
   replayMemory,
   sessionTokens,
+  verifyDelegation,
 } from '@sallyport/credentials';
 import { formatSessionId, type Asserted, type SessionEpoch, type SpiffeId } from '@sallyport/identity';
 import type { AgentName, CallerMethodConfig, Digest, Instant, PrincipalId, ServerName, TenantId, ToolName } from '@sallyport/model';
@@ -29,6 +30,8 @@ import {
   thumbprintOf,
   tokenIssuer,
 } from '@sallyport/testkit';
+import { authorities, c, d, line as hopsOfThree, rules } from '../../packages/credentials/src/testing/sidecars.ts';
+import { requestSigners, type UnsignedRequest } from '../../packages/sidecar/src/upstream/request-signing.ts';
 import { median, type Report } from './report.ts';
 
 const NOW = 1_800_000_000_000 as Instant;
@@ -64,6 +67,8 @@ export async function measureAuthentication(report: Report, size: Size): Promise
   await line(await dpop());
   await line(await sessionToken());
   await line(await assertion());
+  await line(requestSignature());
+  await line(await delegation());
 }
 
 interface Size {
@@ -287,4 +292,27 @@ async function assertion(): Promise<Proof<Asserted>> {
     rootKind: 'human',
   };
   return { name: 'assertion_minted', make: () => asserted, judge: async (said) => (await minter.mint(said, NOW)) !== undefined };
+}
+
+/** What goes with a request that its receiver wants signed: the digest of its body, and a signature over all that counts. */
+function requestSignature(): Proof<UnsignedRequest> {
+  const signer = signerFromPem(generateKey('es256').privatePem);
+  const signers = requestSigners({ clock: fakeClock({ wall: NOW }), random: randomBytes, signer: () => signer });
+  const sign = signers.for({ destination: { scheme: 'https', host: 'tools.example', port: 443 }, fields: [], evidence: undefined });
+  const headers = [['content-type', 'application/json'] as const, ['sallyport-assertion', 'x'.repeat(1_200)] as const];
+  return {
+    name: 'request_signed',
+    make: () => ({ method: 'POST', path: '/orders/7', headers, body: utf8(BODY) }),
+    judge: async (request) => (await sign(request)).length === headers.length + 3,
+  };
+}
+
+/** A list of three, as the last of four agents verifies it. */
+async function delegation(): Promise<Proof<readonly string[]>> {
+  const tokens = await hopsOfThree();
+  return {
+    name: 'authn_delegation_3_hops',
+    make: () => tokens,
+    judge: (list) => verifyDelegation(list, authorities, rules(d, c)).ok,
+  };
 }

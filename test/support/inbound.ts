@@ -64,6 +64,7 @@ export interface InboundOptions extends WorldOptions {
     readonly socket?: string;
     readonly url?: string;
     readonly tls?: { readonly authorities_file?: string; readonly identity?: string };
+    readonly public_url?: string;
     readonly session_binding?: 'certificate' | 'address';
     readonly client_ca_file?: string;
     /** PEM: every connection must show a certificate of theirs. */

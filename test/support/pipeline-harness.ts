@@ -145,6 +145,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     agentCredential: noAgentCredential(AGENT),
     operatorTokens: operatorTokens(),
     envelopes: envelopes(replayMemory({ startedAt: clock.wall() })),
+    resourceMetadata: undefined,
     callers: { hasAny: () => false, choose: () => ({ ok: true, value: undefined }), unproven: account },
     sessionTokens: sessionTokens({ ...minting, leg: 'outbound' }),
     clientTokens: sessionTokens({ ...minting, leg: 'inbound' }),

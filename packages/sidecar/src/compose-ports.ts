@@ -16,6 +16,7 @@ import type { DelegationRoom } from './delegation/delegations.ts';
 import { agentAuthentication } from './downstream/agent-auth.ts';
 import { envelopes } from './downstream/envelopes.ts';
 import { agentSide } from './agent-side.ts';
+import type { ProtectedResource } from './downstream/resource-metadata.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
@@ -52,6 +53,8 @@ export interface PortsFrom {
   readonly recorder: () => Recorder | undefined;
   readonly tokens: () => { readonly agent: SessionTokens; readonly client: SessionTokens } | undefined;
   readonly assertions: Assertions;
+  /** `undefined` where clients are not told where tokens are had. */
+  readonly resource: ProtectedResource | undefined;
   readonly serverTls: ServerTlsRoom;
   readonly delegations: DelegationRoom;
 }
@@ -105,6 +108,7 @@ export function pipelinePorts(from: PortsFrom): {
     agentCredential: agentAuthentication(config, from),
     operatorTokens: operatorTokens({}, { keySets: keySetsOf(from), dpop: dpopProofs(clock) }),
     callers: callersOf(from),
+    resourceMetadata: from.resource?.metadataUrl,
     envelopes: envelopes(replayMemory({ startedAt: clock.wall() })),
     sessionTokens: tokens.agent,
     clientTokens: tokens.client,

@@ -7,7 +7,7 @@
 import { sessionKeySet } from '@sallyport/credentials';
 import { encodeHex } from '@sallyport/crypto';
 import type { SessionEpoch } from '@sallyport/identity';
-import { Fault, formatProblem, invariant, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
+import { Fault, formatProblem, invariant, type AgentName, type Area, type Clock, type Random, type Ring } from '@sallyport/model';
 import type { HttpListener, HttpListenerOptions } from '@sallyport/net';
 import {
   backoff,
@@ -44,6 +44,7 @@ import type { SidecarConfig } from './config.ts';
 import { linkToControlPlane } from './control-plane-link.ts';
 import { denialOfRefusal, servedExchange, type Served } from './downstream/served.ts';
 import { refusalLog } from './downstream/refusal-log.ts';
+import { protectedResource } from './downstream/resource-metadata.ts';
 import { enrol } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
 import type { Arrival } from './pipeline/facts.ts';
@@ -288,6 +289,9 @@ class RunningSidecar implements Sidecar {
   async #listenForAgent(reservations: MemoryReservations): Promise<void> {
     const { clock, disk, random, build, log } = this.#with;
     const config = this.#config;
+    const { public_url: publicUrl } = config.inbound ?? {};
+    const resource =
+      publicUrl === undefined ? undefined : protectedResource({ publicUrl, agent: config.agent as AgentName, bundle: this.#holder });
     const pipeline = pipelinePorts({
       config,
       clock,
@@ -304,6 +308,7 @@ class RunningSidecar implements Sidecar {
       reservations,
       recorder: () => this.#evidence.recorder,
       tokens: () => this.#tokens,
+      resource,
       ...this.#under,
     });
     const { ports } = pipeline;
@@ -317,7 +322,7 @@ class RunningSidecar implements Sidecar {
       return {
         clock,
         limits: { headBytesMax: config.limits.head_bytes_max, connectionsMax: config.limits.connections_max },
-        onExchange: legs[leg].exchange,
+        onExchange: (exchange) => (leg === 'inbound' ? resource?.answer(exchange) : undefined) ?? legs[leg].exchange(exchange),
         onBug: (error) => log.error('bug', {}, error),
         onRefusal: (refusal) => {
           logged(refusal);

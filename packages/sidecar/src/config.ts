@@ -53,6 +53,7 @@ export interface SidecarConfig {
     readonly certificate_file: string;
     readonly key_file: string;
     readonly client_ca_file?: string;
+    readonly public_url?: string;
     readonly session_binding: 'none' | 'certificate' | 'address';
     readonly headers: readonly string[];
     readonly agent: {
@@ -151,6 +152,12 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
         filePath({
           says: 'Authorities as PEM, one of which must vouch for every caller’s certificate; without it none is asked for',
           trusted: 'open connections',
+        }),
+      ),
+      public_url: optional(
+        origin({
+          says: 'Under which name clients know this port; with it they are told where to get a token (RFC 9728)',
+          httpsOnly: true,
         }),
       ),
       session_binding: choice({

@@ -371,6 +371,8 @@ export interface Ports {
   readonly operatorTokens: OperatorTokens;
   /** On the inbound leg. */
   readonly callers: CallerMethods;
+  /** Where its clients learn where tokens are had, for the challenge of a 401; `undefined` where that is told nobody. */
+  readonly resourceMetadata: string | undefined;
   readonly envelopes: Envelopes;
   readonly sessionTokens: SessionTokens;
   /** For the same sessions, in their clients' hands. */

@@ -3,7 +3,15 @@
  * no body byte is read, so the answer is plain HTTP; after it an MCP request gets its JSON-RPC answer.
  */
 
-import { MCP_JUDGE_OPTIONS, allowedMethods, mcpDenial, mcpReplyTo, problemAnswer, type McpReplyTo } from '@sallyport/dialects';
+import {
+  MCP_JUDGE_OPTIONS,
+  allowedMethods,
+  mcpDenial,
+  mcpReplyTo,
+  problemAnswer,
+  type McpReplyTo,
+  type WireAnswer,
+} from '@sallyport/dialects';
 import { Bug, deny, Fault, publicDenial, type DecisionId, type Denial, type DenialEffect } from '@sallyport/model';
 import { judge, type HeaderLookup } from '@sallyport/strict';
 import { asDegraded } from './anonymous.ts';
@@ -71,6 +79,13 @@ export async function notForwarded(call: CallFacts, denial: Denial, ports: Ports
   return denialAnswer(call, denial, { effect: 'none', outcome, ports });
 }
 
+/** A client of the agent that proves nobody hears where to get a token (RFC 9728, section 5.1). */
+function challenged(wire: WireAnswer, { leg }: KnownFacts, { resourceMetadata }: Ports): WireAnswer {
+  const challenge = wire.headers['www-authenticate'];
+  if (challenge === undefined || leg !== 'inbound' || resourceMetadata === undefined) return wire;
+  return { ...wire, headers: { ...wire.headers, 'www-authenticate': `${challenge}, resource_metadata="${resourceMetadata}"` } };
+}
+
 /** A denial in the form of the caller's dialect. Reads the body, within its bound, for the id to answer to and no more. */
 export async function denialAnswer(
   facts: KnownFacts,
@@ -83,7 +98,7 @@ export async function denialAnswer(
   const isMcp = facts.leg === 'outbound' && facts.caller !== undefined && facts.head?.target.segments[0] === 'mcp';
   const wire = isMcp
     ? mcpDenial(told, await replyTo(facts, more.ports), { denyAs: pinned?.denyAs, rpc: denial.rpc })
-    : problemAnswer(told, allowedMethods(facts.target));
+    : challenged(problemAnswer(told, allowedMethods(facts.target)), facts, more.ports);
   return wholeAnswer(wire, more.outcome);
 }
 

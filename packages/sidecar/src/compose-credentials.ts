@@ -52,6 +52,11 @@ export function registerOf(credentials: Credentials, { config, clock, holder, me
       return held.state === 'absent' ? [] : held.snapshot.policy.credentialsOf(config.agent as AgentName);
     },
     onStale: (name) => evidence.alert('CREDENTIAL_STALE', `credential \`${name}\` is older than its \`max_age\``),
+    onLeak: (name, leak) =>
+      leak === 'critical'
+        ? evidence.alert('CREDENTIAL_LEAK_CRITICAL', `credential \`${name}\` leaked five days ago or more, and is in use`)
+        : evidence.alert('CREDENTIAL_LEAKED', `credential \`${name}\` has leaked, and is in use`),
+    onLeakAge: (name, leakMs) => metrics.credentialLeak(name, leakMs),
     onAge: (name, ageMs) => metrics.credentialAge(name, ageMs),
   });
 }

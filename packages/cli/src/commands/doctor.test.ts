@@ -424,6 +424,19 @@ describe('a sidecar that runs', () => {
     ]);
   });
 
+  it('fails for credentials that leaked days ago and are in use, and warns of others that leaked', async () => {
+    const said = async (leaked: readonly string[], critical: readonly string[]): Promise<readonly unknown[]> =>
+      (await running({ ...READY, leaked_credentials: leaked, critical_credentials: critical }))
+        .filter(({ check }) => check === 'sidecar credentials')
+        .map(({ health, says }) => [health, says]);
+    expect(await said(['desk'], [])).toEqual([['warn', 'leaked, and in use: desk']]);
+    expect(await said(['desk'], ['desk'])).toEqual([['fail', 'leaked five days ago or more, and in use: desk']]);
+    expect(await said(['desk', 'mail'], ['desk'])).toEqual([
+      ['fail', 'leaked five days ago or more, and in use: desk'],
+      ['warn', 'leaked, and in use: desk, mail'],
+    ]);
+  });
+
   it('is well', async () => {
     const lines = await running(READY, { records: 3, seconds: 1 });
     expect(lines.filter(({ health }) => health !== 'ok')).toEqual([]);

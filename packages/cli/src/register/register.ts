@@ -91,13 +91,14 @@ function methodJson({ config }: CallerMethodDocument): JsonObject {
   return { name: config.name, kind: config.kind, subjects: config.principals.map(({ subject }) => subject), keys };
 }
 
-function credentialJson({ name, source, destinations, agents, maxAgeMs }: Credential, traffic: Traffic): JsonObject {
+function credentialJson({ name, source, destinations, agents, maxAgeMs, leakedAt }: Credential, traffic: Traffic): JsonObject {
   return {
     name,
     source: source.kind,
     destinations: [...destinations],
     agents: [...agents],
     max_age_ms: maxAgeMs ?? null,
+    leaked_at: leakedAt === undefined ? null : formatInstant(leakedAt),
     stale_reported_at: traffic.staleSince(name),
   };
 }

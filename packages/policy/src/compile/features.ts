@@ -19,6 +19,7 @@ export const FEATURES: readonly string[] = [
   'attribute.type',
   'cel.v1',
   'credential.file',
+  'credential.leaked_at',
   'credential.oauth_client_credentials',
   'credential.vault',
   'delegation.roots',
@@ -106,11 +107,15 @@ export function featuresOf({
   if (servers.some(({ audience }) => audience !== undefined)) used.add('server.audience');
   if (servers.some(({ tls }) => tls !== undefined)) used.add('server.tls');
   for (const { config } of callerMethods) used.add(`caller_method.${config.kind}`);
-  for (const { source } of credentials) used.add(`credential.${source.kind}`);
+  for (const one of credentials) for (const feature of featuresOfCredential(one)) used.add(feature);
   if (observes.length > 0) used.add('policy.observe');
   if (Object.keys(environment).length > 0) used.add('environment.v1');
   for (const rule of rules) for (const feature of featuresOfRule(rule)) used.add(feature);
   return [...used].toSorted();
+}
+
+function featuresOfCredential({ source, leakedAt }: Credential): readonly string[] {
+  return [`credential.${source.kind}`, ...(leakedAt === undefined ? [] : ['credential.leaked_at'])];
 }
 
 function featuresOfAgent({ callers, delegation, signingKeys, sessions }: Agent): readonly string[] {

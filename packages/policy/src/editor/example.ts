@@ -266,6 +266,7 @@ destinations: [orders]
 agents: [support-triage]
 tools: [orders/create_refund]
 max_age: 90d
+leaked_at: 2026-11-15T08:00:00Z
 ---
 kind: Credential
 name: zendesk-key

@@ -10,7 +10,7 @@ import { ISSUER } from './kinds-identity.ts';
 import { TOOL_SERVER } from './kinds-server.ts';
 import type { Field, Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
-import { CLASS, NAME, SELECTOR, TOKEN, TOOL, WORD, span, text, word } from './shapes-common.ts';
+import { CLASS, INSTANT, NAME, SELECTOR, TOKEN, TOOL, WORD, span, text, word } from './shapes-common.ts';
 
 const EFFECT: Field = {
   says: 'What a call does: `read` changes nothing, `write` can be undone, `side_effect` leaves the house, `destructive` is final.',
@@ -216,6 +216,11 @@ const CREDENTIAL: Kind = {
       says: 'Older than this it is stale, and without its source it is used no longer.',
       shape: span(LIMITS.credentialAgeMsMax),
       otherwise: 'it never counts as stale',
+    },
+    leaked_at: {
+      says: 'Since when it is known to have leaked. A value that was made before is flagged until it is replaced, from the fifth day on as critical.',
+      shape: INSTANT,
+      otherwise: 'no leak is known',
     },
   }),
 };

@@ -3,11 +3,13 @@
  * field that holds a secret, and nothing that was written in place of one is repeated. Spec: policy-v1, 3.4a.
  */
 
-import type { AgentName, CredentialName, Json, ServerName } from '@sallyport/model';
+import { formatInstant } from '@sallyport/model';
+import type { AgentName, CredentialName, Instant, Json, ServerName } from '@sallyport/model';
 import { agentName, credentialName, serverName, token } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import type { MapNode, Node, Problems } from '../reader/node.ts';
 import { quote } from '../reader/node.ts';
+import { instant } from '../reader/read-more.ts';
 import type { Reader } from '../reader/read.ts';
 import { duration, fields, formatSpan, list, oneOf } from '../reader/read.ts';
 import type { Selector } from '../rule.ts';
@@ -64,9 +66,11 @@ export interface Credential {
   readonly tools: readonly Selector[];
   /** Beyond this age it is stale. */
   readonly maxAgeMs?: number;
+  /** When it is known to have leaked: every value that was made before is somebody else's as well. */
+  readonly leakedAt?: Instant;
 }
 
-const FIELDS = ['name!', 'source!', 'header!', 'scheme', 'destinations!', 'agents!', 'tools!', 'max_age'];
+const FIELDS = ['name!', 'source!', 'header!', 'scheme', 'destinations!', 'agents!', 'tools!', 'max_age', 'leaked_at'];
 
 /** A credential; every list must name something. */
 export const credential: Reader<Credential> = (node, problems) => {
@@ -83,6 +87,7 @@ export const credential: Reader<Credential> = (node, problems) => {
   const agents = declared?.get('agents', list('`agents`', agentName, { min: 1, key: (entry) => entry }));
   const tools = declared?.get('tools', list('`tools`', selector, { min: 1, key: (entry) => JSON.stringify(encodeSelector(entry)) }));
   const maxAgeMs = declared?.get('max_age', duration('`max_age`', LIMITS.credentialAgeMsMax));
+  const leakedAt = declared?.get('leaked_at', instant);
   if (name === undefined || source === undefined || header === undefined) return undefined;
   if (destinations === undefined || agents === undefined || tools === undefined) return undefined;
   return {
@@ -94,6 +99,7 @@ export const credential: Reader<Credential> = (node, problems) => {
     agents,
     tools,
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
+    ...(leakedAt === undefined ? {} : { leakedAt }),
   };
 };
 
@@ -107,6 +113,7 @@ export function encodeCredential(value: Credential): Json {
     agents: value.agents.toSorted(),
     tools: value.tools.map(encodeSelector).toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
     ...(value.maxAgeMs === undefined ? {} : { max_age: formatSpan(value.maxAgeMs) }),
+    ...(value.leakedAt === undefined ? {} : { leaked_at: formatInstant(value.leakedAt) }),
   };
 }
 

@@ -29,6 +29,7 @@ export interface SidecarMetrics extends Counters {
   activated(): void;
   alert(code: string): void;
   credentialAge(credential: string, ageMs: number): void;
+  credentialLeak(credential: string, leakMs: number): void;
 }
 
 export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
@@ -64,6 +65,11 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
   const credentialAges = metrics.gauge({
     name: 'sallyport_credential_age_seconds',
     help: 'Since a credential that calls carry was made, as its source said when it was last looked at.',
+    labels: ['credential'],
+  });
+  const credentialLeaks = metrics.gauge({
+    name: 'sallyport_credential_leaked_seconds',
+    help: 'How long a value that is known to have leaked has been in use; 0 once it is replaced.',
     labels: ['credential'],
   });
   const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1_000);
@@ -107,6 +113,7 @@ export function sidecarMetrics(gauges: Gauges): SidecarMetrics {
     rejected: (code) => rejections.add({ code }),
     activated: () => activations.add({}),
     alert: (code) => alerts.add({ code }),
+    credentialLeak: (credential, leakMs) => credentialLeaks.set({ credential }, leakMs / 1_000),
     credentialAge: (credential, ageMs) => credentialAges.set({ credential }, ageMs / 1_000),
   };
 }

@@ -37,6 +37,8 @@ describe('readiness', () => {
       development_root: false,
       draining: false,
       stale_credentials: [],
+      leaked_credentials: [],
+      critical_credentials: [],
       failing_credentials: [],
     });
   });
@@ -44,13 +46,17 @@ describe('readiness', () => {
   it('is not lost by credentials that are too old or cannot be read, which it lists by name', () => {
     const name = (text: string): CredentialName => text as CredentialName;
     const credentials = [
-      { name: name('fine'), stale: false, failure: null },
-      { name: name('old'), stale: true, failure: null },
-      { name: name('gone'), stale: false, failure: 'missing' },
+      { name: name('fine'), stale: false, leak: null, failure: null },
+      { name: name('old'), stale: true, leak: null, failure: null },
+      { name: name('found'), stale: false, leak: 'open' as const, failure: null },
+      { name: name('known'), stale: false, leak: 'critical' as const, failure: null },
+      { name: name('gone'), stale: false, leak: null, failure: 'missing' },
     ];
     expect(judgeReadiness({ ...GOOD, credentials })).toMatchObject({
       ready: true,
       stale_credentials: ['old'],
+      leaked_credentials: ['found', 'known'],
+      critical_credentials: ['known'],
       failing_credentials: ['gone'],
     });
   });

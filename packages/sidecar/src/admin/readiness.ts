@@ -24,6 +24,9 @@ export interface Readiness {
   readonly draining: boolean;
   /** Credentials older than the policy wants, by name; calls go on with them. */
   readonly stale_credentials: readonly string[];
+  /** Those that are known to have leaked and are still in use, by name; and of these the ones for five days and more. */
+  readonly leaked_credentials: readonly string[];
+  readonly critical_credentials: readonly string[];
   /** Those that could not be read when last looked at; calls that carry them end when the last value is too old. */
   readonly failing_credentials: readonly string[];
 }
@@ -39,7 +42,7 @@ export interface ReadinessOf {
   readonly isLeaving: boolean;
   readonly isConnected: boolean;
   readonly allowsDevelopmentRoot: boolean;
-  readonly credentials: readonly Pick<CredentialEntry, 'name' | 'stale' | 'failure'>[];
+  readonly credentials: readonly Pick<CredentialEntry, 'name' | 'stale' | 'leak' | 'failure'>[];
 }
 
 /** Ready is: a fresh bundle, a journal that takes records, and no drain. */
@@ -59,6 +62,8 @@ export function judgeReadiness(of: ReadinessOf): Readiness {
     development_root: of.allowsDevelopmentRoot,
     draining: of.isLeaving,
     stale_credentials: of.credentials.flatMap(({ name, stale }) => (stale ? [name] : [])),
+    leaked_credentials: of.credentials.flatMap(({ name, leak }) => (leak === null ? [] : [name])),
+    critical_credentials: of.credentials.flatMap(({ name, leak }) => (leak === 'critical' ? [name] : [])),
     failing_credentials: of.credentials.flatMap(({ name, failure }) => (failure === null ? [] : [name])),
   };
 }

@@ -48,6 +48,8 @@ describe('the register of credentials', () => {
     const clock = fakeClock({ wall: NOW });
     const told: string[] = [];
     const ages: number[] = [];
+    const leaks: string[] = [];
+    const leakAges: number[] = [];
     const times = { refreshMs: 1_000, lastGoodMsMax: 30_000, readMsMax: 5_000 };
     const held = credentials({ clock, folder, vault: undefined, oauth: upstreams, times });
     const register = credentialRegister({
@@ -55,6 +57,8 @@ describe('the register of credentials', () => {
       credentials: held,
       named: () => named,
       onStale: (name) => told.push(name),
+      onLeak: (name, leak) => leaks.push(`${name} ${leak}`),
+      onLeakAge: (_name, leakMs) => leakAges.push(leakMs),
       onAge: (_name, ageMs) => ages.push(ageMs),
     });
     const look = async (): Promise<unknown> => {
@@ -63,7 +67,7 @@ describe('the register of credentials', () => {
       const [{ age_ms: ageMs, stale, usable, failure } = { age_ms: 0, stale: 0, usable: 0, failure: 0 }] = register.entries();
       return { ageMs, stale, usable, failure };
     };
-    return { clock, told, ages, register, held, look };
+    return { clock, told, leaks, leakAges, ages, register, held, look };
   };
 
   it('finds one that nobody calls with, tells once of each value that is older than it may be, and goes on using it', async () => {
@@ -78,6 +82,30 @@ describe('the register of credentials', () => {
     put('three', 90_000);
     expect(await look()).toMatchObject({ stale: true });
     expect(told).toEqual(['orders-read', 'orders-read']);
+  });
+
+  const DAY_MS = 86_400_000;
+  it.each<[string, number, number, 'open' | 'critical' | null]>([
+    ['a moment ago', 1_000, 60_000, 'open'],
+    ['four days and 23 hours ago', 5 * DAY_MS - 3_600_000, 6 * DAY_MS, 'open'],
+    ['five days ago', 5 * DAY_MS, 6 * DAY_MS, 'critical'],
+    ['five days ago, of a value made since', 5 * DAY_MS, 4 * DAY_MS, null],
+    ['five days ago, of a value made in that very moment', 5 * DAY_MS, 5 * DAY_MS, 'critical'],
+    ['tomorrow, by a clock that runs ahead', -DAY_MS, 60_000, 'open'],
+  ])('a leak of %s is told of once, as what it is', async (_, leakedAgoMs, ageMs, leak) => {
+    const { leaks, leakAges, look, register } = registerOf([{ ...KEY, leakedAt: (NOW - leakedAgoMs) as Instant }]);
+    put('one', ageMs);
+    await look();
+    await look();
+    expect(register.entries()[0]?.leak).toBe(leak);
+    expect(leaks).toEqual(leak === null ? [] : [`orders-read ${leak}`]);
+    expect(leakAges.at(-1)).toBe(leak === null ? 0 : Math.max(0, leakedAgoMs + 2_000));
+  });
+
+  it('of a source that does not say when its value was made, a leak stays open', async () => {
+    const { leaks, register, look } = registerOf([{ ...TOKEN, leakedAt: (NOW - 6 * DAY_MS) as Instant }]);
+    await look();
+    expect([register.entries()[0]?.leak, leaks]).toEqual(['critical', ['token critical']]);
   });
 
   it('takes a file of the future for a new one', async () => {

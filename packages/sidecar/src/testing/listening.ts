@@ -19,6 +19,8 @@ export const READY: Readiness = {
   development_root: false,
   draining: false,
   stale_credentials: [],
+  leaked_credentials: [],
+  critical_credentials: [],
   failing_credentials: [],
 };
 

@@ -115,8 +115,21 @@ export function judgeReadiness(body: string, io: Pick<Io, 'clock'>): readonly Ch
 function judgeCredentials(status: Readonly<Record<string, unknown>>): readonly Check[] {
   const named = (member: string): string => (Array.isArray(status[member]) ? status[member].map(String).join(', ') : '');
   const [stale, failing] = [named('stale_credentials'), named('failing_credentials')];
+  const [leaked, critical] = [named('leaked_credentials'), named('critical_credentials')];
   const subject = 'sidecar credentials';
   return [
+    ...(critical === ''
+      ? []
+      : [
+          failed(
+            subject,
+            `leaked five days ago or more, and in use: ${critical}`,
+            'replace them at the tool, now; whoever found them can call it',
+          ),
+        ]),
+    ...(leaked === '' || leaked === critical
+      ? []
+      : [warned(subject, `leaked, and in use: ${leaked}`, 'replace them at the tool; the sidecar follows by itself')]),
     ...(stale === ''
       ? []
       : [warned(subject, `older than their max_age: ${stale}`, 'replace them where they lie; the sidecar follows by itself')]),

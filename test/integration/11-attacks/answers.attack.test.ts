@@ -122,6 +122,30 @@ const progress = (progressToken: unknown): object => ({
 });
 const result = (id: unknown): object => ({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: 'found' }] } });
 
+it('a session that is ended while the DECISION of a write is on its way to the disk: nothing goes out in it any more', async () => {
+  let isOnDisk = async (): Promise<void> => {};
+  const { gate, http } = await bench({
+    ports: ({ recorder }) => ({
+      recorder: {
+        ...recorder,
+        decision: async (body, how) => {
+          await recorder.decision(body, how);
+          if (body.decision === 'allow' && body.tool === 'orders/refund') await isOnDisk();
+        },
+      },
+    }),
+  });
+  const session = await gate.session();
+  let ended = 0;
+  isOnDisk = async () => {
+    ended = (await gate.request('/session', { method: 'DELETE', headers: { 'sallyport-session': session } })).status;
+  };
+  const refused = await gate.call('orders/refund', { order_id: 'O-1' }, session);
+  expect([ended, refused.status, refused.json()['code'], refused.json()['effect']]).toEqual([204, 401, 'session_expired', 'none']);
+  expect(gate.outcomes.at(-1)).toMatchObject({ result: 'not_forwarded', code: 'session_expired' });
+  expect(http.requests).toHaveLength(0);
+});
+
 describe('the bundle turns stale while the DECISION is on its way to the disk', () => {
   it('nothing goes out, the OUTCOME says so, and the use that was taken is given back', async () => {
     let isOnDisk = (): void => {};

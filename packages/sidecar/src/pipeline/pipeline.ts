@@ -108,7 +108,7 @@ const SWITCHING = {
 } as const;
 
 /**
- * Makes the permit, after reading freshness and revocations once more: the call may have waited for a disk. The
+ * Makes the permit, after reading freshness, the session and revocations once more: the call may have waited for a disk. The
  * DECISION stands; what follows from a refusal here is an OUTCOME `not_forwarded`.
  */
 function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Permit } | { verdict: 'deny'; denial: Denial } {
@@ -116,6 +116,9 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
   if (held.state !== 'fresh')
     return { verdict: 'deny', denial: deny('policy_stale', 'the bundle turned stale while the call was recorded') };
   const { session: open, tool: pinned } = facts;
+  // Whoever ended it has been told so.
+  if (ports.sessions.peek(open.id) === undefined)
+    return { verdict: 'deny', denial: deny('session_expired', 'over while the call was recorded') };
   const subject = {
     tokenId: open.tokenId ?? undefined,
     session: open.id,

@@ -14,6 +14,7 @@ import { completion } from './commands/completion.ts';
 import { demo } from './commands/demo.ts';
 import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
+import { doctorSession } from './commands/doctor-session.ts';
 import { explain } from './commands/explain.ts';
 import { fleetStatus } from './commands/fleet-status.ts';
 import { identitiesExport } from './commands/identities-export.ts';
@@ -57,6 +58,7 @@ export const COMMANDS: readonly Command[] = [
   toolsImport,
   apiKeyCreate,
   doctor,
+  doctorSession,
   fleetStatus,
   agentsJoinToken,
   identitiesExport,
@@ -83,6 +85,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   'api-key': 'let callers of an agent in',
   identities: 'every machine identity, and which of them nobody registered',
   operator: 'stand in for an identity provider while trying things out',
+  doctor: 'look for what is wrong with this machine, or with the way of one request',
   fleet: 'see every sidecar: what it enforces and how fresh it is',
   revoke: 'take trust away within a second, ahead of any release',
   audit: 'read the record of every decision, and prove it',

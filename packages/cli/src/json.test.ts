@@ -27,6 +27,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'policy schema': [2, 'nowhere'],
   'tools import': [2, 'Not a name'],
   doctor: [1, '--sidecar-config', 'nowhere.yaml'],
+  'doctor session': [64, '--inbound', 'https://localhost:1', '--agent', 'a', '--token-file', 'nowhere'],
   'fleet status': [64],
   'api-key create': [64, '--out', 'broken/x.yaml'],
   'agents join-token': [64, '--agent', 'a'],

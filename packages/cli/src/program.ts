@@ -97,6 +97,7 @@ export function programOf({ commands, families }: Vocabulary, io: Io, done: (exi
     .version('0.1.0', '--version', 'show the version')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.write(text),
@@ -113,7 +114,9 @@ export function programOf({ commands, families }: Vocabulary, io: Io, done: (exi
   for (const group of GROUPS) {
     for (const one of commands.filter((candidate) => candidate.group === group)) {
       const [first = '', second] = one.name.split(' ');
-      if (second === undefined) attach(program, first, one, { io, done }).helpGroup(`${group}:`);
+      // A command may have others below it, whose options are their own: `doctor`, and `doctor session`.
+      if (second === undefined)
+        made.set(first, attach(program, first, one, { io, done }).helpGroup(`${group}:`).helpCommand(false).enablePositionalOptions());
       else {
         const says = families[first] ?? '';
         const family = made.get(first) ?? program.command(first).summary(says).description(says).helpGroup(`${group}:`).helpCommand(false);

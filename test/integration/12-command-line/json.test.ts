@@ -6,8 +6,11 @@ import type { Ran } from '../../../packages/cli/src/testing/terminal.ts';
 import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
 import { deskOf, type Desk } from './desk.ts';
 
-/** Said elsewhere: two run until they are told to stop, and signing in needs a person (`login.test.ts`). */
-const ELSEWHERE = new Set(['demo', 'dev', 'login']);
+/**
+ * Said elsewhere: two run until they are told to stop, signing in needs a person (`login.test.ts`), and the way of a session an
+ * agent (`doctor-session.test.ts`).
+ */
+const ELSEWHERE = new Set(['demo', 'dev', 'doctor session', 'login']);
 
 /** Each command once, with the answer that programs get; in an order in which each finds what it needs. */
 describe('an answer under --json', () => {

@@ -3,7 +3,7 @@
 import { quoted } from './words.ts';
 import type { Kind, Offered } from './words.ts';
 
-export function bashScript({ commands, first, second }: Offered): string {
+export function bashScript({ commands, first, second, both }: Offered): string {
   const cases = commands.flatMap(({ name, options, positional }) => [
     `    ${quoted(name)})`,
     `      options=${quoted(options.map(({ long }) => long).join(' '))}`,
@@ -22,7 +22,7 @@ _sallyport() {
     return
   fi
   case "$one" in
-${[...second].map(([family, words]) => `    ${quoted(family)}) seconds=${quoted(words.map(([word]) => word).join(' '))} ;;`).join('\n')}
+${[...second].map(([family, words]) => `    ${quoted(family)}) seconds=${quoted(words.map(([word]) => word).join(' '))}${both.has(family) ? OWN_OPTIONS : ''} ;;`).join('\n')}
   esac
   if (( COMP_CWORD == 2 )) && [[ -n "$seconds" ]]; then
     COMPREPLY=($(compgen -W "$seconds --help" -- "$word"))
@@ -53,6 +53,9 @@ ${cases.join('\n')}
 complete -F _sallyport sallyport
 `;
 }
+
+/** An option in the place of the second word is the first one's. */
+const OWN_OPTIONS = `; [[ "$two" == -* ]] && seconds=''`;
 
 function valueCases(values: readonly (readonly [long: string, value: Kind])[]): readonly string[] {
   if (values.length === 0) return [];

@@ -28,6 +28,8 @@ export interface Offered {
   readonly first: readonly (readonly [word: string, says: string])[];
   /** Second words of each family. */
   readonly second: ReadonlyMap<string, readonly (readonly [word: string, says: string])[]>;
+  /** Families that are commands themselves, and so have options of their own. */
+  readonly both: ReadonlySet<string>;
 }
 
 const HELP: OfferedOption = { long: '--help', says: 'show the help', value: undefined };
@@ -39,11 +41,12 @@ export function offered({ commands, families }: Vocabulary): Offered {
     const [family = '', word] = name.split(' ');
     if (word === undefined) first.set(family, summary);
     else {
-      first.set(family, families[family] ?? '');
+      if (!first.has(family)) first.set(family, families[family] ?? '');
       second.set(family, [...(second.get(family) ?? []), [word, summary]]);
     }
   }
-  return { commands: commands.map(offeredCommand), first: [...first], second };
+  const both = new Set([...second.keys()].filter((family) => commands.some(({ name }) => name === family)));
+  return { commands: commands.map(offeredCommand), first: [...first], second, both };
 }
 
 function offeredCommand({ name, summary, allOptions, arguments: positions = [] }: Command): OfferedCommand {

@@ -3,7 +3,7 @@
 import { quoted } from './words.ts';
 import type { Kind, Offered } from './words.ts';
 
-export function zshScript({ commands, first, second }: Offered): string {
+export function zshScript({ commands, first, second, both }: Offered): string {
   const cases = commands.flatMap(({ name, options, positional }) => [
     `    ${quoted(name)})`,
     `      options=(${options.map(({ long, says }) => described(long, says)).join(' ')})`,
@@ -23,7 +23,7 @@ _sallyport() {
     return
   fi
   case "\${words[2]}" in
-${[...second].map(([family, offers]) => `    ${quoted(family)}) offers=(${offers.map(([one, says]) => described(one, says)).join(' ')}) ;;`).join('\n')}
+${[...second].map(([family, offers]) => `    ${quoted(family)}) offers=(${offers.map(([one, says]) => described(one, says)).join(' ')})${both.has(family) ? OWN_OPTIONS : ''} ;;`).join('\n')}
   esac
   if (( CURRENT == 3 && $#offers )); then
     _describe -t commands 'command' offers
@@ -60,6 +60,9 @@ ${cases.join('\n')}
 if [[ "\${funcstack[1]}" == '_sallyport' ]]; then _sallyport "$@"; else compdef _sallyport sallyport; fi
 `;
 }
+
+/** An option in the place of the second word is the first one's. */
+const OWN_OPTIONS = '; [[ "${words[3]}" == -* ]] && offers=()';
 
 /** A colon parts the word from what is said of it. */
 function described(word: string, says: string): string {

@@ -1,5 +1,7 @@
 /** A client that has no token yet learns where to get one, and nothing else. */
 
+import { once } from 'node:events';
+import { connect, constants } from 'node:http2';
 import { issuerServer, type IssuerServer } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeOf, startInbound, type InboundSide } from '../../support/inbound.ts';
@@ -81,4 +83,21 @@ it('a port that is not told its name tells nobody where tokens are had', async (
   } finally {
     await plain.close();
   }
+});
+
+it('a stranger who asks for it and leaves is no defect of ours, and no line in the log', async () => {
+  const session = connect(`https://localhost:${side.port}`, { ca: side.ca });
+  session.on('error', () => undefined);
+  await once(session, 'connect');
+  for (let i = 0; i < 20; i++) {
+    const stream = session.request({ ':path': WELL_KNOWN });
+    stream.on('error', () => undefined);
+    stream.close(constants.NGHTTP2_CANCEL);
+  }
+  // The port has seen all of them when it has answered one that came behind.
+  const last = session.request({ ':path': WELL_KNOWN });
+  last.resume();
+  await once(last, 'end');
+  session.destroy();
+  expect(side.world.log.filter((line) => Object.values(JSON.parse(line) as object).includes('bug'))).toEqual([]);
 });

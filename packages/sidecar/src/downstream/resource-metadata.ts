@@ -3,9 +3,9 @@
  * the bundle and configuration alone, and served ahead of the pipeline: it is no call, and nothing of the request is in it.
  */
 
-import { utf8 } from '@sallyport/crypto';
 import { TOKEN_ALGORITHMS, type AgentName, type Issuer } from '@sallyport/model';
 import type { HttpExchange } from '@sallyport/net';
+import { json } from '../admin/answers.ts';
 import type { BundleHolder } from '../pipeline/ports.ts';
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
@@ -33,12 +33,8 @@ export function protectedResource({ publicUrl, agent, bundle }: ProtectedResourc
       const resource = exchange.method === 'GET' ? resources.get(exchange.target) : undefined;
       const held = bundle.read();
       if (resource === undefined || held.state !== 'fresh' || exchange.kind !== 'request') return undefined;
-      const headers = [
-        ['content-type', 'application/json'],
-        // Another bundle has other issuers.
-        ['cache-control', 'no-store'],
-      ] as const;
-      return exchange.respond({ status: 200, headers }, utf8(JSON.stringify(metadataOf(resource, held.snapshot.issuers))));
+      // Another bundle has other issuers: nobody stores it.
+      return json(exchange, 200, metadataOf(resource, held.snapshot.issuers));
     },
   };
 }

@@ -237,9 +237,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       );
       const sidecarConfig = readConfig(SIDECAR_CONFIG, { file });
       if (!sidecarConfig.ok) throw new Error(JSON.stringify(sidecarConfig.error, undefined, 1));
-      const anchors = readAnchors(sidecarConfig.value, realFileSystem());
+      const asked = changed(sidecarConfig.value, over);
+      const anchors = readAnchors(asked, realFileSystem());
       if (!anchors.ok) throw new Error(JSON.stringify(anchors.error, undefined, 1));
-      const sidecar = composeSidecar(changed(sidecarConfig.value, over), anchors.value, {
+      const sidecar = composeSidecar(asked, anchors.value, {
         clock: own,
         random: systemRandom,
         log,

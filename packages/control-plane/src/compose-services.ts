@@ -14,6 +14,7 @@ import { createChanges } from './changes.ts';
 import type { Changes } from './changes.ts';
 import type { ControlPlaneConfig } from './config.ts';
 import { EnrolmentService } from './enrolment/api.ts';
+import { clusterAttestation } from './enrolment/attestation.ts';
 import type { Issue } from './enrolment/certificates.ts';
 import { openFleet } from './fleet/api.ts';
 import type { Fleet } from './fleet/api.ts';
@@ -119,6 +120,8 @@ export function openServices(config: ControlPlaneConfig, options: ServiceOptions
     memoryMs: config.fleet_memory_ms,
     joinTokenMsMax: config.limits.join_token_ms_max,
     joinTokensMax: config.limits.join_tokens_max,
+    onUnattested: (detail) => log.warn('enrolment.not_attested', { detail }),
+    ...(config.attestation === undefined ? {} : { attest: clusterAttestation(config.attestation, options) }),
   });
   const policyPlane = new PolicyPlaneService({
     clock,

@@ -28,6 +28,18 @@ export interface ControlPlaneConfig {
   readonly state_dir: string;
   readonly listen: { readonly grpc: ListenAddress; readonly enrolment: ListenAddress; readonly health?: ListenAddress };
   readonly server_names: readonly string[];
+  readonly attestation?: {
+    readonly keys_file: string;
+    readonly issuer: string;
+    readonly audience: string;
+    readonly token_lifetime_ms_max: number;
+    readonly workloads: readonly {
+      readonly service_account: string;
+      readonly agent: string;
+      readonly area: string;
+      readonly ring: string;
+    }[];
+  };
   readonly freshness_ttl_ms: number;
   readonly workload_certificate_ms: number;
   readonly fleet_memory_ms: number;
@@ -67,6 +79,38 @@ const listen = section('Where to listen; names are not resolved', {
   grpc: listenAddress({ says: 'gRPC over mutual TLS: policy stream, audit, publishing, fleet, renewal', default: '127.0.0.1:7443' }),
   enrolment: listenAddress({ says: 'gRPC over server-authenticated TLS: first enrolment by join token', default: '127.0.0.1:7445' }),
   health: optional(listenAddress({ says: 'Plain HTTP for `/livez`, `/readyz` and `/metrics`; not served unless given' })),
+});
+
+const WORD = { charactersMax: 63, pattern: /^[a-z][a-z0-9-]{0,62}$/, form: 'lower-case letters, digits and hyphens, a letter first' };
+
+const attestation = section('A cluster whose pods enrol by their own tokens; without it, join tokens alone', {
+  keys_file: filePath({
+    says: 'The keys of the cluster, as its `/openid/v1/jwks` gives them; read at each enrolment',
+    trusted: 'enrol as any workload that is listed here',
+  }),
+  issuer: text({ says: 'The issuer of the cluster, compared with `iss` byte for byte', charactersMax: 512 }),
+  audience: text({ says: 'The audience of the projection, of no other service', charactersMax: 256, default: 'sallyport-enrolment' }),
+  token_lifetime_ms_max: durationMs({ says: 'The longest life of a token, `exp - iat`', min: MINUTE, max: DAY, default: HOUR }),
+  workloads: listOf(
+    section('Whose sidecars these are', {
+      service_account: text({
+        says: 'The service account of the pod',
+        charactersMax: 512,
+        pattern: /^system:serviceaccount:[a-z0-9-]{1,63}:[a-z0-9.-]{1,253}$/,
+        form: '`system:serviceaccount:<namespace>:<name>`',
+      }),
+      agent: text({ says: 'The agent beside which it stands', ...WORD }),
+      area: text({
+        says: 'The area whose bundle applies there',
+        charactersMax: 511,
+        pattern: /^[a-z][a-z0-9-]{0,62}(\/[a-z0-9][a-z0-9-]{0,62}){0,7}$/,
+        form: 'names joined by `/`, broadest first',
+        default: 'default',
+      }),
+      ring: text({ says: 'The stage of a rollout that it belongs to', ...WORD, default: 'default' }),
+    }),
+    { says: 'One row for each service account', itemsMin: 1, itemsMax: 1_000 },
+  ),
 });
 
 const audit = section('The collector: append-only segments, and the index over them', {
@@ -191,6 +235,7 @@ export const CONTROL_PLANE_CONFIG: Field<ControlPlaneConfig> = section('Control 
     itemsMin: 1,
     itemsMax: 32,
   }),
+  attestation: optional(attestation),
   freshness_ttl_ms: durationMs({
     says: 'How long sidecars may go on without hearing from here; at least 15 s unless Root is a development root, and at most what Root allows',
     min: 2 * SECOND,

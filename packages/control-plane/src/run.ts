@@ -9,6 +9,7 @@ import { readAuthority } from './authority.ts';
 import { compose } from './compose.ts';
 import type { ControlPlane } from './compose.ts';
 import { CONTROL_PLANE_CONFIG } from './config.ts';
+import { judgeAttestation } from './enrolment/attestation.ts';
 
 /** Where the command's own words go; its log goes to standard output. */
 export interface Io {
@@ -38,6 +39,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   const clock = systemClock();
   const config = readConfig(CONTROL_PLANE_CONFIG, { file: flags.config, env: processEnvironment() });
   if (!config.ok) return badConfig(config.error, flags.config, io);
+  const unfit = judgeAttestation(config.value);
+  if (unfit.length > 0) return badConfig(unfit, flags.config, io);
   const authority = readAuthority(config.value, { disk: realFileSystem(), now: clock.wall() });
   if (!authority.ok) return badConfig(authority.error, flags.config, io);
   if (flags.checkConfig) {

@@ -49,7 +49,7 @@ describe('anchors', () => {
   it('are the pin, the token and the root that the administrator put there', () => {
     const read = readAnchors(config(), fs);
     expect(read).toMatchObject({ ok: true, value: { pin: PIN } });
-    expect(read.ok && read.value.joinToken()).toEqual({ ok: true, value: TOKEN });
+    expect(read.ok && read.value.enrolmentProof()).toEqual({ ok: true, value: TOKEN });
   });
 
   it.each<[what: string, text: string | Uint8Array | undefined]>([
@@ -86,9 +86,9 @@ describe('anchors', () => {
   it('a token that is spent and gone is no problem: an identity may be there', () => {
     fs.unlink('/etc/join-token');
     const read = readAnchors(config(), fs);
-    expect(read.ok && read.value.joinToken()).toEqual({ ok: true, value: undefined });
+    expect(read.ok && read.value.enrolmentProof()).toEqual({ ok: true, value: undefined });
     put('/etc/join-token', encodeJoinToken(TOKEN));
-    expect(read.ok && read.value.joinToken()).toEqual({ ok: true, value: TOKEN });
+    expect(read.ok && read.value.enrolmentProof()).toEqual({ ok: true, value: TOKEN });
   });
 
   it('a start that could get no identity is told before it is made', () => {

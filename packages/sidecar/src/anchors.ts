@@ -6,15 +6,17 @@
 import { fromUtf8 } from '@sallyport/crypto';
 import { fail, isDigest, ok, type Digest, type Problem, type Result } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
-import { parseJoinToken, trustRoot, type JoinToken } from '@sallyport/trust';
+import { parseJoinToken, trustRoot, type JoinToken, type TrustedRoot } from '@sallyport/trust';
 import { join } from 'node:path';
 import type { SidecarConfig } from './config.ts';
+import { readAttestation, withoutProof } from './enrolment/attestation.ts';
+import type { EnrolmentProof } from './enrolment/enroller.ts';
 import { judgeAgentFiles } from './downstream/agent-auth.ts';
 
 export interface Anchors {
   readonly pin: Digest;
   /** Reads the token anew: it is needed until there is an identity, and may be put there late. `undefined`: none is there. */
-  readonly joinToken: () => Result<JoinToken | undefined, readonly Problem[]>;
+  readonly enrolmentProof: () => Result<EnrolmentProof | undefined, readonly Problem[]>;
   /** Root 1 as an envelope, where it lies beside the pin. */
   readonly root?: Uint8Array;
 }
@@ -29,31 +31,37 @@ export function readAnchors(config: SidecarConfig, disk: FileSystem): Result<Anc
     const message = pin === undefined ? `cannot read \`${config.root_pin_file}\`` : 'the file does not hold a digest';
     problems.push({ path: 'root_pin_file', message, remedy: 'put the `sha256:…` that `sallyport root init` wrote to root-pin there' });
   }
-  const joinToken = (): Result<JoinToken | undefined, readonly Problem[]> => readJoinToken(config, disk, pin);
-  const read = joinToken();
-  if (!read.ok) problems.push(...read.error);
+  let trustedRoot: TrustedRoot | undefined;
   const root = config.root_file === undefined ? undefined : readFile(disk, config.root_file);
   if (config.root_file !== undefined && root === undefined)
     problems.push({ path: 'root_file', message: `cannot read \`${config.root_file}\`` });
   if (root !== undefined && pin !== undefined && isDigest(pin)) {
     const trusted = trustRoot({ pin, chain: [root], allowDevelopmentRoot: config.allow_development_root });
     if (!trusted.ok) problems.push({ path: 'root_file', message: trusted.error.detail });
+    else trustedRoot = trusted.value;
   }
+  const enrolmentProof = (): ReturnType<Anchors['enrolmentProof']> => {
+    const { attestation_token_file: attested } = config.control_plane;
+    return attested === undefined ? readJoinToken(config, disk, pin) : readAttestation(attested, disk, trustedRoot);
+  };
+  const read = enrolmentProof();
+  if (!read.ok) problems.push(...read.error);
   problems.push(...judgeAgentFiles(config, disk));
   if (problems.length > 0) return fail(problems);
-  return ok({ pin: pin as Digest, joinToken, ...(root === undefined ? {} : { root }) });
+  return ok({ pin: pin as Digest, enrolmentProof, ...(root === undefined ? {} : { root }) });
 }
 
 /** Whether a start could get an identity: it has one, or there is a token to get one with. */
 export function judgeEnrolment(config: SidecarConfig, disk: FileSystem): readonly Problem[] {
-  const file = config.control_plane.join_token_file;
+  const { join_token_file: joinToken, attestation_token_file: attested } = config.control_plane;
+  const file = attested ?? joinToken;
   const hasIdentity = disk.readFile(join(config.state_dir, 'identity', 'certificates.json'), FILE_BYTES_MAX) !== undefined;
   if (hasIdentity || (file !== undefined && readText(disk, file) !== undefined)) return [];
   return [
     {
-      path: 'control_plane.join_token_file',
+      path: attested === undefined ? 'control_plane.join_token_file' : 'control_plane.attestation_token_file',
       message: file === undefined ? 'missing, and there is no identity yet' : `\`${file}\` does not exist, and there is no identity yet`,
-      remedy: `make one with \`sallyport agents join-token --agent ${config.agent} --out ${file ?? 'FILE'}\``,
+      remedy: withoutProof(config).remedy.replace(/^make a token/, 'make one'),
     },
   ];
 }

@@ -24,7 +24,6 @@ import {
 } from '@sallyport/runtime';
 import type { Journal, MemoryReservations } from '@sallyport/store';
 import type { Log } from '@sallyport/telemetry';
-import type { JoinToken } from '@sallyport/trust';
 import { join } from 'node:path';
 import { adminExchange } from './admin/admin-exchange.ts';
 import { healthExchange } from './admin/health.ts';
@@ -45,7 +44,8 @@ import { linkToControlPlane } from './control-plane-link.ts';
 import { denialOfRefusal, servedExchange, type Served } from './downstream/served.ts';
 import { refusalLog } from './downstream/refusal-log.ts';
 import { protectedResource } from './downstream/resource-metadata.ts';
-import { enrol } from './enrolment/enroller.ts';
+import { withoutProof } from './enrolment/attestation.ts';
+import { enrol, type EnrolmentProof } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
 import type { Arrival } from './pipeline/facts.ts';
 import { isLoopback, listenAs } from './compose-listening.ts';
@@ -367,23 +367,21 @@ class RunningSidecar implements Sidecar {
 
   async #enrolOnce(files: IdentityFiles): Promise<Identity | undefined> {
     const { instance, control_plane: controlPlane } = this.#config;
-    const token = await this.#joinToken();
+    const proof = await this.#enrolmentProof();
     const address = controlPlane.enrolment_address;
-    return token === undefined ? undefined : enrol(token, { files, instance, address, clock: this.#with.clock });
+    return proof === undefined ? undefined : enrol(proof, { files, instance, address, clock: this.#with.clock });
   }
 
-  /** The join token as it lies on disk now, waited for where there is none; `undefined` when the process is to end. */
-  async #joinToken(): Promise<JoinToken | undefined> {
+  /** The token as it lies on disk now, waited for where there is none; `undefined` when the process is to end. */
+  async #enrolmentProof(): Promise<EnrolmentProof | undefined> {
     const { clock, log } = this.#with;
     const signal = this.#drain.draining;
     // Owner: this wait. What was said last: each new reason is said once.
     let said = '';
     do {
-      const read = this.#anchors.joinToken();
+      const read = this.#anchors.enrolmentProof();
       if (read.ok && read.value !== undefined) return read.value;
-      const { join_token_file: file } = this.#config.control_plane;
-      const missing = file === undefined ? '`control_plane.join_token_file` is not set' : `the join token \`${file}\` does not exist`;
-      const why = read.ok ? missing : read.error.map((problem) => formatProblem(problem)).join('; ');
+      const why = read.ok ? withoutProof(this.#config).why : read.error.map((problem) => formatProblem(problem)).join('; ');
       this.#holder.explainAbsence(`not enrolled: there is no identity, and ${why}`);
       if (why !== said) log.error('not_enrolled', { detail: `there is no identity, and ${why}; ${this.#tokenRemedy()}` });
       said = why;
@@ -392,8 +390,7 @@ class RunningSidecar implements Sidecar {
   }
 
   #tokenRemedy(): string {
-    const { agent, control_plane: controlPlane } = this.#config;
-    return `make a token with \`sallyport agents join-token --agent ${agent} --out ${controlPlane.join_token_file ?? 'FILE'}\``;
+    return withoutProof(this.#config).remedy;
   }
 
   /** With an identity: the audit stream, the cached bundle by the same acceptance as ever, then the loops. */

@@ -46,6 +46,7 @@ export interface SidecarConfig {
     readonly address: DialAddress;
     readonly enrolment_address: DialAddress;
     readonly join_token_file?: string;
+    readonly attestation_token_file?: string;
   };
   readonly outbound: OutboundConfig;
   readonly inbound?: {
@@ -141,6 +142,12 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
     address: dialAddress({ says: 'Where it serves gRPC over mutual TLS', default: '127.0.0.1:7443' }),
     enrolment_address: dialAddress({ says: 'Where it enrols sidecars for the first time', default: '127.0.0.1:7445' }),
     join_token_file: optional(filePath({ says: 'One-time join token, needed until this sidecar has an identity' })),
+    attestation_token_file: optional(
+      filePath({
+        says: 'In the place of a join token: the projected service-account token of this pod, for the audience of enrolment, mounted in this container alone; `root_file` is needed with it, and `instance` is `pod-` and the uid of the pod',
+        trusted: 'enrol as this sidecar while it is not enrolled',
+      }),
+    ),
   }),
   outbound: OUTBOUND,
   inbound: optional(
@@ -366,7 +373,7 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
 });
 
 /** Values that are each in range and cannot work together; every problem at once. */
-export function judgeCombinations({ limits, audit, secrets, inbound, outbound }: SidecarConfig): readonly Problem[] {
+export function judgeCombinations({ limits, audit, secrets, inbound, outbound, control_plane: from }: SidecarConfig): readonly Problem[] {
   const problems: Problem[] = [...judgeAgentAuth(outbound)];
   const require = (holds: boolean, path: string, message: string): void => {
     if (!holds) problems.push({ path, message });
@@ -385,6 +392,9 @@ export function judgeCombinations({ limits, audit, secrets, inbound, outbound }:
       'https:',
     ), 'secrets.vault.address', 'is `http:` beyond loopback: whoever listens would have the token and every secret');
   require(limits.answer_bytes_max <= limits.bytes_in_flight_max, 'limits.answer_bytes_max', `is more than ${inFlight}`);
+  require(from.join_token_file === undefined ||
+    from.attestation_token_file ===
+      undefined, 'control_plane.attestation_token_file', 'stands beside a join token: a sidecar proves itself by one of them');
   const isNear = outbound.listen.kind === 'unix' || outbound.listen.host === '::1' || outbound.listen.host.startsWith('127.');
   require(isNear, 'outbound.listen', 'is an address that more than this machine reaches: loopback or a Unix socket');
   if (inbound !== undefined) {

@@ -43,6 +43,8 @@ export { controlPlaneHarness, harnessPolicy } from './control-plane-harness.ts';
 export type { ControlPlaneHarness, ControlPlaneHarnessOptions, EnrolledSidecar, EnrolOptions } from './control-plane-harness.ts';
 export { auditWriter } from './audit-writer.ts';
 export type { AuditWriter, AuditWriterOptions } from './audit-writer.ts';
+export type { Cluster } from './cluster.ts';
+export { cluster } from './cluster.ts';
 export { policyStream } from './policy-stream.ts';
 export type { PolicyStream } from './policy-stream.ts';
 export { heldWriter } from './held-writer.ts';

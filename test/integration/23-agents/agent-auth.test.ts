@@ -1,12 +1,11 @@
 /** An agent proves itself on the port that it calls out by, in the one way that is configured, before anything else is asked. */
 
 import type { SidecarConfig } from '@sallyport/sidecar';
-import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
+import { cluster, recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callsOfSession, recordOf } from '../../support/audit.ts';
-import { cluster } from '../../support/cluster.ts';
 import { ordersPolicy, READ_ORDERS } from '../../support/policies.ts';
 import { AGENT, eventually, startWorld, type HttpAnswer, type RunningSidecar, type World } from '../../support/world.ts';
 

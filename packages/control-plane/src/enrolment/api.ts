@@ -23,6 +23,7 @@ import type { PublishService } from '../publish/api.ts';
 import type { RevocationService } from '../revocation/api.ts';
 import type { ProvenHandlers } from '../rpc.ts';
 import { safeNumber } from '../wire.ts';
+import type { Attest } from './attestation.ts';
 import type { Issue, Issued } from './certificates.ts';
 import { ENROLMENT_MIGRATIONS, enrolmentTables } from './store.ts';
 import type { EnrolmentTables, JoinTokenRow, Workload } from './store.ts';
@@ -49,6 +50,10 @@ export interface EnrolmentOptions {
   readonly memoryMs: number;
   readonly joinTokenMsMax: number;
   readonly joinTokensMax: number;
+  /** Where sidecars of a cluster enrol by the token of their pod. */
+  readonly attest?: Attest;
+  /** Of an attestation that was refused; its token is not in it. */
+  readonly onUnattested: (detail: string) => void;
 }
 
 const INSTANCE = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -57,6 +62,8 @@ const SECRET_BYTES = 32;
 const TOKEN_MEMORY_MS = 7 * 86_400_000;
 
 const refuse = (code: GrpcCode, message: string): { readonly ok: false; readonly error: GrpcStatus } => fail(grpcStatus(code, message));
+/** One answer for every token of a pod that proves nothing here, also for one that was spent. */
+const NOT_ATTESTED = refuse('unauthenticated', 'the service-account token proves no workload here, or was used before');
 /** One answer for every token that does not buy anything: which of them it was is nobody's business but the log's. */
 const NO_TOKEN = refuse('unauthenticated', 'the join token is unknown, spent or expired');
 
@@ -117,30 +124,64 @@ export class EnrolmentService {
   async #enrol(request: EnrolRequest): Promise<Result<Certificates, GrpcStatus>> {
     const keys = readKeys(request);
     if (!keys.ok) return keys;
-    const { instance, tokenSecret } = request;
+    const { instance, tokenSecret, serviceAccountToken } = request;
     if (!INSTANCE.test(instance)) return refuse('invalid_argument', 'an instance is 1 to 63 of `a-z`, `0-9` and `-`');
-    const token = openToken(this.#tables, tokenSecret, this.#options.clock.wall());
-    if (token === undefined) return NO_TOKEN;
-    const registered = this.#requireRegistered(token.area, token.agent);
+    const isAttested = serviceAccountToken !== '';
+    if (isAttested && tokenSecret.byteLength > 0) return refuse('invalid_argument', 'a workload proves itself by one token, not by two');
+    const admitted = isAttested ? await this.#attested(serviceAccountToken, instance) : this.#joined(tokenSecret);
+    if (!admitted.ok) return admitted;
+    const registered = this.#requireRegistered(admitted.value.area, admitted.value.agent);
     if (!registered.ok) return registered;
-    const purpose = { kind: 'sidecar', agent: token.agent, instance } as const;
+    const purpose = { kind: 'sidecar', agent: admitted.value.agent, instance } as const;
     const spiffeId = formatSpiffeId({ trustDomain: this.#options.trustDomain, purpose });
     const issued = await this.#certify(spiffeId, keys.value);
     // Certificates exist by now, but nobody has them before the token is spent for them.
-    const spent = this.#spend(tokenSecret, { spiffeId, instance, keys: keys.value, issued });
+    const spent = this.#spend(admitted.value, { spiffeId, instance, keys: keys.value, issued });
     if (!spent.ok) return spent;
     await this.#options.audit.recordActs();
     return ok(toWire(issued, spent.value));
   }
 
+  /** By the secret of a join token. */
+  #joined(secret: Uint8Array): Result<Admission, GrpcStatus> {
+    const token = openToken(this.#tables, secret, this.#options.clock.wall());
+    if (token === undefined) return NO_TOKEN;
+    const isOpen = (): boolean => openToken(this.#tables, secret, this.#options.clock.wall()) !== undefined;
+    const spend = (by: SpiffeId): void => this.#tables.spendToken(token.hash, by);
+    return ok({
+      agent: token.agent,
+      area: token.area,
+      ring: token.ring,
+      detail: `join token by ${token.author}`,
+      isOpen,
+      spend,
+      spent: NO_TOKEN,
+    });
+  }
+
+  /** By the token of a pod, whose uid is the instance. */
+  async #attested(token: string, instance: string): Promise<Result<Admission, GrpcStatus>> {
+    const { attest, onUnattested, clock } = this.#options;
+    if (attest === undefined) return refuse('unauthenticated', 'no cluster is attested here: enrol with a join token');
+    const attested = await attest(token);
+    if (!attested.ok) {
+      onUnattested(attested.error);
+      return NOT_ATTESTED;
+    }
+    const { hash, expiresAt, subject, instance: pod, ...place } = attested.value;
+    if (instance !== pod) return refuse('invalid_argument', `this pod enrols as instance \`${pod}\``);
+    const isOpen = (): boolean => !this.#tables.isAttestationSpent(hash);
+    const spend = (): void => this.#tables.spendAttestation(hash, { expiresAt, now: clock.wall() });
+    return ok({ ...place, detail: `service account ${subject}`, isOpen, spend, spent: NOT_ATTESTED });
+  }
+
   /** One transaction: the token is spent, the workload exists, the act is remembered; or none of it. */
-  #spend(secret: Uint8Array, of: { spiffeId: SpiffeId; instance: string; keys: Keys; issued: IssuedPair }): Result<number, GrpcStatus> {
+  #spend(admission: Admission, of: { spiffeId: SpiffeId; instance: string; keys: Keys; issued: IssuedPair }): Result<number, GrpcStatus> {
     const { clock, database, audit } = this.#options;
     const { spiffeId, instance, keys, issued } = of;
     return database.transaction(() => {
-      const token = openToken(this.#tables, secret, clock.wall());
-      if (token === undefined) return NO_TOKEN;
-      const { agent, area, ring } = token;
+      if (!admission.isOpen()) return admission.spent;
+      const { agent, area, ring, detail } = admission;
       const known = this.#tables.workload(spiffeId);
       // Two running sidecars under one name could not be told apart in any record.
       if (known !== undefined && known.certifiedUntil >= clock.wall())
@@ -149,10 +190,10 @@ export class EnrolmentService {
           `\`${agent}/${instance}\` is certified: choose another instance name, or wait until its certificate has ended`,
         );
       const counter = (known?.counter ?? 0) + 1;
-      this.#tables.spendToken(token.hash, spiffeId);
+      admission.spend(spiffeId);
       this.#tables.putWorkload({ spiffeId, agent, instance, area, ring, ...stateOf(keys, issued, counter) });
       const object = `sidecar ${agent}/${instance}`;
-      audit.act({ ...NO_VERSIONS, actor: spiffeId, act: 'enrol', object, area, ring, detail: `join token by ${token.author}` });
+      audit.act({ ...NO_VERSIONS, actor: spiffeId, act: 'enrol', object, area, ring, detail });
       return ok(counter);
     });
   }
@@ -205,6 +246,20 @@ export class EnrolmentService {
         return refuse('failed_precondition', `\`${area}\` has no bundle yet: publish one that registers agent \`${agent}\``);
     }
   }
+}
+
+/** What a workload has proven, and how that is spent. */
+interface Admission {
+  readonly agent: AgentName;
+  readonly area: Area;
+  readonly ring: Ring;
+  /** For the record of the act. */
+  readonly detail: string;
+  /** False where it was spent meanwhile; asked within the transaction. */
+  readonly isOpen: () => boolean;
+  readonly spend: (by: SpiffeId) => void;
+  /** What is answered where it is not open. */
+  readonly spent: typeof NO_TOKEN;
 }
 
 interface IssuedPair {

@@ -33,6 +33,10 @@ export const ENROLMENT_MIGRATIONS: readonly Migration[] = [
     name: 'assertion keys',
     sql: 'ALTER TABLE enrolment_workload ADD COLUMN assertion_key BLOB',
   },
+  {
+    name: 'spent attestations',
+    sql: 'CREATE TABLE enrolment_attestation (hash BLOB PRIMARY KEY, expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID',
+  },
 ];
 
 /** What whoever spends the token will be attested for. */
@@ -71,11 +75,17 @@ export interface EnrolmentTables {
   openTokens(now: Instant): number;
   /** Forgets tokens that expired before `before`. */
   dropTokens(before: Instant): void;
+  isAttestationSpent(hash: Uint8Array): boolean;
+  /** Remembers it until it has ended, and forgets those that have. */
+  spendAttestation(hash: Uint8Array, times: { readonly expiresAt: Instant; readonly now: Instant }): void;
   workload(spiffeId: string): Workload | undefined;
   /** Forgets workloads whose last certificate ended before `before`. */
   dropWorkloads(before: Instant): void;
   putWorkload(workload: Workload): void;
 }
+
+/** A clock that is set back must not make a spent token new. */
+const ATTESTATION_SKEW_MS = 86_400_000;
 
 export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
   const tokenBy = database.prepare('SELECT hash, agent, area, ring, expires_at_ms, author, spent_by FROM enrolment_token WHERE hash = ?');
@@ -85,6 +95,9 @@ export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
   const spend = database.prepare('UPDATE enrolment_token SET spent_by = ? WHERE hash = ?');
   const countOpen = database.prepare('SELECT COUNT(*) AS open FROM enrolment_token WHERE spent_by IS NULL AND expires_at_ms > ?');
   const dropOld = database.prepare('DELETE FROM enrolment_token WHERE expires_at_ms < ?');
+  const attestationBy = database.prepare('SELECT hash FROM enrolment_attestation WHERE hash = ?');
+  const spendAttestation = database.prepare('INSERT INTO enrolment_attestation (hash, expires_at_ms) VALUES (?, ?)');
+  const dropAttestations = database.prepare('DELETE FROM enrolment_attestation WHERE expires_at_ms < ?');
   const workloadBy = database.prepare(
     'SELECT spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, assertion_key, certified_until_ms FROM enrolment_workload WHERE spiffe_id = ?',
   );
@@ -100,6 +113,11 @@ export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
     openTokens: (now) => countOpen.get(now)?.['open'] as number,
     dropTokens: (before) => void dropOld.run(before),
     dropWorkloads: (before) => void dropEnded.run(before),
+    isAttestationSpent: (hash) => attestationBy.get(hash) !== undefined,
+    spendAttestation(hash, { expiresAt, now }) {
+      dropAttestations.run(now - ATTESTATION_SKEW_MS);
+      spendAttestation.run(hash, expiresAt);
+    },
     workload: (spiffeId) => optional(workloadBy.get(spiffeId), workloadOf),
     putWorkload: (workload) =>
       void replaceWorkload.run(

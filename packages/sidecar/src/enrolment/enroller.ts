@@ -1,6 +1,6 @@
 /**
- * Gets this sidecar its identity and keeps it: first by the one-time join token, over a channel that the token's CA
- * digest authenticates; later by renewal at half-life, over mTLS. Losing the control plane loses no policy: what is
+ * Gets this sidecar its identity and keeps it: first by a one-time join token or the token of its pod, over a channel that
+ * the digest of a CA authenticates; later by renewal at half-life, over mTLS. Losing the control plane loses no policy: what is
  * fresh goes on being enforced under an expired certificate, and readiness says so.
  */
 
@@ -10,10 +10,21 @@ import { createCsr } from '@sallyport/crypto/keys';
 import { Fault, invariant, type Clock, type Digest } from '@sallyport/model';
 import { createClient, openChannel, type Client } from '@sallyport/net';
 import { delay, type Backoff, type DialAddress } from '@sallyport/runtime';
-import type { JoinToken } from '@sallyport/trust';
 import type { Identity, IdentityFiles, OwnKeys } from './identity-files.ts';
 
 const DEADLINE_MS = 10_000;
+const NO_SECRET = new Uint8Array();
+
+/** How a sidecar proves itself for its first identity, and by what it knows the control plane. A join token is one. */
+export interface EnrolmentProof {
+  readonly trustDomain: string;
+  /** Of the authority that must have certified whom it speaks to. */
+  readonly caDigest: Digest;
+  /** Of a join token. */
+  readonly secret?: Uint8Array;
+  /** The projected token of this pod, in the place of a join token. */
+  readonly serviceAccountToken?: string;
+}
 
 /** A refusal is no outage: the same token is refused for as long as it is tried. */
 function enrolmentFault({ code, message }: { readonly code: string; readonly message: string }): Fault {
@@ -21,27 +32,31 @@ function enrolmentFault({ code, message }: { readonly code: string; readonly mes
   return new Fault(isRefusal ? 'enrolment_refused' : 'control_plane_unreachable', 'control_plane', `enrolment: ${message} (${code})`);
 }
 
-/** Spends the token. Rejects with a Fault: unreachable, refused, or certificates that are not ours. */
+/** Spends the proof. Rejects with a Fault: unreachable, refused, or certificates that are not ours. */
 export async function enrol(
-  token: JoinToken,
+  { trustDomain, caDigest, secret = NO_SECRET, serviceAccountToken = '' }: EnrolmentProof,
   { files, instance, address, clock }: { files: IdentityFiles; instance: string; address: DialAddress; clock: Clock },
 ): Promise<Identity> {
   const keys = await files.keys();
   const trust = {
     kind: 'ca_digest',
-    digest: digestBytes(token.caDigest),
-    trustDomain: token.trustDomain,
+    digest: digestBytes(caDigest),
+    trustDomain,
     purpose: 'control_plane',
   } as const;
   const channel = openChannel({ host: address.host, port: address.port, trust, clock });
   try {
-    const request = { tokenSecret: token.secret, instance, ...requestsOf(keys) };
+    const request = { tokenSecret: secret, serviceAccountToken, instance, ...requestsOf(keys) };
     const answer = await createClient(Enrolment, channel).enrol(create(EnrolRequestSchema, request), { deadlineMs: DEADLINE_MS });
     if (!answer.ok) throw enrolmentFault(answer.error);
     const certificates = certificatesOf(answer.value);
-    // What is kept is trusted from now on without the token: it must end in the authority that the token names.
+    // What is kept is trusted from now on without the proof: it must end in the authority that it names.
     if (!isOf(certificates.tlsChain, trust.digest))
-      throw new Fault('control_plane_unreachable', 'control_plane', 'enrolment: the chain does not end in the CA of the join token');
+      throw new Fault(
+        'control_plane_unreachable',
+        'control_plane',
+        'enrolment: the chain does not end in the CA that vouched for the control plane',
+      );
     return await files.keep(certificates);
   } finally {
     channel.close();

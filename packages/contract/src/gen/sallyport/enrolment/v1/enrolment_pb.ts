@@ -10,14 +10,14 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sallyport/enrolment/v1/enrolment.proto.
  */
 export const file_sallyport_enrolment_v1_enrolment: GenFile = /*@__PURE__*/
-  fileDesc("CiZzYWxseXBvcnQvZW5yb2xtZW50L3YxL2Vucm9sbWVudC5wcm90bxIWc2FsbHlwb3J0LmVucm9sbWVudC52MSJxCgxFbnJvbFJlcXVlc3QSFAoMdG9rZW5fc2VjcmV0GAEgASgMEhAKCGluc3RhbmNlGAIgASgJEg8KB3Rsc19jc3IYAyABKAwSEQoJYXVkaXRfY3NyGAQgASgMEhUKDWFzc2VydGlvbl9jc3IYBSABKAwiWgoMUmVuZXdSZXF1ZXN0Eg8KB2NvdW50ZXIYASABKAQSDwoHdGxzX2NzchgCIAEoDBIRCglhdWRpdF9jc3IYAyABKAwSFQoNYXNzZXJ0aW9uX2NzchgEIAEoDCJgCgxDZXJ0aWZpY2F0ZXMSEQoJdGxzX2NoYWluGAEgAygMEhMKC2F1ZGl0X2NoYWluGAIgAygMEg8KB2NvdW50ZXIYAyABKAQSFwoPYXNzZXJ0aW9uX2NoYWluGAQgAygMMrUBCglFbnJvbG1lbnQSUwoFRW5yb2wSJC5zYWxseXBvcnQuZW5yb2xtZW50LnYxLkVucm9sUmVxdWVzdBokLnNhbGx5cG9ydC5lbnJvbG1lbnQudjEuQ2VydGlmaWNhdGVzElMKBVJlbmV3EiQuc2FsbHlwb3J0LmVucm9sbWVudC52MS5SZW5ld1JlcXVlc3QaJC5zYWxseXBvcnQuZW5yb2xtZW50LnYxLkNlcnRpZmljYXRlc2IGcHJvdG8z");
+  fileDesc("CiZzYWxseXBvcnQvZW5yb2xtZW50L3YxL2Vucm9sbWVudC5wcm90bxIWc2FsbHlwb3J0LmVucm9sbWVudC52MSKQAQoMRW5yb2xSZXF1ZXN0EhQKDHRva2VuX3NlY3JldBgBIAEoDBIQCghpbnN0YW5jZRgCIAEoCRIPCgd0bHNfY3NyGAMgASgMEhEKCWF1ZGl0X2NzchgEIAEoDBIVCg1hc3NlcnRpb25fY3NyGAUgASgMEh0KFXNlcnZpY2VfYWNjb3VudF90b2tlbhgGIAEoCSJaCgxSZW5ld1JlcXVlc3QSDwoHY291bnRlchgBIAEoBBIPCgd0bHNfY3NyGAIgASgMEhEKCWF1ZGl0X2NzchgDIAEoDBIVCg1hc3NlcnRpb25fY3NyGAQgASgMImAKDENlcnRpZmljYXRlcxIRCgl0bHNfY2hhaW4YASADKAwSEwoLYXVkaXRfY2hhaW4YAiADKAwSDwoHY291bnRlchgDIAEoBBIXCg9hc3NlcnRpb25fY2hhaW4YBCADKAwytQEKCUVucm9sbWVudBJTCgVFbnJvbBIkLnNhbGx5cG9ydC5lbnJvbG1lbnQudjEuRW5yb2xSZXF1ZXN0GiQuc2FsbHlwb3J0LmVucm9sbWVudC52MS5DZXJ0aWZpY2F0ZXMSUwoFUmVuZXcSJC5zYWxseXBvcnQuZW5yb2xtZW50LnYxLlJlbmV3UmVxdWVzdBokLnNhbGx5cG9ydC5lbnJvbG1lbnQudjEuQ2VydGlmaWNhdGVzYgZwcm90bzM");
 
 /**
  * @generated from message sallyport.enrolment.v1.EnrolRequest
  */
 export type EnrolRequest = Message<"sallyport.enrolment.v1.EnrolRequest"> & {
   /**
-   * The secret half of a one-time join token.
+   * The secret half of a one-time join token; empty beside a service-account token.
    *
    * @generated from field: bytes token_secret = 1;
    */
@@ -48,6 +48,13 @@ export type EnrolRequest = Message<"sallyport.enrolment.v1.EnrolRequest"> & {
    * @generated from field: bytes assertion_csr = 5;
    */
   assertionCsr: Uint8Array;
+
+  /**
+   * The projected token of the pod's Kubernetes service account, for the audience of enrolment alone; empty beside a join token.
+   *
+   * @generated from field: string service_account_token = 6;
+   */
+  serviceAccountToken: string;
 };
 
 /**
@@ -130,7 +137,7 @@ export const CertificatesSchema: GenMessage<Certificates> = /*@__PURE__*/
   messageDesc(file_sallyport_enrolment_v1_enrolment, 2);
 
 /**
- * Workload identity. Enrol is served on 7445 (server-authenticated by the CA digest of the join token), Renew on 7443 over mTLS.
+ * Workload identity. Enrol is served on 7445 (server-authenticated by the digest of its CA), Renew on 7443 over mTLS.
  *
  * @generated from service sallyport.enrolment.v1.Enrolment
  */

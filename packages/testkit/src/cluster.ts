@@ -1,8 +1,8 @@
 /** A Kubernetes cluster as far as its tokens go: what a kubelet projects into a pod, signed by a key of the cluster. */
 
-import { signJws } from '@sallyport/testkit';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { Instant } from '@sallyport/model';
+import { signJws } from './token-issuer.ts';
 
 export interface Cluster {
   readonly issuer: string;

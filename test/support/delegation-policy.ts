@@ -29,7 +29,7 @@ export const DELEGATION: Readonly<Record<string, string>> = {
   to: [{ server: stock, scopes: ["orders:read"] }, { server: front-desk, scopes: ["orders:read"] }]
   from:
     - { agents: [front-desk], tenants: [acme], roles: [support-rep], ${SCOPES} }
-    - { agents: [front-desk], roots: [system], roles: [support-rep], ${SCOPES} }
+    - { agents: [front-desk], roots: [system], roles: [support-rep], scopes: ["orders:read"] }
     - { agents: [partner.example/helper], roots: [external, human], third_party: true, tenant: acme, roles: [support-rep], ${SCOPES} }`,
   stock: `
   depth: 2

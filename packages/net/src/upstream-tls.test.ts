@@ -1,7 +1,8 @@
 import { certificatePem } from '@sallyport/crypto/keys';
+import { readCertificate } from '@sallyport/crypto';
 import type { Destination, ServerName } from '@sallyport/model';
 import { fakeClock, recordingUpstream, testAuthority, type RecordingUpstream, type TestAuthority } from '@sallyport/testkit';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createUpstreams, type UpstreamRequest, type Upstreams } from './upstream.ts';
 import type { UpstreamFault } from './upstream-fault.ts';
 import { isUsablePair, type TlsOf, type UpstreamTls } from './upstream-tls.ts';
@@ -85,4 +86,62 @@ test.each([
 test('a certificate that names another workload is refused, although its authority is the right one', async () => {
   const named = { ...demanding(), identity: 'spiffe://test.sallyport.dev/service/orders2' };
   await expect(dialler(() => named).request(to(), GET)).rejects.toMatchObject({ code: 'upstream_untrusted', wasSent: false });
+});
+
+describe('headers for the very server that has proven itself', () => {
+  const ofOrders = (): UpstreamTls => ({
+    authorities: [certificatePem(authority.ca.certificate)],
+    identityUnder: `${SERVICE.slice(0, -6)}`,
+    client,
+  });
+  const named = (der: Uint8Array): string => readCertificate(der)?.spiffeId ?? '';
+
+  test('are asked for with its certificate, on a new connection and on a kept one, and sent with the rest', async () => {
+    const upstreams = dialler(() => ofOrders());
+    const asked: string[] = [];
+    const request: UpstreamRequest = {
+      ...GET,
+      method: 'POST',
+      body: new TextEncoder().encode('{}'),
+      headers: [['content-type', 'application/json']],
+      headersFor: async (der) => {
+        asked.push(named(der));
+        return [['x-for', named(der)]];
+      },
+    };
+    for (const _ of [1, 2]) {
+      const answer = await upstreams.request(to(), request);
+      for await (const part of answer.body) expect(part.length).toBeGreaterThan(0);
+    }
+    expect(asked).toEqual([SERVICE, SERVICE]);
+    const [before, last] = up.requests.slice(-2);
+    for (const seen of [before, last])
+      expect([seen?.headers['x-for'], seen?.headers['content-type'], seen?.headers['content-length'], seen?.body]).toEqual([
+        SERVICE,
+        'application/json',
+        '2',
+        '{}',
+      ]);
+  });
+
+  test('are not asked for where it is another, and then nothing is sent', async () => {
+    const before = up.requests.length;
+    const other = { ...ofOrders(), identityUnder: 'spiffe://test.sallyport.dev/service/orders/' };
+    const asked: string[] = [];
+    const failed = await dialler(() => other)
+      .request(to(), { ...GET, headersFor: async (der) => (asked.push(named(der)), []) })
+      .catch((fault: UpstreamFault) => fault);
+    expect([failed, asked, up.requests.length]).toEqual([
+      expect.objectContaining({ code: 'upstream_untrusted', wasSent: false }),
+      [],
+      before,
+    ]);
+  });
+
+  test('that cannot be had keep the request back', async () => {
+    const before = up.requests.length;
+    const refusing = { ...GET, headersFor: async () => Promise.reject(new Error('none')) };
+    await expect(dialler(() => ofOrders()).request(to(), refusing)).rejects.toThrow();
+    expect(up.requests).toHaveLength(before);
+  });
 });

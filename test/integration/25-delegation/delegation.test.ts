@@ -129,6 +129,13 @@ describe('what a tool is told', () => {
     expect(believed('orders/get_order', 0)).toMatchObject({ ok: false, code: 'delegation_refused' });
   });
 
+  it('is no list of hops, whatever the agent sends along', async () => {
+    const { given } = await handedOn();
+    const headers = { 'content-type': 'application/json', 'sallyport-session': given, 'sallyport-delegation': 'a.b.c' };
+    const answer = await agents.sides['billing']?.sidecar.request('/tools/orders/get_order', { headers, body: JSON.stringify(ORDER) });
+    expect([answer?.status, agents.tool.requests.at(-1)?.headers['sallyport-delegation']]).toEqual([200, undefined]);
+  });
+
   it('of alice and billing alone is nothing of the front desk', async () => {
     await call('billing', 'orders/get_order', await sessionAt('billing'));
     expect([actOf(), believed('orders/get_order', 0).ok]).toEqual([{ sub: 'billing' }, true]);

@@ -292,6 +292,17 @@ describe('with whose authority it began', () => {
     });
   });
 
+  it('what is taken are the scopes that the relation names, of those that were handed on', async () => {
+    const scopes = ['orders:read', 'orders:write'];
+    const seen: string[] = [];
+    for (const root of [undefined, system]) {
+      const hop = await desk.hop([], { ...toBilling(), scopes, ...(root === undefined ? {} : { root }) });
+      await callAgent(agents, billing, { as: desk, hops: [hop] });
+      seen.push(codeOf(await callOut('orders/refund')));
+    }
+    expect(seen).toEqual(['200', 'delegation_not_allowed']);
+  });
+
   it('a stranger’s scopes are those that its domain is pinned for', async () => {
     const hop = await helper.hop([], { ...toBilling(), scopes: ['orders:read', 'orders:write'] });
     await callAgent(agents, billing, { as: helper, hops: [hop] });

@@ -12,6 +12,8 @@ export interface PolicyOf {
   readonly partner: Domain;
   /** By agent, its `delegation`. */
   readonly delegation?: Readonly<Record<string, string>>;
+  /** By agent, PEM of the CA of its port’s certificate. */
+  readonly authorities?: Readonly<Record<string, string>>;
   /** By agent, its rules. */
   readonly rules?: Readonly<Record<string, string>>;
 }
@@ -60,7 +62,11 @@ const RULES: Readonly<Record<string, string>> = {
 
 const TOOLS = { get_order: 'read', list_orders: 'read', refund: 'write', cancel: 'write', seen: 'read', send_email: 'side_effect' };
 
-export function delegationPolicy({ sides, tool, idp, partner, delegation = {}, rules = {} }: PolicyOf): string {
+function authorityOf(pem: string | undefined): string {
+  return pem === undefined ? '' : `, authorities: [${JSON.stringify(pem)}]`;
+}
+
+export function delegationPolicy({ sides, tool, idp, partner, delegation = {}, authorities = {}, rules = {} }: PolicyOf): string {
   const agents = Object.entries({ ...DELEGATION, ...delegation }).map(
     ([name, said]) =>
       `kind: Agent\nname: ${name}\nowner: team\nuses: [orders, billing, stock, front-desk, archive]\n${said === '' ? '' : `delegation:${said}\n`}`,
@@ -68,7 +74,7 @@ export function delegationPolicy({ sides, tool, idp, partner, delegation = {}, r
   const servers = ['front-desk', 'billing', 'stock', 'archive'].map(
     (name) => `kind: ToolServer
 name: ${name}
-agent: { url: "${sides[name]?.url ?? 'https://127.0.0.1:1'}", name: ${name} }
+agent: { url: "${sides[name]?.url ?? 'https://127.0.0.1:1'}", name: ${name}${authorityOf(authorities[name])} }
 network: loopback
 ---
 kind: Tool

@@ -65,6 +65,8 @@ export interface CalledAgent {
   readonly name: AgentName;
   /** Where it is not our own. */
   readonly trustDomain?: string;
+  /** CAs that its port’s certificate leads to, DER in base64, in place of that of the trust domain's workloads. */
+  readonly authorities?: readonly string[];
 }
 
 /** An agent as relations, rules and records name it: by itself, or with the trust domain that is not ours. */

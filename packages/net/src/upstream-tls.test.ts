@@ -91,7 +91,7 @@ test('a certificate that names another workload is refused, although its authori
 describe('headers for the very server that has proven itself', () => {
   const ofOrders = (): UpstreamTls => ({
     authorities: [certificatePem(authority.ca.certificate)],
-    identityUnder: `${SERVICE.slice(0, -6)}`,
+    identityUnder: SERVICE.slice(0, -6),
     client,
   });
   const named = (der: Uint8Array): string => readCertificate(der)?.spiffeId ?? '';

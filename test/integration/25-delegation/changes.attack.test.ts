@@ -1,5 +1,5 @@
 import { certificatePem } from '@sallyport/crypto/keys';
-import { recordingUpstream } from '@sallyport/testkit';
+import { recordingUpstream, testAuthority } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callAgent, issue, posedSidecar, startAgents, type Agents, type AgentSide, type PosedSidecar } from '../../support/agents.ts';
 import { DELEGATION, delegationPolicy, type PolicyOf } from '../../support/delegation-policy.ts';
@@ -52,6 +52,32 @@ describe('whoever stands where the called agent should', () => {
     const answer = (await agents.sides['front-desk']?.sidecar.call('billing/ask', {}, session)) as HttpAnswer;
     expect([answer.status, codeOf(answer), impostor.requests.length]).toEqual([502, 'upstream_untrusted', 0]);
     await impostor.close();
+    await publish(policy());
+  });
+});
+
+describe('the called agent’s port', () => {
+  it('may show a certificate of a CA that its server declares, which then names that sidecar; of no other CA', async () => {
+    const { trustDomain, ca } = await testAuthority('demo.local');
+    const { chain, privatePem } = await issue({ trustDomain, ca }, '/sidecar/billing/one', 'tls-server');
+    const cert = chain.map((der) => certificatePem(der)).join('');
+    const port = await recordingUpstream(undefined, { cert, key: privatePem, ca: certificatePem(agents.domain.ca.certificate) });
+    const sides = { ...agents.sides, billing: { ...billing, url: port.url } };
+    const session = (await agents.sides['front-desk']?.sidecar.session({ scope: 'orders:read', tenant_id: 'acme' })) as string;
+    const asked = async (): Promise<string> =>
+      codeOf((await agents.sides['front-desk']?.sidecar.call('billing/ask', {}, session)) as HttpAnswer);
+    await publish(policy({ sides }));
+    expect([await asked(), port.requests.length]).toEqual(['upstream_untrusted', 0]);
+    await publish(policy({ sides, authorities: { billing: certificatePem(ca.certificate) } }));
+    expect(await asked()).toBe('200');
+    const [, payload = ''] = String(port.requests.at(-1)?.headers['sallyport-delegation']).split('.');
+    const hop = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
+    expect([hop['aud'], hop['scope'], hop['root']]).toEqual([
+      'spiffe://demo.local/sidecar/billing/one',
+      ['orders:read'],
+      { kind: 'human', sub: 'alice@company.com', tenant: 'acme', auth_time: expect.any(Number) },
+    ]);
+    await port.close();
     await publish(policy());
   });
 });

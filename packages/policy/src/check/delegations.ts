@@ -25,16 +25,14 @@ export function checkDelegations(declared: Declared, unknown: Unknown, problems:
     unknown,
   };
   for (const { value, node } of declared.trustDomains)
-    for (const [index, text] of value.authorities.entries()) {
-      const der = decodeBase64(text);
-      const certificate = der === undefined ? undefined : readCertificate(der);
-      if (certificate?.isCa !== true || certificate.publicKey === undefined)
-        problems.add(placeAt(node, 'authorities', index), 'this is not one CA certificate with a P-256 or Ed25519 key', {
-          remedy: 'its PEM, or base64 of its DER',
-        });
-    }
+    checkAuthorities(value.authorities, { kinds: 'of hops', placeOf: (index) => placeAt(node, 'authorities', index) }, problems);
   for (const { value, node } of declared.servers) {
     const domain = value.agent?.trustDomain;
+    checkAuthorities(
+      value.agent?.authorities ?? [],
+      { kinds: 'any', placeOf: (index) => placeAt(node, 'agent', 'authorities', index) },
+      problems,
+    );
     if (domain !== undefined && !known.domains.has(domain))
       unknown(placeAt(node, 'agent', 'trust_domain'), 'trust domain', domain, known.domains);
   }
@@ -42,6 +40,22 @@ export function checkDelegations(declared: Declared, unknown: Unknown, problems:
     const { to = [], from = [] } = located.value.delegation ?? {};
     for (const [index, { server }] of to.entries()) checkTo(located, { index, server }, known, problems);
     for (const [index, one] of from.entries()) checkFrom(one, placeAt(located.node, 'delegation', 'from', index), known, problems);
+  }
+}
+
+/** Those of a port are for TLS, which knows more kinds of keys than hops do. */
+function checkAuthorities(
+  texts: readonly string[],
+  { kinds, placeOf }: { readonly kinds: 'any' | 'of hops'; readonly placeOf: (index: number) => Place },
+  problems: Problems,
+): void {
+  for (const [index, text] of texts.entries()) {
+    const der = decodeBase64(text);
+    const certificate = der === undefined ? undefined : readCertificate(der);
+    if (certificate?.isCa === true && (kinds === 'any' || certificate.publicKey !== undefined)) continue;
+    problems.add(placeOf(index), `this is not one CA certificate${kinds === 'any' ? '' : ' with a P-256 or Ed25519 key'}`, {
+      remedy: 'its PEM, or base64 of its DER',
+    });
   }
 }
 

@@ -290,11 +290,11 @@ export function partsOf(declared: Declared, problems: Problems): Omit<Parts, 'so
   };
 }
 
-/** Sidecars prove themselves to each other by their own certificates, each under the CA of its trust domain. */
+/** A called sidecar names itself under the CA of its trust domain's workloads, or under one that is declared for its port. */
 function tlsOfAgent(called: CalledAgent, trustDomains: Declared['trustDomains']): ServerTls {
   const domain = trustDomains.find(({ value }) => value.name === called.trustDomain);
-  const authorities = called.trustDomain === undefined ? 'workload' : (domain?.value.authorities ?? []);
-  return { authorities, sidecarOf: called, client: 'workload' };
+  const workloads = called.trustDomain === undefined ? 'workload' : (domain?.value.authorities ?? []);
+  return { authorities: called.authorities ?? workloads, sidecarOf: called, client: 'workload' };
 }
 
 function resolveRule(value: Rule, text: (template: string) => string): Rule {

@@ -144,6 +144,8 @@ describe('a builder refuses', () => {
     expect(problemsOf(documents(TO_BILLING, { server: self })).join()).toContain('this very agent');
     expect(problemsOf(documents(TO_BILLING, { server: lost })).join()).toContain('no trust domain `evil.example`');
     expect(problemsOf(documents(TO_BILLING).replace(/ {4}MII\S+/, '    AAAA')).join()).toContain('not one CA certificate');
+    const unsure = 'agent: { url: "https://b.example", name: x, authorities: [AAAA] }';
+    expect(problemsOf(documents(TO_BILLING, { server: unsure })).join()).toContain('not one CA certificate');
   });
 
   it('and points out what is allowed and never handed on', () => {

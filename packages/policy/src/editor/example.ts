@@ -52,7 +52,19 @@ tls: { client: { certificate: zendesk/tls.crt, key: zendesk/tls.key } }
 ---
 kind: ToolServer
 name: billing
-agent: { url: "https://billing.internal:8443", name: billing, trust_domain: partner.example }
+agent:
+  url: "https://billing.internal:8443"
+  name: billing
+  trust_domain: partner.example
+  authorities:
+      - >-
+        MIIBxTCCAWqgAwIBAgIQcljCz3R+zPFQ/zXC1tYo0jAKBggqhkjOPQQDAjAuMRIwEAYDVQQKDAlTYWxseXBvcnQxGDAWBgNVBAMM
+        D3BhcnRuZXIuZXhhbXBsZTAeFw0yNjAxMDEwMDAwMDBaFw0zNjAxMDEwMDAwMDBaMC4xEjAQBgNVBAoMCVNhbGx5cG9ydDEYMBYG
+        A1UEAwwPcGFydG5lci5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEbFkpqKgGNbKS3F/83bmigLrqrr5aIsjRx1RO
+        BrgFq3B1EVl2jYos3Qym5AnyDX9iIMtGse2WLhjhudqWGNQqDaNqMGgwEgYDVR0TAQH/BAgwBgEB/wIBADAOBgNVHQ8BAf8EBAMC
+        AQYwIwYDVR0RBBwwGoYYc3BpZmZlOi8vcGFydG5lci5leGFtcGxlMB0GA1UdDgQWBBR1mAACz7ubKoMJlvIoHNQGIkXJ/TAKBggq
+        hkjOPQQDAgNJADBGAiEAxsvUiygngT/+C27xrgWgglWV9ncd9zHYdmK4Q89uaOkCIQCnkvsgCt00V8Qygtyu3BunBIkykamfEMK4
+        HGjzxIHz+g==
 network: private
 ---
 kind: TrustDomain

@@ -5,7 +5,7 @@ import { LIMITS } from '../reader/limits.ts';
 import { SESSIONS } from './kinds-sessions.ts';
 import { SIGNING_KEYS_MAX } from '../grammar/identity.ts';
 import { KEY } from './kinds-identity.ts';
-import type { Kind, TextShape } from './shape.ts';
+import type { Kind, Shape, TextShape } from './shape.ts';
 import { list, map } from './shape.ts';
 import { NAME, SCOPE, TOKEN, count, text, word } from './shapes-common.ts';
 
@@ -17,6 +17,8 @@ export const CALLED_AGENT: TextShape = text(
   '^(?:[a-z0-9._-]{1,255}/)?[a-z][a-z0-9-]{0,62}$',
 );
 export const TRUST_DOMAIN_NAME: TextShape = text('a trust domain: lower-case letters, digits, ., _ and -', '^[a-z0-9._-]{1,255}$');
+
+export const CA_TEXTS: Shape = list(text('a CA certificate', undefined, LIMITS.fileCharsMax), { min: 1, max: 8, isSet: true });
 
 const DELEGATES_TO = map('DelegatesTo', {
   server: { says: 'The ToolServer that is the agent.', shape: NAME, isRequired: true },
@@ -111,7 +113,7 @@ export const TRUST_DOMAIN: Kind = {
     name: { says: 'As its SPIFFE ids have it.', shape: TRUST_DOMAIN_NAME, isRequired: true },
     authorities: {
       says: 'The CAs that certify its sidecars, each as PEM or base64 of its DER. One vouches for this domain alone.',
-      shape: list(text('a CA certificate', undefined, LIMITS.fileCharsMax), { min: 1, max: 8, isSet: true }),
+      shape: CA_TEXTS,
       isRequired: true,
     },
     scopes: { says: 'What its hops may be used for at most.', shape: SCOPES, isRequired: true },

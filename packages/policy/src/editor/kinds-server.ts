@@ -4,7 +4,7 @@ import { SERVICE_IDENTITY } from '@sallyport/model';
 import { NETWORKS } from '../grammar/catalog.ts';
 import { CREDENTIAL_PATH } from '../grammar/secret-place.ts';
 import { TLS_AUTHORITIES_MAX, TLS_IDENTITY_WORDS } from '../grammar/server-tls.ts';
-import { TRUST_DOMAIN_NAME } from './kinds-agents.ts';
+import { CA_TEXTS, TRUST_DOMAIN_NAME } from './kinds-agents.ts';
 import type { Kind, MapShape } from './shape.ts';
 import { list, map } from './shape.ts';
 import { NAME, text, word } from './shapes-common.ts';
@@ -72,6 +72,11 @@ export const TOOL_SERVER: Kind = {
           url: { says: 'Where that sidecar takes callers; `${env.x}` is substituted.', shape: text('a base URL'), isRequired: true },
           name: { says: 'Its name there.', shape: NAME, isRequired: true },
           trust_domain: { says: 'Where it is another than ours.', shape: TRUST_DOMAIN_NAME, otherwise: 'ours' },
+          authorities: {
+            says: 'The CAs of its port’s certificate, each as PEM or base64 of its DER; what it names is the SPIFFE id of that sidecar all the same.',
+            shape: CA_TEXTS,
+            otherwise: 'the CA of the workloads of its trust domain',
+          },
         }),
       },
       network: {

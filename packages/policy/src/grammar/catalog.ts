@@ -9,7 +9,7 @@ import type { Node, Problems } from '../reader/node.ts';
 import { jsonOfNode, quote } from '../reader/node.ts';
 import type { Reader } from '../reader/read.ts';
 import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
-import { trustDomainName } from './delegation.ts';
+import { authorityTexts, trustDomainName } from './delegation.ts';
 import { encodeServerTls, serverTls } from './server-tls.ts';
 
 export const NETWORKS = ['public', 'private', 'loopback'] as const;
@@ -20,7 +20,7 @@ export interface DeclaredServer extends ToolServer {
   readonly network: Network;
 }
 
-/** `{ name, mcp: { url } | http: { url } | agent: { url, name, trust_domain? }, network?, audience?, tls? }`; the network is public unless said otherwise. */
+/** `{ name, mcp: { url } | http: { url } | agent: { url, name, trust_domain?, authorities? }, network?, audience?, tls? }`; the network is public unless said otherwise. */
 export const server: Reader<DeclaredServer> = (node, problems) => {
   const declared = fields(node, problems, 'a ToolServer', [
     'name!',
@@ -60,11 +60,19 @@ function endpoint(kind: 'mcp' | 'http', node: Node, problems: Problems): Endpoin
 
 /** Another agent: where its sidecar takes its callers, and what it is called there. */
 const calledAgent: Reader<Endpoint> = (node, problems) => {
-  const declared = fields(node, problems, '`agent`', ['url!', 'name!', 'trust_domain']);
+  const declared = fields(node, problems, '`agent`', ['url!', 'name!', 'trust_domain', 'authorities']);
   const [url, name] = [declared?.get('url', text('a URL')), declared?.get('name', agentName)];
   const domain = declared?.get('trust_domain', trustDomainName);
+  const authorities = declared?.get('authorities', authorityTexts);
   if (url === undefined || name === undefined) return undefined;
-  return { url, agent: { name, ...(domain === undefined ? {} : { trustDomain: domain }) } };
+  return {
+    url,
+    agent: {
+      name,
+      ...(domain === undefined ? {} : { trustDomain: domain }),
+      ...(authorities === undefined ? {} : { authorities }),
+    },
+  };
 };
 
 /** There is one format. A service that asks for another one has to hear so from whoever declares it, and not in production. */
@@ -83,8 +91,12 @@ const audienceText = text('an audience', {
 });
 
 export function encodeServer({ name, kind, url, agent, audience, tls }: ToolServer): Json {
-  const called =
-    agent === undefined ? {} : { name: agent.name, ...(agent.trustDomain === undefined ? {} : { trust_domain: agent.trustDomain }) };
+  const { trustDomain, authorities } = agent ?? {};
+  const called = {
+    ...(agent === undefined ? {} : { name: agent.name }),
+    ...(trustDomain === undefined ? {} : { trust_domain: trustDomain }),
+    ...(authorities === undefined ? {} : { authorities: authorities.toSorted() }),
+  };
   return {
     name,
     [kind]: { url, ...called },

@@ -94,7 +94,7 @@ export const trustDomainName: Reader<string> = text('a trust domain', {
 export const trustDomain: Reader<TrustDomain> = (node, problems) => {
   const declared = fields(node, problems, 'a TrustDomain', ['name!', 'authorities!', 'scopes!']);
   const name = declared?.get('name', trustDomainName);
-  const authorities = declared?.get('authorities', list('`authorities`', authority, { min: 1, max: 8, key: (der) => der }));
+  const authorities = declared?.get('authorities', authorityTexts);
   const most = declared?.get('scopes', scopes);
   return name === undefined || authorities === undefined || most === undefined ? undefined : { name, authorities, scopes: most };
 };
@@ -108,3 +108,6 @@ const ARMOUR = /^\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTI
 /** One certificate, PEM or base64 of DER; held as the latter. That it is a CA's is for `checkDelegations` to say. */
 const authority: Reader<string> = (node, problems) =>
   text('a certificate', undefined, LIMITS.fileCharsMax)(node, problems)?.replace(ARMOUR, '$1').replaceAll(/\s/g, '');
+
+/** 1 to 8 of them. */
+export const authorityTexts: Reader<readonly string[]> = list('`authorities`', authority, { min: 1, max: 8, key: (der) => der });

@@ -13,7 +13,7 @@ const KEY_OF_PRODUCTION =
 const CLAIMS =
   '{ subject: login, tenant: org, roles: groups, scopes: scp, case: ticket, attributes: { limit: { claim: refund_limit, type: decimal }, region: reg } }';
 
-function built(key: DevKey, { issuer = true, claims = CLAIMS } = {}): BuiltParts {
+function built(key: DevKey, { issuer = true, claims = CLAIMS, asks = 'claims: ' } = {}): BuiltParts {
   const text = `apiVersion: sallyport.dev/v1
 kind: Agent
 name: a
@@ -35,7 +35,7 @@ rules:
   - { id: x, allow: [s/t], for: { roles: [member, lead] }, scopes: [s:read] }
   - { id: y, deny: [s/t], for: { roles: [contractor] } }
   - { id: z, deny: [s/t], when: '"auditor" in principal.roles' }
-${issuer ? `---\nkind: Issuer\nissuer: https://idp.company.test\naudience: sallyport\nkeys: [${KEY_OF_PRODUCTION}]\nmax_lifetime: 2m\nclaims: ${claims}\n` : ''}`;
+${issuer ? `---\nkind: Issuer\nissuer: https://idp.company.test\naudience: sallyport\nkeys: [${KEY_OF_PRODUCTION}]\nmax_lifetime: 2m\n${asks}${claims}\n` : ''}`;
   const source = parseDocuments([{ path: 'p.yaml', text }]);
   const parts = source.ok ? buildParts(key.amend(source.value)) : source;
   if (!parts.ok) throw new Error(parts.error.map(formatProblem).join('\n'));
@@ -53,6 +53,7 @@ const WISH: OperatorWish & { agent: AgentName } = {
   acr: undefined,
   amr: [],
   attribute: [],
+  origin: [],
 };
 const now = systemClock().wall();
 
@@ -131,6 +132,27 @@ describe('the operator of dev', () => {
       ok: true,
       value: { principal: { acr: 'gold', amr: ['mfa', 'hwk'] }, purpose: { task: 'refunds' } },
     });
+  });
+
+  it('is for the environment and of the version that the issuer asks for, and says of the session what is typed', async () => {
+    const key = makeDevKey();
+    const asks =
+      'environment: production\nmin_scope_version: 4\nstrict_claims: true\nrequired_claims: [customer_id, workflow_id]\nclaims: ';
+    const more = ', customer_id: customer, run_id: { claim: trace, member: run }, workflow_id: { claim: trace, member: flow } }';
+    const parts = built(key, { claims: CLAIMS.replace(/ \}$/, more), asks });
+    const origin = ['customer_id=C-17', 'run_id=R-9', 'workflow_id=refunds'];
+    const operator = operatorOf(parts, { ...WISH, origin }, { key, random: systemRandom });
+    if (!operator.ok) throw new Error(operator.error.map(formatProblem).join());
+    const { issuers } = parts.policy.parts;
+    expect(await operatorTokens().verify(operator.value.token(now), { issuers, bundle: 'sha256:0' as Digest, now })).toMatchObject({
+      ok: true,
+      value: { origin: { environment: 'production', scopeVersion: '4', customerId: 'C-17', runId: 'R-9', workflowId: 'refunds' } },
+    });
+    for (const typed of ['purpose=x', 'customer_id', 'customer_id=', 'constructor=x'])
+      expect(operatorOf(parts, { ...WISH, origin: [typed] }, { key, random: systemRandom })).toMatchObject({
+        ok: false,
+        error: [{ path: '--origin', remedy: 'it maps customer_id, run_id, workflow_id' }],
+      });
   });
 
   it('is warned of a role that nothing in the policy knows, and of no other', () => {

@@ -4,8 +4,8 @@
  * to be. Nothing signed here is worth anything to any other sidecar.
  */
 
-import { fail, nearest, ok } from '@sallyport/model';
-import type { AgentName, AttributeType, Instant, Issuer, Json, PinnedJwk, Problem, Random, Result } from '@sallyport/model';
+import { ORIGIN_CLAIMS, fail, nearest, ok } from '@sallyport/model';
+import type { AgentName, AttributeType, Instant, Issuer, Json, JsonObject, PinnedJwk, Problem, Random, Result } from '@sallyport/model';
 import type { BuiltParts, Rule } from '@sallyport/policy';
 import { operatorToken, passingIssuer } from '../onboard/dev-issuer.ts';
 import type { DevIssuer } from '../onboard/dev-issuer.ts';
@@ -24,6 +24,7 @@ export const OPERATOR_OPTIONS: {
   readonly acr: Option<string | undefined>;
   readonly amr: Option<readonly string[]>;
   readonly attribute: Option<readonly string[]>;
+  readonly origin: Option<readonly string[]>;
 } = {
   as: textOr('--as SUBJECT', 'for whom the agent acts', 'developer'),
   role: many('--role ROLE', 'a role of theirs (repeatable; default: every role that an allow rule is for)'),
@@ -34,6 +35,10 @@ export const OPERATOR_OPTIONS: {
   acr: text('--acr CLASS', 'how strongly they have signed in, as the identity provider says it'),
   amr: many('--amr METHOD', 'a method by which they have signed in, such as mfa (repeatable)'),
   attribute: many('--attribute NAME=VALUE', 'an attribute of theirs, of those that the policy maps; a list with commas (repeatable)'),
+  origin: many(
+    '--origin NAME=VALUE',
+    'what their token says of how the session began, such as customer_id=C-17, of what the policy maps (repeatable)',
+  ),
 };
 
 export interface OperatorWish {
@@ -46,6 +51,7 @@ export interface OperatorWish {
   readonly acr: string | undefined;
   readonly amr: readonly string[];
   readonly attribute: readonly string[];
+  readonly origin: readonly string[];
 }
 
 /** Somebody with a place in one policy. */
@@ -72,8 +78,13 @@ export function makeDevKey(): DevKey {
   const own = keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y }));
   return {
     issuer,
-    amend: (source) => ({ ...source, issuers: source.issuers.map((one) => ({ ...one, keys: [...one.keys, ...own] })) }),
+    amend: (source) => ({ ...source, issuers: source.issuers.map((one) => ({ ...lenient(one), keys: [...one.keys, ...own] })) }),
   };
+}
+
+/** What every token must say is the identity provider's to meet; here somebody types what they need. */
+function lenient({ requiredClaims: _, strictClaims: __, ...issuer }: Issuer): Issuer {
+  return issuer;
 }
 
 /** Who the words mean in this policy; every problem at once. */
@@ -93,12 +104,17 @@ export function operatorOf(
     ]);
   const attributes = readAttributes(wish.attribute, issuer);
   if (!attributes.ok) return attributes;
+  const origin = readOrigin(wish.origin, issuer);
+  if (!origin.ok) return origin;
   const rules = policy.parts.rules.filter(({ agent, verb }) => agent === wish.agent && verb === 'allow');
   const roles = wish.role.length > 0 ? wish.role : named(rules, (rule) => rule.for?.roles ?? []);
   const scopes = wish.scope.length > 0 ? wish.scope : named(rules, (rule) => rule.scopes ?? []);
-  const { claims } = issuer;
+  const { claims, environment, scopeVersion } = issuer;
   const facts: Readonly<Record<string, Json>> = {
     ...attributes.value,
+    ...origin.value,
+    ...(environment === undefined ? {} : { [environment.claim]: environment.is }),
+    ...(scopeVersion === undefined ? {} : { [scopeVersion.claim]: scopeVersion.min }),
     ...(wish.acr === undefined ? {} : { acr: wish.acr }),
     ...(wish.amr.length === 0 ? {} : { amr: wish.amr }),
     [claims.subject]: wish.as,
@@ -153,6 +169,27 @@ function readAttributes(texts: readonly string[], { claims }: Issuer): Result<Re
     const mapped = Object.hasOwn(claims.attributes, name) ? claims.attributes[name] : undefined;
     if (mapped !== undefined) facts[mapped.claim] = valueOf(value, mapped.type);
     else problems.push({ path: '--attribute', ...unknownAttribute(one, name, Object.keys(claims.attributes)) });
+  }
+  return problems.length === 0 ? ok(facts) : fail(problems);
+}
+
+/** Each where the mapping has it; members of one claim stand in it together. */
+function readOrigin(
+  texts: readonly string[],
+  { claims: { origin = {} } }: Issuer,
+): Result<Readonly<Record<string, Json>>, readonly Problem[]> {
+  const facts: Record<string, Json> = {};
+  const problems: Problem[] = [];
+  for (const one of texts) {
+    const [, name = '', value = ''] = /^([^=]+)=(.+)$/su.exec(one) ?? [];
+    const place = ORIGIN_CLAIMS.find((known) => known === name);
+    const mapped = place === undefined ? undefined : origin[place];
+    if (mapped === undefined) {
+      const known = Object.keys(origin).toSorted();
+      const all = known.length === 0 ? 'the issuer maps none' : `it maps ${known.join(', ')}`;
+      problems.push({ path: '--origin', message: `\`${one}\` is nothing that the policy’s issuer maps`, remedy: all });
+    } else if (mapped.member === undefined) facts[mapped.claim] = value;
+    else facts[mapped.claim] = { ...(facts[mapped.claim] as JsonObject | undefined), [mapped.member]: value };
   }
   return problems.length === 0 ? ok(facts) : fail(problems);
 }

@@ -297,9 +297,15 @@ async function assertion(): Promise<Proof<Asserted>> {
 /** What goes with a request that its receiver wants signed: the digest of its body, and a signature over all that counts. */
 function requestSignature(): Proof<UnsignedRequest> {
   const signer = signerFromPem(generateKey('es256').privatePem);
-  const signers = requestSigners({ clock: fakeClock({ wall: NOW }), random: randomBytes, signer: () => signer });
-  const sign = signers.for({ destination: { scheme: 'https', host: 'tools.example', port: 443 }, fields: [], evidence: undefined });
-  const headers = [['content-type', 'application/json'] as const, ['sallyport-assertion', 'x'.repeat(1_200)] as const];
+  const signers = requestSigners({ clock: fakeClock({ wall: NOW }), random: randomBytes, signerOf: () => signer });
+  const assertion = 'x'.repeat(1_200);
+  const sign = signers.for({
+    assertion,
+    destination: { scheme: 'https', host: 'tools.example', port: 443 },
+    fields: [],
+    evidence: undefined,
+  });
+  const headers = [['content-type', 'application/json'] as const, ['sallyport-assertion', assertion] as const];
   return {
     name: 'request_signed',
     make: () => ({ method: 'POST', path: '/orders/7', headers, body: utf8(BODY) }),

@@ -124,7 +124,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     credentials: NO_SECRETS,
     assertions: asserting,
     delegations,
-    signers: requestSigners({ clock, random: randomBytes, signer: () => asserting.signer() }),
+    signers: requestSigners({ clock, random: randomBytes, signerOf: (assertion) => asserting.signerOf(assertion) }),
     serverTls: { ready: async () => undefined },
   };
   const upstream = forwardUpstream({ ...ways, account, clock: systemClock(), build: 'test', limits });

@@ -17,6 +17,8 @@ export interface AssertionMinterOptions {
 }
 
 export interface AssertionMinter {
+  /** How every assertion of this minter begins: its header, which names key and certificate. */
+  readonly head: string;
   /** For at most 60 seconds from `now`; `undefined` where it would not fit into `ASSERTION_BYTES_MAX`. */
   mint(asserted: Asserted, now: Instant): Promise<string | undefined>;
 }
@@ -29,6 +31,7 @@ export function assertionMinter({ signer, chain, random }: AssertionMinterOption
   // The same for every assertion of this certificate.
   const header = encodeJson({ alg: 'ES256', kid: signer.keyId, typ: ASSERTION_TYP, x5c });
   return {
+    head: `${header}.`,
     async mint(asserted, now) {
       const tokenId = encodeBase64Url(random(TOKEN_ID_BYTES));
       const signingInput = `${header}.${encodeJson(assertionClaims(asserted, { tokenId, now }))}`;

@@ -221,7 +221,7 @@ function upstreamOf(
     clock,
     build,
     assertions,
-    signers: requestSigners({ clock, random, signer: () => assertions.signer() }),
+    signers: requestSigners({ clock, random, signerOf: (assertion) => assertions.signerOf(assertion) }),
     delegations,
     serverTls,
     ...(agent === undefined ? {} : { agent }),

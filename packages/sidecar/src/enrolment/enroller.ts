@@ -119,7 +119,8 @@ async function renew(
   held: Identity,
   { files, client }: { files: IdentityFiles; client: () => Client<typeof Enrolment> },
 ): Promise<Identity> {
-  const request = { counter: BigInt(held.counter), ...requestsOf(held) };
+  // Each renewal certifies another key for assertions; what the one before has signed is good until its own end.
+  const request = { counter: BigInt(held.counter), ...requestsOf(await files.nextKeys()) };
   const answer = await client().renew(create(RenewRequestSchema, request), { deadlineMs: DEADLINE_MS });
   if (!answer.ok) throw new Fault('control_plane_unreachable', 'control_plane', `renewal: ${answer.error.code}: ${answer.error.message}`);
   return files.keep(certificatesOf(answer.value));

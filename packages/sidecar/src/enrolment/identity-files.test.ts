@@ -173,3 +173,58 @@ describe('an identity', () => {
     expect(await files.read()).toBeUndefined();
   });
 });
+
+describe('another key for assertions', () => {
+  const kidOf = (pem: string | undefined): string => signerFromPem(pem ?? '').keyId;
+
+  it('is made once for a renewal, takes the place of the one before with its certificate, and is then followed by another', async () => {
+    const { fs } = simulatedDisk();
+    const files = identityFiles(fs, FOLDER, OWNER);
+    const first = await files.keep(await certified(files));
+    const next = await files.nextKeys();
+    expect([(await files.nextKeys()).assertionPem === next.assertionPem, next.assertionPem === first.assertionPem]).toEqual([true, false]);
+    expect([next.tlsPem, next.auditPem, next.sessionPem]).toEqual([first.tlsPem, first.auditPem, first.sessionPem]);
+    // Until it is certified nothing is signed with it.
+    expect(kidOf((await files.read())?.assertionPem)).toBe(kidOf(first.assertionPem));
+    const kept = await files.keep(await certified(files, { assertionPem: next.assertionPem }));
+    expect([kept.assertionPem, kept.assertionSigner.keyId]).toEqual([next.assertionPem, kidOf(next.assertionPem)]);
+    const restarted = identityFiles(fs, FOLDER, OWNER);
+    expect(kidOf((await restarted.read())?.assertionPem)).toBe(kidOf(next.assertionPem));
+    expect(kidOf((await restarted.nextKeys()).assertionPem)).not.toBe(kidOf(next.assertionPem));
+  });
+
+  it('is not lost with the power, whenever that goes', async () => {
+    for (const isCertified of [false, true]) {
+      const { fs } = simulatedDisk();
+      const files = identityFiles(fs, FOLDER, OWNER);
+      const first = await files.keep(await certified(files));
+      const { assertionPem } = await files.nextKeys();
+      const certificates = await certified(files, { assertionPem });
+      // Written, and the key not yet in its place.
+      if (isCertified) {
+        const failing = identityFiles({ ...fs, rename: refusing(fs.rename) }, FOLDER, OWNER);
+        await failing.keep(certificates).catch(() => undefined);
+      }
+      const read = await identityFiles(fs, FOLDER, OWNER).read();
+      expect(kidOf(read?.assertionPem)).toBe(kidOf(isCertified ? assertionPem : first.assertionPem));
+    }
+  });
+
+  /** Only the certificates get to their place. */
+  function refusing(rename: (from: string, to: string) => void): (from: string, to: string) => void {
+    return (from, to) => {
+      if (to.endsWith('assertion.pem')) throw new Error('the power is gone');
+      rename(from, to);
+    };
+  }
+
+  it('of somebody else is not taken for it', async () => {
+    const { fs } = simulatedDisk();
+    const files = identityFiles(fs, FOLDER, OWNER);
+    await files.keep(await certified(files));
+    await files.nextKeys();
+    await expect(files.keep(await certified(files, { assertionPem: generateKey('es256').privatePem }))).rejects.toThrow(
+      'not for the keys of this sidecar',
+    );
+  });
+});

@@ -42,12 +42,15 @@ export interface Owner {
 export interface IdentityFiles {
   /** Made on first use. */
   keys(): Promise<OwnKeys>;
+  /** Those to be certified next: another key for assertions. It lies on disk until it is kept, so that a renewal can be repeated. */
+  nextKeys(): Promise<OwnKeys>;
   /** `undefined` until enrolled, or when what is there does not fit the keys. */
   read(): Promise<Identity | undefined>;
   keep(certificates: Kept): Promise<Identity>;
 }
 
 const FILE_BYTES_MAX = 65_536;
+const NEXT = 'assertion-next.pem';
 
 export function identityFiles(disk: FileSystem, directory: string, owner: Owner): IdentityFiles {
   disk.makeDirectory(directory);
@@ -67,16 +70,33 @@ export function identityFiles(disk: FileSystem, directory: string, owner: Owner)
     sessionPem: await key('session', 'ed25519'),
   });
   const certificatesPath = join(directory, 'certificates.json');
+  /** With the keys in use, or else with those that were to be next: a power loss may have come between the two files. */
+  const fitting = async (kept: Kept): Promise<Identity | undefined> => {
+    const own = await keys();
+    const held = identityOf(own, kept);
+    if (held !== undefined || disk.readFile(join(directory, NEXT), FILE_BYTES_MAX) === undefined) return held;
+    return identityOf({ ...own, assertionPem: await key('assertion-next', 'es256') }, kept);
+  };
+  /** After the certificates: whoever reads them without this step takes it. */
+  const promote = async ({ assertionPem }: Identity): Promise<void> => {
+    if (assertionPem === (await keys()).assertionPem) return;
+    disk.rename(join(directory, NEXT), join(directory, 'assertion.pem'));
+    await disk.syncDirectory(directory);
+  };
   return {
     keys,
+    nextKeys: async () => ({ ...(await keys()), assertionPem: await key('assertion-next', 'es256') }),
     async read() {
       const bytes = disk.readFile(certificatesPath, FILE_BYTES_MAX);
       const kept = bytes === undefined ? undefined : readKept(bytes);
-      const identity = kept === undefined ? undefined : identityOf(await keys(), kept);
-      return identity === undefined ? undefined : ownedBy(owner, identity, certificatesPath);
+      const identity = kept === undefined ? undefined : await fitting(kept);
+      if (identity === undefined) return undefined;
+      const owned = ownedBy(owner, identity, certificatesPath);
+      await promote(owned);
+      return owned;
     },
     async keep(certificates) {
-      const read = identityOf(await keys(), certificates);
+      const read = await fitting(certificates);
       if (read === undefined)
         throw new Fault('control_plane_unreachable', 'control_plane', 'the certificates are not for the keys of this sidecar');
       const identity = ownedBy(owner, read, 'the answer');
@@ -84,6 +104,7 @@ export function identityFiles(disk: FileSystem, directory: string, owner: Owner)
       const texts = (chain: readonly Uint8Array[]): string[] => chain.map((der) => encodeBase64(der));
       const row = { counter, tls: texts(tlsChain), audit: texts(auditChain), assertion: texts(assertionChain) };
       await writeFileAtomically(disk, certificatesPath, utf8(JSON.stringify(row)));
+      await promote(identity);
       return identity;
     },
   };

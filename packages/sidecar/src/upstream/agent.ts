@@ -29,6 +29,7 @@ export async function forwardToAgent(
   const path = `${agent.basePath}${request.route.target}`;
   const sent: readonly Header[] = [...requestHeaders(request, context, agent), ['Sallyport-Session', token], [ASSERTION_HEADER, assertion]];
   const sign = signers.for({
+    assertion,
     destination: agent.destination,
     fields: context.client.tie === undefined ? SIGNED_FIELDS : SIGNED_WITH_TIE,
     evidence: context.evidence,

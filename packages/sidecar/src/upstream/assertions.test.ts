@@ -165,3 +165,28 @@ describe('no call goes out without one', () => {
     expect(codeOf(await held.of(permitted(), session('s.1', { scopes })))).toBe('obligation_unsupported');
   });
 });
+
+describe('a key that another one has replaced', () => {
+  const kidsOf = (): readonly string[] => (held.keySet() as { keys: { kid: string }[] }).keys.map(({ kid }) => kid);
+
+  it('signs what goes with an assertion of its own, and never what goes with one of the other', async () => {
+    const before = await tokenOf();
+    held.use(two);
+    const after = await tokenOf();
+    expect([held.signerOf(before)?.keyId, held.signerOf(after)?.keyId]).toEqual([one.assertionSigner.keyId, two.assertionSigner.keyId]);
+    expect(held.signerOf('x.y.z')).toBeUndefined();
+    held.use(await identity());
+    expect(held.signerOf(before)).toBeUndefined();
+  });
+
+  it('is in the key set for as long as what it signed can live, and once where it has not changed', async () => {
+    held.use(two);
+    expect(kidsOf()).toEqual([two.assertionSigner.keyId, one.assertionSigner.keyId]);
+    await clock.advance(59_999);
+    expect(kidsOf()).toHaveLength(2);
+    await clock.advance(1);
+    expect(kidsOf()).toEqual([two.assertionSigner.keyId]);
+    held.use(two);
+    expect(kidsOf()).toEqual([two.assertionSigner.keyId]);
+  });
+});

@@ -20,8 +20,8 @@ export interface Assertions {
   /** A denial where none can be made: no call goes out without. A promise only where one has to be signed. */
   of(permitted: Permitted, session: OpenSession): string | Promise<string | Denial>;
   forgetSession(session: SessionId): void;
-  /** The key of assertions, to sign what goes with one; `undefined` where none can be made. */
-  signer(): Signer | undefined;
+  /** The key that signed this assertion, to sign what goes with it; `undefined` where it is held no more. */
+  signerOf(assertion: string): Signer | undefined;
   /** The key that signs now, as tools may look it up; no key while there is none. */
   keySet(): object;
 }
@@ -45,7 +45,7 @@ interface Signing {
   readonly minter: AssertionMinter;
   readonly issuer: SpiffeId;
   readonly trustDomain: string;
-  readonly keySet: object;
+  readonly keySet: ReturnType<typeof assertionKeySet>;
 }
 
 const REUSED_MS = ASSERTION_MS / 2;
@@ -58,6 +58,8 @@ class KeptAssertions implements Assertions {
   readonly #options: AssertionsOptions;
   // Owner of all below: this object.
   #signing: Signing | undefined;
+  /** What signed until then; calls that it signed for are still under way, and tools still look its key up. */
+  #before: { readonly signing: Signing; readonly until: number } | undefined;
   #kept = new Map<SessionId, Map<ToolName, Kept>>();
   #count = 0;
 
@@ -68,6 +70,7 @@ class KeptAssertions implements Assertions {
   use(identity: AssertingIdentity): void {
     this.#kept = new Map();
     this.#count = 0;
+    if (this.#signing !== undefined) this.#before = { signing: this.#signing, until: this.#options.clock.boot() + ASSERTION_MS };
     this.#signing = signingOf(identity, this.#options.random);
   }
 
@@ -90,12 +93,14 @@ class KeptAssertions implements Assertions {
     this.#kept.delete(session);
   }
 
-  signer(): Signer | undefined {
-    return this.#signing?.signer;
+  signerOf(assertion: string): Signer | undefined {
+    return [this.#signing, this.#before?.signing].find((one) => one !== undefined && assertion.startsWith(one.minter.head))?.signer;
   }
 
   keySet(): object {
-    return this.#signing?.keySet ?? assertionKeySet(undefined);
+    const { keys } = this.#signing?.keySet ?? assertionKeySet(undefined);
+    const before = this.#before !== undefined && this.#options.clock.boot() < this.#before.until ? this.#before.signing.keySet.keys : [];
+    return { keys: [...keys, ...before.filter(({ kid }) => keys.every((key) => key.kid !== kid))] };
   }
 
   async #sign({ minter }: Signing, asserted: Asserted): Promise<string | Denial> {

@@ -40,14 +40,14 @@ export function forwardUpstream(options: ForwardOptions): ForwardUpstream {
     const assertion = typeof made === 'string' ? made : await made;
     if (typeof assertion !== 'string') return unsent(assertion);
     if (permitted.request !== undefined) return forwardToAgent(permitted.request, assertion, { context, options });
-    const outgoing = { permitted, carried, assertion, sign: signOf(permitted, context) };
+    const outgoing = { permitted, carried, assertion, sign: signOf(permitted, assertion, context) };
     if (ask.dialect === 'mcp' && ask.message.kind === 'call_tool') return mcp.forward(outgoing, context, ask.message);
     if ('call' in ask && permitted.server.kind === 'mcp') return forwardMcpOverHttp(mcp, outgoing, { context, call: ask.call });
     if (ask.dialect === 'http-tool') return forwardHttpTool(outgoing, context, options);
     return unsent(deny('internal', `a permit for ${ask.dialect} that forwards nothing`));
   };
-  const signOf = ({ tool, destination }: Permitted, { evidence }: ForwardContext): SignRequest | undefined =>
-    tool.signs === undefined ? undefined : options.signers.for({ destination, fields: tool.signs, evidence });
+  const signOf = ({ tool, destination }: Permitted, assertion: string, { evidence }: ForwardContext): SignRequest | undefined =>
+    tool.signs === undefined ? undefined : options.signers.for({ destination, assertion, fields: tool.signs, evidence });
   return {
     async forward(permit, context) {
       const permitted = permit.take();

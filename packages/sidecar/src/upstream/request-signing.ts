@@ -24,6 +24,8 @@ export type SignRequest = (request: UnsignedRequest) => Promise<readonly Header[
 
 export interface SigningTerms {
   readonly destination: Pick<Destination, 'scheme' | 'host' | 'port'>;
+  /** That goes with it: its key signs, also where another one has taken its place meanwhile. */
+  readonly assertion: string;
   /** Covered besides what always is. */
   readonly fields: readonly string[];
   /** Gets what was signed last. */
@@ -50,16 +52,16 @@ const EMPTY = new Uint8Array();
 export interface RequestSignersOptions {
   readonly clock: Clock;
   readonly random: Random;
-  /** Of assertions; `undefined` while there is none. */
-  readonly signer: () => Signer | undefined;
+  /** Of this assertion; `undefined` where it is held no more. */
+  readonly signerOf: (assertion: string) => Signer | undefined;
 }
 
-export function requestSigners({ clock, random, signer }: RequestSignersOptions): RequestSigners {
+export function requestSigners({ clock, random, signerOf }: RequestSignersOptions): RequestSigners {
   return {
-    for: ({ destination, fields, evidence }) => {
+    for: ({ destination, assertion, fields, evidence }) => {
       const authority = authorityOf(destination);
       return async ({ method, path, headers, body = EMPTY }) => {
-        const key = signer();
+        const key = signerOf(assertion);
         if (key === undefined)
           throw new Unsendable(deny('identity_unavailable', 'this sidecar has no certificate to sign requests with yet'));
         const digest: Header = ['content-digest', contentDigestOf(body)];

@@ -64,6 +64,20 @@ describe('a neighbour of the agent', () => {
     expect(JSON.stringify(up.requests)).not.toContain(MINE);
   });
 
+  it('that called with the credential while it was good hears nothing more once it is withdrawn', async () => {
+    const session = await sessionOf(MINE);
+    const before = up.requests.length;
+    up.answer({ kind: 'hang' });
+    const out = call(session, { 'sallyport-agent': MINE });
+    await eventually(() => up.requests.length > before, 'the call at its tool');
+    writeFileSync(file, `${NEXT}\n`, { mode: 0o600 });
+    const answer = await out;
+    expect([answer.status, answer.json()['code']]).toEqual([401, 'unauthenticated']);
+    up.answer({ kind: 'json', body: { ok: true } });
+    writeFileSync(file, `${MINE}\n`, { mode: 0o600 });
+    await eventually(async () => (await open({ 'sallyport-agent': MINE })).status === 201, 'the credential as it was');
+  });
+
   it('keeps an old credential in vain: it is exchanged under calls, none of which is refused', async () => {
     const session = await sessionOf(MINE);
     const put = (text: string): void => {

@@ -165,10 +165,19 @@ export async function judgeLease(
   if (typeof ports.sessions.find(call.session.id) === 'string') return deny('session_expired', 'over while the call was out');
   if (caller.kind === 'client' && ports.clock.wall() >= caller.operator.times.expiresAt)
     return deny('token_expired', 'expired while the agent answered');
+  const stranger = await agentNoMore(call, ports);
+  if (stranger !== undefined) return stranger;
   if (!isOver) return undefined;
   if (caller.kind === 'client') return judgeInvoked({ ...call, held }, ports);
   const ran = await runGates(LEASE, { ...call, held }, { ports, dialect: call.dialect });
   if (ran.end === 'denied') return ran.denial;
   if (ran.end !== 'passed') return deny('internal', `a lease ended in ${ran.end}`);
   return isSameDestination(ran.facts.destination, destination) ? undefined : deny('egress_denied', 'the server is another one now');
+}
+
+/** Its key was withdrawn, its token or certificate has ended: what it asked for while it was the agent is no longer answered to it. */
+async function agentNoMore({ leg, head, peerChain }: CallFacts, { agentCredential }: Ports): Promise<Denial | undefined> {
+  if (leg === 'inbound' || !agentCredential.isAsked) return undefined;
+  const judged = await agentCredential.judge(head.headers.get('sallyport-agent'), peerChain);
+  return judged.ok ? undefined : judged.error;
 }

@@ -1,5 +1,6 @@
 import type { Agent, AgentName } from '@sallyport/model';
 import { formatProblem } from '@sallyport/model';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { buildParts } from '../compile/build.ts';
 import { parseDocuments } from '../compile/documents.ts';
@@ -72,6 +73,15 @@ function codeOf(text: string, given: string, call = 'billing/ask'): string | und
   expect(readParts(built.value.parts).ok).toBe(true);
   return runTests(built.value.policy).outcomes[0]?.seen;
 }
+
+it('the guide’s documents build, and their tests pass', () => {
+  const guide = readFileSync(new URL('../../../../docs/guides/agents-that-call-agents.md', import.meta.url), 'utf8');
+  const [, text = ''] = /```yaml\n(.*?)```/s.exec(guide) ?? [];
+  const parsed = parseDocuments([{ path: 'p.yaml', text }]);
+  const built = parsed.ok ? buildParts(parsed.value) : parsed;
+  if (!built.ok) throw new Error(built.error.map(formatProblem).join('\n'));
+  expect(runTests(built.value.policy).outcomes.map(({ passed }) => passed)).toEqual([true, true, true]);
+});
 
 describe('handing on', () => {
   const two = '{ chain: [{ agent: a, first_party: true }, { agent: c, first_party: true }] }';

@@ -121,6 +121,8 @@ describe('a job that the bundle allows', () => {
     const answers = [await begin('nightly-report'), await begin('nightly-report'), await begin('nightly-report')];
     expect(answers.some(({ status }) => status === 429)).toBe(true);
     expect(verdictOf(await begin('nightly-report'))).toEqual([429, 'rate_limited']);
+    const refused = await recordOf((line) => line['code'] === 'rate_limited', 'the refusal');
+    expect(refused).toMatchObject({ kind: 'DECISION', decision: 'deny', operator: 'nightly-report', root_kind: 'schedule' });
     // Other jobs, and operators, are not counted with it.
     expect((await begin('sweep')).status).toBe(201);
     const person = await sidecar.request('/session', { headers: { 'sallyport-agent': KEY, authorization: operator() } });

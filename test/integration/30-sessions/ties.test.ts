@@ -183,6 +183,22 @@ it('neither record nor log holds a handle', async () => {
   expect(written.includes(handle)).toBe(false);
 });
 
+it('where whoever reaches the port is taken for the agent there is no tie, whatever the bundle says', async () => {
+  const open = await startInbound({ sessions: TIED });
+  try {
+    expect((await open.ask(INVOKE, { json: { request: 'x' }, headers: { traceparent: TRACE } })).status).toBe(200);
+    const seen = open.agent.requests.at(-1)?.headers ?? {};
+    expect([seen['tracestate'], seen['traceparent']]).toEqual([undefined, TRACE]);
+    const refused = await open.sidecar.request('/tools/orders/get_order', {
+      body: '{"order_id":"O-000123"}',
+      headers: { 'content-type': 'application/json', tracestate: 'sallyport=AAAAAAAAAAAAAAAAAAAAAA' },
+    });
+    expect(codeOf(refused)).toBe('unauthenticated');
+  } finally {
+    await open.close();
+  }
+});
+
 it('where the bundle says nothing of it, the agent gets no tie, and one that it kept means nothing', async () => {
   const alice = await invoked();
   const { releaseSeq } = await side.world.admin.publish(inboundPolicy(side, ALICE_ALONE));

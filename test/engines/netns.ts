@@ -25,7 +25,8 @@ export interface Neighbour extends Running {
 /** One namespace. Addresses are of the range for benchmarks between networks (RFC 2544), which nothing else has. */
 export async function startNetns(): Promise<Neighbour> {
   const holder = spawn('unshare', ['--net', '--', 'sleep', LIFE_S], { stdio: 'ignore' });
-  const ended = once(holder, 'exit');
+  // Where there is no such command, it ends without having begun.
+  const ended = once(holder, 'exit').catch(() => undefined);
   await once(holder, 'spawn');
   const pid = String(holder.pid);
   const stop = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-import { ANSWERS, Fault, type AgentName, type DenialCode, type PrincipalId, type SessionId } from '@sallyport/model';
+import { ANSWERS, Fault, ok, type AgentName, type DenialCode, type PrincipalId, type SessionId } from '@sallyport/model';
 import {
   BENT_TOKENS,
   dpopProof,
@@ -62,8 +62,11 @@ const policy = ({ http, mcp }: { http: string; mcp: string }, agent: string = AG
   const check = `kind: Test\nagent: ${agent}\ngiven: { roles: [support-rep] }\ncases:\n  - { call: orders/look, expect: allow }`;
   const source = 'source: { file: absent }\nheader: Authorization\nscheme: Bearer';
   const credential = `kind: Credential\nname: absent\n${source}\ndestinations: [orders-keyed, desk-keyed]\nagents: [${agent}]\ntools: [orders-keyed/*, desk-keyed/*]`;
-  return [`${head}\nsessions: { roots: [operator, schedule], idle: 5m, max: 8h }`, ...documents, credential, check].join('\n---\n');
+  return [`${head}\nsessions: { roots: [operator, schedule], idle: 5m, max: 8h, jobs: [${JOB}] }`, ...documents, credential, check].join(
+    '\n---\n',
+  );
 };
+const JOB = '{ name: nightly, root: schedule, as: { principal: nightly, tenant: acme }, max: { count: 1, within: 1h } }';
 const DIALECTS = ['http', 'mcp'] as const;
 type Dialect = (typeof DIALECTS)[number];
 
@@ -258,6 +261,11 @@ const INSIDE: Readonly<Partial<Record<DenialCode, Provoke>>> = {
     await gate.clock.advance(16 * 60_000);
     return call(bench, dialect, 'look', { session });
   },
+  rate_limited: async (bench) => {
+    const headers = { 'sallyport-job': 'nightly' };
+    await bench.request('/session', { headers });
+    return bench.request('/session', { headers });
+  },
   internal: async (bench, dialect) => {
     const placed = GATES.find(({ name }) => name === 'authorization');
     if (placed === undefined) throw new Error('no such gate');
@@ -350,7 +358,10 @@ describe('[R12.01] every refusal says which it is', () => {
   describe.each(DIALECTS)('by the pipeline, over %s', (dialect) => {
     beforeEach(async () => {
       isDraining = false;
-      gate = await pipelineHarness(policy(urls()), { ports: () => ({ load: { isDraining: () => isDraining } }) });
+      gate = await pipelineHarness(policy(urls()), {
+        // A job is opened by an agent that has proven itself.
+        ports: () => ({ load: { isDraining: () => isDraining }, agentCredential: { isAsked: true, judge: () => ok(AGENT) } }),
+      });
     });
     afterEach(() => gate.close());
 

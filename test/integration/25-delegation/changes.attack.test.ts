@@ -95,6 +95,18 @@ describe('what was taken goes on only while it would be taken', () => {
     await publish(policy());
   });
 
+  it.each<[string, string, string]>([
+    ['other roles', 'roles: [support-rep]', 'roles: [support-rep, auditor]'],
+    ['fewer roles', 'roles: [support-rep]', 'roles: []'],
+    ['fewer scopes', 'scopes: ["orders:read", "orders:write"]', 'scopes: []'],
+  ])('a session ends where its relation gives %s', async (_, before, after) => {
+    const given = await entered(desk);
+    expect(codeOf(await callOut('orders/list_orders', given))).toBe('200');
+    await publish(policy({ delegation: { billing: DELEGATION['billing']?.replace(before, after) ?? '' } }));
+    expect(codeOf(await callOut('orders/list_orders', given))).toBe('delegation_not_allowed');
+    await publish(policy());
+  });
+
   it('a session ends where its agent takes nothing any more', async () => {
     const given = await entered(desk);
     await publish(policy({ delegation: { billing: '' } }));

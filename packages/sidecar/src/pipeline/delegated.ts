@@ -7,7 +7,7 @@ import type { VerifiedOperator } from '@sallyport/credentials';
 import { digestOf, utf8 } from '@sallyport/crypto';
 import { addMs, deny, type Agent, type Denial, type Digest, type Instant, type PrincipalId, type TenantId } from '@sallyport/model';
 import { judgeDelegated, type DelegationVerdict } from '@sallyport/policy';
-import type { EnteredDelegation, Ports, Snapshot } from './ports.ts';
+import type { EnteredDelegation, OpenSession, Ports, Snapshot } from './ports.ts';
 
 /** Whoever is proven on the inbound leg; with `delegation`, by another agent's sidecar. */
 export interface ProvenOperator extends VerifiedOperator {
@@ -51,6 +51,24 @@ export function operatorOf(entered: EnteredDelegation, agent: Agent | undefined,
 /** Whether the agent takes the call, by this release. */
 export function takenBy(agent: Agent | undefined, { call }: EnteredDelegation): DelegationVerdict {
   return agent === undefined ? { verdict: 'refused', detail: 'the agent is not in the bundle' } : judgeDelegated(agent, call);
+}
+
+/** As `unlessTaken`, of an open session: what a relation gives is given once, and another one is for a session of its own. */
+export function unlessTakenStill(
+  open: OpenSession,
+  entered: EnteredDelegation,
+  { snapshot, ports }: { readonly snapshot: Snapshot; readonly ports: Pick<Ports, 'agent' | 'clock'> },
+): Denial | undefined {
+  const against = unlessTaken(entered, snapshot, ports);
+  if (against !== undefined) return against;
+  const now = operatorOf(entered, snapshot.agents.get(ports.agent), ports.clock.wall()).principal;
+  const { tenant, roles, scopes } = open.principal;
+  const isSame = tenant === now.tenant && isSameList(roles, now.roles) && isSameList(scopes, now.scopes);
+  return isSame ? undefined : deny('delegation_not_allowed', 'delegation: the relation gives other rights than when it was taken');
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one) => b.includes(one));
 }
 
 /** Why a session that another agent's call opened goes on no longer; `undefined` where it does. */

@@ -1,7 +1,7 @@
 /** The session that a proven token names, and the agent that sessions are opened of. What is not there has no rights. */
 
 import { deny, fail, ok, type Agent, type AgentName, type Denial, type Result } from '@sallyport/model';
-import { unlessTaken } from './delegated.ts';
+import { unlessTakenStill } from './delegated.ts';
 import type { Caller } from './facts.ts';
 import type { OpenSession, Ports, Snapshot } from './ports.ts';
 
@@ -21,7 +21,7 @@ export function openSessionOf({ claims }: Named, snapshot: Snapshot, ports: Port
   const subject = { tokenId: open.tokenId ?? undefined, session: open.id, principal: open.principal, agent };
   if (snapshot.revocations.denies(subject, ports.clock.wall()))
     return fail(deny('token_revoked', 'session, token, principal or agent revoked'));
-  const untaken = open.delegation === undefined ? undefined : unlessTaken(open.delegation, snapshot, ports);
+  const untaken = open.delegation === undefined ? undefined : unlessTakenStill(open, open.delegation, { snapshot, ports });
   return untaken === undefined ? ok(open) : fail(untaken);
 }
 

@@ -111,7 +111,8 @@ export async function startInbound(options: InboundOptions = {}): Promise<Inboun
     ...(clientAuthorities === undefined ? {} : { client_ca_file: clientCa }),
     agent: socket === undefined ? { url, ...(tls === undefined ? {} : { tls }) } : { socket },
   };
-  const secrets = options.secrets === undefined ? {} : { secrets: { folder: layDown(join(world.dir, 'secrets'), options.secrets) } };
+  const secrets =
+    options.secrets === undefined ? {} : { secrets: { folder: layDown(join(world.dir, 'secrets'), options.secrets), refresh_ms: 500 } };
   const sidecar = await world.startSidecar({ ...options.sidecar, config: { ...secrets, ...options.sidecar?.config, inbound } });
   await eventually(() => sidecar.ready(), 'readiness');
   const port = inboundPort(sidecar);

@@ -6,6 +6,8 @@ export { callerMethod } from './callers/caller-methods.ts';
 export { chooseMethod } from './callers/choose-method.ts';
 export type { ReplayMemory, ReplayMemoryOptions, Spendable } from './callers/replay-memory.ts';
 export { replayMemory } from './callers/replay-memory.ts';
+export type { IntrospectedIssuer, TokenIntrospection, TokenIntrospectionOptions } from './introspection.ts';
+export { tokenIntrospection } from './introspection.ts';
 export { operatorOfProof } from './callers/proven-operator.ts';
 export { newApiKey } from './callers/api-key.ts';
 export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, OperatorTokenPorts, VerifiedOperator } from './operator-token.ts';

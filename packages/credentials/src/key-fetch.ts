@@ -82,7 +82,7 @@ const URL_FORM =
   /^(https?):\/\/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::([1-9][0-9]{0,4}))?(\/[A-Za-z0-9._~!$&'()*+,;=:@/-]*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?-]*)?)?$/;
 
 /** A URL without user, fragment and escapes; `undefined` for any other, so that two readers cannot read it differently. */
-function addressOf(url: string): Address | undefined {
+export function addressOf(url: string): Address | undefined {
   if (url.length > URL_CHARS_MAX) return undefined;
   const match = URL_FORM.exec(url);
   const scheme = match?.[1];

@@ -19,6 +19,7 @@ import {
   readTokenTimes,
 } from '@sallyport/identity';
 import {
+  type BootMs,
   type Denial,
   type DenialCode,
   type Digest,
@@ -42,6 +43,7 @@ import { BoundedCache } from './bounded-cache.ts';
 import { type DpopProofs, type Possession, boundThumbprint } from './dpop.ts';
 import { type IssuerKey, isTokenAlgorithm, pinnedKey } from './key-set.ts';
 import type { FetchedIssuer, KeySets } from './key-sets.ts';
+import type { IntrospectedIssuer, TokenIntrospection } from './introspection.ts';
 
 /** What a verified token proves. */
 export interface VerifiedOperator {
@@ -97,6 +99,8 @@ interface Proven {
   readonly generation: number | undefined;
   /** Of the key that whoever presents it must prove; `null` for a bearer's. */
   readonly thumbprint: string | null;
+  /** When its issuer was asked about it, where it says nothing by itself. */
+  readonly askedAt?: BootMs;
 }
 
 /** What a verifier needs for more than pinned keys and bearers. */
@@ -105,6 +109,8 @@ export interface OperatorTokenPorts {
   readonly keySets?: KeySets;
   /** Without it, tokens that are bound to a key are refused. */
   readonly dpop?: DpopProofs;
+  /** Without it, tokens that say nothing by themselves are refused. */
+  readonly introspection?: TokenIntrospection;
 }
 
 const HEADER_MEMBERS = new Set(['alg', 'kid', 'typ', 'x5t', 'x5t#S256']);
@@ -113,7 +119,10 @@ const ACCEPTED_TYPES = new Set(['jwt', 'at+jwt', 'application/jwt', 'application
 const TOKEN_ID_CHARS_MAX = 256;
 
 /** A verifier with its own cache; one per sidecar. */
-export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}, { keySets, dpop }: OperatorTokenPorts = {}): OperatorTokens {
+export function operatorTokens(
+  limits: Partial<OperatorTokenLimits> = {},
+  { keySets, dpop, introspection }: OperatorTokenPorts = {},
+): OperatorTokens {
   const { tokenBytesMax, clockSkewMsMax, cacheEntriesMax } = { ...OPERATOR_TOKEN_LIMITS, ...limits };
   const proven = new BoundedCache<Proven>(cacheEntriesMax);
   return {
@@ -122,8 +131,8 @@ export function operatorTokens(limits: Partial<OperatorTokenLimits> = {}, { keyS
       const cacheKey = `${encodeHex(sha256(utf8(token)))} ${context.bundle}`;
       let known = proven.get(cacheKey);
       // Keys that were withdrawn, or are too old, take back what was proven with them.
-      if (known === undefined || !isStillKeyed(known, keySets)) {
-        const fresh = await prove(token, { issuers: context.issuers, keySets, now: context.now, clockSkewMsMax });
+      if (known === undefined || !isStillKeyed(known, keySets) || !isStillTold(known, introspection)) {
+        const fresh = await prove(token, { issuers: context.issuers, keySets, introspection, now: context.now, clockSkewMsMax });
         if (!fresh.ok) return fresh;
         known = fresh.value;
         proven.set(cacheKey, known);
@@ -156,6 +165,15 @@ function isStillKeyed({ issuer, generation }: Proven, keySets: KeySets | undefin
   return generation !== undefined && keySets?.generation(issuer) === generation;
 }
 
+/** What an issuer said of a token is believed for a while. */
+function isStillTold({ issuer, askedAt }: Proven, introspection: TokenIntrospection | undefined): boolean {
+  return askedAt === undefined || (isIntrospected(issuer) && introspection?.isYoung(askedAt, issuer) === true);
+}
+
+function isIntrospected(issuer: Issuer): issuer is IntrospectedIssuer {
+  return issuer.introspection !== undefined;
+}
+
 function isFetched(issuer: Issuer): issuer is FetchedIssuer {
   return issuer.keySource !== undefined;
 }
@@ -163,6 +181,7 @@ function isFetched(issuer: Issuer): issuer is FetchedIssuer {
 interface Proving {
   readonly issuers: readonly Issuer[];
   readonly keySets: KeySets | undefined;
+  readonly introspection: TokenIntrospection | undefined;
   readonly now: Instant;
   readonly clockSkewMsMax: number;
 }
@@ -174,9 +193,10 @@ function hopeless(jws: CompactJws, issuer: Issuer, { now, clockSkewMsMax }: Pick
 }
 
 /** Everything that does not change with time, in the order that keeps the cheap refusals cheap. */
-async function prove(token: string, { issuers, keySets, now, clockSkewMsMax }: Proving): Promise<Result<Proven, Denial>> {
+async function prove(token: string, proving: Proving): Promise<Result<Proven, Denial>> {
+  const { issuers, keySets, now, clockSkewMsMax } = proving;
   const jws = readCompactJws(token);
-  if (!jws.ok) return refuse('unauthenticated', jws.error);
+  if (!jws.ok) return told(token, jws.error, proving);
   const header = readHeader(jws.value.header);
   if (typeof header === 'string') return refuse('unauthenticated', header);
   const issuer = issuers.find((known) => known.issuer === jws.value.claims['iss']);
@@ -192,6 +212,22 @@ async function prove(token: string, { issuers, keySets, now, clockSkewMsMax }: P
   const operator = readOperator(jws.value, issuer);
   if (!operator.ok) return operator;
   return ok({ operator: operator.value, issuer, generation: signer.value.generation, thumbprint: thumbprint.value });
+}
+
+/** Of a token that is no JWT: by the one issuer that is asked about such, and by nobody where there is none. */
+async function told(token: string, unread: string, { issuers, introspection }: Proving): Promise<Result<Proven, Denial>> {
+  const issuer = issuers.find(isIntrospected);
+  if (issuer === undefined) return refuse('unauthenticated', unread);
+  const said = (await introspection?.ask(token, issuer)) ?? { state: 'unavailable', why: 'no issuer is asked here' };
+  if (said.state === 'unavailable') return refuse('identity_unavailable', `\`${issuer.issuer}\` cannot be asked: ${said.why}`);
+  if (said.state === 'inactive') return refuse('unauthenticated', `\`${issuer.issuer}\` does not know the token, or not any more`);
+  const { claims, askedAt } = said;
+  if (claims['iss'] !== undefined && claims['iss'] !== issuer.issuer) return refuse('unauthenticated', '`iss` is another issuer’s');
+  const thumbprint = boundThumbprint(claims);
+  if (!thumbprint.ok) return refuse('unauthenticated', thumbprint.error);
+  const operator = readOperator({ claims, signingInput: token }, issuer);
+  if (!operator.ok) return operator;
+  return ok({ operator: operator.value, issuer, generation: undefined, thumbprint: thumbprint.value, askedAt });
 }
 
 interface Header {
@@ -245,7 +281,10 @@ async function verifySignature(token: string, alg: TokenAlgorithm, key: IssuerKe
   }
 }
 
-function readOperator({ claims, signingInput }: CompactJws, issuer: Issuer): Result<VerifiedOperator, Denial> {
+function readOperator(
+  { claims, signingInput }: Pick<CompactJws, 'claims' | 'signingInput'>,
+  issuer: Issuer,
+): Result<VerifiedOperator, Denial> {
   const audiences: unknown = claims['aud'];
   const isForUs = audiences === issuer.audience || (Array.isArray(audiences) && audiences.includes(issuer.audience));
   if (!isForUs) return refuse('unauthenticated', '`aud` does not name this audience');

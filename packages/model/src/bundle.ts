@@ -129,6 +129,22 @@ export const REQUIRABLE_CLAIMS: readonly RequirableClaim[] = [
 /** What `strict_claims` asks for beside subject and tenant. */
 export const STRICT_CLAIMS: readonly RequirableClaim[] = ['run_id', 'step', 'scopes', 'scope_version', 'environment', 'authentication'];
 
+/** Where a secret lies; never the secret. Places as those of credentials. */
+export type SecretPlace =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'vault'; readonly mount: string; readonly path: string; readonly field: string };
+
+/** Where an issuer is asked about tokens that say nothing by themselves (RFC 7662), and as whom. */
+export interface Introspection {
+  readonly url: string;
+  readonly network: Destination['network'];
+  readonly clientId: string;
+  /** `name` tells places apart. */
+  readonly secret: { readonly name: string; readonly source: SecretPlace };
+  /** How long an answer is believed, and never past the token's own end. */
+  readonly cacheMsMax: number;
+}
+
 /** An identity provider whose tokens are accepted, with the keys that verify them and what its claims mean here. */
 export interface Issuer {
   /** Compared with `iss` byte for byte. */
@@ -138,6 +154,8 @@ export interface Issuer {
   /** Empty where `keySource` says where they are. */
   readonly keys: readonly PinnedJwk[];
   readonly keySource?: KeySource;
+  /** Then there are no keys: every token is asked about. */
+  readonly introspection?: Introspection;
   /** The algorithms that its tokens may name; `algorithmsOf` where it does not say. */
   readonly algorithms?: readonly TokenAlgorithm[];
   /** The environment for which a token must have been made, and the claim that says so. */

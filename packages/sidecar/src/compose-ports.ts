@@ -1,14 +1,24 @@
 /** Part of the composition root: the pipeline's ports, made from what `compose.ts` has opened. */
 
-import { dpopProofs, keySets, operatorTokens, type KeySets, type SessionTokens, replayMemory } from '@sallyport/credentials';
+import {
+  dpopProofs,
+  keySets,
+  operatorTokens,
+  type KeySets,
+  type SessionTokens,
+  replayMemory,
+  tokenIntrospection,
+  type TokenIntrospection,
+} from '@sallyport/credentials';
+import { fromUtf8 } from '@sallyport/crypto';
 import type { SessionEpoch } from '@sallyport/identity';
-import { Fault, type AgentName, type Clock, type DecisionId, type Random, type RequestId } from '@sallyport/model';
+import { type Introspection, Fault, type AgentName, type Clock, type DecisionId, type Random, type RequestId } from '@sallyport/model';
 import { createUpstreams, type Upstreams } from '@sallyport/net';
 import { ulids, type BytesAccount, type Drain, type FileSystem } from '@sallyport/runtime';
 import type { MemoryReservations } from '@sallyport/store';
 import type { Log } from '@sallyport/telemetry';
 import { callerDoor } from './callers/caller-door.ts';
-import { callerSecrets } from './callers/caller-secrets.ts';
+import { callerSecrets, type CallerSecrets, type WithSecrets } from './callers/caller-secrets.ts';
 import { floodBound } from './audit/flood-bound.ts';
 import type { SidecarMetrics } from './admin/metrics.ts';
 import type { SidecarConfig } from './config.ts';
@@ -72,6 +82,7 @@ export function pipelinePorts(from: PortsFrom): {
   const { config, clock, random, build, account } = from;
   const tokens = { agent: tokensOf(() => from.tokens()?.agent), client: tokensOf(() => from.tokens()?.client) };
   const secrets = secretsOf(from);
+  const proving = provingSecretsOf(from);
   const upstream = upstreamOf(from, { tokens, secrets });
   const mcp = mcpSessions({
     random,
@@ -106,8 +117,11 @@ export function pipelinePorts(from: PortsFrom): {
     sessionBinding: config.inbound?.session_binding ?? 'none',
     schemes: { inbound: 'https', outbound: config.outbound.agent_certificate === undefined ? 'http' : 'https' },
     agentCredential: agentAuthentication(config, from),
-    operatorTokens: operatorTokens({}, { keySets: keySetsOf(from), dpop: dpopProofs(clock) }),
-    callers: callersOf(from),
+    operatorTokens: operatorTokens(
+      {},
+      { keySets: keySetsOf(from), dpop: dpopProofs(clock), introspection: introspectionOf(from, proving) },
+    ),
+    callers: callersOf(from, proving),
     resourceMetadata: from.resource?.metadataUrl,
     envelopes: envelopes(replayMemory({ startedAt: clock.wall() })),
     sessionTokens: tokens.agent,
@@ -244,9 +258,36 @@ function secretsOf(from: PortsFrom): Credentials {
   });
 }
 
-function callersOf(from: PortsFrom): CallerMethods {
+/** What callers are proven with, and what their issuer is asked with. */
+function provingSecretsOf(from: PortsFrom): CallerSecrets {
   const { config, clock } = from;
-  const secrets = callerSecrets({ clock, folder: config.secrets.folder, vault: vaultOf(from), times: secretTimes(config) });
+  return callerSecrets({ clock, folder: config.secrets.folder, vault: vaultOf(from), times: secretTimes(config) });
+}
+
+/** A dialler of its own: whoever asks about a made-up token takes no place of those who fetch keys. */
+function introspectionOf({ config, clock, drain }: PortsFrom, secrets: CallerSecrets): TokenIntrospection {
+  const { connect_ms_max: connectMsMax } = config.upstream;
+  const upstreams = createUpstreams({ clock, limits: { connectMsMax, inFlightMax: IDENTITY_IN_FLIGHT_MAX, idleConnectionsMax: 2 } });
+  drain.onDrain('introspection', async () => upstreams.close());
+  // Owner: this function. The secrets of each issuer, as the room of secrets knows them; gone with the bundle.
+  const known = new WeakMap<Introspection, WithSecrets>();
+  return tokenIntrospection({
+    upstreams,
+    clock,
+    askMsMax: config.identity.keys_fetch_ms_max,
+    async secretOf(of) {
+      const { name, source } = of.secret;
+      const own = known.get(of) ?? { secrets: { [name]: source } };
+      known.set(of, own);
+      await secrets.ready(own);
+      const bytes = secrets.secretOf(name);
+      return bytes === undefined ? undefined : fromUtf8(bytes);
+    },
+  });
+}
+
+function callersOf(from: PortsFrom, secrets: CallerSecrets): CallerMethods {
+  const { config, clock } = from;
   const { replays_max: replaysMax, bytes_in_flight_max: bytesMax } = config.limits;
   return callerDoor({ clock, secrets, replaysMax, unprovenBytesMax: Math.floor(bytesMax / UNPROVEN_PART) });
 }

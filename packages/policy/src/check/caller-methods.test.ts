@@ -107,6 +107,19 @@ describe('a caller method is refused', () => {
     expect(problemsOf(...documents).join('\n')).toContain(says);
   });
 
+  const asked = (name: string, more = ''): string =>
+    `kind: Issuer\nissuer: https://${name}.example\naudience: us\nintrospection: { url: "https://${name}.example/i", client_id: us, client_secret: { file: chat } }\n${more}`;
+  test.each<[what: string, documents: readonly string[], says: string]>([
+    ['two are asked about tokens', [asked('a'), asked('b')], 'is asked about tokens already'],
+    ['tokens cross a network in the clear', [asked('a').replace('"https:', '"http:')], 'without TLS'],
+    ['it has keys as well', [asked('a', 'discovery: true\n')], 'exactly one of'],
+    ['it says how tokens are signed', [asked('a', 'algorithms: [ES256]\n')], 'for tokens that are signed'],
+    ['its secret stands there', [asked('a').replace('{ file: chat }', '8f742231b10e8888abcd99yyyzzz85a5')], 'a secret is named by a map'],
+    ['answers are believed for long', [asked('a').replace('client_id: us', 'cache: 6m, client_id: us')], 'longer than 5m'],
+  ])('and so is an issuer where %s', (_what, documents, says) => {
+    expect(problemsOf(...documents).join('\n')).toContain(says);
+  });
+
   test('whose secret a tool is sent', () => {
     const sent = `kind: Agent
 name: a
@@ -131,6 +144,7 @@ agents: [a]
 tools: [orders/get]
 `;
     expect(problemsOf(sent, method('m', SLACK)).join('\n')).toContain('sends the secret that proves callers');
+    expect(problemsOf(sent, asked('a')).join('\n')).toContain('sends the secret that the issuer is asked with');
   });
 });
 

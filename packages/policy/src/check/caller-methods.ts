@@ -16,6 +16,7 @@ import type { Problems } from '../reader/node.ts';
 export function checkCallerMethods(declared: Declared, attributes: ReadonlyMap<string, AttributeClaim>, problems: Problems): void {
   checkTold(declared, problems);
   checkSecrets(declared, problems);
+  checkIntrospection(declared, problems);
   for (const located of declared.callerMethods) {
     checkOwn(located, problems);
     checkAttributes(located, attributes, problems);
@@ -74,7 +75,7 @@ function checkTold({ callerMethods, issuers }: Declared, problems: Problems): vo
 }
 
 /** Whoever is sent a secret that proves callers could pass for every one of them. */
-function checkSecrets({ callerMethods, credentials }: Declared, problems: Problems): void {
+function checkSecrets({ callerMethods, credentials, issuers }: Declared, problems: Problems): void {
   const sent = new Map(credentials.map(({ value }) => [secretOf(value.source), value.name]));
   for (const { value, node } of callerMethods)
     for (const name of Object.keys(value.secrets)) {
@@ -84,6 +85,22 @@ function checkSecrets({ callerMethods, credentials }: Declared, problems: Proble
           remedy: 'a secret of its own for each',
         });
     }
+  for (const { value, node } of issuers) {
+    const credential = sent.get(value.introspection?.secret.name ?? '');
+    if (credential !== undefined)
+      problems.add(placeAt(node, 'introspection'), `credential ${quote(credential)} sends the secret that the issuer is asked with`, {
+        remedy: 'a secret of its own for each',
+      });
+  }
+}
+
+/** Of a token that says nothing, nobody could tell which of two to ask. */
+function checkIntrospection({ issuers }: Declared, problems: Problems): void {
+  const [first, ...others] = issuers.filter(({ value }) => value.introspection !== undefined);
+  for (const { node } of others)
+    problems.add(placeAt(node, 'introspection'), `${quote(first?.value.issuer ?? '')} is asked about tokens already`, {
+      remedy: 'one issuer with `introspection`',
+    });
 }
 
 function checkAttributes(

@@ -17,6 +17,10 @@ export function checkIssuer({ value, node }: Located<Issuer>, environment: Envir
   substitute(value.audience, placeAt(node, 'audience'), environment, problems);
   if (value.environment !== undefined) substitute(value.environment.is, placeAt(node, 'environment'), environment, problems);
   checkAsked({ value, node }, problems);
+  if (value.introspection !== undefined) {
+    checkIntrospected({ value, node }, environment, problems);
+    return;
+  }
   if (value.keySource === undefined) {
     checkPinned({ value, node }, problems);
     return;
@@ -41,6 +45,19 @@ function checkAsked({ value, node }: Located<Issuer>, problems: Problems): void 
 
 /** How the principal of a caller method names who vouched for it. */
 const CALLER_METHODS = 'caller:';
+
+/** Whoever hears the question has the token, so that it crosses no network in the clear. */
+function checkIntrospected({ value, node }: Located<Issuer>, environment: EnvironmentValues, problems: Problems): void {
+  const { url: template = '', network = 'public' } = value.introspection ?? {};
+  const place = placeAt(node, 'introspection', 'url');
+  const url = substitute(template, place, environment, problems);
+  const base = url === undefined ? undefined : parseBaseUrl(url, place, problems);
+  if (base?.scheme === 'http' && network !== 'loopback')
+    problems.add(place, `tokens are sent to ${quote(template)} without TLS`, { remedy: 'https://, or `network: loopback` for a test' });
+  for (const field of ['jwks_age_max', 'algorithms'])
+    if (node.kind === 'map' && node.entries.has(field))
+      problems.add(placeAt(node, field), `${quote(field)} is for tokens that are signed`, { remedy: 'leave it out' });
+}
 
 /** Keys in the document are of P-256, so that nothing else can be signed with them; what concerns fetching is a mistake. */
 function checkPinned({ value, node }: Located<Issuer>, problems: Problems): void {

@@ -30,6 +30,7 @@ export const FEATURES: readonly string[] = [
   'issuer.algorithms',
   'issuer.environment',
   'issuer.groups',
+  'issuer.introspection',
   'issuer.key_source',
   'issuer.min_scope_version',
   'issuer.origin',
@@ -151,6 +152,7 @@ function featuresOfTool({
 
 function featuresOfIssuer({
   keySource,
+  introspection,
   algorithms,
   environment,
   scopeVersion,
@@ -161,6 +163,7 @@ function featuresOfIssuer({
 }: Issuer): readonly string[] {
   return [
     ...(keySource === undefined ? [] : ['issuer.key_source']),
+    ...(introspection === undefined ? [] : ['issuer.introspection']),
     ...(algorithms === undefined ? [] : ['issuer.algorithms']),
     ...(environment === undefined ? [] : ['issuer.environment']),
     ...(scopeVersion === undefined ? [] : ['issuer.min_scope_version']),

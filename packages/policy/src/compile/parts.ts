@@ -249,12 +249,13 @@ export function substituted(declared: Declared, environment: EnvironmentValues, 
 }
 
 function substitutedIssuer(issuer: Issuer, text: (template: string) => string): Issuer {
-  const { keySource, environment } = issuer;
+  const { keySource, introspection, environment } = issuer;
   return {
     ...issuer,
     issuer: text(issuer.issuer),
     audience: text(issuer.audience),
     ...(keySource?.jwksUri === undefined ? {} : { keySource: { ...keySource, jwksUri: text(keySource.jwksUri) } }),
+    ...(introspection === undefined ? {} : { introspection: { ...introspection, url: text(introspection.url) } }),
     ...(environment === undefined ? {} : { environment: { ...environment, is: text(environment.is) } }),
   };
 }

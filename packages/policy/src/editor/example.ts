@@ -180,6 +180,11 @@ issuer: https://accounts.example
 audience: sallyport
 jwks_uri: https://keys.example/certs
 ---
+kind: Issuer
+issuer: https://opaque.example
+audience: sallyport
+introspection: { url: "https://opaque.example/introspect", client_id: sallyport, client_secret: { file: issuers/opaque }, cache: 1m }
+---
 kind: CallerMethod
 name: support-slack
 slack: { secret: { file: callers/slack-signing-secret } }

@@ -18,31 +18,12 @@ import {
   SIGNING_WINDOW_MS_MAX,
 } from '../grammar/caller-signatures.ts';
 import { CLUSTER_KEYS_MAX, RSA_EXPONENT, RSA_MODULUS } from '../grammar/caller-workloads.ts';
-import { CREDENTIAL_PATH } from '../grammar/secret-place.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import { KEY } from './kinds-identity.ts';
+import { SECRET } from './shape-secret.ts';
 import type { Field, Kind, MapShape, Shape } from './shape.ts';
 import { list, map } from './shape.ts';
 import { ATTRIBUTES, INSTANT, NAME, PRINCIPAL, TOKEN, span, text, word } from './shapes-common.ts';
-
-const PATH = text('names joined by `/`', CREDENTIAL_PATH);
-
-/** A value is never written here. */
-const SECRET: MapShape = map(
-  'CallerSecret',
-  {
-    file: { says: 'A file below the folder that the sidecar’s configuration names as `secrets.folder`.', shape: PATH },
-    vault: {
-      says: 'A secret of Vault’s KV engine, version 2; which Vault, and as whom, the sidecar’s configuration says.',
-      shape: map('CallerVaultSecret', {
-        mount: { says: 'Where the engine is mounted.', shape: PATH, default: 'secret' },
-        path: { says: 'The secret.', shape: PATH, isRequired: true },
-        field: { says: 'Which of its fields.', shape: text('a name', CREDENTIAL_PATH), isRequired: true },
-      }),
-    },
-  },
-  { exactlyOne: ['file', 'vault'] },
-);
 
 const secret = (says: string): Field => ({ says, shape: SECRET, isRequired: true, code: 'identity_unavailable' });
 const HEADER = text('the name of a header, in lower case', OTHER_HEADER);

@@ -1,5 +1,7 @@
 /** Who says who operators are: issuers, what their tokens must say, and which claims become facts. */
 
+import { CLIENT_ID } from '../grammar/credential.ts';
+import { SECRET } from './shape-secret.ts';
 import { ATTRIBUTE_TYPES, ORIGIN_CLAIMS, REQUIRABLE_CLAIMS, TOKEN_ALGORITHMS } from '@sallyport/model';
 import type { OriginClaim } from '@sallyport/model';
 import { NETWORKS } from '../grammar/catalog.ts';
@@ -63,8 +65,26 @@ export const ISSUER: Kind = {
         shape: { is: 'flag', only: true },
       },
       jwks_uri: { says: 'Keys are fetched from this URL; `${env.x}` is substituted.', shape: text('the URL of a key set') },
+      introspection: {
+        says: 'Its tokens say nothing by themselves: it is asked about each (RFC 7662). One issuer of a policy at most.',
+        shape: map('Introspection', {
+          url: {
+            says: 'The introspection endpoint; `${env.x}` is substituted.',
+            shape: text('the URL of an introspection endpoint'),
+            isRequired: true,
+          },
+          client_id: { says: 'Who asks; it is public.', shape: text('a client id', CLIENT_ID), isRequired: true },
+          client_secret: { says: 'What the client proves itself with.', shape: SECRET, isRequired: true, code: 'identity_unavailable' },
+          cache: {
+            says: 'How long an answer is believed, so that a token that was withdrawn stops by then.',
+            shape: span(LIMITS.introspectionCacheMsMax),
+            default: '30s',
+          },
+        }),
+        code: 'identity_unavailable',
+      },
       network: {
-        says: 'Which addresses the host of the keys may have; for keys that are fetched.',
+        says: 'Which addresses the host of the keys, or of the introspection endpoint, may have.',
         shape: word(NETWORKS),
         otherwise: '`public`',
       },
@@ -161,6 +181,6 @@ export const ISSUER: Kind = {
         otherwise: 'the defaults below',
       },
     },
-    { exactlyOne: ['keys', 'keys_file', 'discovery', 'jwks_uri'] },
+    { exactlyOne: ['keys', 'keys_file', 'discovery', 'jwks_uri', 'introspection'] },
   ),
 };

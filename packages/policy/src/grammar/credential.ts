@@ -200,7 +200,7 @@ function withoutLiterals(node: Node, problems: Problems): Node {
 }
 
 /** Public by RFC 6749, section 2.2, and often made by chance: only what is a key beyond doubt is refused. */
-const clientName: Reader<string> = (node, problems) => {
+export const clientName: Reader<string> = (node, problems) => {
   if (node.kind !== 'scalar' || typeof node.value !== 'string') return problems.add(node.place, 'a client id must be text');
   if (beginsLikeSecret(node.value))
     return problems.add(node.place, 'this looks like a secret and not like a client id', { remedy: LEAKED });

@@ -10,6 +10,7 @@ import type { Fields, Reader } from '../reader/read.ts';
 import { count, isTrue } from '../reader/read-more.ts';
 import { bool, duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
 import { NETWORKS } from './catalog.ts';
+import { encodeIntrospection, introspection } from './introspection.ts';
 import { claimDefaults, claimNames, encodeClaims } from './claims.ts';
 import { agentDelegation, encodeAgentDelegation } from './delegation.ts';
 import { USUAL_SESSIONS, encodeSessionRules, sessionRules } from './sessions.ts';
@@ -78,7 +79,7 @@ export function encodeAgent({ name, owner, uses, callers, delegation, signingKey
 }
 
 /** Where keys come from: exactly one of these. */
-export const KEY_FIELDS = ['keys', 'keys_file', 'discovery', 'jwks_uri'] as const;
+export const KEY_FIELDS = ['keys', 'keys_file', 'discovery', 'jwks_uri', 'introspection'] as const;
 const ISSUER_FIELDS = [
   'issuer!',
   'audience!',
@@ -160,11 +161,11 @@ const GROUP = {
   words: 'a group: 1 to 256 printable characters',
 };
 
-function keysOf(declared: Fields, findKeys: FindKeys, problems: Problems): Pick<Issuer, 'keys' | 'keySource'> {
+function keysOf(declared: Fields, findKeys: FindKeys, problems: Problems): Pick<Issuer, 'keys' | 'keySource' | 'introspection'> {
   const network = declared.get('network', oneOf('network', NETWORKS)) ?? 'public';
   const ageMsMax = declared.get('jwks_age_max', duration('`jwks_age_max`', LIMITS.jwksAgeMsMax)) ?? JWKS_AGE_MS;
   if (KEY_FIELDS.filter((key) => declared.has(key)).length !== 1) {
-    problems.add(declared.place, 'an Issuer has exactly one of `keys`, `keys_file`, `discovery` and `jwks_uri`');
+    problems.add(declared.place, 'an Issuer has exactly one of `keys`, `keys_file`, `discovery`, `jwks_uri` and `introspection`');
     return { keys: [] };
   }
   if (declared.has('discovery')) {
@@ -174,6 +175,9 @@ function keysOf(declared: Fields, findKeys: FindKeys, problems: Problems): Pick<
       problems.add(node.place, '`discovery` is `true` or absent', { remedy: 'give `keys`, or leave `discovery: true`' });
     return { keys: [], keySource: { network, ageMsMax } };
   }
+  const asked = declared.get('introspection', introspection);
+  if (asked !== undefined) return { keys: [], introspection: { ...asked, network } };
+  if (declared.has('introspection')) return { keys: [] };
   const jwksUri = declared.get('jwks_uri', text('the URL of a key set'));
   if (jwksUri !== undefined) return { keys: [], keySource: { jwksUri, network, ageMsMax } };
   return { keys: pinnedOf(declared, findKeys, problems) ?? [] };
@@ -215,12 +219,17 @@ function encodeKey({ kid, kty, crv, x, y }: PinnedJwk): Json {
   return { kid, kty, crv, x, y };
 }
 
+function encodeTrust({ keys, keySource, introspection: asked }: Issuer): JsonObject {
+  if (asked !== undefined) return encodeIntrospection(asked);
+  return keySource === undefined ? { keys: keys.map(encodeKey) } : encodeSource(keySource);
+}
+
 export function encodeIssuer(value: Issuer): Json {
-  const { keySource, algorithms, environment, scopeVersion, groups, requiredClaims, strictClaims } = value;
+  const { algorithms, environment, scopeVersion, groups, requiredClaims, strictClaims } = value;
   return {
     issuer: value.issuer,
     audience: value.audience,
-    ...(keySource === undefined ? { keys: value.keys.map(encodeKey) } : encodeSource(keySource)),
+    ...encodeTrust(value),
     ...(algorithms === undefined ? {} : { algorithms: algorithms.toSorted() }),
     max_lifetime: formatSpan(value.tokenLifetimeMsMax),
     ...(environment === undefined ? {} : { environment: environment.is }),

@@ -59,6 +59,8 @@ export const LIMITS = {
   observeMsMax: 2_592_000_000,
   sessionMaxMsMax: 604_800_000,
   tokenLifetimeMsMax: 86_400_000,
+  /** A token that was withdrawn is believed for so long at the most. */
+  introspectionCacheMsMax: 300_000,
   /** A key that was withdrawn stays good for so long at the most. */
   jwksAgeMsMax: 86_400_000,
 } as const;

@@ -5,7 +5,7 @@
 
 import { utf8 } from '@sallyport/crypto';
 import type { BootMs, Clock } from '@sallyport/model';
-import type { CallerMethodDocument, CallerSecret } from '@sallyport/policy';
+import type { CallerSecret } from '@sallyport/policy';
 import { HeldSecret, type SecretTimes } from '../secrets/held-secret.ts';
 import { readSecretFile } from '../secrets/secret-file.ts';
 import type { ReadSecret } from '../secrets/secret-source.ts';
@@ -20,10 +20,16 @@ export interface CallerSecretsOptions {
   readonly times: SecretTimes;
 }
 
+/** A method, or whoever else has secrets; the same object at each asking. */
+export interface WithSecrets {
+  /** By the name under which it has each. */
+  readonly secrets: Readonly<Record<string, CallerSecret>>;
+}
+
 export interface CallerSecrets {
-  /** Reads what is due of the method's secrets; `undefined` where nothing is. Never rejects. */
-  ready(method: CallerMethodDocument): Promise<unknown> | undefined;
-  /** The value under the name by which a method has it, while it may be used. */
+  /** Reads what is due of somebody's secrets; `undefined` where nothing is. Never rejects. */
+  ready(of: WithSecrets): Promise<unknown> | undefined;
+  /** The value under the name by which somebody has it, while it may be used. */
   secretOf(name: string): Uint8Array | undefined;
 }
 
@@ -36,7 +42,7 @@ export function callerSecrets({ clock, folder, vault, times }: CallerSecretsOpti
   // Owner: this object. By name, which is the place itself; the one that was named first goes first.
   const held = new Map<string, HeldSecret>();
   // Owner: this object. When the secrets of a method are to be looked at again; gone with its bundle.
-  const looks = new WeakMap<CallerMethodDocument, BootMs>();
+  const looks = new WeakMap<WithSecrets, BootMs>();
   const heldFor = (name: string, source: CallerSecret): HeldSecret => {
     const known = held.get(name);
     if (known !== undefined) return known;
@@ -47,11 +53,11 @@ export function callerSecrets({ clock, folder, vault, times }: CallerSecretsOpti
     return made;
   };
   return {
-    ready(method) {
-      const due = looks.get(method);
+    ready(of) {
+      const due = looks.get(of);
       if (due !== undefined && clock.boot() < due) return undefined;
-      const secrets = Object.entries(method.secrets).map(([name, source]) => heldFor(name, source));
-      return Promise.all(secrets.map((secret) => secret.refresh())).then(() => looks.set(method, (clock.boot() + LOOK_MS) as BootMs));
+      const secrets = Object.entries(of.secrets).map(([name, source]) => heldFor(name, source));
+      return Promise.all(secrets.map((secret) => secret.refresh())).then(() => looks.set(of, (clock.boot() + LOOK_MS) as BootMs));
     },
     secretOf(name) {
       const value = held.get(name)?.value();

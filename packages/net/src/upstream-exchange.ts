@@ -5,7 +5,7 @@ import { request as httpsRequest } from 'node:https';
 import type { LookupFunction, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { invariant } from '@sallyport/model';
-import type { Destination } from '@sallyport/model';
+import type { BootMs, Destination } from '@sallyport/model';
 import { unbracketed } from './address.ts';
 import { endWith } from './one-write.ts';
 import type { UpstreamAnswer, UpstreamLimits, UpstreamRequest } from './upstream.ts';
@@ -19,6 +19,7 @@ export interface Lane {
   readonly agent: Agent;
   /** By what its connections were made; `undefined` where the destination says nothing of it. */
   readonly tls: UpstreamTls | undefined;
+  readonly madeAt: BootMs;
   readonly lookup: LookupFunction;
   /** Dialled in place of the destination's host. */
   readonly socketPath: string | undefined;

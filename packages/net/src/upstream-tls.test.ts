@@ -1,7 +1,9 @@
 import { certificatePem } from '@sallyport/crypto/keys';
 import { readCertificate } from '@sallyport/crypto';
-import type { Destination, ServerName } from '@sallyport/model';
+import type { Clock, Destination, ServerName } from '@sallyport/model';
 import { fakeClock, recordingUpstream, testAuthority, type RecordingUpstream, type TestAuthority } from '@sallyport/testkit';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createUpstreams, type UpstreamRequest, type Upstreams } from './upstream.ts';
 import type { UpstreamFault } from './upstream-fault.ts';
@@ -40,8 +42,8 @@ const to = (): Destination => ({
 });
 const GET: UpstreamRequest = { method: 'GET', path: '/', headers: [], signal: new AbortController().signal, bodyBytesMax: 1_000 };
 
-function dialler(tls?: TlsOf): Upstreams {
-  const made = createUpstreams({ clock: fakeClock(), ...(tls === undefined ? {} : { tls }) });
+function dialler(tls?: TlsOf, clock: Clock = fakeClock()): Upstreams {
+  const made = createUpstreams({ clock, ...(tls === undefined ? {} : { tls }) });
   opened.push(made);
   return made;
 }
@@ -60,6 +62,30 @@ test('what is demanded anew ends the connections that were made before, and what
   expect(await asked(upstreams)).toBe(first);
   terms = { ...terms, client: await pair('/sidecar/desk/two', 'tls-client') };
   expect(await asked(upstreams)).not.toBe(first);
+});
+
+test('a connection that is never idle is made anew after ten minutes: the certificate at its other end may have ended', async () => {
+  const { certificate, key } = await pair('/service/orders', 'tls-server');
+  let connections = 0;
+  const server = createServer({ cert: certificate, key }, (_, response) => response.end('{}'));
+  server.on('secureConnection', () => connections++);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const clock = fakeClock();
+  const terms = demanding();
+  const upstreams = dialler(() => terms, clock);
+  const get = async (): Promise<number> => {
+    const answer = await upstreams.request({ ...to(), port }, GET);
+    for await (const _ of answer.body) continue;
+    return connections;
+  };
+  expect([await get(), await get()]).toEqual([1, 1]);
+  await clock.advance(599_999);
+  expect(await get()).toBe(1);
+  await clock.advance(1);
+  expect([await get(), await get()]).toEqual([2, 2]);
+  server.close();
+  server.closeAllConnections();
 });
 
 test('a destination that demands something is not dialled by who cannot meet it', async () => {

@@ -8,7 +8,7 @@ import { lookup } from 'node:dns/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
-import { invariant, isSameServerTls, type Clock, type Destination } from '@sallyport/model';
+import { invariant, isSameServerTls, type BootMs, type Clock, type Destination } from '@sallyport/model';
 import { judgeAddress, unbracketed } from './address.ts';
 import { exchange, type Lane } from './upstream-exchange.ts';
 import { UpstreamFault } from './upstream-fault.ts';
@@ -103,6 +103,8 @@ export interface UpstreamOptions {
 /** How late a deadline may be noticed. */
 const SWEEP_MS = 100;
 const ADDRESSES_MAX = 64;
+/** Who was proven longer ago has to prove themselves again, however busy the connection is: certificates end. */
+const PROVEN_MS_MAX = 600_000;
 
 /** A dialler with a pool of kept-alive connections per destination. */
 export function createUpstreams(options: UpstreamOptions): Upstreams {
@@ -114,14 +116,15 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
 
   const laneOf = (destination: Destination, tls: UpstreamTls | undefined): Lane => {
     const held = lanes.get(destination.server);
-    if (held !== undefined && held.tls === tls && isSame(held.destination, destination)) return held;
+    const now = options.clock.boot();
+    if (held !== undefined && held.tls === tls && !isOld(held, now) && isSame(held.destination, destination)) return held;
     if (held !== undefined) closeIdle(held.agent);
     // A literal is dialled without a look-up, so it is judged here; a name at each look-up.
     const host = unbracketed(destination.host);
     if (isIP(host) !== 0) judged(destination, [host]);
     const agent = agentFor(destination, limits, { tls, authorities: options.authorities });
     const { socketPath } = options;
-    const lane: Lane = { destination, agent, tls, lookup: judgedLookup(destination, resolve), inFlight: 0, socketPath };
+    const lane: Lane = { destination, agent, tls, madeAt: now, lookup: judgedLookup(destination, resolve), inFlight: 0, socketPath };
     lanes.set(destination.server, lane);
     return lane;
   };
@@ -147,6 +150,10 @@ function isSame(a: Destination, b: Destination): boolean {
   if (a === b) return true;
   const isThere = a.scheme === b.scheme && a.host === b.host && a.port === b.port && a.network === b.network;
   return isThere && isSameServerTls(a.tls, b.tls);
+}
+
+function isOld({ tls, madeAt }: Lane, now: BootMs): boolean {
+  return tls !== undefined && now - madeAt >= PROVEN_MS_MAX;
 }
 
 function demanded(destination: Destination, tls: TlsOf | undefined): ReturnType<TlsOf> {

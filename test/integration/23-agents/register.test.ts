@@ -88,7 +88,8 @@ describe('the register of machine identities', () => {
   it('[R16.07] is exported in an open form, and lists the agents in traffic that nobody registered', async () => {
     const register = await exported();
     const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(schema);
-    expect([validate(register), validate.errors]).toEqual([true, null]);
+    validate(register);
+    expect(validate.errors).toEqual(null);
     expect(register).toMatchObject({
       agents: [{ name: AGENT, owner: 'team-support', last_seen: expect.stringMatching(/^20/) }],
       issuers: [{ issuer: world.idp.issuer, keys: 'pinned', key_ids: [world.idp.jwk.kid] }],

@@ -24,7 +24,7 @@ const TO_AGENT: readonly string[] = [
 
 /** Names that no configuration can let through: credentials, identity, routing, framing, and what this house says itself. */
 const NEVER =
-  /^(?:sallyport-.*|x-forwarded.*|forwarded|via|x-real-ip|x-user.*|x-auth.*|x-remote.*|remote-.*|x-original-.*|x-rewrite-.*|x-http-method.*|authorization|proxy-.*|cookie2?|dpop|signature.*|host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|content-(?:length|encoding|type|md5)|accept-encoding|origin|sec-.*|traceparent|tracestate|baggage)$/;
+  /^(?:sallyport-.*|x-forwarded.*|forwarded|via|x-real-ip|x-client-.*|true-client-ip|cf-.*|x-amzn-.*|x-goog-.*|x-ms-.*|x-envoy-.*|x-cluster-.*|ssl-.*|x-ssl-.*|x-tls-.*|x-user.*|x-auth.*|x-remote.*|remote-.*|x-original-.*|x-rewrite-.*|x-http-method.*|authorization|proxy-.*|cookie2?|dpop|signature.*|host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|content-(?:length|encoding|type|md5)|accept-encoding|origin|sec-.*|traceparent|tracestate|baggage)$/;
 
 /** Whether configuration may add a header, in lower case, to those that reach the agent. */
 export function mayReachAgent(name: string): boolean {

@@ -439,6 +439,56 @@ describe('a kept-alive connection that the server has closed', () => {
   });
 });
 
+describe('response queue poisoning', () => {
+  const answerOf = (text: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+
+  /** Answers each request with its path, and the first one's connection with an answer more. */
+  async function chatty(surplus: (socket: Socket) => void): Promise<{ port: number; spoken: Promise<void> }> {
+    const { promise: spoken, resolve } = Promise.withResolvers<void>();
+    const port = await listening(
+      createTcpServer((socket) => {
+        socket.on('data', (data) => {
+          const path = /^GET (\S+)/.exec(data.toString())?.[1] ?? '';
+          if (path !== '/first') socket.write(answerOf(path));
+          else {
+            surplus(socket);
+            resolve();
+          }
+        });
+      }),
+    );
+    return { port, spoken };
+  }
+
+  test.each<[string, (socket: Socket) => void]>([
+    ['at once', (socket) => socket.write(answerOf('/first') + answerOf('/surplus'))],
+    ['a moment later', (socket) => socket.write(answerOf('/first'), () => setImmediate(() => socket.write(answerOf('/surplus'))))],
+    ['a while later', (socket) => socket.write(answerOf('/first'), () => setTimeout(() => socket.write(answerOf('/surplus')), 20))],
+    ['in pieces', (socket) => socket.write(answerOf('/first'), () => setTimeout(() => socket.write('H'), 20))],
+  ])('what a server says %s beyond what it was asked is nobody’s answer', async (_, surplus) => {
+    const { port, spoken } = await chatty(surplus);
+    const pool = upstreams();
+    await pool.request(to(port), get({ path: '/first' })).then(textOf, () => undefined);
+    await spoken;
+    // The surplus comes while the connection is idle.
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(await textOf(await pool.request(to(port), get({ path: '/second' })))).toBe('/second');
+  });
+
+  test('a pool that keeps no connection asks each time on another one', async () => {
+    let connections = 0;
+    const port = await listening(
+      createTcpServer((socket) => {
+        connections += 1;
+        socket.on('data', () => socket.write(answerOf('ok')));
+      }),
+    );
+    const pool = upstreams({ limits: { idleConnectionsMax: 0 } });
+    for (let i = 0; i < 3; i++) expect(await textOf(await pool.request(to(port), get()))).toBe('ok');
+    expect(connections).toBe(3);
+  });
+});
+
 describe('TLS', () => {
   let authority: TestAuthority;
   beforeAll(async () => {

@@ -63,7 +63,7 @@ export interface UpstreamLimits {
   readonly headersMax: number;
   /** Calls under way per destination; one more is refused, not queued. */
   readonly inFlightMax: number;
-  /** Kept-alive connections per destination. */
+  /** Kept-alive connections per destination; with 0 each exchange has a connection of its own. */
   readonly idleConnectionsMax: number;
   /** Shorter than what servers commonly keep, so that it is we who close. */
   readonly idleConnectionMsMax: number;
@@ -172,7 +172,8 @@ function agentFor(
   { tls, authorities = [] }: { readonly tls: UpstreamTls | undefined; readonly authorities: readonly string[] | undefined },
 ): HttpAgent {
   const pool = {
-    keepAlive: true,
+    // With a bound of 0 Node would take its own.
+    keepAlive: limits.idleConnectionsMax > 0,
     maxSockets: limits.inFlightMax,
     maxFreeSockets: limits.idleConnectionsMax,
     timeout: limits.idleConnectionMsMax,

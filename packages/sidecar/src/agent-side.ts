@@ -29,7 +29,10 @@ export function agentSide(
     network: 'loopback',
     ...(tls === undefined ? {} : { tls }),
   };
-  const upstreams = createUpstreams(socket === undefined ? options : { ...options, socketPath: socket });
+  // An agent that says more than it was asked would have the rest taken for the answer to another caller (response queue
+  // poisoning): over loopback a connection for each request costs little.
+  const alone = { ...options, limits: { ...options.limits, idleConnectionsMax: 0 } };
+  const upstreams = createUpstreams(socket === undefined ? alone : { ...alone, socketPath: socket });
   return { upstreams, destination, basePath: (at?.pathname ?? '').replace(/\/$/, ''), headers, tokens };
 }
 

@@ -94,6 +94,7 @@ export function pipelinePorts(from: PortsFrom): {
     random,
     epoch: from.epoch,
     sessionsMax: config.limits.sessions_max,
+    perPrincipalMax: config.limits.sessions_per_principal_max,
     onOver: (id) => {
       mcp.forgetSession(id);
       upstream.forgetSession(id);

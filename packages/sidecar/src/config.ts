@@ -75,6 +75,7 @@ export interface SidecarConfig {
     readonly head_bytes_max: number;
     readonly connections_max: number;
     readonly sessions_max: number;
+    readonly sessions_per_principal_max: number;
     readonly reservations_max: number;
     readonly replays_max: number;
     readonly mcp_client_sessions_max: number;
@@ -241,6 +242,13 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
     head_bytes_max: bytes({ says: 'One request head', min: 1 * KB, max: 256 * KB, default: 16 * KB }),
     connections_max: count({ says: 'Connections of the agent at once', unit: 'connections', min: 1, max: 65_536, default: 512 }),
     sessions_max: count({ says: 'Open sessions', unit: 'sessions', min: 1, max: 1_000_000, default: 10_000 }),
+    sessions_per_principal_max: count({
+      says: 'Open sessions of one principal: a request without the token of a session opens one',
+      unit: 'sessions',
+      min: 1,
+      max: 1_000_000,
+      default: 1_000,
+    }),
     reservations_max: count({ says: 'Live limits counted at once', unit: 'entries', min: 1, max: 10_000_000, default: 200_000 }),
     replays_max: count({
       says: 'Signatures and nonces of callers that are remembered as spent; when there is no room for one more it is refused',

@@ -53,9 +53,18 @@ describe('a session is one principal’s', () => {
     ['the same person for another case', { ticket_id: 'T-8' }, 'session_binding_mismatch'],
     ['the same person with a newer token', { jti: 'another' }, '200'],
     ['the same person, who has lost the role', { roles: ['finance'] }, 'no_matching_policy'],
+    ['the same person, with a role more', { roles: ['support-rep', 'lead'] }, '200'],
+    ['the same person, with a token for less', { scope: '' }, 'session_binding_mismatch'],
+    ['the same person, with a token for other scopes', { scope: 'orders:write' }, 'session_binding_mismatch'],
   ])('%s: %s', async (_name, claims, code) => {
     const alice = await opened(side, { ticket_id: 'T-7' });
     expect(codeOf(await resume(side, alice.client, claims))).toBe(code);
+  });
+
+  it('a role that was taken away does not live on in a session that had it', async () => {
+    const lead = await opened(side, { roles: ['support-rep', 'lead'] });
+    expect(codeOf(await resume(side, lead.client))).toBe('session_binding_mismatch');
+    expect(codeOf(await resume(side, lead.client, { roles: ['support-rep', 'lead'] }))).toBe('200');
   });
 
   it('the client’s token opens nothing on the agent’s port, and the agent’s nothing on this one', async () => {

@@ -237,6 +237,20 @@ describe('an agent that misbehaves', () => {
     expect(`${said.status} ${codeOf(said)}`).toBe(expected);
     expect(said.headers['sallyport-session']).toBeUndefined();
   });
+
+  it('and says more than it was asked: nobody else hears it (response queue poisoning)', async () => {
+    const whole = (text: string): string => `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+    let asked = 0;
+    answer = (socket) => {
+      const nth = ++asked;
+      socket.write(whole(`answer ${nth}`), () => socket.write(whole('the answer to somebody else')));
+      socket.on('data', () => socket.write(whole(`answer on an old connection`)));
+    };
+    for (let nth = 1; nth <= 5; nth++) {
+      const said = await side.ask('/agents/support-triage/ask', { method: 'GET' });
+      expect(said.text).toBe(`answer ${nth}`);
+    }
+  });
 });
 
 describe('answers', () => {

@@ -11,7 +11,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { lastCall } from '../../support/audit.ts';
+import { lastCall, recordOf } from '../../support/audit.ts';
 import { hookHeaders, podToken, signatureHeaders, type Headers } from '../../support/callers.ts';
 import { codeOf, inboundPolicy, startInbound, type InboundSide } from '../../support/inbound.ts';
 import { eventually, type HttpAnswer } from '../../support/world.ts';
@@ -168,6 +168,16 @@ describe('a caller that proves itself', () => {
     const headers = prove(body);
     expect(codeOf(await ask(headers, body))).toBe('200');
     expect(codeOf(await ask(headers, body))).toBe('replay_detected');
+  });
+
+  it.each<[what: string, prove: (body: string) => Headers]>([
+    ['a webhook’s signature', (body) => hookHeaders(HOOK, body, wall())],
+    ['a signed request', (body) => signed(body)],
+  ])('%s beside a delegation is two credentials, and the list is not looked at', async (_what, prove) => {
+    const body = message();
+    const answer = await ask({ ...prove(body), 'sallyport-delegation': 'a.b.c' }, body);
+    expect(codeOf(answer)).toBe('unauthenticated');
+    expect(await recordOf(side.world, answer)).toMatchObject({ detail: 'a delegation beside another credential' });
   });
 
   it('with a token of an issuer goes on as before', async () => {

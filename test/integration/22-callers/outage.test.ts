@@ -68,7 +68,8 @@ beforeAll(async () => {
   clock = testClock();
   idp = await issuerServer();
   idp.publish([keys.jwk]);
-  side = await startInbound({ clock, callers: MARKED, documents: documents(idp.url) });
+  // Hours pass in a moment here; the policy does not grow old by them.
+  side = await startInbound({ clock, freshnessTtlMs: 3_600_000, callers: MARKED, documents: documents(idp.url) });
 });
 afterAll(async () => {
   await side?.close();

@@ -63,12 +63,13 @@ async function verifiedOperator(
 }
 
 /** Another agent's sidecar, for whom its list of hops began with. Each call that it hands on has a session of its own. */
-function delegatedOperator(
-  hops: string,
-  { head, held: { snapshot }, peerChain }: Shown,
-  { agent, delegations, clock }: Needed,
-): Result<ProvenOperator, Denial> {
-  if (head.headers.get('authorization') !== undefined) return fail(deny('unauthenticated', 'a delegation beside another credential'));
+function delegatedOperator(hops: string, shown: Shown, { agent, delegations, callers, clock }: Needed): Result<ProvenOperator, Denial> {
+  const { head, held, peerChain } = shown;
+  const { snapshot } = held;
+  // The certificate of the connection is the sidecar's own, and part of this proof.
+  const beside = callers.hasAny(snapshot.policy) ? callers.choose(snapshot.policy, requestOf({ ...shown, peerChain: [] })) : NO_METHOD;
+  if (head.headers.get('authorization') !== undefined || !beside.ok || beside.value !== undefined)
+    return fail(deny('unauthenticated', 'a delegation beside another credential'));
   if (head.headers.get('sallyport-session') !== undefined)
     return fail(deny('session_binding_mismatch', 'a delegated call goes on in no session'));
   const entered = delegations.enter(hops, { peerChain, snapshot });

@@ -63,7 +63,11 @@ function earlierOf({ caller }: HeadFacts): VerifiedOperator | undefined {
 }
 
 function judgeBinding(operator: VerifiedOperator, open: OpenSession): Denial | undefined {
-  if (!isSame(open.principal, operator.principal)) return deny('session_binding_mismatch', 'the session is another principal’s');
+  const { principal } = open;
+  if (!isSame(principal, operator.principal)) return deny('session_binding_mismatch', 'the session is another principal’s');
+  // Calls in it are judged by what it was opened with: a role that was taken away, or a token for less, must not go on with more.
+  const lost = [...without(principal.roles, operator.principal.roles), ...without(principal.scopes, operator.principal.scopes)];
+  if (lost.length > 0) return deny('session_binding_mismatch', `the session has \`${lost[0] ?? ''}\`, which the credential lacks`);
   const { task, step } = open.facts();
   const said: readonly (readonly [what: string, shown: string | null | undefined, held: string | null | undefined])[] = [
     ['case', operator.case, open.case],
@@ -95,8 +99,12 @@ function openedFor(
     ...(delegation === undefined ? {} : { delegation }),
   };
   const open = room ? sessions.open(opening) : undefined;
-  if (open === undefined) return fail(deny('overloaded', 'sessions_max are open'));
+  if (open === undefined) return fail(deny('overloaded', 'as many sessions are open as may be, for this principal or in all'));
   return ok({ session: asInvoked(open), opened: { close: () => sessions.close(open.id) } });
+}
+
+function without(held: readonly string[], shown: readonly string[]): readonly string[] {
+  return held.filter((word) => !shown.includes(word));
 }
 
 /** One person under one name; two issuers, or two tenants, may each have an `alice`. */

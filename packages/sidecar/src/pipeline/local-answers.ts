@@ -21,7 +21,7 @@ export function wholeAnswer(wire: WireAnswer, outcome: ReturnType<Answer['outcom
   };
 }
 
-const NO_ROOM: Denial = deny('overloaded', 'sessions_max are open');
+const NO_ROOM: Denial = deny('overloaded', 'as many sessions are open as may be, for this principal or in all');
 
 /** Opens a session and answers with the agent's token for it (docs/spec/sessions.md). Refused where there is no room for one. */
 export async function sessionAnswer({ operator, agent }: { operator: Opener; agent: Agent }, ports: Ports): Promise<Answer | Denial> {

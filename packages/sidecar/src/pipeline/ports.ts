@@ -100,10 +100,10 @@ export interface BundleHolder {
 /** Kept in memory, lost with the process: an id of an earlier start is `session_expired`, never a fresh session. */
 export interface SessionRegistry {
   /**
-   * Whether another session may be opened for such a principal (`sessions_max`; of `anonymous` a tenth of it); the room may be
+   * Whether another session may be opened for such a principal (`sessions_max`, `sessions_per_principal_max`; of `anonymous` at most a tenth of all); the room may be
    * taken by another before this one is.
    */
-  hasRoom(principal: Pick<Principal, 'kind'>): boolean;
+  hasRoom(principal: Pick<Principal, 'id' | 'kind' | 'tenant' | 'issuer'>): boolean;
   /** Opens a session for an operator, if there is room. */
   open(opening: SessionOpening): OpenSession | undefined;
   find(id: SessionId): OpenSession | 'unknown' | 'expired';

@@ -43,8 +43,14 @@ export async function refuseCall(start: Arrival, refused: Refused, ports: Ports)
   const why = whyRefused(facts, ran, ports);
   const denied = deniedName(facts);
   if (denied !== undefined) facts.session?.record('denied', denied);
-  await recorded(facts, { ...ran, why, stranger: facts.caller === undefined ? sourceOf(start.peer) : undefined }, ports);
+  const stranger = isStranger(facts, ran) ? sourceOf(start.peer) : undefined;
+  await recorded(facts, { ...ran, why, stranger }, ports);
   return denialAnswer(facts, ran.denial, { effect: 'none', outcome: { result: 'denied', code: ran.denial.code }, ports });
+}
+
+/** Nobody is known for it, or somebody whom the agent may not act for: whoever has a token of some issuer can send many of those. */
+function isStranger({ caller, leg }: KnownFacts, { gate }: Pick<Refused, 'gate'>): boolean {
+  return caller === undefined || (leg === 'inbound' && gate === 'route');
 }
 
 /**

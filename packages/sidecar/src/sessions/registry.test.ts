@@ -21,12 +21,13 @@ describe('session registry', () => {
   let clock: ReturnType<typeof fakeClock>;
   let over: SessionId[];
   let counter = 0;
-  const registry = (sessionsMax = 10): ReturnType<typeof sessionRegistry> =>
+  const registry = (sessionsMax = 10, perPrincipalMax = sessionsMax): ReturnType<typeof sessionRegistry> =>
     sessionRegistry({
       clock,
       random: () => Uint8Array.from({ length: 16 }, () => ++counter & 255),
       epoch: EPOCH,
       sessionsMax,
+      perPrincipalMax,
       onOver: (id) => over.push(id),
     });
 
@@ -59,6 +60,7 @@ describe('session registry', () => {
       random: () => Uint8Array.from({ length: 16 }, () => ++counter & 255),
       epoch: EPOCH,
       sessionsMax: 9,
+      perPrincipalMax: 9,
       onOver: () => {},
     });
     const long = { ...agent, sessions: { ...agent.sessions, idleMs: 7_200_000, maxMs: 7_200_000 } };
@@ -101,6 +103,25 @@ describe('session registry', () => {
     expect([before.completed, full.completed?.length]).toEqual([[], 999]);
     expect(open.facts()).toMatchObject({ completed: undefined, denied: [TOOL] });
     expect(open.facts().hasCompleted(TOOL)).toBe(true);
+  });
+
+  it('one principal cannot take the room of the others, and gets its own back', async () => {
+    const sessions = registry(10, 3);
+    const held = [openIn(sessions), openIn(sessions), openIn(sessions)];
+    expect([sessions.hasRoom(principal), sessions.open(opening)]).toEqual([false, undefined]);
+    // Another of the same name is another one.
+    const others = [{ tenant: 't2' }, { issuer: 'https://other.example' }, { kind: 'service' }, { id: 'bob@company.com' }];
+    for (const other of others) {
+      const one = { ...principal, ...other } as Principal;
+      expect([sessions.hasRoom(one), sessions.open({ ...opening, principal: one })]).toEqual([true, expect.anything()]);
+    }
+    sessions.close(held[0]?.id as SessionId);
+    sessions.close(held[0]?.id as SessionId);
+    expect(sessions.hasRoom(principal)).toBe(true);
+    openIn(sessions);
+    expect(sessions.hasRoom(principal)).toBe(false);
+    await clock.advance(60_000);
+    expect(sessions.hasRoom(principal)).toBe(true);
   });
 
   it('a denial is an attempt, and nothing else', () => {

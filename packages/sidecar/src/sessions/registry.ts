@@ -4,7 +4,7 @@
  */
 
 import { SESSION_TOKEN_MS, epochOf, formatSessionId, formatTieHandle, type SessionEpoch, type TieHandle } from '@sallyport/identity';
-import { addMs, type Agent, type ChainRoot, type Clock, type Instant, type Random, type SessionId } from '@sallyport/model';
+import { addMs, type Agent, type ChainRoot, type Clock, type Instant, type Principal, type Random, type SessionId } from '@sallyport/model';
 import type { OpenSession, SessionOpening, SessionRegistry } from '../pipeline/ports.ts';
 import { sessionMemory, type SessionMemory } from './session-memory.ts';
 
@@ -14,6 +14,8 @@ export interface RegistryOptions {
   readonly epoch: SessionEpoch;
   /** Open sessions; one more is refused, none is evicted. */
   readonly sessionsMax: number;
+  /** Of one principal: who asks too often must not take everybody's room. */
+  readonly perPrincipalMax: number;
   /** Told of a session that is over, so that what was kept under its id can be let go. */
   readonly onOver: (id: SessionId) => void;
 }
@@ -35,16 +37,19 @@ export interface SweptRegistry extends SessionRegistry {
 }
 
 /** Idle and longest life are measured since boot, so that no change of the wall clock prolongs a session. */
-export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: RegistryOptions): SweptRegistry {
+export function sessionRegistry({ clock, random, epoch, sessionsMax, perPrincipalMax, onOver }: RegistryOptions): SweptRegistry {
   // Owner: this registry. In order of opening.
   const entries = new Map<SessionId, Entry>();
   /** By handle; as many as sessions at most. */
   const ties = new Map<TieHandle, SessionId>();
   /** Those that are over, as many as may be open; of older ones it is said that they are unknown. */
   const over = new Set<SessionId>();
-  /** Sessions of nobody in particular. Who cannot be told apart must not take the room of those who can. */
-  let nobodys = 0;
-  const nobodysMax = Math.ceil(sessionsMax / NOBODYS_SHARE);
+  /** How many each has. */
+  const shares = new Map<string, number>();
+  // Who cannot be told apart are together no more than one who can.
+  const shareMax = ({ kind }: Owner): number =>
+    kind === 'anonymous' ? Math.min(perPrincipalMax, Math.ceil(sessionsMax / NOBODYS_SHARE)) : perPrincipalMax;
+  const isFull = (owner: Owner): boolean => entries.size >= sessionsMax || (shares.get(nameOf(owner)) ?? 0) >= shareMax(owner);
   const isOver = ({ limits, openedAtBoot, usedAtBoot }: Entry): boolean => {
     const now = clock.boot();
     return now - usedAtBoot >= limits.idleMs || now - openedAtBoot >= limits.maxMs;
@@ -52,7 +57,7 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
   const end = (id: SessionId): void => {
     const { tie, open } = entries.get(id) ?? {};
     if (tie !== undefined) ties.delete(tie.handle);
-    if (open?.principal.kind === 'anonymous') nobodys -= 1;
+    if (open !== undefined) giveBack(shares, nameOf(open.principal));
     entries.delete(id);
     over.add(id);
     const [oldest] = over;
@@ -67,16 +72,15 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
       return entries.size;
     },
     sweep,
-    hasRoom({ kind }) {
-      const isFull = (): boolean => entries.size >= sessionsMax || (kind === 'anonymous' && nobodys >= nobodysMax);
+    hasRoom(principal) {
       // A session that is over but unswept is never found; it only takes room, which is looked for when there is none.
-      if (isFull()) sweep();
-      return !isFull();
+      if (isFull(principal)) sweep();
+      return !isFull(principal);
     },
     open(opening) {
-      const isNobodys = opening.principal.kind === 'anonymous';
-      if (entries.size >= sessionsMax || (isNobodys && nobodys >= nobodysMax)) return undefined;
-      if (isNobodys) nobodys += 1;
+      const { principal } = opening;
+      if (isFull(principal)) return undefined;
+      shares.set(nameOf(principal), (shares.get(nameOf(principal)) ?? 0) + 1);
       const id = formatSessionId(epoch, random(16));
       const now = clock.boot();
       // The age is measured since boot, so that no change of the wall clock makes a session younger.
@@ -129,6 +133,18 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, onOver }: R
 
 /** At most the tenth part of all sessions. */
 const NOBODYS_SHARE = 10;
+
+type Owner = Pick<Principal, 'id' | 'kind' | 'tenant' | 'issuer'>;
+
+function nameOf({ id, kind, tenant, issuer }: Owner): string {
+  return JSON.stringify([kind, issuer, tenant, id]);
+}
+
+function giveBack(shares: Map<string, number>, name: string): void {
+  const left = (shares.get(name) ?? 0) - 1;
+  if (left > 0) shares.set(name, left);
+  else shares.delete(name);
+}
 
 /** As rules know it: a person is an operator, wherever they signed in. */
 function rootOf({ rootKind }: SessionOpening['origin']): ChainRoot {

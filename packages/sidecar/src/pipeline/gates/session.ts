@@ -149,7 +149,7 @@ function mayNotOpen(
   // Whom the agent may act for is asked wherever a session begins; an agent that does not say opens them for anybody verified.
   const judged = isOperator ? judgeCaller(agent, principal) : undefined;
   if (judged?.verdict === 'refused') return deny('no_matching_policy', judged.detail, { ruleId: DEFAULT_DENY });
-  return sessions.hasRoom(principal) ? undefined : deny('overloaded', 'sessions_max are open');
+  return sessions.hasRoom(principal) ? undefined : deny('overloaded', 'as many sessions are open as may be, for this principal or in all');
 }
 
 function ended(invoked: Result<InSession, Denial>, ports: Ports): Result<LocalAnswer, Denial> {

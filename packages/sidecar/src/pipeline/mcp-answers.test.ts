@@ -1,6 +1,7 @@
 import type { ServerName, SessionId } from '@sallyport/model';
 import { describe, expect, it } from 'vitest';
-import { judgeStream } from './mcp-answers.ts';
+import { deny, fail, ok, type AgentName, type Denial, type Result } from '@sallyport/model';
+import { judgeStream, strangerOf } from './mcp-answers.ts';
 import type { McpStreamOf, Ports } from './ports.ts';
 
 const EXPIRES_AT = 1_000;
@@ -53,5 +54,33 @@ describe('a stream, judged by what is in force', () => {
     ['its agent was taken out of the bundle', { agents: [] }, 'agent_not_registered'],
   ])('ends where %s', (_, facts, code) => {
     expect(judgeStream(stream, ports(facts))).toMatchObject({ code });
+  });
+});
+
+describe('a stream of an agent that must prove itself', () => {
+  const shown = { head: { headers: new Map([['sallyport-agent', 'key']]) }, peerChain: [] } as unknown as Parameters<typeof strangerOf>[0];
+  const withdrawn = fail(deny('unauthenticated', 'withdrawn'));
+  const proven: Result<AgentName, Denial> = ok('triage' as AgentName);
+
+  it('ends when its credential is withdrawn, and not before', () => {
+    let answer: Result<AgentName, Denial> = proven;
+    const { stranger } = strangerOf(shown, { agentCredential: { isAsked: true, judge: (key) => (key === 'key' ? answer : withdrawn) } });
+    expect(judgeStream({ ...stream, stranger: stranger! }, ports({}))).not.toHaveProperty('code');
+    answer = withdrawn;
+    expect(judgeStream({ ...stream, stranger: stranger! }, ports({}))).toMatchObject({ code: 'unauthenticated' });
+  });
+
+  it.each([
+    ['is no longer verified', () => Promise.resolve(withdrawn), 'unauthenticated'],
+    ['cannot be verified for a defect', () => Promise.reject(new Error('x')), 'internal'],
+  ] as const)('ends at the look after its token %s', async (_what, judge, code) => {
+    const { stranger } = strangerOf(shown, { agentCredential: { isAsked: true, judge } });
+    judgeStream({ ...stream, stranger: stranger! }, ports({}));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(judgeStream({ ...stream, stranger: stranger! }, ports({}))).toMatchObject({ code });
+  });
+
+  it('is not asked where agents prove nothing', () => {
+    expect(strangerOf(shown, { agentCredential: { isAsked: false, judge: () => proven } })).toEqual({});
   });
 });

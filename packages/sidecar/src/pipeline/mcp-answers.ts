@@ -14,7 +14,7 @@ import {
   type McpAsk,
   type WireAnswer,
 } from '@sallyport/dialects';
-import { Bug, deny, type Denial, type RuleId, type ServerName, type Tool } from '@sallyport/model';
+import { Bug, deny, fail, type Denial, type Result, type RuleId, type ServerName, type Tool } from '@sallyport/model';
 import type { Asked, HeadFacts, InSession } from './facts.ts';
 import type { Answer, LocalAnswer } from './gate.ts';
 import { wholeAnswer } from './local-answers.ts';
@@ -69,16 +69,37 @@ function wireAnswer(message: Exclude<Message, { kind: 'open_stream' }>, { tools,
 function streamAnswer({ mcpSession }: Message, { server, facts, ports }: Around): Answer | Denial {
   const { session, signal, caller } = facts;
   if (mcpSession === undefined || caller.kind !== 'session') throw new Bug('a stream belongs to a session');
-  const of = { session: session.id, server, mcpSession, expiresAt: caller.claims.expiresAt, signal };
+  const of = { session: session.id, server, mcpSession, expiresAt: caller.claims.expiresAt, signal, ...strangerOf(facts, ports) };
   return ports.mcpStreams.open(of) ?? deny('overloaded', 'mcp_streams_max are open');
 }
 
+/** Judges the agent's credential again at each look; what takes a turn to verify counts at the next. */
+export function strangerOf(
+  { head, peerChain }: Pick<HeadFacts, 'head' | 'peerChain'>,
+  { agentCredential }: Pick<Ports, 'agentCredential'>,
+): Pick<McpStreamOf, 'stranger'> {
+  if (!agentCredential.isAsked) return {};
+  // Owner: the stream's looks.
+  let last: Denial | undefined;
+  const keep = (judged: Result<unknown, Denial>): void => void (last = judged.ok ? undefined : judged.error);
+  return {
+    stranger: () => {
+      const judged = agentCredential.judge(head.headers.get('sallyport-agent'), peerChain);
+      if (judged instanceof Promise) judged.then(keep, () => keep(fail(deny('internal', 'the agent could not be judged anew'))));
+      else keep(judged);
+      return last;
+    },
+  };
+}
+
 /** Judges a stream anew by what is in force: what its caller may see, or why it may go on no longer. */
-export function judgeStream({ session, server, mcpSession, expiresAt }: McpStreamOf, ports: Ports): Denial | McpStreamView {
+export function judgeStream({ session, server, mcpSession, expiresAt, stranger }: McpStreamOf, ports: Ports): Denial | McpStreamView {
   const held = ports.bundle.read();
   if (held.state !== 'fresh') return deny('policy_stale', 'the bundle turned stale while the stream was open');
   const now = ports.clock.wall();
   if (now >= expiresAt) return deny('token_expired', 'expired while the stream was open');
+  const against = stranger?.();
+  if (against !== undefined) return against;
   const open = ports.sessions.peek(session);
   // An open stream is a use of its MCP session, and none of the session that it stands in.
   if (open === undefined || !ports.mcpSessions.has(mcpSession, { session, server }))

@@ -144,6 +144,8 @@ export interface McpStreamOf extends McpBinding {
   readonly mcpSession: string;
   /** When the credential that opened it ends. */
   readonly expiresAt: Instant;
+  /** What stands against whoever opened it being the agent still; absent where the agent proves nothing. */
+  readonly stranger?: () => Denial | undefined;
   /** The caller is gone, or the exchange must end. */
   readonly signal: AbortSignal;
 }

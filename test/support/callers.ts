@@ -32,9 +32,9 @@ export function slackEvent(user: string, text = 'Where is my order?'): string {
 }
 
 /** A webhook signed over `<timestamp>.<body>`. */
-export function hookHeaders(secret: string, body: string, now: number, key = 'shop-1'): Headers {
+export function hookHeaders(secret: string, body: string | Uint8Array, now: number, key = 'shop-1'): Headers {
   const timestamp = seconds(now);
-  const mac = createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex');
+  const mac = createHmac('sha256', secret).update(`${timestamp}.`).update(body).digest('hex');
   return { 'x-shop-signature': `v1=${mac}`, 'x-shop-time': timestamp, 'x-shop-key': key, 'content-type': 'application/json' };
 }
 

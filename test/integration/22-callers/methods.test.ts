@@ -10,6 +10,7 @@ import { encodeApiKeyEntry } from '@sallyport/policy';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lastCall, recordOf } from '../../support/audit.ts';
 import { hookHeaders, podToken, signatureHeaders, type Headers } from '../../support/callers.ts';
@@ -178,6 +179,18 @@ describe('a caller that proves itself', () => {
     const answer = await ask({ ...prove(body), 'sallyport-delegation': 'a.b.c' }, body);
     expect(codeOf(answer)).toBe('unauthenticated');
     expect(await recordOf(side.world, answer)).toMatchObject({ detail: 'a delegation beside another credential' });
+  });
+
+  it('signs the bytes that it sends: an encoded body is proven as it came, and the agent gets what it says', async () => {
+    const said = message();
+    const sent = gzipSync(said);
+    const headers = { ...hookHeaders(HOOK, sent, wall()), 'content-encoding': 'gzip' };
+    const answer = await side.ask(INVOKE, { body: sent, headers: { authorization: undefined, ...headers } });
+    expect(answer.status).toBe(200);
+    expect(side.agent.requests.at(-1)?.body).toBe(said);
+    const decoded = { ...hookHeaders(HOOK, said, wall()), 'content-encoding': 'gzip' };
+    const refused = await side.ask(INVOKE, { body: sent, headers: { authorization: undefined, ...decoded } });
+    expect(codeOf(refused)).toBe('signature_invalid');
   });
 
   it('with a token of an issuer goes on as before', async () => {

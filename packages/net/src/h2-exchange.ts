@@ -1,7 +1,8 @@
 /** One request on one stream of HTTP/2, and its one answer. Streams share a connection and nothing else. */
 
 import type { ServerHttp2Stream } from 'node:http2';
-import { Fault, invariant } from '@sallyport/model';
+import { invariant } from '@sallyport/model';
+import { clientGone, ExchangeBase, writeAll } from './exchange-base.ts';
 import { RequestBody } from './http-body.ts';
 import { type AnswerHead, type HttpExchange, isOwnHeader } from './http-exchange.ts';
 import type { Watched } from './watch.ts';
@@ -31,7 +32,7 @@ const INTERNAL_ERROR = 2;
 const BODILESS: ReadonlySet<number> = new Set([204, 304]);
 
 /** Owner of its fields: itself, and its connection through `fail`. */
-export class H2Exchange implements HttpExchange {
+export class H2Exchange extends ExchangeBase implements HttpExchange {
   readonly kind = 'request';
   readonly httpVersion = '2.0';
   readonly method: string;
@@ -41,14 +42,16 @@ export class H2Exchange implements HttpExchange {
   readonly peerChain: readonly Uint8Array[];
   readonly contentLength: number | undefined;
   readonly #stream: ServerHttp2Stream;
-  readonly #body: RequestBody;
   readonly #watched: Watched;
   readonly #bodyMsMax: number;
-  #controller: AbortController | undefined;
-  #failure: Fault | undefined;
   #hasResponded = false;
 
   constructor({ stream, head, address, peerChain, watched, bodyMsMax }: H2ExchangeParts) {
+    super(
+      new RequestBody(stream, () => {
+        if (head.mayContinue && !stream.headersSent) stream.additionalHeaders({ ':status': 100 });
+      }),
+    );
     this.method = head.method;
     this.target = head.target;
     this.rawHeaders = head.rawHeaders;
@@ -58,21 +61,12 @@ export class H2Exchange implements HttpExchange {
     this.#stream = stream;
     this.#watched = watched;
     this.#bodyMsMax = bodyMsMax;
-    this.#body = new RequestBody(stream, () => {
-      if (head.mayContinue && !stream.headersSent) stream.additionalHeaders({ ':status': 100 });
-    });
     // Before the end that Node gives to a body that was broken off: it must not look finished.
-    stream.once('aborted', () => this.fail(new Fault('aborted', 'downstream', 'the client has gone')));
+    stream.once('aborted', () => this.fail(clientGone()));
     stream.once('close', () => {
-      if (!stream.writableFinished) this.fail(new Fault('aborted', 'downstream', 'the client has gone'));
+      if (!stream.writableFinished) this.fail(clientGone());
     });
     if (!this.hasWholeRequest) watched.within(bodyMsMax);
-  }
-
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#failure !== undefined && !this.#controller.signal.aborted) this.#controller.abort(this.#failure);
-    return this.#controller.signal;
   }
 
   get hasBegunAnswer(): boolean {
@@ -84,19 +78,15 @@ export class H2Exchange implements HttpExchange {
     return this.#stream.endAfterHeaders || this.#stream.readableEnded || this.#stream.state.remoteClose === 1;
   }
 
-  body(): AsyncIterable<Uint8Array> {
-    return this.#body;
-  }
-
   async respond(head: AnswerHead, body?: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     invariant(!this.#hasResponded, 'an exchange is answered once');
     this.#hasResponded = true;
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.failure !== undefined) throw this.failure;
     const stream = this.#stream;
     stream.respond(headersOf(head, body));
     await new Promise<void>((resolve, reject) => {
       stream.once('finish', resolve);
-      stream.once('close', () => reject(this.#failure ?? new Fault('aborted', 'downstream', 'the client has gone')));
+      stream.once('close', () => reject(this.failure ?? clientGone()));
       this.#send(body).catch((error: unknown) => {
         reject(error);
         this.cut();
@@ -112,46 +102,15 @@ export class H2Exchange implements HttpExchange {
     this.#stream.close(INTERNAL_ERROR);
   }
 
-  /** The request is broken: reading rejects, the signal aborts. */
-  fail(fault: Fault): void {
-    this.#failure ??= fault;
-    this.#body.fail(this.#failure);
-    this.#controller?.abort(this.#failure);
-  }
-
   async #send(body: Uint8Array | AsyncIterable<Uint8Array> | undefined): Promise<void> {
-    if (body !== undefined && !(body instanceof Uint8Array)) await this.#write(body);
+    if (body !== undefined && !(body instanceof Uint8Array)) {
+      this.#watched.pause();
+      await writeAll(this.#stream, body, (isWaiting) => (isWaiting ? this.#watched.within(this.#bodyMsMax) : this.#watched.pause()));
+    }
     // Until its client has taken all of it.
     this.#watched.within(this.#bodyMsMax);
     if (body instanceof Uint8Array && this.method !== 'HEAD') this.#stream.end(body);
     else this.#stream.end();
-  }
-
-  async #write(body: AsyncIterable<Uint8Array>): Promise<void> {
-    const chunks = body[Symbol.asyncIterator]();
-    // A source that waits for the next event must hear that nobody waits for it any more.
-    this.#stream.once('close', () => void chunks.return?.().catch(() => undefined));
-    this.#watched.pause();
-    for (;;) {
-      const next = await chunks.next();
-      if (next.done === true || this.#stream.destroyed) return;
-      if (!this.#stream.write(next.value)) await this.#drained();
-    }
-  }
-
-  #drained(): Promise<void> {
-    const stream = this.#stream;
-    this.#watched.within(this.#bodyMsMax);
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#watched.pause();
-        stream.off('drain', done);
-        stream.off('close', done);
-        resolve();
-      };
-      stream.once('drain', done);
-      stream.once('close', done);
-    });
   }
 }
 

@@ -2,7 +2,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { Fault, invariant } from '@sallyport/model';
+import { invariant } from '@sallyport/model';
+import { clientGone, ExchangeBase, writeAll } from './exchange-base.ts';
 import { RequestBody } from './http-body.ts';
 import { endWith } from './one-write.ts';
 
@@ -76,32 +77,31 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
 const BODILESS: ReadonlySet<number> = new Set([204, 304]);
 
 /** Owner of its fields: itself, and its connection through `fail` and `closeAfter`. */
-export class Exchange implements HttpExchange {
+export class Exchange extends ExchangeBase implements HttpExchange {
   readonly kind: HttpExchange['kind'];
   readonly address: string;
   readonly peerChain: readonly Uint8Array[];
   readonly #incoming: IncomingMessage;
   readonly #outgoing: ServerResponse;
-  readonly #body: RequestBody;
   readonly #hooks: ExchangeHooks;
   readonly #hasBody: boolean;
-  #controller: AbortController | undefined;
-  #failure: Fault | undefined;
   #hasResponded = false;
 
   constructor(kind: HttpExchange['kind'], { incoming, outgoing, mayContinue, peerChain }: ExchangeParts, hooks: ExchangeHooks) {
+    super(
+      new RequestBody(incoming, () => {
+        if (mayContinue && !outgoing.headersSent) outgoing.writeContinue();
+      }),
+    );
     this.kind = kind;
     this.peerChain = peerChain;
     this.#incoming = incoming;
     this.#outgoing = outgoing;
     this.#hooks = hooks;
     this.#hasBody = hasBody(incoming.rawHeaders);
-    this.#body = new RequestBody(incoming, () => {
-      if (mayContinue && !outgoing.headersSent) outgoing.writeContinue();
-    });
     this.address = addressOf(incoming.socket);
     outgoing.once('close', () => {
-      if (!outgoing.writableFinished) this.fail(new Fault('aborted', 'downstream', 'the client has gone'));
+      if (!outgoing.writableFinished) this.fail(clientGone());
     });
   }
 
@@ -125,12 +125,6 @@ export class Exchange implements HttpExchange {
     return contentLengthOf(this.#incoming.rawHeaders);
   }
 
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#failure !== undefined && !this.#controller.signal.aborted) this.#controller.abort(this.#failure);
-    return this.#controller.signal;
-  }
-
   /** Whether the answer has been handed over whole. */
   get isAnswered(): boolean {
     return this.#outgoing.writableEnded;
@@ -145,21 +139,17 @@ export class Exchange implements HttpExchange {
     return this.#incoming.complete || !this.#hasBody;
   }
 
-  body(): AsyncIterable<Uint8Array> {
-    return this.#body;
-  }
-
   async respond(head: AnswerHead, body?: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     invariant(!this.#hasResponded, 'an exchange is answered once');
     this.#hasResponded = true;
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.failure !== undefined) throw this.failure;
     // What is left of the request would otherwise be read as the next one's beginning, or without a bound.
     if (!this.hasWholeRequest || this.kind !== 'request') this.closeAfter();
     this.#outgoing.writeHead(head.status, rawHead(head, body));
     await new Promise<void>((resolve, reject) => {
       this.#outgoing.once('close', () => {
         if (this.#outgoing.writableFinished) resolve();
-        else reject(this.#failure ?? new Fault('aborted', 'downstream', 'the client has gone'));
+        else reject(this.failure ?? clientGone());
       });
       this.#send(body).catch((error: unknown) => {
         reject(error);
@@ -179,47 +169,17 @@ export class Exchange implements HttpExchange {
 
   /** What still comes of the body is thrown away. */
   discard(): void {
-    this.#body.discard();
-  }
-
-  /** The request is broken: reading rejects, the signal aborts. */
-  fail(fault: Fault): void {
-    this.#failure ??= fault;
-    this.#body.fail(this.#failure);
-    this.#controller?.abort(this.#failure);
+    this.requestBody.discard();
   }
 
   async #send(body: Uint8Array | AsyncIterable<Uint8Array> | undefined): Promise<void> {
-    if (body !== undefined && !(body instanceof Uint8Array)) await this.#stream(body);
+    if (body !== undefined && !(body instanceof Uint8Array)) {
+      this.#outgoing.flushHeaders();
+      await writeAll(this.#outgoing, body, this.#hooks.onWaiting);
+    }
     if (body instanceof Uint8Array && this.method !== 'HEAD') endWith(this.#outgoing, body);
     else this.#outgoing.end();
     this.#hooks.onAnswered();
-  }
-
-  async #stream(body: AsyncIterable<Uint8Array>): Promise<void> {
-    const chunks = body[Symbol.asyncIterator]();
-    // A source that waits for the next event must hear that nobody waits for it any more.
-    this.#outgoing.once('close', () => void chunks.return?.().catch(() => undefined));
-    this.#outgoing.flushHeaders();
-    for (;;) {
-      const next = await chunks.next();
-      if (next.done === true || this.#outgoing.destroyed) return;
-      if (!this.#outgoing.write(next.value)) await this.#drained();
-    }
-  }
-
-  #drained(): Promise<void> {
-    this.#hooks.onWaiting(true);
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#hooks.onWaiting(false);
-        this.#outgoing.off('drain', done);
-        this.#outgoing.off('close', done);
-        resolve();
-      };
-      this.#outgoing.once('drain', done);
-      this.#outgoing.once('close', done);
-    });
   }
 }
 

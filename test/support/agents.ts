@@ -21,7 +21,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { AgentOptions } from 'node:https';
 import { join } from 'node:path';
 import { askAgent, inboundPort } from './inbound.ts';
-import { eventually, startWorld, type HttpAnswer, type RunningSidecar, type World } from './world.ts';
+import { eventually, startWorld, type HttpAnswer, type RunningSidecar, type SidecarOptions, type World } from './world.ts';
 
 /** A trust domain and the CA of its workloads. */
 export interface Domain {
@@ -56,6 +56,7 @@ export interface Agents {
 export async function startAgents(
   names: readonly string[],
   policy: (about: { sides: Readonly<Record<string, AgentSide>>; tool: string; world: World; partner: Domain }) => string,
+  configOf: (name: string) => NonNullable<SidecarOptions['config']> = () => ({}),
 ): Promise<Agents> {
   const [world, tool] = [await startWorld(), await recordingUpstream()];
   const domain: Domain = { trustDomain: 'demo.local', ca: workloadCa(world.dir) };
@@ -65,7 +66,7 @@ export async function startAgents(
     const stub = await recordingUpstream();
     const id = `spiffe://demo.local/sidecar/${name}/${name}` as SpiffeId;
     const inbound = await inboundOf(world, [domain, partner], { name, url: stub.url });
-    const sidecar = await world.startSidecar({ name, agent: name as AgentName, config: { inbound } });
+    const sidecar = await world.startSidecar({ name, agent: name as AgentName, config: { ...configOf(name), inbound } });
     const port = inboundPort(sidecar);
     sides[name] = { name, stub, sidecar, port, url: `https://127.0.0.1:${port}`, id };
   }

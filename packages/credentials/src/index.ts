@@ -13,6 +13,7 @@ export { newApiKey } from './callers/api-key.ts';
 export type { OperatorTokens, OperatorTokenContext, OperatorTokenLimits, OperatorTokenPorts, VerifiedOperator } from './operator-token.ts';
 export type { DelegationAuthorities, HopSigner, VerifiedDelegation } from './delegation/hop-token.ts';
 export { signHop, verifyDelegation } from './delegation/hop-token.ts';
+export { verifyTrustStatement } from './delegation/trust-statement.ts';
 export { OPERATOR_TOKEN_LIMITS, operatorTokens } from './operator-token.ts';
 export type { SessionGrant, SessionTokens, SessionTokenOptions } from './session-token.ts';
 export { sessionTokens } from './session-token.ts';

@@ -45,6 +45,8 @@ export { contentDigestOf, isContentDigest } from './http-message/content-digest.
 export type { CompactJws } from './compact-jws.ts';
 export { readCompactJws } from './compact-jws.ts';
 export type { Asserted, AssertionClaims } from './assertion.ts';
+export type { TrustStatement } from './trust-statement.ts';
+export { TRUST_STATEMENT_BYTES_MAX, TRUST_STATEMENT_MS_MAX, TRUST_STATEMENT_TYP, readTrustStatement } from './trust-statement.ts';
 export type { ActorHop } from './actor.ts';
 export {
   ASSERTION_TYP,

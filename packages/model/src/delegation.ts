@@ -4,7 +4,7 @@
  */
 
 import type { AgentName, ServerName } from './ids.ts';
-import type { SessionRoot } from './bundle.ts';
+import type { PinnedJwk, SessionRoot } from './bundle.ts';
 
 /** Whose authority a list of hops began with: a person's, a schedule's or an event's of ours, anybody else's. */
 export const DELEGATION_ROOTS = ['human', 'system', 'external'] as const;
@@ -35,12 +35,23 @@ export interface DelegatedBy {
   readonly principals?: readonly string[];
   /** Hops of other trust domains may be among them. */
   readonly isThirdPartyToo: boolean;
+  /** Somebody whose word counts says so much of the agent that calls; without it nothing need be said. */
+  readonly trust?: TrustDemand;
   /** The tenant of those whom another trust domain vouches for: what that one says of tenants is not believed. */
   readonly tenant?: string;
   /** What whoever it began with is here. */
   readonly roles: readonly string[];
   /** At most these of the scopes that were handed on. */
   readonly scopes: readonly string[];
+}
+
+/** Tiers of trust in an agent; one of whom nobody says anything is of tier 0. */
+export const TRUST_TIER_MAX = 3;
+
+/** At least this tier, by a statement of one of these keys. */
+export interface TrustDemand {
+  readonly min: number;
+  readonly keys: readonly PinnedJwk[];
 }
 
 /** An agent's part in delegation; without one it neither hands on nor takes. */

@@ -44,8 +44,17 @@ export { Decimal } from './decimal.ts';
 export type { Json, JsonObject } from './json.ts';
 export type { AttributeClaim, AttributeType, AttributeValue } from './attribute.ts';
 export { ATTRIBUTE_TYPES, hasAttributeType } from './attribute.ts';
-export type { AgentDelegation, CalledAgent, ChainRoot, DelegatedBy, DelegatesTo, DelegationRoot, TrustDomain } from './delegation.ts';
-export { DELEGATION_ROOTS, HOP_AUTHORITIES, qualifiedAgent } from './delegation.ts';
+export type {
+  AgentDelegation,
+  CalledAgent,
+  ChainRoot,
+  DelegatedBy,
+  DelegatesTo,
+  DelegationRoot,
+  TrustDemand,
+  TrustDomain,
+} from './delegation.ts';
+export { DELEGATION_ROOTS, HOP_AUTHORITIES, TRUST_TIER_MAX, qualifiedAgent } from './delegation.ts';
 export type { Principal } from './principal.ts';
 export type { OriginHop, RootKind, SessionOrigin } from './origin.ts';
 export type {

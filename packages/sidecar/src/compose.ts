@@ -139,7 +139,7 @@ class RunningSidecar implements Sidecar {
     this.#holder = createHolder({ clock });
     this.#drain = createDrain({ clock, onFailure: (name, error) => log.error('task_failed', { name }, error) });
     this.#epoch = encodeHex(random(8)) as SessionEpoch;
-    this.#under = underIdentity(config, { clock, random });
+    this.#under = underIdentity(config, this.#with);
     this.#bytes = bytesAccount(config.limits.bytes_in_flight_max);
     this.#metrics = sidecarMetrics({
       policyAgeMs: () => ageOf(this.#holder),

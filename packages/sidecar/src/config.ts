@@ -41,6 +41,7 @@ export interface SidecarConfig {
   readonly state_dir: string;
   readonly root_pin_file: string;
   readonly root_file?: string;
+  readonly trust_statement_file?: string;
   readonly allow_development_root: boolean;
   readonly control_plane: {
     readonly address: DialAddress;
@@ -138,6 +139,9 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
     trusted: 'choose whose policy is enforced here',
   }),
   root_file: optional(filePath({ says: 'Root 1 as an envelope, where it does not come over the stream; verified against the pin' })),
+  trust_statement_file: optional(
+    filePath({ says: 'What is said of this agent, shown to the agents that it calls; read again when it changes' }),
+  ),
   allow_development_root: flag({ says: 'Accept a Root of profile `development`, whose keys nobody guards', default: false }),
   control_plane: section('Where policy comes from and audit goes to; never asked about a request', {
     address: dialAddress({ says: 'Where it serves gRPC over mutual TLS', default: '127.0.0.1:7443' }),

@@ -23,6 +23,7 @@ export const FEATURES: readonly string[] = [
   'credential.oauth_client_credentials',
   'credential.vault',
   'delegation.roots',
+  'delegation.trust',
   'environment.v1',
   'for.principals',
   'for.roles',
@@ -100,6 +101,7 @@ export function featuresOf({
   callerMethods = [],
 }: Used): readonly string[] {
   const used = new Set<string>(agents.flatMap(featuresOfAgent));
+  if (agents.some(({ delegation }) => delegation?.from.some(({ trust }) => trust !== undefined) === true)) used.add('delegation.trust');
   if (trustDomains.length > 0) used.add('trust_domain');
   if (servers.some(({ agent }) => agent !== undefined)) used.add('server.agent');
   if (issuers.some(({ claims }) => Object.values(claims.attributes).some(({ type }) => type !== undefined))) used.add('attribute.type');

@@ -1,4 +1,4 @@
-import type { Agent, AgentName } from '@sallyport/model';
+import type { Agent, AgentName, PinnedJwk } from '@sallyport/model';
 import { formatProblem } from '@sallyport/model';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -211,6 +211,14 @@ describe('taking', () => {
   ])('%s', (_name, to, asked, expected) => {
     const judged = judgeDelegated(to, asked);
     expect(judged.verdict === 'taken' ? judged.ruleId : judged.verdict).toBe(expected);
+  });
+
+  it('more of whom somebody whose word counts says enough, and only by a key of that very relation', () => {
+    const key = (x: string): PinnedJwk => ({ kid: 'k', kty: 'EC', crv: 'P-256', x, y: 'y' });
+    const demanding = agent({ trust: { min: 2, keys: [key('a')] } });
+    const of = (tier: number, x = 'a'): string => judgeDelegated(demanding, { ...call(), trust: { tier, key: key(x) } }).verdict;
+    expect([of(1), of(2), of(3), of(Number.NaN), of(3, 'b')]).toEqual(['refused', 'taken', 'taken', 'refused', 'refused']);
+    expect(judgeDelegated(demanding, call()).verdict).toBe('refused');
   });
 
   it('the tenant of ours is what our own sidecar said, whatever a relation says of strangers', () => {

@@ -20,6 +20,16 @@ delegation:
       tenants: [partners]
       principals: ["partner.example/bob"]
       third_party: true
+      trust:
+        min: 2
+        keys:
+          - kid: assessor-1
+            kty: EC
+            crv: P-256
+            x: MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4
+            y: 4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM
+            use: sig
+            alg: ES256
       tenant: partners
       roles: [guest]
       scopes: [refunds:write]

@@ -1,6 +1,6 @@
 /** Agents, whom they act for, what they share with other agents, and other trust domains. */
 
-import { DELEGATION_ROOTS, HOP_AUTHORITIES } from '@sallyport/model';
+import { DELEGATION_ROOTS, HOP_AUTHORITIES, TRUST_TIER_MAX } from '@sallyport/model';
 import { LIMITS } from '../reader/limits.ts';
 import { SESSIONS } from './kinds-sessions.ts';
 import { SIGNING_KEYS_MAX } from '../grammar/identity.ts';
@@ -44,6 +44,14 @@ const DELEGATED_BY = map('DelegatedBy', {
   tenants: { says: 'Whom it began with is of one of these tenants.', shape: WHO },
   principals: { says: 'It began with one of these; of another trust domain written `domain/id`.', shape: WHO },
   third_party: { says: 'Agents of other trust domains may stand in between, or call.', shape: { is: 'flag' }, default: false },
+  trust: {
+    says: 'A trust statement that the agent shows says at least so much of it, by one of these keys.',
+    shape: map('TrustDemand', {
+      min: { says: 'From 1 to 3; of whom nobody says anything, 0.', shape: count(1, TRUST_TIER_MAX), isRequired: true },
+      keys: { says: 'Whose word counts.', shape: list(KEY, { min: 1, max: 8, isSet: true }), isRequired: true },
+    }),
+    otherwise: 'nothing need be said of it',
+  },
   tenant: { says: 'The tenant of those whom another trust domain vouches for.', shape: TOKEN, otherwise: 'none, so that they are refused' },
   roles: { says: 'The roles that whom it began with has here.', shape: list(TOKEN, { max: LIMITS.listMax, isSet: true }), default: [] },
   scopes: { says: 'At most these of the scopes that were handed on.', shape: SCOPES, default: [] },

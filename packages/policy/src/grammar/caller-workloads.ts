@@ -9,7 +9,7 @@ import type { Node, Problems } from '../reader/node.ts';
 import type { Reader } from '../reader/read.ts';
 import { duration, fields, formatSpan, list, oneOf, text } from '../reader/read.ts';
 import type { Own } from './caller-form.ts';
-import { publicKey } from './identity.ts';
+import { publicKey } from './public-key.ts';
 
 export const CLUSTER_KEYS_MAX = 32;
 const LIFETIME_MS = 3_600_000;

@@ -3,13 +3,14 @@
  * written back in the same form. Spec: policy-v1 section 17.
  */
 
-import { DELEGATION_ROOTS, HOP_AUTHORITIES } from '@sallyport/model';
-import type { AgentDelegation, DelegatedBy, DelegatesTo, Json, TrustDomain } from '@sallyport/model';
+import { DELEGATION_ROOTS, HOP_AUTHORITIES, TRUST_TIER_MAX } from '@sallyport/model';
+import type { AgentDelegation, DelegatedBy, DelegatesTo, Json, TrustDemand, TrustDomain } from '@sallyport/model';
 import { calledAgentName, isTrustDomain, scope, serverName, token } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import { count } from '../reader/read-more.ts';
 import type { Reader } from '../reader/read.ts';
 import { bool, fields, list, oneOf, text } from '../reader/read.ts';
+import { encodeKey, publicKey } from './public-key.ts';
 
 const names = <T extends string>(what: string, reader: Reader<T>): Reader<readonly T[]> =>
   list(what, reader, { min: 1, key: (entry) => entry });
@@ -40,7 +41,7 @@ const delegatesTo: Reader<DelegatesTo> = (node, problems) => {
   };
 };
 
-const FROM_FIELDS = ['agents!', 'roots', 'tenants', 'principals', 'third_party', 'tenant', 'roles', 'scopes'];
+const FROM_FIELDS = ['agents!', 'roots', 'tenants', 'principals', 'third_party', 'trust', 'tenant', 'roles', 'scopes'];
 
 const delegatedBy: Reader<DelegatedBy> = (node, problems) => {
   const declared = fields(node, problems, 'a relation', FROM_FIELDS);
@@ -51,16 +52,26 @@ const delegatedBy: Reader<DelegatedBy> = (node, problems) => {
     declared.get('principals', names('`principals`', token)),
   ];
   const tenant = declared.get('tenant', token);
+  const trust = declared.get('trust', trustDemand);
   return {
     agents,
     roots: declared.get('roots', names('`roots`', oneOf('root', DELEGATION_ROOTS))) ?? ['human'],
     ...(tenants === undefined ? {} : { tenants }),
     ...(principals === undefined ? {} : { principals }),
     isThirdPartyToo: declared.get('third_party', bool) ?? false,
+    ...(trust === undefined ? {} : { trust }),
     ...(tenant === undefined ? {} : { tenant }),
     roles: declared.get('roles', list('`roles`', token, { key: (entry) => entry })) ?? [],
     scopes: declared.get('scopes', scopes) ?? [],
   };
+};
+
+/** `{ min, keys }`. */
+const trustDemand: Reader<TrustDemand> = (node, problems) => {
+  const declared = fields(node, problems, '`trust`', ['min!', 'keys!']);
+  const min = declared?.get('min', count('`min`', 1, TRUST_TIER_MAX));
+  const keys = declared?.get('keys', list('`keys`', publicKey, { min: 1, max: 8, key: ({ kid }) => kid }));
+  return min === undefined || keys === undefined ? undefined : { min, keys };
 };
 
 export function encodeAgentDelegation({ depthMax, to, from }: AgentDelegation): Json {
@@ -72,13 +83,14 @@ export function encodeAgentDelegation({ depthMax, to, from }: AgentDelegation): 
   };
 }
 
-function encodeDelegatedBy({ agents, roots, tenants, principals, isThirdPartyToo, tenant, roles, scopes: most }: DelegatedBy): Json {
+function encodeDelegatedBy({ agents, roots, tenants, principals, isThirdPartyToo, trust, tenant, roles, scopes: most }: DelegatedBy): Json {
   return {
     agents: agents.toSorted(),
     roots: roots.toSorted(),
     ...(tenants === undefined ? {} : { tenants: tenants.toSorted() }),
     ...(principals === undefined ? {} : { principals: principals.toSorted() }),
     third_party: isThirdPartyToo,
+    ...(trust === undefined ? {} : { trust: { min: trust.min, keys: trust.keys.map(encodeKey) } }),
     ...(tenant === undefined ? {} : { tenant }),
     roles: roles.toSorted(),
     scopes: most.toSorted(),

@@ -1,6 +1,5 @@
 /** Agents and issuers: read from documents and parts alike, and written back in the same form. */
 
-import { readP256Jwk } from '@sallyport/crypto';
 import { REQUIRABLE_CLAIMS, TOKEN_ALGORITHMS } from '@sallyport/model';
 import type { Agent, CallerGrant, Issuer, Json, JsonObject, KeySource, PinnedJwk } from '@sallyport/model';
 import { agentName, scope, serverName, token } from '../reader/forms.ts';
@@ -13,6 +12,7 @@ import { NETWORKS } from './catalog.ts';
 import { encodeIntrospection, introspection } from './introspection.ts';
 import { claimDefaults, claimNames, encodeClaims } from './claims.ts';
 import { agentDelegation, encodeAgentDelegation } from './delegation.ts';
+import { encodeKey, publicKey } from './public-key.ts';
 import { USUAL_SESSIONS, encodeSessionRules, sessionRules } from './sessions.ts';
 
 /** One in use, and others that are taking its place. */
@@ -193,30 +193,6 @@ function pinnedOf(declared: Fields, findKeys: FindKeys, problems: Problems): rea
   const keys = findKeys(file, node);
   if (keys !== undefined) return reader(keys, problems);
   return problems.count > before ? undefined : problems.add(node.place, 'the key set cannot be read');
-}
-
-const COORDINATE = { test: (value: string) => /^[A-Za-z0-9_-]{43}$/.test(value), words: 'a P-256 coordinate: 32 bytes as base64url' };
-
-/** An EC P-256 public key of RFC 7517. Members that name a URL or hold the private half are refused, not ignored. */
-export const publicKey: Reader<PinnedJwk> = (node, problems) => {
-  if (node.kind === 'map' && node.entries.has('d')) {
-    return problems.add(node.place, 'this is a private key', { remedy: 'remove `d`, and replace the key: it has been written down' });
-  }
-  const declared = fields(node, problems, 'a key', ['kid!', 'kty!', 'crv!', 'x!', 'y!', 'use', 'alg']);
-  const kid = declared?.get('kid', text('a key id', undefined, 128));
-  const kty = declared?.get('kty', oneOf('kty', ['EC']));
-  const crv = declared?.get('crv', oneOf('crv', ['P-256']));
-  const x = declared?.get('x', text('a coordinate', COORDINATE));
-  const y = declared?.get('y', text('a coordinate', COORDINATE));
-  declared?.get('use', oneOf('key use', ['sig']));
-  declared?.get('alg', oneOf('key algorithm', ['ES256']));
-  if (kid === undefined || kty === undefined || crv === undefined || x === undefined || y === undefined) return undefined;
-  if (readP256Jwk(x, y) === undefined) return problems.add(node.place, 'the coordinates are not a point of P-256');
-  return { kid, kty, crv, x, y };
-};
-
-function encodeKey({ kid, kty, crv, x, y }: PinnedJwk): Json {
-  return { kid, kty, crv, x, y };
 }
 
 function encodeTrust({ keys, keySource, introspection: asked }: Issuer): JsonObject {

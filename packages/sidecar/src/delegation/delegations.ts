@@ -3,13 +3,26 @@
  * when a call of ours goes on to another agent. Whom an agent may call or act for is not asked here. docs/spec/delegation.md.
  */
 
-import { signHop, verifyDelegation, type DelegationAuthorities, type HopSigner } from '@sallyport/credentials';
+import { signHop, verifyDelegation, verifyTrustStatement, type DelegationAuthorities, type HopSigner } from '@sallyport/credentials';
 import { decodeBase64, readCertificate } from '@sallyport/crypto';
-import { HOPS_MAX, isSpiffeId, nextHop, parseSpiffeId, type HopRoot, type SpiffeId } from '@sallyport/identity';
-import { deny, fail, invariant, ok, type Clock, type Denial, type RootKind, type Result, type TrustDomain } from '@sallyport/model';
+import { HOPS_MAX, isSpiffeId, nextHop, parseSpiffeId, type DelegationStep, type HopRoot, type SpiffeId } from '@sallyport/identity';
+import {
+  deny,
+  fail,
+  invariant,
+  ok,
+  type Clock,
+  type Denial,
+  type RootKind,
+  type Result,
+  type TrustDomain,
+  type DelegatedBy,
+  type Instant,
+} from '@sallyport/model';
 import { verifyPeer } from '@sallyport/net';
 import type { Identity } from '../enrolment/identity-files.ts';
 import type { Permitted } from '../pipeline/permit.ts';
+import type { Header } from '../secrets/credentials.ts';
 import type { Delegations, EnteredDelegation, OpenSession, Snapshot } from '../pipeline/ports.ts';
 
 /** With which a sidecar speaks to sidecars. */
@@ -22,7 +35,7 @@ export interface DelegationRoom extends Delegations {
    * What the called agent's sidecar is shown, whose certificate (DER) the connection has proven: the list that the session was
    * entered by and one hop more. A denial where the one who receives it would have to refuse it.
    */
-  handOn(permitted: Permitted, session: OpenSession, peerCertificate: Uint8Array): Promise<Result<string, Denial>>;
+  handOn(permitted: Permitted, session: OpenSession, peerCertificate: Uint8Array): Promise<Result<readonly Header[], Denial>>;
 }
 
 interface Own {
@@ -41,18 +54,26 @@ interface Known {
   readonly foreign: ReadonlyMap<string, { readonly scopes: readonly string[] }>;
 }
 
-export function delegationRoom(clock: Clock): DelegationRoom {
-  return new Hops(clock);
+/** The hops that led to a call, for the sidecar of the agent that is called; nobody else is sent any. */
+const DELEGATION_HEADER = 'sallyport-delegation';
+/** What is said of the agent that calls. */
+const TRUST_HEADER = 'sallyport-trust';
+
+/** `statement`: the agent's trust statement as it lies there now, where there is one. */
+export function delegationRoom(clock: Clock, statement: () => string | undefined = () => undefined): DelegationRoom {
+  return new Hops(clock, statement);
 }
 
 class Hops implements DelegationRoom {
   readonly #clock: Clock;
+  readonly #statement: () => string | undefined;
   // Owner of both: this object.
   #own: Own | undefined;
   readonly #known = new WeakMap<Snapshot['policy'], Known>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, statement: () => string | undefined) {
     this.#clock = clock;
+    this.#statement = statement;
   }
 
   get self(): string | undefined {
@@ -67,7 +88,7 @@ class Hops implements DelegationRoom {
     this.#own = { id: spiffeId, trustDomain: id.value.trustDomain, authority, signer };
   }
 
-  enter(shown: string, { peerChain, snapshot }: Parameters<Delegations['enter']>[1]): Result<EnteredDelegation, Denial> {
+  enter(shown: string, { peerChain, snapshot, agent, statement }: Parameters<Delegations['enter']>[1]): Result<EnteredDelegation, Denial> {
     const own = this.#own;
     if (own === undefined) return fail(deny('identity_unavailable', 'delegation: this sidecar has no identity yet'));
     const { authorities, foreign } = this.#knownOf(snapshot, own);
@@ -84,10 +105,17 @@ class Hops implements DelegationRoom {
       first_party: !isThirdParty,
     }));
     const id = isOurs ? root.subject : `${root.trustDomain}/${root.subject}`;
-    return ok({ verified: verified.value, call: { chain, root: { kind: root.kind, id, ...(isOurs ? { tenant: root.tenant } : {}) } } });
+    const from = snapshot.agents.get(agent)?.delegation?.from ?? [];
+    const trust = statement === undefined ? undefined : trustIn(statement, { caller: steps.at(-1), from, now });
+    const begun = { kind: root.kind, id, ...(isOurs ? { tenant: root.tenant } : {}) };
+    return ok({ verified: verified.value, call: { chain, root: begun, ...(trust === undefined ? {} : { trust }) } });
   }
 
-  async handOn({ agent, relation }: Permitted, session: OpenSession, peerCertificate: Uint8Array): Promise<Result<string, Denial>> {
+  async handOn(
+    { agent, relation }: Permitted,
+    session: OpenSession,
+    peerCertificate: Uint8Array,
+  ): Promise<Result<readonly Header[], Denial>> {
     const own = this.#own;
     if (own?.signer === undefined) return fail(deny('identity_unavailable', 'delegation: no key of this sidecar is certified for hops'));
     const audience = readCertificate(peerCertificate)?.spiffeId;
@@ -110,7 +138,9 @@ class Hops implements DelegationRoom {
     });
     if (!made.ok) return made;
     const token = await signHop(made.value, own.signer);
-    return ok([...(delegation?.verified.tokens ?? []), token].join(', '));
+    const hops: Header = [DELEGATION_HEADER, [...(delegation?.verified.tokens ?? []), token].join(', ')];
+    const statement = this.#statement();
+    return ok(statement === undefined ? [hops] : [hops, [TRUST_HEADER, statement]]);
   }
 
   #knownOf({ policy }: Snapshot, own: Own): Known {
@@ -126,6 +156,16 @@ class Hops implements DelegationRoom {
     this.#known.set(policy, known);
     return known;
   }
+}
+
+/** What is said of the agent that calls, by any key that some relation pins. A statement that is not believed says nothing. */
+function trustIn(
+  statement: string,
+  { caller, from, now }: { readonly caller: DelegationStep | undefined; readonly from: readonly DelegatedBy[]; readonly now: Instant },
+): EnteredDelegation['call']['trust'] {
+  if (caller === undefined) return undefined;
+  const keys = from.flatMap(({ trust }) => trust?.keys ?? []);
+  return verifyTrustStatement(statement, keys, { subject: `${caller.trustDomain}/${caller.agent}`, now });
 }
 
 function authoritiesOf({ name, authorities }: TrustDomain): readonly [string, readonly Uint8Array[]] {

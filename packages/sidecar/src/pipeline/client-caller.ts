@@ -72,7 +72,7 @@ function delegatedOperator(hops: string, shown: Shown, { agent, delegations, cal
     return fail(deny('unauthenticated', 'a delegation beside another credential'));
   if (head.headers.get('sallyport-session') !== undefined)
     return fail(deny('session_binding_mismatch', 'a delegated call goes on in no session'));
-  const entered = delegations.enter(hops, { peerChain, snapshot });
+  const entered = delegations.enter(hops, { peerChain, snapshot, agent, statement: head.headers.get('sallyport-trust') });
   return entered.ok ? ok(operatorOf(entered.value, snapshot.agents.get(agent), clock.wall())) : entered;
 }
 

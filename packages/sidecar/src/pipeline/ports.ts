@@ -192,7 +192,16 @@ export interface Delegations {
   /** SPIFFE id of this sidecar; absent until there is one. */
   readonly self: string | undefined;
   /** What was shown in `Sallyport-Delegation`, on the connection of the peer whose certificates these are. */
-  enter(shown: string, by: { readonly peerChain: readonly Uint8Array[]; readonly snapshot: Snapshot }): Result<EnteredDelegation, Denial>;
+  enter(
+    shown: string,
+    by: {
+      readonly peerChain: readonly Uint8Array[];
+      readonly snapshot: Snapshot;
+      /** The agent that is called, and what the one that calls shows in `Sallyport-Trust`. */
+      readonly agent: AgentName;
+      readonly statement: string | undefined;
+    },
+  ): Result<EnteredDelegation, Denial>;
 }
 
 export interface OpenSession {

@@ -48,9 +48,6 @@ export interface Outgoing {
   readonly sign: SignRequest | undefined;
 }
 
-/** The hops that led to a call, for the sidecar of the agent that is called; nobody else is sent any. */
-export const DELEGATION_HEADER = 'sallyport-delegation';
-
 /** Who acts for whom, for the tool to verify; the caller's own field of this name goes nowhere. */
 export const ASSERTION_HEADER = 'sallyport-assertion';
 

@@ -7,7 +7,7 @@ import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
 import type { ForwardContext, UpstreamFailure } from '../pipeline/ports.ts';
 import { readAnswer, singleHeader } from './answer-body.ts';
 import { NOTHING_CARRIED, type Header } from '../secrets/credentials.ts';
-import { ASSERTION_HEADER, DELEGATION_HEADER, type ForwardOptions, type Outgoing } from './forward-options.ts';
+import { ASSERTION_HEADER, type ForwardOptions, type Outgoing } from './forward-options.ts';
 import { traceHeaders } from './trace-headers.ts';
 
 /** Media types that reach an agent; a page or a script is no tool's answer, and neither is a text in another alphabet than we read. */
@@ -26,9 +26,9 @@ export async function forwardHttpTool(
   const isRead = tool.effect === 'read';
   // Owner: this call. Why nothing was handed on to the agent that was reached.
   let unhanded: Denial | undefined;
-  const headersFor = async (peerCertificate: Uint8Array): Promise<[string, string][]> => {
+  const headersFor = async (peerCertificate: Uint8Array): Promise<readonly Header[]> => {
     const shown = await delegations.handOn(permitted, session, peerCertificate);
-    if (shown.ok) return [[DELEGATION_HEADER, shown.value]];
+    if (shown.ok) return shown.value;
     unhanded = shown.error;
     throw new Error(shown.error.detail);
   };

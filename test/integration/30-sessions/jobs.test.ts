@@ -193,12 +193,23 @@ describe('nobody opens a session as a job', () => {
     expect(up.requests.length).toBe(before);
   });
 
-  it('from the moment at which the bundle no longer has it, and a session of it goes by the new rules', async () => {
-    expect((await begin('sweep')).status).toBe(201);
-    const { releaseSeq } = await world.admin.publish(
-      policy('sessions: { roots: [operator] }').replace('    delegation: { roots: [schedule] }\n', ''),
-    );
-    await eventually(() => sidecar.sidecar.readiness().release_seq === releaseSeq, 'the release');
+  it('from the moment at which the bundle no longer has it, or with other rights: its sessions are over', async () => {
+    const publish = async (sessions: string): Promise<void> => {
+      const text = policy(sessions).replace('    delegation: { roots: [schedule] }\n', '');
+      const { releaseSeq } = await world.admin.publish(text);
+      await eventually(() => sidecar.sidecar.readiness().release_seq === releaseSeq, 'the release');
+    };
+    const [first, person] = [tokenOf(await begin('sweep')), tokenOf(await begin('ticket-created', { authorization: operator() }))];
+    expect(verdictOf(await call('get_order', first))).toEqual([403, 'tool_not_allowed']);
+    await publish(SESSIONS.replace('roles: [sweeper]', 'roles: [sweeper, reporter]'));
+    expect(verdictOf(await call('get_order', first))).toEqual([401, 'session_expired']);
+    const second = tokenOf(await begin('sweep'));
+    // It has the role now, and the task of another job.
+    expect(verdictOf(await call('get_order', second))).toEqual([403, 'out_of_task']);
+    await publish('sessions: { roots: [operator] }');
     expect(verdictOf(await begin('sweep'))).toEqual([403, 'no_matching_policy']);
+    expect(verdictOf(await call('get_order', second))).toEqual([401, 'session_expired']);
+    // The person's own rights were never the job's.
+    expect(verdictOf(await call('get_order', person))).toEqual([200, undefined]);
   });
 });

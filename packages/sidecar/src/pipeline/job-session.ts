@@ -8,7 +8,7 @@ import type { VerifiedOperator } from '@sallyport/credentials';
 import { deny, fail, ok, type Agent, type AgentJob, type Denial, type Instant, type Principal, type Result } from '@sallyport/model';
 import { DEFAULT_DENY } from '@sallyport/policy';
 import type { Framed, Fresh } from './facts.ts';
-import type { Ports } from './ports.ts';
+import type { OpenSession, Ports } from './ports.ts';
 import type { presentedAgain } from './presented.ts';
 
 /** Who opens a session: a person by a token, or a job as the service that the bundle makes of it. */
@@ -51,6 +51,30 @@ export async function jobCaller(
   return verified.ok ? ok({ kind: 'job', job, operator: begunBy(job, verified.value), isOperator: true }) : verified;
 }
 
+/**
+ * Why a session that a job has as itself is over: the bundle no longer has such a job, or gives it other rights than the session
+ * was opened with. `undefined` for every other session.
+ */
+export function unlessJobStill({ principal, origin }: Pick<OpenSession, 'principal' | 'origin'>, { sessions }: Agent): Denial | undefined {
+  if (origin.method !== JOB_METHOD) return undefined;
+  const isStill = sessions.jobs?.some(
+    ({ root, as }) =>
+      as !== undefined &&
+      root === origin.rootKind &&
+      as.principal === principal.id &&
+      as.tenant === principal.tenant &&
+      isSame(as.roles, principal.roles) &&
+      isSame(as.scopes, principal.scopes),
+  );
+  return isStill === true ? undefined : deny('session_expired', 'the bundle has no such job any more, or with other rights');
+}
+
+const JOB_METHOD = 'agent_credential';
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one) => b.includes(one));
+}
+
 function serviceOf(agent: Agent, job: AgentJob & Required<Pick<AgentJob, 'as'>>, now: Instant): Opener {
   const { principal, tenant, roles, scopes } = job.as;
   const service = {
@@ -70,7 +94,7 @@ function serviceOf(agent: Agent, job: AgentJob & Required<Pick<AgentJob, 'as'>>,
     tokenId: null,
     // There is no credential that could end; the session ends by itself.
     times: { issuedAt: now, notBefore: now, expiresAt: (now + agent.sessions.maxMs) as Instant },
-    origin: { rootKind: job.root, method: 'agent_credential', hops: [] },
+    origin: { rootKind: job.root, method: JOB_METHOD, hops: [] },
   });
 }
 

@@ -3,6 +3,7 @@
 import { deny, fail, ok, type Agent, type AgentName, type Denial, type Result } from '@sallyport/model';
 import { unlessTakenStill } from './delegated.ts';
 import type { Caller } from './facts.ts';
+import { unlessJobStill } from './job-session.ts';
 import type { OpenSession, Ports, Snapshot } from './ports.ts';
 
 /** By the token of a session, or by what a request that is under way knows of its own. */
@@ -17,11 +18,13 @@ export function openSessionOf({ claims }: Named, snapshot: Snapshot, ports: Port
   const open = ports.sessions.find(sessionId);
   if (open === 'unknown') return fail(deny('session_unknown', 'no session of this id'));
   if (open === 'expired') return fail(deny('session_expired', 'the session is over, or of an earlier start'));
-  if (!snapshot.agents.has(agent)) return fail(deny('agent_not_registered', `agent \`${agent}\` is not in the bundle`));
+  const entry = registered(agent, snapshot);
+  if (!entry.ok) return entry;
   const subject = { tokenId: open.tokenId ?? undefined, session: open.id, principal: open.principal, agent };
   if (snapshot.revocations.denies(subject, ports.clock.wall()))
     return fail(deny('token_revoked', 'session, token, principal or agent revoked'));
-  const untaken = open.delegation === undefined ? undefined : unlessTakenStill(open, open.delegation, { snapshot, ports });
+  const untaken =
+    open.delegation === undefined ? unlessJobStill(open, entry.value) : unlessTakenStill(open, open.delegation, { snapshot, ports });
   return untaken === undefined ? ok(open) : fail(untaken);
 }
 

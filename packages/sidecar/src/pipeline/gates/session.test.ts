@@ -4,7 +4,8 @@ import type { Asked, HeadFacts } from '../facts.ts';
 import type { Ports } from '../ports.ts';
 import { decideSession, session } from './session.ts';
 
-const open = { id: 's1', principal: { id: 'alice' }, agent: 'triage', tokenId: 'j1' };
+const origin = { rootKind: 'human', method: 'access_token', hops: [] };
+const open = { id: 's1', principal: { id: 'alice' }, agent: 'triage', tokenId: 'j1', origin };
 const agent = { name: 'triage', sessions: { roots: ['operator'] } };
 
 const SNAPSHOT = { agents: new Map([['triage', agent]]), revocations: { denies: () => false }, issuers: [{}], policyDigest: 'sha256:1' };

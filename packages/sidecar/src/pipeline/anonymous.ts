@@ -39,6 +39,20 @@ export function orAnonymous(
   return judgeCaller(agent, principal).verdict === 'granted' ? { ok: true, value: nobodyAs(principal) } : verified;
 }
 
+/**
+ * Of a request whose head nobody could judge. It stays nobody's: its proof has been spent by nobody, so that judging it now as one
+ * that was taken already would take it unproven.
+ */
+export const UNJUDGED: Result<never, Denial> = {
+  ok: false,
+  error: deny('identity_unavailable', 'nobody could tell at the head of the request'),
+};
+
+/** Whether a request's head was nobody's. */
+export function isNobodys(earlier: VerifiedOperator | undefined): boolean {
+  return earlier?.principal.kind === 'anonymous';
+}
+
 function nobodyAt(now: Instant): Principal {
   return {
     id: 'anonymous' as PrincipalId,

@@ -83,6 +83,57 @@ describe('a caller whose signature was taken', () => {
   });
 });
 
+describe('a request whose head nobody could judge', () => {
+  const agents = new Map([['triage', { name: 'triage', callers: [{ roles: ['x'] }, { principals: ['anonymous'] }] }]]);
+  const marked = (): Shown => {
+    const request = shown();
+    return { ...request, held: { ...request.held, snapshot: { ...request.held.snapshot, agents } } } as unknown as Shown;
+  };
+
+  it('replay: stays nobody’s when identity is back before its end, and has spent nothing by which it could be somebody’s', async () => {
+    const { callers } = ports;
+    const away = {
+      ...ports,
+      callers: callerDoor({
+        clock,
+        secrets: { ready: () => undefined, secretOf: () => undefined },
+        replaysMax: 10,
+        unprovenBytesMax: 1_000_000,
+      }),
+    };
+    const nobody = await clientOperator(marked(), undefined, away);
+    expect(nobody).toMatchObject({ ok: true, value: { principal: { kind: 'anonymous' } } });
+    const earlier = nobody.ok ? nobody.value : undefined;
+    expect(await clientOperator(marked(), earlier, { ...ports, callers })).toMatchObject({
+      ok: true,
+      value: { principal: { kind: 'anonymous' } },
+    });
+  });
+
+  it('possession: nor is a bound token taken as one whose proof was looked at', async () => {
+    const asked: unknown[] = [];
+    const operatorTokens = {
+      verify: async (_token: string, how: unknown) => (asked.push(how), fail(deny('identity_unavailable', 'no keys'))),
+    };
+    const headers: Record<string, string> = { authorization: 'DPoP a.b.c', dpop: 'x.y.z' };
+    const request = marked();
+    const bound = {
+      ...request,
+      rawHeaders: [],
+      head: { ...request.head, headers: { get: (name: string) => headers[name] } },
+    } as unknown as Shown;
+    const under = { ...ports, operatorTokens } as unknown as Ports;
+    const nobody = await clientOperator(bound, undefined, under);
+    await clientOperator(bound, nobody.ok ? nobody.value : undefined, under);
+    expect(asked).toMatchObject([{ possession: { proof: 'x.y.z' } }]);
+  });
+
+  it('is refused once the agent takes nobody any more', async () => {
+    const earlier = { principal: { kind: 'anonymous' }, times: {} } as never;
+    expect(await clientOperator(shown(), earlier, ports)).toMatchObject({ ok: false, error: { code: 'identity_unavailable' } });
+  });
+});
+
 describe('a body', () => {
   it.each<[what: string, request: () => Shown, isRead: boolean]>([
     ['is read for a head that may be good', () => shown(), true],

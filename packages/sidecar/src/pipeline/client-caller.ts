@@ -5,7 +5,7 @@
 
 import { operatorOfProof, type CallerContext, type CallerRequest, type VerifiedOperator } from '@sallyport/credentials';
 import { deny, fail, ok, type Denial, type Result } from '@sallyport/model';
-import { orAnonymous } from './anonymous.ts';
+import { isNobodys, orAnonymous, UNJUDGED } from './anonymous.ts';
 import { operatorOf, type ProvenOperator } from './delegated.ts';
 import type { Arrival, Caller, Framed, Fresh } from './facts.ts';
 import type { ChosenMethod, Ports } from './ports.ts';
@@ -39,7 +39,7 @@ export async function clientOperator(
   const { head, held } = shown;
   const hops = head.headers.get('sallyport-delegation');
   if (hops !== undefined) return delegatedOperator(hops, shown, ports);
-  const verified = await verifiedOperator(shown, earlier, ports);
+  const verified = isNobodys(earlier) ? UNJUDGED : await verifiedOperator(shown, earlier, ports);
   const namesSession = head.headers.get('sallyport-session') !== undefined;
   return orAnonymous(verified, { agent: held.snapshot.agents.get(ports.agent), namesSession, now: ports.clock.wall() });
 }

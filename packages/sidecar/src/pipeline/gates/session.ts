@@ -8,7 +8,7 @@
 import { deny, fail, ok, type Agent, type AgentJob, type Denial, type Result, type RuleId } from '@sallyport/model';
 import { tieSession } from '@sallyport/identity';
 import { DEFAULT_DENY, judgeCaller } from '@sallyport/policy';
-import { orAnonymous } from '../anonymous.ts';
+import { isNobodys, orAnonymous, UNJUDGED } from '../anonymous.ts';
 import type { Asked, HeadFacts, InSession, SessionTie } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement, type LocalAnswer } from '../gate.ts';
 import { invokedSession } from '../invoked-session.ts';
@@ -91,13 +91,17 @@ const MCP_SESSION_NOT_FOUND: NonNullable<Denial['rpc']> = { status: 404, code: 4
 const OPENING_RULE = 'local:session' as RuleId;
 
 /** From the cache, unless the issuers have changed since the head was judged. */
-async function proven({ leg, head, held }: HeadFacts, { agent, operatorTokens, clock, schemes }: Ports): Promise<Result<Opener, Denial>> {
+async function proven(
+  { leg, head, held, caller }: HeadFacts,
+  { agent, operatorTokens, clock, schemes }: Ports,
+): Promise<Result<Opener, Denial>> {
   const presented = presentedAgain(head, schemes[leg]);
   if (!presented.ok) return presented;
   const { token, ...how } = presented.value;
   const { issuers, policyDigest, agents } = held.snapshot;
   const now = clock.wall();
-  const verified = await operatorTokens.verify(token, { issuers, bundle: policyDigest, now, ...how });
+  const wasNobodys = caller.kind === 'operator' && isNobodys(caller.operator);
+  const verified = wasNobodys ? UNJUDGED : await operatorTokens.verify(token, { issuers, bundle: policyDigest, now, ...how });
   return orAnonymous(verified, { agent: agents.get(agent), namesSession: false, now });
 }
 

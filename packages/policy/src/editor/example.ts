@@ -23,13 +23,7 @@ delegation:
       trust:
         min: 2
         keys:
-          - kid: assessor-1
-            kty: EC
-            crv: P-256
-            x: MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4
-            y: 4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM
-            use: sig
-            alg: ES256
+          - { kid: assessor-1, kty: EC, crv: P-256, x: MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4, y: 4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM, use: sig, alg: ES256 }
       tenant: partners
       roles: [guest]
       scopes: [refunds:write]

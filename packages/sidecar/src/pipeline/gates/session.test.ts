@@ -75,6 +75,11 @@ describe('session', () => {
       'unauthenticated',
       facts({ caller: operator, ...snapshot({ issuers: [] }) }),
     ],
+    [
+      'opening by a credential that nobody could judge at its head, and whose proof was so never taken',
+      'identity_unavailable',
+      facts({ caller: { kind: 'operator', operator: { principal: { id: 'anonymous', kind: 'anonymous' }, tokenId: null } } }),
+    ],
     ['opening with a revoked token', 'token_revoked', facts({ caller: operator, ...snapshot({ revocations: { denies: () => true } }) })],
     ['opening one more than may be open', 'overloaded', facts({ caller: operator }), ports({ sessions: { hasRoom: () => false } })],
   ])('refuses %s with %s', async (_, code, f, p) => {

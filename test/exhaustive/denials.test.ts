@@ -21,7 +21,6 @@ const NOT_YET: readonly DenialCode[] = [
   'approval_invalid',
   'injection_detected',
   'response_blocked',
-  'rate_limited',
   'dlp_unavailable',
 ];
 

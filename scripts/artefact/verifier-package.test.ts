@@ -34,8 +34,8 @@ it('installed alone, it answers the published vectors as this clone does', () =>
     `import { verifyAssertion } from '@sallyport/verifier';
      import { readFileSync } from 'node:fs';
      const { trust_domain: trustDomain, authorities, audience, tool, vectors } = JSON.parse(readFileSync('assertions.json', 'utf8'));
-     for (const { name, token, now, expect, ...over } of vectors) {
-       const verified = verifyAssertion(token, { trustDomain, authorities, audience, tool, ...over, now: Date.parse(now) });
+     for (const { name, token, now, expect, hops_max: hopsMax = 0, ...over } of vectors) {
+       const verified = verifyAssertion(token, { trustDomain, authorities, audience, tool, hopsMax, ...over, now: Date.parse(now) });
        const said = verified.ok ? 'believed' : verified.code;
        if (said !== expect) throw new Error(name + ': ' + said + ', not ' + expect);
      }

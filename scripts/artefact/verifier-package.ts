@@ -6,7 +6,7 @@
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ROOT } from './bundles.ts';
 
 /** Whose declarations the verifier's own name; its arrows in test/tidy/arrows.ts. */
@@ -22,9 +22,10 @@ export async function stageVerifier(dir: string): Promise<void> {
   execFileSync(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-b', 'packages/verifier'], { cwd: ROOT, stdio: 'inherit' });
   put('lib/index.mjs', await verifierBundle());
   for (const name of PACKAGES) {
-    const declared = globSync(`packages/${name}/dist/*.d.ts`, { cwd: ROOT });
+    const dist = join(ROOT, 'packages', name, 'dist');
+    const declared = globSync('**/*.d.ts', { cwd: dist });
     if (declared.length === 0) throw new Error(`tsc left no declarations in packages/${name}/dist`);
-    for (const path of declared) put(`types/${name}/${basename(path)}`, declarationsOf(readFileSync(join(ROOT, path), 'utf8')));
+    for (const path of declared) put(`types/${name}/${path}`, declarationsOf(readFileSync(join(dist, path), 'utf8'), path));
   }
   put('package.json', `${JSON.stringify(manifest(), null, 2)}\n`);
   put('README.md', readFileSync(join(ROOT, 'packages', 'verifier', 'README.md')));
@@ -51,10 +52,11 @@ async function verifierBundle(): Promise<Uint8Array> {
 }
 
 /** Our packages lie beside each other here, and declarations name files as their compiled form is called. */
-function declarationsOf(text: string): string {
+function declarationsOf(text: string, path: string): string {
+  const up = '../'.repeat(path.split('/').length);
   return text
-    .replaceAll(/(['"])@sallyport\/([a-z-]+)\1/g, '$1../$2/index.js$1')
-    .replaceAll(/(['"])(\.\/[^'"]+)\.ts\1/g, '$1$2.js$1')
+    .replaceAll(/(['"])@sallyport\/([a-z-]+)\1/g, `$1${up}$2/index.js$1`)
+    .replaceAll(/(['"])(\.{1,2}\/[^'"]+)\.ts\1/g, '$1$2.js$1')
     .replaceAll(/^\/\/# sourceMappingURL=.*$/gm, '');
 }
 

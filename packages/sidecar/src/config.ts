@@ -247,7 +247,7 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
     connections_max: count({ says: 'Connections of the agent at once', unit: 'connections', min: 1, max: 65_536, default: 512 }),
     sessions_max: count({ says: 'Open sessions', unit: 'sessions', min: 1, max: 1_000_000, default: 10_000 }),
     sessions_per_principal_max: count({
-      says: 'Open sessions of one principal: a request without the token of a session opens one',
+      says: 'Open sessions of one principal; with one more, its own that was used longest ago is over. A request of a caller that names no session opens one',
       unit: 'sessions',
       min: 1,
       max: 1_000_000,

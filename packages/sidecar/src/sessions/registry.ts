@@ -4,17 +4,21 @@
  */
 
 import { SESSION_TOKEN_MS, epochOf, formatSessionId, formatTieHandle, type SessionEpoch, type TieHandle } from '@sallyport/identity';
-import { addMs, type Agent, type ChainRoot, type Clock, type Instant, type Principal, type Random, type SessionId } from '@sallyport/model';
+import { addMs, type Agent, type ChainRoot, type Clock, type Instant, type Random, type SessionId } from '@sallyport/model';
 import type { OpenSession, SessionOpening, SessionRegistry } from '../pipeline/ports.ts';
 import { sessionMemory, type SessionMemory } from './session-memory.ts';
+import { sessionOwners, type Owner } from './session-owners.ts';
 
 export interface RegistryOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly epoch: SessionEpoch;
-  /** Open sessions; one more is refused, none is evicted. */
+  /** Open sessions; one more is refused. */
   readonly sessionsMax: number;
-  /** Of one principal: who asks too often must not take everybody's room. */
+  /**
+   * Of one principal: who asks too often must not take everybody's room. With one more, the one of its own that was used longest ago is
+   * over: senders of webhooks go on in none, and a call under way uses its session all the time.
+   */
   readonly perPrincipalMax: number;
   /** Told of a session that is over, so that what was kept under its id can be let go. */
   readonly onOver: (id: SessionId) => void;
@@ -44,12 +48,11 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, perPrincipa
   const ties = new Map<TieHandle, SessionId>();
   /** Those that are over, as many as may be open; of older ones it is said that they are unknown. */
   const over = new Set<SessionId>();
-  /** How many each has. */
-  const shares = new Map<string, number>();
-  // Who cannot be told apart are together no more than one who can.
-  const shareMax = ({ kind }: Owner): number =>
-    kind === 'anonymous' ? Math.min(perPrincipalMax, Math.ceil(sessionsMax / NOBODYS_SHARE)) : perPrincipalMax;
-  const isFull = (owner: Owner): boolean => entries.size >= sessionsMax || (shares.get(nameOf(owner)) ?? 0) >= shareMax(owner);
+  const owners = sessionOwners();
+  const nobodysMax = Math.ceil(sessionsMax / NOBODYS_SHARE);
+  // Who cannot be told apart must not take the room of those who can, nor end each other's sessions.
+  const isFull = (owner: Owner): boolean =>
+    entries.size >= sessionsMax || (owner.kind === 'anonymous' && owners.count(owner) >= nobodysMax);
   const isOver = ({ limits, openedAtBoot, usedAtBoot }: Entry): boolean => {
     const now = clock.boot();
     return now - usedAtBoot >= limits.idleMs || now - openedAtBoot >= limits.maxMs;
@@ -57,7 +60,7 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, perPrincipa
   const end = (id: SessionId): void => {
     const { tie, open } = entries.get(id) ?? {};
     if (tie !== undefined) ties.delete(tie.handle);
-    if (open !== undefined) giveBack(shares, nameOf(open.principal));
+    if (open !== undefined) owners.remove(open.principal, id);
     entries.delete(id);
     over.add(id);
     const [oldest] = over;
@@ -66,6 +69,12 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, perPrincipa
   };
   const sweep = (): void => {
     for (const [id, entry] of entries) if (isOver(entry)) end(id);
+  };
+  /** Makes room in a principal's share. */
+  const yieldRoom = (principal: Owner): void => {
+    if (principal.kind === 'anonymous' || owners.count(principal) < perPrincipalMax) return;
+    const longest = owners.longestUnused(principal, (id) => entries.get(id)?.usedAtBoot ?? 0);
+    if (longest !== undefined) end(longest);
   };
   return {
     get size() {
@@ -80,20 +89,14 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, perPrincipa
     open(opening) {
       const { principal } = opening;
       if (isFull(principal)) return undefined;
-      shares.set(nameOf(principal), (shares.get(nameOf(principal)) ?? 0) + 1);
+      yieldRoom(principal);
       const id = formatSessionId(epoch, random(16));
       const now = clock.boot();
       // The age is measured since boot, so that no change of the wall clock makes a session younger.
-      const startedAt = (): Instant => addMs(clock.wall(), now - clock.boot());
-      const memory = sessionMemory(id, {
-        case: opening.case,
-        ...opening.purpose,
-        root: rootOf(opening.origin),
-        origin: opening.origin,
-        startedAt,
-      });
+      const memory = memoryOf(id, opening, () => addMs(clock.wall(), now - clock.boot()));
       const open = openSession(id, opening, memory);
       entries.set(id, { open, limits: opening.agent.sessions, openedAtBoot: now, usedAtBoot: now });
+      owners.add(principal, id);
       return open;
     },
     find(id) {
@@ -134,16 +137,8 @@ export function sessionRegistry({ clock, random, epoch, sessionsMax, perPrincipa
 /** At most the tenth part of all sessions. */
 const NOBODYS_SHARE = 10;
 
-type Owner = Pick<Principal, 'id' | 'kind' | 'tenant' | 'issuer'>;
-
-function nameOf({ id, kind, tenant, issuer }: Owner): string {
-  return JSON.stringify([kind, issuer, tenant, id]);
-}
-
-function giveBack(shares: Map<string, number>, name: string): void {
-  const left = (shares.get(name) ?? 0) - 1;
-  if (left > 0) shares.set(name, left);
-  else shares.delete(name);
+function memoryOf(id: SessionId, { case: caseName, purpose, origin }: SessionOpening, startedAt: () => Instant): SessionMemory {
+  return sessionMemory(id, { case: caseName, ...purpose, root: rootOf(origin), origin, startedAt });
 }
 
 /** As rules know it: a person is an operator, wherever they signed in. */

@@ -73,13 +73,15 @@ export class H2Connection {
   #take(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
     // A stream that is broken off is no news: whoever waits on it is told by its own exchange.
     stream.on('error', () => undefined);
+    // Reset before it was seen: its end may have been told already, and nothing of it runs.
+    if (stream.destroyed) return;
     this.#open += 1;
     this.#watched.pause();
     stream.once('close', () => {
       this.#open -= 1;
       if (this.#open === 0) this.#watched.within(this.#context.limits.idleMsMax);
     });
-    if (stream.destroyed || stream.aborted) return;
+    if (stream.aborted) return;
     const head = readHead(rawHeaders);
     if (typeof head === 'string') this.#answer(stream, 'malformed_request', head);
     else if (head.mayContinue === undefined) this.#answer(stream, 'expectation_failed', 'an expectation that nobody here can meet');

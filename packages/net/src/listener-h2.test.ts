@@ -439,6 +439,24 @@ describe('waiting', () => {
     await expect.poll(() => session.closed || session.destroyed).toBe(true);
   });
 
+  it.each([
+    ['at once', 0],
+    ['a moment later', 1],
+  ])('a stream that is reset %s keeps no connection open', async (_, turns) => {
+    const { port } = await serving(() => new Promise(() => undefined));
+    const { socket, isOver } = await raw(port);
+    const reset = frame(FRAME.reset, 0, 1, Buffer.of(0, 0, 0, 8));
+    if (turns === 0) socket.write(Buffer.concat([headersFrame(1, HEAD), reset]));
+    else {
+      socket.write(headersFrame(1, HEAD));
+      await expect.poll(() => seen.length).toBe(1);
+      socket.write(reset);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await later(HTTP_LIMITS.idleMsMax + 1_000);
+    await expect.poll(() => isOver()).toBe(true);
+  });
+
   it('slowloris: a body that never ends is answered 408, and its reader told', async () => {
     const broken: string[] = [];
     const { port } = await serving(async (exchange) => {

@@ -12,7 +12,7 @@ type Name = keyof typeof AGENTS;
 describe('who may use which agent', () => {
   let world: World;
   let ca: string;
-  const stubs = {} as Record<Name, RecordingUpstream>;
+  const agents = {} as Record<Name, RecordingUpstream>;
   const ports = {} as Record<Name, number>;
 
   beforeAll(async () => {
@@ -24,8 +24,8 @@ describe('who may use which agent', () => {
     );
     await world.admin.publish(`apiVersion: sallyport.dev/v1\n${documents.join('---\n')}${issuerDocument(world.idp)}`);
     for (const name of Object.keys(AGENTS) as Name[]) {
-      stubs[name] = await recordingUpstream();
-      const inbound = await inboundConfig({ world, authority }, stubs[name].url);
+      agents[name] = await recordingUpstream();
+      const inbound = await inboundConfig({ world, authority }, agents[name].url);
       const sidecar = await world.startSidecar({ name, agent: name as string as AgentName, config: { inbound } });
       await eventually(() => sidecar.ready(), `readiness of ${name}`);
       ports[name] = inboundPort(sidecar);
@@ -33,7 +33,7 @@ describe('who may use which agent', () => {
   });
   afterAll(async () => {
     await world?.close();
-    for (const stub of Object.values(stubs)) await stub.close();
+    for (const agent of Object.values(agents)) await agent.close();
   });
 
   const ask = (at: Name, named: Name, role: string): Promise<HttpAnswer> =>
@@ -60,13 +60,13 @@ describe('who may use which agent', () => {
       'finance code-review-agent 403 no_matching_policy',
       'finance reporting-agent 200 200',
     ]);
-    expect(Object.values(stubs).map(({ requests }) => requests.length)).toEqual([1, 1]);
+    expect(Object.values(agents).map(({ requests }) => requests.length)).toEqual([1, 1]);
   });
 
   it('and no sidecar leads to another’s agent, whoever asks', async () => {
-    const before = Object.values(stubs).map(({ requests }) => requests.length);
+    const before = Object.values(agents).map(({ requests }) => requests.length);
     expect(codeOf(await ask('code-review-agent', 'reporting-agent', 'finance'))).toBe('agent_not_registered');
     expect(codeOf(await ask('reporting-agent', 'code-review-agent', 'engineering'))).toBe('agent_not_registered');
-    expect(Object.values(stubs).map(({ requests }) => requests.length)).toEqual(before);
+    expect(Object.values(agents).map(({ requests }) => requests.length)).toEqual(before);
   });
 });

@@ -43,8 +43,10 @@ export function faultyDisk(): FaultyDisk {
   const sync = async (path: string, act: () => Promise<void>): Promise<void> => {
     const trouble = meets('sync', path);
     if (trouble === undefined) return act();
+    // Taken first: who heals the disk while this is still being done heals this too.
+    const { promise: answered } = healed;
     if (trouble.how !== 'fails') await act();
-    if (trouble.how === 'hangs') return healed.promise;
+    if (trouble.how === 'hangs') return answered;
     throw fault(path, trouble.code);
   };
   const wrap = (file: DiskFile): DiskFile => ({

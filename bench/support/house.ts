@@ -1,24 +1,13 @@
 /**
- * A control plane and one sidecar as processes of their own, as they run in production: policy published over gRPC, records
- * shipped and acknowledged while calls are measured. The control plane runs beside the load, the sidecar alone on its core.
+ * A control plane and one sidecar as they run in production: policy published over gRPC, records shipped and acknowledged
+ * while calls are measured. The control plane runs beside the load, the sidecar alone on its core.
  */
 
-import { systemClock, systemRandom } from '@sallyport/runtime';
-import { tokenIssuer } from '@sallyport/testkit';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { freePorts } from '../../packages/cli/src/demo/free-port.ts';
-import { makeRoot } from '../../packages/cli/src/root/make-root.ts';
-import { administrator } from '../../test/support/administrator.ts';
 import { request } from '../../test/support/world.ts';
-import { background, type Child } from './children.ts';
-import { launchOf, type Form } from './launch.ts';
-import { AGENT, benchPolicy, type Servers } from './policy.ts';
-
-const ROOT = join(import.meta.dirname, '..', '..');
-const READY_MS_MAX = 60_000;
-const FRESHNESS_TTL_MS = 300_000;
+import type { Child } from './children.ts';
+import type { Form } from './launch.ts';
+import { eventually, startPlane, startSidecar } from './plane.ts';
+import { benchPolicy, type Servers } from './policy.ts';
 
 export interface House {
   readonly port: number;
@@ -47,100 +36,29 @@ export interface HouseOptions {
 
 /** Starts both, with a policy in force. */
 export async function startHouse({ form, rules, servers, profileDir }: HouseOptions): Promise<House> {
-  const clock = systemClock();
-  const dir = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
-  const [grpc = 0, enrolment = 0, outbound = 0, health = 0] = await freePorts(4);
-  const made = await makeRoot({
-    trustDomain: 'demo.local',
-    admin: 'admin',
-    now: clock.wall(),
-    random: systemRandom,
-    grpc: `127.0.0.1:${grpc}`,
-    enrolment: `127.0.0.1:${enrolment}`,
-    freshnessTtlMs: FRESHNESS_TTL_MS,
-  });
-  for (const { path, content, isPrivate } of made.files) {
-    mkdirSync(dirname(join(dir, path)), { recursive: true });
-    writeFileSync(join(dir, path), content, { mode: isPrivate ? 0o600 : 0o644 });
-  }
-  const config = join(dir, 'sidecar.yaml');
-  writeFileSync(
-    config,
-    `agent: ${AGENT}
-state_dir: ${join(dir, 'sidecar')}
-root_pin_file: ${join(dir, 'root-pin')}
-allow_development_root: true
-control_plane: { address: "127.0.0.1:${grpc}", enrolment_address: "127.0.0.1:${enrolment}", join_token_file: ${join(dir, 'join-token')} }
-outbound: { listen: "127.0.0.1:${outbound}" }
-health: { listen: "127.0.0.1:${health}" }
-`,
-  );
-  const main = join(ROOT, 'packages', 'control-plane', 'src', 'main.ts');
-  const plane = ['nice', '-n', '10', process.execPath, '--conditions=sallyport-src', main];
-  const controlPlane = background('load', [...plane, '--config', join(dir, 'control-plane', 'config.yaml')]);
-  const idp = tokenIssuer();
-  const admin = administrator(dir, { address: { host: '127.0.0.1', port: grpc }, clock, freshnessTtlMs: FRESHNESS_TTL_MS });
-  const publish = async (count: number, to: Servers): Promise<void> => void (await admin.publish(benchPolicy(count, to, idp)));
-  await eventually(
-    () =>
-      admin.status().then(
-        () => true,
-        () => false,
-      ),
-    'the control plane',
-  );
+  const plane = await startPlane({ form: 'source', place: 'load' });
+  const publish = async (count: number, to: Servers): Promise<void> => void (await plane.admin.publish(benchPolicy(count, to, plane.idp)));
   await publish(rules, servers);
-  writeFileSync(join(dir, 'join-token'), await admin.joinToken(AGENT), { mode: 0o600 });
-  const start = (): Child => background('proxy', [...launchOf(form, profileDir), '--config', config], { cwd: dir });
-  const isReady = (): Promise<boolean> =>
-    request(health, '/readyz', { method: 'GET' }).then(
-      ({ status }) => status === 200,
-      () => false,
-    );
-  let sidecar = start();
-  await eventually(isReady, 'the sidecar');
+  const sidecar = await startSidecar(plane, { form, place: 'proxy', profileDir });
   const backlog = async (): Promise<number> => {
-    const { text } = await request(health, '/metrics', { method: 'GET' });
+    const { text } = await request(sidecar.health, '/metrics', { method: 'GET' });
     return Number(/^sallyport_audit_backlog_records (\d+)/m.exec(text)?.[1]);
   };
   return {
-    port: outbound,
-    dir,
+    port: sidecar.port,
+    dir: plane.dir,
     publish,
     backlog,
     get sidecar() {
-      return sidecar;
+      return sidecar.process;
     },
-    async session() {
-      const claims = { claims: { roles: ['support-rep'], tenant_id: 'acme', ticket_id: 'A-4711' } };
-      const token = idp.mint(clock.wall(), claims);
-      const opened = await request(outbound, '/session', { headers: { authorization: `Bearer ${token}` } });
-      if (opened.status !== 201) throw new Error(`no session: ${opened.status} ${opened.text}`);
-      return opened.json()['token'] as string;
-    },
+    session: () => sidecar.session(),
     settled: () => eventually(async () => (await backlog()) < 50, 'the acknowledgement of all records'),
-    async restart() {
-      await sidecar.stop();
-      const startedAt = performance.now();
-      sidecar = start();
-      await eventually(isReady, 'the sidecar again', 1);
-      return performance.now() - startedAt;
-    },
+    restart: () => sidecar.restart(),
     async close() {
-      admin.close();
       // A profile is written by a process that ends by itself.
-      await sidecar.stop(profileDir === undefined ? 'SIGKILL' : 'SIGTERM');
-      await controlPlane.stop('SIGKILL');
-      rmSync(dir, { recursive: true, force: true });
+      await sidecar.process.stop(profileDir === undefined ? 'SIGKILL' : 'SIGTERM');
+      await plane.close();
     },
   };
-}
-
-/** Looks again and again until it holds. */
-async function eventually(look: () => Promise<boolean>, what: string, everyMs = 20): Promise<void> {
-  const until = performance.now() + READY_MS_MAX;
-  while (!(await look())) {
-    if (performance.now() > until) throw new Error(`never came: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
-  }
 }

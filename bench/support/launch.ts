@@ -1,4 +1,4 @@
-/** How a sidecar is started: the shipped bundle, as a package installs it, or the sources with the same interface. */
+/** How a process of ours is started: the shipped bundle, as a package installs it, or the sources with the same interface. */
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -9,10 +9,11 @@ export type Form = 'shipped' | 'source';
 const ROOT = join(import.meta.dirname, '..', '..');
 const ARTEFACT = join(ROOT, 'dist', 'artefact');
 
-interface LaunchFlags {
-  readonly sidecar: readonly string[];
-  readonly environment: { readonly sidecar: Readonly<Record<string, string>> };
-}
+type Program = 'sidecar' | 'control-plane';
+
+type LaunchFlags = Readonly<Record<Program, readonly string[]>> & {
+  readonly environment: Readonly<Partial<Record<Program, Readonly<Record<string, string>>>>>;
+};
 
 /** Builds what ships, from the tree as it is; nothing to do for the sources. */
 export function prepare(form: Form): void {
@@ -21,15 +22,15 @@ export function prepare(form: Form): void {
   if (built.status !== 0 || !existsSync(ARTEFACT)) throw new Error('the artefact could not be built; `--source` measures the sources');
 }
 
-/** The command up to the options of `sallyport sidecar`. `profileDir`: where it leaves a CPU profile when it ends. */
-export function launchOf(form: Form, profileDir?: string): readonly string[] {
+/** The command up to the options of `sallyport <program>`. `profileDir`: where it leaves a CPU profile when it ends. */
+export function launchOf(program: Program, form: Form, profileDir?: string): readonly string[] {
   const node = [process.execPath, ...(profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`])];
   if (form === 'source') {
-    const main = join(ROOT, 'packages', 'sidecar', 'src', 'main.ts');
-    // As shipped, the sidecar makes no code from strings.
+    const main = join(ROOT, 'packages', program, 'src', 'main.ts');
+    // As shipped, neither makes code from strings.
     return [...node, '--disallow-code-generation-from-strings', '--conditions=sallyport-src', main];
   }
-  const { sidecar, environment } = JSON.parse(readFileSync(join(ARTEFACT, 'launch-flags.json'), 'utf8')) as LaunchFlags;
-  const set = Object.entries(environment.sidecar).map(([name, value]) => `${name}=${value}`);
-  return ['env', ...set, ...node, ...sidecar, join(ARTEFACT, 'bin', 'sallyport.mjs'), 'sidecar'];
+  const { environment, ...flags } = JSON.parse(readFileSync(join(ARTEFACT, 'launch-flags.json'), 'utf8')) as LaunchFlags;
+  const set = Object.entries(environment[program] ?? {}).map(([name, value]) => `${name}=${value}`);
+  return ['env', ...set, ...node, ...flags[program], join(ARTEFACT, 'bin', 'sallyport.mjs'), program];
 }

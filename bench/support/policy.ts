@@ -41,8 +41,8 @@ export interface Servers {
   readonly mcp: number;
 }
 
-/** As YAML. `rules` is a multiple of the 50 tools. */
-export function benchPolicy(rules: number, { http, mcp }: Servers, idp: TokenIssuer): string {
+/** As YAML. `rules` is a multiple of the 50 tools; `limit` is the largest amount that the first tool's first rule allows. */
+export function benchPolicy(rules: number, { http, mcp }: Servers, idp: TokenIssuer, limit = 100): string {
   const tools = Array.from({ length: TOOLS }, (_, index) => String(index).padStart(2, '0'));
   return [
     `apiVersion: sallyport.dev/v1
@@ -74,7 +74,7 @@ rules:
   - id: streams
     allow: [streams/${STREAMED_TOOL}]
     for: { roles: [support-rep] }
-${tools.map((name) => rulesOf(name, rules / TOOLS)).join('\n')}`,
+${tools.map((name, index) => rulesOf(name, rules / TOOLS, index === 0 ? limit : 100)).join('\n')}`,
     issuerDocument(idp)
       .replace(/^---\n/, '')
       .trim(),
@@ -98,11 +98,11 @@ arguments:
     note: { type: string, maxLength: 2000 }`;
 }
 
-function rulesOf(tool: string, count: number): string {
+function rulesOf(tool: string, count: number, limit: number): string {
   const rule = (id: number, text: string): string => `  - id: r${tool}-${id}\n    ${text}`;
   const name = `records/tool_${tool}`;
   return [
-    rule(0, `allow: [${name}]\n    for: { roles: [support-rep] }\n    when: args.amount <= 100`),
+    rule(0, `allow: [${name}]\n    for: { roles: [support-rep] }\n    when: args.amount <= ${limit}`),
     rule(1, `deny: [${name}]\n    when: 'has(args.tags) && args.tags.exists(tag, tag == "blocked")'`),
     ...Array.from({ length: count - 2 }, (_, index) =>
       rule(index + 2, `allow: [${name}]\n    for: { roles: [role-${index}] }\n    when: args.amount <= ${1_000 + index}`),

@@ -36,6 +36,7 @@ import type { Vitals } from './bundle/stream-source.ts';
 import { openVault } from './bundle/vault.ts';
 import { vetInWorker, type Vet } from './bundle/vetting.ts';
 import { keepLooking, registerOf, sessionTokensOf, type SessionTokensHeld } from './compose-credentials.ts';
+import { watchDirectory } from './compose-directory.ts';
 import { Evidence } from './compose-evidence.ts';
 import { underIdentity, type UnderIdentity } from './compose-identity.ts';
 import { pipelinePorts } from './compose-ports.ts';
@@ -424,6 +425,7 @@ class RunningSidecar implements Sidecar {
     this.#watch();
     this.#drain.track('ages', this.#chargeAges(activator));
     this.#drain.track('sessions', this.#sweepSessions());
+    watchDirectory({ ...this.#with, config: this.#config, activator, drain: this.#drain });
     const keeping = { config: this.#config, clock: this.#with.clock, signal: this.#drain.draining };
     this.#drain.track(
       'credentials',

@@ -49,6 +49,7 @@ export interface SidecarConfig {
     readonly join_token_file?: string;
     readonly attestation_token_file?: string;
   };
+  readonly policy?: { readonly directory: string; readonly look_ms: number };
   readonly outbound: OutboundConfig;
   readonly inbound?: {
     readonly listen: ListenAddress;
@@ -154,6 +155,15 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
       }),
     ),
   }),
+  policy: optional(
+    section('Policy, freshness and revocations from a folder, beside the control plane and under the same checks', {
+      directory: filePath({
+        says: 'Folder with signed objects, as `sallyport bundle export` writes it; others than its owner may not write to it',
+        trusted: 'withhold policy and freshness, which ends in denial; what is not signed counts for nothing',
+      }),
+      look_ms: durationMs({ says: 'Between two looks at it', min: 100, max: MINUTE, default: SECOND }),
+    }),
+  ),
   outbound: OUTBOUND,
   inbound: optional(
     section('Where callers reach the agent, under TLS; without it nobody does', {

@@ -265,7 +265,7 @@ export function trustReceiver(simulator: TrustSimulator, { features = [], receiv
     },
     ask() {
       const nonce = new Uint8Array(32).fill(++questions);
-      memory = openChallenge(memory, { nonce, identity: receiver.identity, sentAt: clock.boot });
+      memory = openChallenge(memory, { way: 'sent', nonce, identity: receiver.identity, sentAt: clock.boot });
       return { nonce, identity: receiver.identity };
     },
     state() {

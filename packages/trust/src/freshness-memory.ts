@@ -14,6 +14,8 @@ import type { VerifiedStatement } from './statements.ts';
 
 /** A question that one live proof may answer, once. */
 export interface Challenge {
+  /** How it was put: one of each may be open, so that a stream that is tried again does not void a question on its way. */
+  readonly way: 'sent' | 'written';
   /** 32 unpredictable bytes. */
   readonly nonce: Uint8Array;
   /** SPIFFE id of this receiver. */
@@ -40,7 +42,8 @@ export interface Renewal {
 export interface FreshnessMemory {
   /** `undefined`: the past is unknown, and only a live proof counts. */
   readonly signerTime: SignerTime | undefined;
-  readonly challenge: Challenge | undefined;
+  /** The open questions, at most one of each way. */
+  readonly challenges: readonly Challenge[];
   /** Number and digest of the last statement accepted, here or before this start. */
   readonly mark: Mark | undefined;
   readonly issuedAtMax: Instant | undefined;
@@ -54,7 +57,7 @@ export interface FreshnessMemory {
 /** The memory of a receiver that knows nothing of the past: it denies until a live proof. */
 export const NO_MEMORY: FreshnessMemory = {
   signerTime: undefined,
-  challenge: undefined,
+  challenges: [],
   mark: undefined,
   issuedAtMax: undefined,
   last: undefined,
@@ -82,12 +85,12 @@ export function recallFreshness(highWater: HighWater, now: Now): FreshnessMemory
 
 /** After a new root: where it replaces the release keys, no statement of the old online keys counts, and proof starts anew. */
 export function freshnessAfterRoot(memory: FreshnessMemory, previous: TrustedRoot, next: TrustedRoot): FreshnessMemory {
-  return replacesKeys(previous, next, 'release') ? { ...NO_MEMORY, challenge: memory.challenge } : memory;
+  return replacesKeys(previous, next, 'release') ? { ...NO_MEMORY, challenges: memory.challenges } : memory;
 }
 
-/** Remembers the question asked; it replaces one that is still open. */
+/** Remembers the question asked; it replaces one of the same way that is still open. */
 export function openChallenge(memory: FreshnessMemory, challenge: Challenge): FreshnessMemory {
-  return { ...memory, challenge };
+  return { ...memory, challenges: [...memory.challenges.filter(({ way }) => way !== challenge.way), challenge] };
 }
 
 /** The freshness part of the high-water mark, `undefined` while there is nothing to remember. */

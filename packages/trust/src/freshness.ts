@@ -81,11 +81,11 @@ function admitFresh(memory: FreshnessMemory, statement: VerifiedStatement, now: 
 
 /** Attacks: replay of a proof, a proof made for another, a proof from a partitioned replica that turns time back. */
 function admitProof(memory: FreshnessMemory, statement: VerifiedStatement, now: Now): Result<FreshnessMemory, Rejection> {
-  const { challenge, signerTime } = memory;
+  const { challenges, signerTime } = memory;
   const { proof, payload } = statement;
-  if (challenge === undefined) return fail(reject('ROLLBACK', 'the proof answers no open question'));
-  if (proof === undefined || !equalBytes(proof.nonce, challenge.nonce))
-    return fail(reject('ROLLBACK', 'the proof answers another question'));
+  if (challenges.length === 0) return fail(reject('ROLLBACK', 'the proof answers no open question'));
+  const challenge = proof === undefined ? undefined : challenges.find(({ nonce }) => equalBytes(proof.nonce, nonce));
+  if (proof === undefined || challenge === undefined) return fail(reject('ROLLBACK', 'the proof answers another question'));
   if (proof.identity !== challenge.identity)
     return fail(reject('AREA', `the proof is for \`${proof.identity}\`, and this is \`${challenge.identity}\``));
   const least = signerTime === undefined ? undefined : signerInstantMin(signerTime, challenge.sentAt) - SIGNER_SKEW_MS;
@@ -104,7 +104,8 @@ function admitProof(memory: FreshnessMemory, statement: VerifiedStatement, now: 
     );
   // Its age runs from the question: a proof that was held back on its way is old when it comes.
   const held = { statement, chargedMs: 0, since: challenge.sentAt };
-  return ok({ ...remember(memory, held, anchorSignerTime(signerTime, payload.issuedAt, challenge.sentAt)), challenge: undefined });
+  const answered = remember(memory, held, anchorSignerTime(signerTime, payload.issuedAt, challenge.sentAt));
+  return ok({ ...answered, challenges: challenges.filter((open) => open !== challenge) });
 }
 
 function remember(memory: FreshnessMemory, held: HeldStatement, signerTime: SignerTime): FreshnessMemory {

@@ -94,5 +94,25 @@ export {
 export type { RevocationIndex } from './revocation-index.ts';
 export { allEntries } from './revocation-index.ts';
 
+export type { BundleFile } from './bundle-file.ts';
+export { BUNDLE_FILE_BYTES_MAX, readBundleFile, writeBundleFile } from './bundle-file.ts';
+export type { CarriedKind, CarriedName } from './carried-files.ts';
+export {
+  FRESHNESS_FILE,
+  ONLINE_KEYS_FILE,
+  RELEASE_FILE,
+  REVOCATION_SNAPSHOT_FILE,
+  bundleFileName,
+  orderCarried,
+  proofFileName,
+  readCarriedName,
+  rootFileName,
+  rootNumberOf,
+} from './carried-files.ts';
+export type { WrittenChallenge } from './challenge-file.ts';
+export { CHALLENGE_BYTES_MAX, encodeChallenge, readChallenge } from './challenge-file.ts';
+export type { KeptStatement } from './statement-file.ts';
+export { readStatements, writeStatements } from './statement-file.ts';
+
 export type { JoinToken } from './join-token.ts';
 export { JOIN_SECRET_BYTES, encodeJoinToken, parseJoinToken } from './join-token.ts';

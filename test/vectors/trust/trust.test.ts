@@ -151,7 +151,12 @@ const RUN: Readonly<Record<VectorFile['kind'], (given: Fields, one: VectorCase) 
     const verified = verifyLiveProof({ envelope: envelopeOf(one), entries: entriesOf(one) }, keys);
     if (!verified.ok) return verified;
     const question = given['question'] as { nonce: string; identity: string };
-    const memory = openChallenge(NO_MEMORY, { nonce: base64(question.nonce), identity: question.identity, sentAt: 0 as BootMs });
+    const memory = openChallenge(NO_MEMORY, {
+      way: 'sent',
+      nonce: base64(question.nonce),
+      identity: question.identity,
+      sentAt: 0 as BootMs,
+    });
     const now = { wall: instantOf(given), boot: 0 as BootMs };
     const admitted = admitStatement(memory, verified.value, {
       root,

@@ -48,8 +48,11 @@ import {
   verifyFreshness,
   verifyLiveProof,
   verifyRelease,
+  type BundleFile,
+  type Challenge,
   type FreshnessMemory,
   type HighWater,
+  type KeptStatement,
   type Now,
   type Receiver,
   type Rejection,
@@ -61,9 +64,8 @@ import {
 } from '@sallyport/trust';
 import type { BundleEvents } from './events.ts';
 import type { Holder } from './holder.ts';
-import type { KeptStatement } from './statement-file.ts';
 import { compileBundle, partBytes, trustBundle, type StagedBundle, type TrustedBundle } from './trusted-bundle.ts';
-import type { KeptBundle, Vault } from './vault.ts';
+import type { Vault } from './vault.ts';
 import type { Vet } from './vetting.ts';
 
 /** Bytes from somewhere: the stream, the disk, an attacker. */
@@ -169,12 +171,27 @@ export class Activator {
     return taken;
   }
 
-  /** Opens a question that one live proof may answer; its age runs from now. */
-  ask(): { readonly nonce: Uint8Array; readonly identity: string } {
-    const nonce = this.#options.random(32);
+  /** Opens a question that one live proof may answer; its age runs from now. One that was put the same way is void. */
+  ask(way: Challenge['way'] = 'sent'): Challenge {
     const { identity } = this.#options.receiver;
-    this.#memory = openChallenge(this.#memory, { nonce, identity, sentAt: this.#options.clock.boot() });
-    return { nonce, identity };
+    const challenge = { way, nonce: this.#options.random(32), identity, sentAt: this.#options.clock.boot() };
+    this.#memory = openChallenge(this.#memory, challenge);
+    return challenge;
+  }
+
+  /** Whether a question still waits for its proof. */
+  isOpen(challenge: Challenge): boolean {
+    return this.#memory.challenges.includes(challenge);
+  }
+
+  /** Nothing is remembered: until a live proof comes everything is denied. */
+  get mustProve(): boolean {
+    return this.#memory.signerTime === undefined;
+  }
+
+  /** The longest that any statement can count under the root held. */
+  get ttlMsMax(): number | undefined {
+    return this.#root?.freshnessTtlMsMax;
   }
 
   /** Charges every held statement with its age, on disk: what a restart goes on from. Called every second. */
@@ -349,10 +366,7 @@ export class Activator {
   }
 
   /** Of what comes from the vault the self-tests ran when it was first staged, and its bytes are the same by digest. */
-  async #stage(
-    { envelope, delegation, parts }: Omit<KeptBundle, 'digest'>,
-    { isKept }: { readonly isKept: boolean },
-  ): Promise<Result<Verdict, Rejection>> {
+  async #stage({ envelope, delegation, parts }: BundleFile, { isKept }: { readonly isKept: boolean }): Promise<Result<Verdict, Rejection>> {
     const manifest = this.#judgeManifest({ envelope, delegation });
     if (!manifest.ok) return manifest;
     const { digest } = manifest.value;
@@ -463,11 +477,11 @@ export class Activator {
   /** Memory and mark together: on disk first, then in force. */
   async #write(memory: FreshnessMemory, highWater: HighWater): Promise<void> {
     const raised = raiseRevocation(raiseFreshness(highWater, memory, this.#now()), this.#revocations);
-    const asked = this.#memory.challenge;
+    const asked = this.#memory.challenges;
     if (!this.#isLoading) await this.#options.vault.keepHighWater(encodeHighWater(raised, this.#options.clock.wall()));
     // A question that was opened during the write is newer than this memory, and must not be lost with it.
-    const { challenge } = this.#memory;
-    this.#memory = challenge === asked ? memory : { ...memory, challenge };
+    const open = this.#memory.challenges.filter((one) => memory.challenges.includes(one) || !asked.includes(one));
+    this.#memory = { ...memory, challenges: open };
     this.#highWater = raised;
   }
 

@@ -3,27 +3,31 @@
  * that it reads: bytes from here are candidates like any other. Layout: docs/spec/sidecar-state.md.
  */
 
-import { decodeBase64, encodeBase64, utf8 } from '@sallyport/crypto';
-import { PART_NAMES, isDigest, type Digest, type PartName } from '@sallyport/model';
+import type { Digest } from '@sallyport/model';
 import { writeFileAtomically, type FileSystem } from '@sallyport/runtime';
-import { judge } from '@sallyport/strict';
-import { BUNDLE_BYTES_MAX, ENVELOPE_BYTES_MAX } from '@sallyport/trust';
+import {
+  BUNDLE_BYTES_MAX,
+  BUNDLE_FILE_BYTES_MAX,
+  ENVELOPE_BYTES_MAX,
+  readBundleFile,
+  readStatements,
+  writeBundleFile,
+  writeStatements,
+  type BundleFile,
+  type KeptStatement,
+} from '@sallyport/trust';
 import { join } from 'node:path';
-import { readStatements, writeStatements, type KeptStatement } from './statement-file.ts';
 
-/** A bundle's envelopes and its parts by name, as offered. */
-export interface KeptBundle {
+/** A bundle as offered, and the digest that it is filed under. */
+export interface KeptBundle extends BundleFile {
   readonly digest: Digest;
-  readonly envelope: Uint8Array;
-  readonly delegation: Uint8Array;
-  readonly parts: Readonly<Partial<Record<PartName, Uint8Array>>>;
 }
 
 export interface Vault {
   highWater(): Uint8Array | undefined;
   roots(): readonly Uint8Array[];
   onlineKeys(): Uint8Array | undefined;
-  bundles(): readonly KeptBundle[];
+  bundles(): readonly BundleFile[];
   /** The release in force, and one that was about to be when the process ended; the high-water mark tells which counts. */
   releases(): readonly Uint8Array[];
   statements(): readonly KeptStatement[];
@@ -63,7 +67,7 @@ export function openVault(disk: FileSystem, directory: string): Vault {
         .slice(0, ROOTS_MAX)
         .flatMap((path) => read(path) ?? []),
     onlineKeys: () => read(at('online-keys.json')),
-    bundles: () => disk.list(at('bundles')).flatMap((name) => readBundleFile(read(at('bundles', name), bundleFileBytesMax())) ?? []),
+    bundles: () => disk.list(at('bundles')).flatMap((name) => readBundleFile(read(at('bundles', name), BUNDLE_FILE_BYTES_MAX)) ?? []),
     releases: () => [read(at('release.next.json')), read(at('release.json'))].filter((bytes) => bytes !== undefined),
     statements: () => readStatements(read(at('statements.json'), STATEMENTS_BYTES_MAX)),
     revocations: () => ({
@@ -112,30 +116,4 @@ function numbered(disk: FileSystem, folder: string): readonly string[] {
     .list(folder)
     .filter((name) => /^\d{16}\.json$/.test(name))
     .map((name) => join(folder, name));
-}
-
-/** Base64 grows by a third, and there are names around it. */
-function bundleFileBytesMax(): number {
-  return Math.ceil((BUNDLE_BYTES_MAX + 2 * FILE_BYTES_MAX) * 1.4) + 4_096;
-}
-
-function writeBundleFile({ digest, envelope, delegation, parts }: KeptBundle): Uint8Array {
-  const encoded = Object.fromEntries(PART_NAMES.map((name) => [name, encodeBase64(parts[name] ?? new Uint8Array())]));
-  return utf8(JSON.stringify({ digest, envelope: encodeBase64(envelope), delegation: encodeBase64(delegation), parts: encoded }));
-}
-
-/** Anything that is not what was written reads as nothing. What it says is believed no further than acceptance goes. */
-function readBundleFile(bytes: Uint8Array | undefined): KeptBundle | undefined {
-  const judged = bytes === undefined ? undefined : judge(bytes, { limits: { bytesMax: bundleFileBytesMax() } });
-  if (judged?.ok !== true) return undefined;
-  const file = judged.value.tree as { digest?: unknown; envelope?: unknown; delegation?: unknown; parts?: Record<string, unknown> };
-  const base64 = (value: unknown): Uint8Array | undefined => (typeof value === 'string' ? decodeBase64(value) : undefined);
-  const [envelope, delegation] = [base64(file.envelope), base64(file.delegation)];
-  if (typeof file.digest !== 'string' || !isDigest(file.digest) || envelope === undefined || delegation === undefined) return undefined;
-  const parts: Partial<Record<PartName, Uint8Array>> = {};
-  for (const name of PART_NAMES) {
-    const part = base64(file.parts?.[name]);
-    if (part !== undefined) parts[name] = part;
-  }
-  return { digest: file.digest, envelope, delegation, parts };
 }

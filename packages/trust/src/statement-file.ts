@@ -3,7 +3,8 @@
 import { decodeBase64, encodeBase64, utf8 } from '@sallyport/crypto';
 import { isArea, isDigest, isRing, type ReleaseSeq } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
-import type { FreshnessEntry, StatementOffer } from '@sallyport/trust';
+import type { FreshnessEntry } from './objects/freshness.ts';
+import type { StatementOffer } from './statements.ts';
 
 /** A statement and what it came as; a proof stays a proof when it is read again. */
 export interface KeptStatement {

@@ -143,6 +143,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     sessionBinding: 'none',
     schemes: { inbound: 'https', outbound: 'http' },
     agentCredential: noAgentCredential(AGENT),
+    isolation: { of: () => 'enforced' },
     operatorTokens: operatorTokens(),
     envelopes: envelopes(replayMemory({ startedAt: clock.wall() })),
     resourceMetadata: undefined,

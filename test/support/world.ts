@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeRoot } from '../../packages/cli/src/root/make-root.ts';
 import type { Vet } from '../../packages/sidecar/src/bundle/vetting.ts';
+import type { PeerUsers } from '../../packages/sidecar/src/isolation/kernel-table.ts';
 import { administrator, type Administrator } from './administrator.ts';
 
 export const AGENT = 'support-triage' as AgentName;
@@ -61,7 +62,12 @@ export interface SidecarOptions {
   /** Where it looks for the control plane's two ports, such as a line that can be cut. */
   readonly controlPlane?: { readonly grpc: Address; readonly enrolment?: Address };
   readonly vet?: Vet;
+  /** Who its agent is, as the kernel would say; another user than the sidecar's unless given. */
+  readonly peerUsers?: PeerUsers;
 }
+
+/** Tests run as one user; in production the kernel says who is who. */
+const APART: PeerUsers = { own: process.getuid?.() ?? 0, of: () => 4_242 };
 
 type ConfigChanges = {
   readonly [K in keyof SidecarConfig]?: SidecarConfig[K] extends object ? Partial<SidecarConfig[K]> : SidecarConfig[K];
@@ -209,6 +215,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         withToken = true,
         token,
         vet,
+        peerUsers = APART,
       } = how;
       const seen = { grpc: how.controlPlane?.grpc ?? grpc, enrolment: how.controlPlane?.enrolment ?? enrolment };
       const stateDir = join(dir, 'sidecars', name);
@@ -225,6 +232,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           `root_pin_file: ${join(dir, 'root-pin')}`,
           `root_file: ${join(dir, 'root', '1.json')}`,
           'allow_development_root: true',
+          'isolation: enforced',
           'control_plane:',
           `  address: "${seen.grpc.host}:${seen.grpc.port}"`,
           `  enrolment_address: "${seen.enrolment.host}:${seen.enrolment.port}"`,
@@ -247,6 +255,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         build: 'test',
         disk,
         ...(vet === undefined ? {} : { vet }),
+        peerUsers,
       });
       await sidecar.start();
       const running = runningSidecar(sidecar, { stateDir, idp, clock: own });

@@ -73,6 +73,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordKind, readonly Field[]>> = {
     ...known('name', 'scope_version'),
     ...known('hops', 'hops'),
     ...known('flag', 'degraded'),
+    { ...closed('isolation', ['enforced', 'advisory']), optional: true },
     closed('decision', ['allow', 'deny']),
     ...plain('name', 'code', 'gate', 'rule_id'),
     ...plain('number', 'release_seq', 'policy_version'),

@@ -70,6 +70,7 @@ describe('a record line', () => {
     ...Object.fromEntries(RECORD_FIELDS.DECISION.filter(({ optional }) => optional).map(({ name }) => [name, `a ${name}`])),
     hops: HOPS,
     degraded: true,
+    isolation: 'advisory',
   } as const;
 
   it('of a DECISION says all that is known of how its session began, in order, and reads back', () => {
@@ -91,6 +92,11 @@ describe('a record line', () => {
   it('of a DECISION that is degraded says so with true, and with nothing else', () => {
     const line = textOf(encodeRecord(PLACE, decision('d', KNOWN))).replace('"degraded":true', '"degraded":false');
     expect(readRecord(bytesOf(line))).toMatchObject({ ok: false, error: [{ path: 'degraded' }] });
+  });
+
+  it('of a DECISION knows no third state of isolation', () => {
+    const line = textOf(encodeRecord(PLACE, decision('d', KNOWN))).replace('"isolation":"advisory"', '"isolation":"partial"');
+    expect(readRecord(bytesOf(line))).toMatchObject({ ok: false, error: [{ path: 'isolation' }] });
   });
 
   it('of a DECISION derives the actor and the policy version, so that they cannot disagree', () => {

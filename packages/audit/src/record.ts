@@ -82,6 +82,8 @@ export interface DecisionBody extends DecisionOrigin {
   readonly case: string;
   readonly tool: string;
   readonly tool_effect: string;
+  /** Whether the agent was kept from going round its sidecar; absent where that was not asked. */
+  readonly isolation?: 'enforced' | 'advisory' | undefined;
   readonly decision: 'allow' | 'deny';
   /** The denial code; `-` for an allow. */
   readonly code: string;

@@ -92,6 +92,8 @@ export type {
   SlackMethod,
 } from './caller-method.ts';
 export { HMAC_TEMPLATE_PARTS_MAX, judgeHmacTemplate } from './hmac-template.ts';
+export type { Isolation } from './isolation.ts';
+export { ISOLATIONS } from './isolation.ts';
 export type { DateRange, Effect, HttpMethod, HttpRoute, NotedPath, Tool, ToolServer } from './tool.ts';
 export { EFFECTS } from './tool.ts';
 export type { ClientFiles, ServerTls } from './server-tls.ts';

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import { Fault } from '@sallyport/model';
 import { H2Exchange, type H2Head } from './h2-exchange.ts';
 import { ownProblem, type OwnAnswer, statusOf } from './http-answer.ts';
+import { connectionEnds, type ConnectionEnds } from './connection-ends.ts';
 import { addressOf, type HttpExchange } from './http-exchange.ts';
 import type { HttpLimits, ListenerRefusal } from './http-listener.ts';
 import { peerChainOf } from './peer-chain.ts';
@@ -51,6 +52,7 @@ export class H2Connection {
   readonly #watched: Watched;
   readonly #address: string;
   readonly #peerChain: readonly Uint8Array[];
+  readonly #ends: ConnectionEnds;
   #open = 0;
 
   constructor(session: ServerHttp2Session, socket: Socket, context: H2Context) {
@@ -58,6 +60,7 @@ export class H2Connection {
     this.#context = context;
     this.#address = addressOf(socket);
     this.#peerChain = peerChainOf(socket);
+    this.#ends = connectionEnds(socket);
     this.#watched = context.watch.add(() => session.destroy());
     this.#watched.within(context.limits.headMsMax);
     session.once('close', () => this.#watched.end());
@@ -92,7 +95,8 @@ export class H2Connection {
     const { limits, watch, onExchange, onBug } = this.#context;
     const watched = watch.add(() => this.#overdue(stream, exchange));
     stream.once('close', () => watched.end());
-    const parts = { stream, head, address: this.#address, peerChain: this.#peerChain, watched, bodyMsMax: limits.bodyMsMax };
+    const of = { address: this.#address, peerChain: this.#peerChain, ends: this.#ends };
+    const parts = { stream, head, ...of, watched, bodyMsMax: limits.bodyMsMax };
     const exchange = new H2Exchange(parts);
     onExchange(exchange).catch((error: unknown) => {
       exchange.cut();

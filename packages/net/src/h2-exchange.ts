@@ -2,6 +2,7 @@
 
 import type { ServerHttp2Stream } from 'node:http2';
 import { invariant } from '@sallyport/model';
+import type { ConnectionEnds } from './connection-ends.ts';
 import { clientGone, ExchangeBase, writeAll } from './exchange-base.ts';
 import { RequestBody } from './http-body.ts';
 import { type AnswerHead, type HttpExchange, isOwnHeader } from './http-exchange.ts';
@@ -21,6 +22,7 @@ export interface H2ExchangeParts {
   readonly head: H2Head;
   readonly address: string;
   readonly peerChain: readonly Uint8Array[];
+  readonly ends: ConnectionEnds;
   /** Of this stream alone: the time for its body, and for its client to take what is written. */
   readonly watched: Watched;
   readonly bodyMsMax: number;
@@ -40,13 +42,14 @@ export class H2Exchange extends ExchangeBase implements HttpExchange {
   readonly rawHeaders: readonly string[];
   readonly address: string;
   readonly peerChain: readonly Uint8Array[];
+  readonly ends: ConnectionEnds;
   readonly contentLength: number | undefined;
   readonly #stream: ServerHttp2Stream;
   readonly #watched: Watched;
   readonly #bodyMsMax: number;
   #hasResponded = false;
 
-  constructor({ stream, head, address, peerChain, watched, bodyMsMax }: H2ExchangeParts) {
+  constructor({ stream, head, address, peerChain, ends, watched, bodyMsMax }: H2ExchangeParts) {
     super(
       new RequestBody(stream, () => {
         if (head.mayContinue && !stream.headersSent) stream.additionalHeaders({ ':status': 100 });
@@ -57,6 +60,7 @@ export class H2Exchange extends ExchangeBase implements HttpExchange {
     this.rawHeaders = head.rawHeaders;
     this.address = address;
     this.peerChain = peerChain;
+    this.ends = ends;
     this.contentLength = contentLengthOf(head.rawHeaders, stream.endAfterHeaders);
     this.#stream = stream;
     this.#watched = watched;

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import { Fault } from '@sallyport/model';
 import { ownAnswer, type OwnAnswer, statusOf } from './http-answer.ts';
+import { connectionEnds, type ConnectionEnds } from './connection-ends.ts';
 import { addressOf, type Exchange } from './http-exchange.ts';
 import type { HttpLimits, ListenerRefusal, ListenerRefusalCode } from './http-listener.ts';
 import { peerChainOf } from './peer-chain.ts';
@@ -34,9 +35,12 @@ export class Connection {
   /** An answer is being written, and the client does not take it. */
   #isWaiting = false;
   #peerChain: readonly Uint8Array[] | undefined;
+  /** Read while both are there: a socket that is closed has forgotten them. */
+  readonly ends: ConnectionEnds;
 
   constructor(socket: Socket, context: ConnectionContext) {
     this.#socket = socket;
+    this.ends = connectionEnds(socket);
     this.#destroySoon = socket.destroySoon.bind(socket);
     // Node ends a connection with this, which resets it while the client is still sending.
     socket.destroySoon = () => this.#close();

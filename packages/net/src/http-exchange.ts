@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { invariant } from '@sallyport/model';
+import type { ConnectionEnds } from './connection-ends.ts';
 import { clientGone, ExchangeBase, writeAll } from './exchange-base.ts';
 import { RequestBody } from './http-body.ts';
 import { endWith } from './one-write.ts';
@@ -32,6 +33,8 @@ export interface HttpExchange {
    * where it showed none, and without TLS. Its key is proven; whom it names, and whether that still holds, is not judged.
    */
   readonly peerChain: readonly Uint8Array[];
+  /** Of its connection; the same object for all exchanges of one. */
+  readonly ends: ConnectionEnds;
   /** Aborts when the client has gone, the body took too long, or the drain's grace is over. */
   readonly signal: AbortSignal;
   /**
@@ -63,6 +66,7 @@ export interface ExchangeParts {
   readonly outgoing: ServerResponse;
   readonly mayContinue: boolean;
   readonly peerChain: readonly Uint8Array[];
+  readonly ends: ConnectionEnds;
 }
 
 const OWN_HEADERS: ReadonlySet<string> = new Set([
@@ -81,13 +85,14 @@ export class Exchange extends ExchangeBase implements HttpExchange {
   readonly kind: HttpExchange['kind'];
   readonly address: string;
   readonly peerChain: readonly Uint8Array[];
+  readonly ends: ConnectionEnds;
   readonly #incoming: IncomingMessage;
   readonly #outgoing: ServerResponse;
   readonly #hooks: ExchangeHooks;
   readonly #hasBody: boolean;
   #hasResponded = false;
 
-  constructor(kind: HttpExchange['kind'], { incoming, outgoing, mayContinue, peerChain }: ExchangeParts, hooks: ExchangeHooks) {
+  constructor(kind: HttpExchange['kind'], { incoming, outgoing, mayContinue, peerChain, ends }: ExchangeParts, hooks: ExchangeHooks) {
     super(
       new RequestBody(incoming, () => {
         if (mayContinue && !outgoing.headersSent) outgoing.writeContinue();
@@ -95,6 +100,7 @@ export class Exchange extends ExchangeBase implements HttpExchange {
     );
     this.kind = kind;
     this.peerChain = peerChain;
+    this.ends = ends;
     this.#incoming = incoming;
     this.#outgoing = outgoing;
     this.#hooks = hooks;

@@ -176,7 +176,7 @@ function attach(server: Server, parts: Parts): void {
       return;
     }
     const hooks = { onAnswered: () => connection.answered(), onWaiting: (isWaiting: boolean) => connection.waits(isWaiting) };
-    const exchange = new Exchange(kind, { incoming, outgoing, mayContinue, peerChain: connection.peerChain }, hooks);
+    const exchange = new Exchange(kind, { incoming, outgoing, mayContinue, peerChain: connection.peerChain, ends: connection.ends }, hooks);
     connection.begin(exchange);
     options.onExchange(exchange).catch((error: unknown) => {
       exchange.cut();

@@ -26,6 +26,7 @@ export { HTTP_LIMITS, startHttpListener } from './http-listener.ts';
 export type { HttpLimits, HttpListener, HttpListenerOptions, ListenerRefusal, ListenerRefusalCode } from './http-listener.ts';
 export type { ListenerTls } from './listener-tls.ts';
 export type { AnswerHead, HttpExchange } from './http-exchange.ts';
+export type { ConnectionEnd, ConnectionEnds } from './connection-ends.ts';
 export { addressKind, judgeAddress } from './address.ts';
 export type { AddressKind } from './address.ts';
 export { createUpstreams, UPSTREAM_LIMITS } from './upstream.ts';

@@ -1,6 +1,6 @@
 /** What a decision is made from. */
 
-import type { AgentName, Instant, Principal, Tool } from '@sallyport/model';
+import type { AgentName, Instant, Isolation, Principal, Tool } from '@sallyport/model';
 import type { TypedArguments } from '@sallyport/strict';
 import type { Approver, Hop } from './rule.ts';
 import type { SessionFacts } from './session.ts';
@@ -17,4 +17,6 @@ export interface PolicyInput {
   readonly chain?: readonly Hop[];
   readonly justification?: string;
   readonly approvals?: readonly Approver[];
+  /** Whether the agent is kept from going round its sidecar. */
+  readonly isolation?: Isolation;
 }

@@ -5,7 +5,7 @@
 
 import { stateAfter, type ChainState, type RecordBody } from '@sallyport/audit';
 import { encodeBase64 } from '@sallyport/crypto';
-import { Fault, invariant, type Clock, type Random } from '@sallyport/model';
+import { Fault, invariant, type Clock, type Isolation, type Random } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
 import { memoryReservations, openJournal, type Journal, type MemoryReservations, type Recovered } from '@sallyport/store';
 import type { Log } from '@sallyport/telemetry';
@@ -15,6 +15,7 @@ import type { SidecarMetrics } from './admin/metrics.ts';
 import { floodBound } from './audit/flood-bound.ts';
 import { startRecorder, type StreamRecorder } from './audit/recorder.ts';
 import { strangers } from './audit/strangers.ts';
+import type { Vitals } from './bundle/stream-source.ts';
 import type { TrustedBundle } from './bundle/trusted-bundle.ts';
 import type { SidecarConfig } from './config.ts';
 import type { Identity } from './enrolment/identity-files.ts';
@@ -67,6 +68,22 @@ export class Evidence {
   /** `undefined` until the stream has begun. */
   get recorder(): StreamRecorder | undefined {
     return this.#recorder;
+  }
+
+  /** What the control plane is told of this sidecar, besides what it enforces. */
+  vitals(held: Held, isolation: Isolation): Vitals {
+    const head = this.#recorder?.head;
+    const { decisions, denials } = this.#with.metrics;
+    return {
+      auditStream: head?.stream ?? '',
+      auditSeq: head?.seq ?? 0,
+      auditHead: head?.head ?? new Uint8Array(),
+      decisions,
+      denials,
+      policyAgeMs: held.state === 'absent' ? 0 : held.ageMs,
+      state: held.state,
+      isolation,
+    };
   }
 
   /** Opens the journal and rebuilds what it holds; rejects with a Fault where it is damaged. */

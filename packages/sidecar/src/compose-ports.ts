@@ -30,7 +30,7 @@ import type { ProtectedResource } from './downstream/resource-metadata.ts';
 import { createLeases } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
-import type { BundleHolder, CallerMethods, Counters, Ports, Recorder } from './pipeline/ports.ts';
+import type { BundleHolder, CallerMethods, Counters, IsolationPort, Ports, Recorder } from './pipeline/ports.ts';
 import { jobStarts } from './sessions/job-starts.ts';
 import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
@@ -67,6 +67,7 @@ export interface PortsFrom {
   readonly resource: ProtectedResource | undefined;
   readonly serverTls: ServerTlsRoom;
   readonly delegations: DelegationRoom;
+  readonly isolation: IsolationPort;
 }
 
 /** How often a call is judged anew because the release switched under it. */
@@ -118,6 +119,7 @@ export function pipelinePorts(from: PortsFrom): {
     sessionBinding: config.inbound?.session_binding ?? 'none',
     schemes: { inbound: 'https', outbound: config.outbound.agent_certificate === undefined ? 'http' : 'https' },
     agentCredential: agentAuthentication(config, from),
+    isolation: from.isolation,
     operatorTokens: operatorTokens(
       {},
       { keySets: keySetsOf(from), dpop: dpopProofs(clock), introspection: introspectionOf(from, proving) },

@@ -32,12 +32,12 @@ import { judgeReadiness, type Readiness } from './admin/readiness.ts';
 import type { Anchors } from './anchors.ts';
 import { Activator } from './bundle/activator.ts';
 import { createHolder, type Holder } from './bundle/holder.ts';
-import type { Vitals } from './bundle/stream-source.ts';
 import { openVault } from './bundle/vault.ts';
 import { vetInWorker, type Vet } from './bundle/vetting.ts';
 import { keepLooking, registerOf, sessionTokensOf, type SessionTokensHeld } from './compose-credentials.ts';
 import { watchDirectory } from './compose-directory.ts';
 import { Evidence } from './compose-evidence.ts';
+import { isolationOf, keepLookingAtFiles } from './compose-isolation.ts';
 import { underIdentity, type UnderIdentity } from './compose-identity.ts';
 import { pipelinePorts } from './compose-ports.ts';
 import type { SidecarConfig } from './config.ts';
@@ -48,6 +48,8 @@ import { protectedResource } from './downstream/resource-metadata.ts';
 import { withoutProof } from './enrolment/attestation.ts';
 import { enrol, type EnrolmentProof } from './enrolment/enroller.ts';
 import { identityFiles, type Identity, type IdentityFiles } from './enrolment/identity-files.ts';
+import type { IsolationRoom } from './isolation/isolation.ts';
+import type { PeerUsers } from './isolation/kernel-table.ts';
 import type { Arrival } from './pipeline/facts.ts';
 import { isLoopback, listenAs } from './compose-listening.ts';
 import type { Answer, Leg } from './pipeline/gate.ts';
@@ -67,6 +69,8 @@ export interface Surroundings {
   /** This machine's disk unless a test brings another. */
   readonly disk?: FileSystem;
   readonly vet?: Vet;
+  /** Who is at the other end of a connection; by this machine's kernel unless a test says otherwise. */
+  readonly peerUsers?: PeerUsers;
 }
 
 export interface Sidecar {
@@ -118,6 +122,7 @@ class RunningSidecar implements Sidecar {
   readonly #bytes: BytesAccount;
   readonly #evidence: Evidence;
   readonly #epoch: SessionEpoch;
+  readonly #isolation: IsolationRoom;
   readonly #under: UnderIdentity;
   // Owner of everything below: this object; set once by `start` and by what it begins.
   #activator: Activator | undefined;
@@ -141,6 +146,7 @@ class RunningSidecar implements Sidecar {
     this.#drain = createDrain({ clock, onFailure: (name, error) => log.error('task_failed', { name }, error) });
     this.#epoch = encodeHex(random(8)) as SessionEpoch;
     this.#under = underIdentity(config, this.#with);
+    this.#isolation = isolationOf(config, surroundings);
     this.#bytes = bytesAccount(config.limits.bytes_in_flight_max);
     this.#metrics = sidecarMetrics({
       policyAgeMs: () => ageOf(this.#holder),
@@ -180,6 +186,8 @@ class RunningSidecar implements Sidecar {
     this.#lastAckAt = clock.boot();
     // First of all: two processes would write one journal, and each would settle what the other had reserved.
     this.#unlock = lockState(disk, state, 'sidecar');
+    this.#isolation.look();
+    this.#drain.track('isolation', keepLookingAtFiles(this.#isolation, { clock, signal: this.#drain.draining }));
     await this.#listenForOperators();
     const { journal, reservations } = await this.#evidence.open();
     await this.#listenForAgent(reservations);
@@ -252,6 +260,7 @@ class RunningSidecar implements Sidecar {
       journal: this.#evidence.journal,
       hasStream: this.#evidence.recorder !== undefined,
       isLeaving: this.#leaving !== undefined,
+      isolation: this.#isolation.standing(),
       isConnected: this.#isConnected,
       allowsDevelopmentRoot: this.#config.allow_development_root,
       credentials: this.#serving?.credentials.entries() ?? [],
@@ -310,6 +319,7 @@ class RunningSidecar implements Sidecar {
       recorder: () => this.#evidence.recorder,
       tokens: () => this.#tokens,
       resource,
+      isolation: this.#isolation,
       ...this.#under,
     });
     const { ports } = pipeline;
@@ -438,7 +448,7 @@ class RunningSidecar implements Sidecar {
       activator,
       journal,
       files,
-      vitals: () => this.#vitals(),
+      vitals: () => this.#evidence.vitals(this.#holder.read(), this.#isolation.standing().isolation),
       onConnected: (isConnected) => {
         this.#isConnected = isConnected;
       },
@@ -472,20 +482,6 @@ class RunningSidecar implements Sidecar {
   /** Lets go of what is kept for sessions whose agent never came back: their counts, and their sessions with servers. */
   async #sweepSessions(): Promise<void> {
     while (await delay(this.#with.clock, SWEEP_SESSIONS_MS, { signal: this.#drain.draining })) this.#serving?.sessions.sweep();
-  }
-
-  #vitals(): Vitals {
-    const head = this.#evidence.recorder?.head;
-    const held = this.#holder.read();
-    return {
-      auditStream: head?.stream ?? '',
-      auditSeq: head?.seq ?? 0,
-      auditHead: head?.head ?? new Uint8Array(),
-      decisions: this.#metrics.decisions,
-      denials: this.#metrics.denials,
-      policyAgeMs: held.state === 'absent' ? 0 : held.ageMs,
-      state: held.state,
-    };
   }
 
   #watch(): void {

@@ -5,7 +5,7 @@
  */
 
 import { mayReachAgent } from '@sallyport/dialects';
-import { SERVICE_IDENTITY, type Problem } from '@sallyport/model';
+import { SERVICE_IDENTITY, type Isolation, type Problem } from '@sallyport/model';
 import {
   bytes,
   choice,
@@ -67,7 +67,7 @@ export interface SidecarConfig {
   };
   readonly health: { readonly listen: ListenAddress };
   readonly admin: { readonly socket?: string };
-  readonly isolation: 'enforced' | 'advisory';
+  readonly isolation: Isolation;
   readonly hold_while_syncing_ms: number;
   readonly drain_ms: number;
   readonly limits: {
@@ -234,7 +234,7 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
   }),
   isolation: choice({
     of: ['enforced', 'advisory'],
-    says: 'How the agent is kept from going round the sidecar, as whoever deployed it can vouch for',
+    says: 'Whether the agent is kept from going round the sidecar, as whoever deployed it vouches for: `enforced`, it runs as another user and has no other way out. What the sidecar sees to the contrary makes it `advisory`, and tools that move money, personal data or exports, or destroy, are refused unless the policy says otherwise',
     default: 'advisory',
   }),
   hold_while_syncing_ms: durationMs({

@@ -62,7 +62,7 @@ export function linkToControlPlane(identity: Identity, options: LinkOptions): vo
 }
 
 function followPolicy(channel: Channel, retry: Backoff, options: LinkOptions): Promise<void> {
-  const { activator, clock, build, config, vitals, log, drain } = options;
+  const { activator, clock, build, vitals, log, drain } = options;
   // Owner: this stream; so that a control plane that stays away is logged once.
   let isConnected: boolean | undefined;
   return followStream(
@@ -72,7 +72,6 @@ function followPolicy(channel: Channel, retry: Backoff, options: LinkOptions): P
       clock,
       backoff: retry,
       build,
-      isolation: config.isolation,
       vitals,
       onConnection: (state, reason) => {
         if (isConnected === (state === 'connected')) return;

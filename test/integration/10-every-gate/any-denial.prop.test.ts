@@ -185,6 +185,7 @@ async function run(facts: Facts, ports: Ports): Promise<{ status: number; text: 
     rawHeaders: ['Host', '127.0.0.1', ...Object.entries(headers).flat(), ...(facts.header ?? [])],
     peer: '',
     peerChain: [],
+    ends: {},
     body: { read: async () => ok(Buffer.from(body)) },
     signal: new AbortController().signal,
   };

@@ -103,7 +103,7 @@ describe('the register of machine identities', () => {
       },
     });
     const [one] = register.agents[0]?.sidecars ?? [];
-    expect(one).toMatchObject({ spiffe_id: `spiffe://demo.local/sidecar/${AGENT}/one`, connected: true, isolation: 'advisory' });
+    expect(one).toMatchObject({ spiffe_id: `spiffe://demo.local/sidecar/${AGENT}/one`, connected: true, isolation: 'enforced' });
     expect(Date.parse(String(one?.['certified_until']))).toBeGreaterThan(world.clock.wall());
   });
 

@@ -424,6 +424,19 @@ describe('a sidecar that runs', () => {
     ]);
   });
 
+  it('says whether the agent could go round it, and warns where that is not what was vouched for', async () => {
+    const said = async (isolation: string, reasons: readonly string[]): Promise<readonly unknown[]> =>
+      (await running({ ...READY, isolation, isolation_reasons: reasons }))
+        .filter(({ check }) => check === 'sidecar isolation')
+        .map(({ health, says }) => [health, says]);
+    expect(await said('advisory', ['same_user', 'state_open'])).toEqual([
+      ['warn', 'configured as enforced, and advisory: same_user, state_open'],
+    ]);
+    expect(await said('advisory', ['not_vouched'])).toEqual([['ok', 'advisory, as configured: the agent could go round the sidecar']]);
+    expect(await said('enforced', [])).toEqual([['ok', 'enforced: nothing that the sidecar sees speaks against it']]);
+    expect(await said('half', [])).toEqual([]);
+  });
+
   it('fails for credentials that leaked days ago and are in use, and warns of others that leaked', async () => {
     const said = async (leaked: readonly string[], critical: readonly string[]): Promise<readonly unknown[]> =>
       (await running({ ...READY, leaked_credentials: leaked, critical_credentials: critical }))

@@ -6,7 +6,7 @@
 
 import type { Beat, ClientMessage, PolicyPlane, ServerMessage } from '@sallyport/contract';
 import type { SpiffeId } from '@sallyport/identity';
-import { fail, ok } from '@sallyport/model';
+import { ISOLATIONS, fail, ok } from '@sallyport/model';
 import type { Clock, Random, Result } from '@sallyport/model';
 import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus, StreamWriter } from '@sallyport/net';
@@ -266,6 +266,8 @@ export class PolicyPlaneService {
       revocationSeq: safeNumber(beat.revocationSeq) ?? 0,
       policyAgeMs: safeNumber(beat.policyAgeMs) ?? 0,
       state: beat.state,
+      // Sidecars of before say it in their Hello alone.
+      ...(ISOLATIONS.some((word) => word === beat.isolation) ? { isolation: beat.isolation } : {}),
       ...toldActive(readActive(beat), place),
       ...(head === undefined ? {} : { auditStream: head.stream, auditHeadSeq: head.seq }),
     });

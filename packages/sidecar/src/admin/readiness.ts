@@ -1,9 +1,11 @@
 /** Whether this sidecar may serve, and what keeps it from serving; computed at each asking from what is, never remembered. */
 
-import { formatInstant, type Instant } from '@sallyport/model';
+import { formatInstant, type Instant, type Isolation } from '@sallyport/model';
 import type { AppendRefusal, Journal } from '@sallyport/store';
 import type { PolicyState } from '@sallyport/trust';
 import type { Identity } from '../enrolment/identity-files.ts';
+import type { IsolationStanding } from '../isolation/isolation.ts';
+import type { IsolationReason } from '../isolation/reasons.ts';
 import type { CredentialEntry } from '../secrets/credential-register.ts';
 import type { Held } from '../pipeline/ports.ts';
 
@@ -22,6 +24,9 @@ export interface Readiness {
   readonly connected: boolean;
   readonly development_root: boolean;
   readonly draining: boolean;
+  /** Whether the agent is kept from going round this sidecar, and why it is not; calls are judged by it, readiness is not. */
+  readonly isolation: Isolation;
+  readonly isolation_reasons: readonly IsolationReason[];
   /** Credentials older than the policy wants, by name; calls go on with them. */
   readonly stale_credentials: readonly string[];
   /** Those that are known to have leaked and are still in use, by name; and of these the ones for five days and more. */
@@ -42,6 +47,7 @@ export interface ReadinessOf {
   readonly isLeaving: boolean;
   readonly isConnected: boolean;
   readonly allowsDevelopmentRoot: boolean;
+  readonly isolation: IsolationStanding;
   readonly credentials: readonly Pick<CredentialEntry, 'name' | 'stale' | 'leak' | 'failure'>[];
 }
 
@@ -61,6 +67,8 @@ export function judgeReadiness(of: ReadinessOf): Readiness {
     connected: of.isConnected,
     development_root: of.allowsDevelopmentRoot,
     draining: of.isLeaving,
+    isolation: of.isolation.isolation,
+    isolation_reasons: of.isolation.reasons,
     stale_credentials: of.credentials.flatMap(({ name, stale }) => (stale ? [name] : [])),
     leaked_credentials: of.credentials.flatMap(({ name, leak }) => (leak === null ? [] : [name])),
     critical_credentials: of.credentials.flatMap(({ name, leak }) => (leak === 'critical' ? [name] : [])),

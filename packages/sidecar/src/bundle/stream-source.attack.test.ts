@@ -122,8 +122,8 @@ describe('attacks over the policy stream', () => {
         clock,
         backoff: backoff({ minMs: 100, maxMs: 1_000, random: randomBytes }),
         build: 'test',
-        isolation: 'advisory',
         vitals: () => ({
+          isolation: 'advisory',
           auditStream: '',
           auditSeq: 0,
           auditHead: new Uint8Array(),

@@ -17,7 +17,7 @@ import {
   type MessageInitShape,
   type ServerMessage,
 } from '@sallyport/contract';
-import { isArea, isDigest, isRing, type Clock, type ReleaseSeq, type Result } from '@sallyport/model';
+import { isArea, isDigest, isRing, type Clock, type Isolation, type ReleaseSeq, type Result } from '@sallyport/model';
 import type { Client, IncomingStream, StreamWriter } from '@sallyport/net';
 import { FEATURES } from '@sallyport/policy';
 import { delay, latest, type Backoff, type Latest } from '@sallyport/runtime';
@@ -31,7 +31,6 @@ export interface StreamSourceOptions {
   readonly clock: Clock;
   readonly backoff: Backoff;
   readonly build: string;
-  readonly isolation: string;
   /** What beats report besides the position. */
   readonly vitals: () => Vitals;
   readonly onConnection: (state: 'connected' | 'lost', detail: string) => void;
@@ -45,6 +44,7 @@ export interface Vitals {
   readonly denials: number;
   readonly policyAgeMs: number;
   readonly state: 'absent' | 'fresh' | 'stale';
+  readonly isolation: Isolation;
 }
 
 const BEAT_MS = 5_000;
@@ -210,9 +210,10 @@ async function beat(out: StreamWriter<ClientMessage>, options: StreamSourceOptio
 
 function helloOf(
   nonce: Uint8Array,
-  { activator, build, isolation, vitals }: StreamSourceOptions,
+  { activator, build, vitals }: StreamSourceOptions,
 ): NonNullable<Extract<ClientMessage['message'], { case: 'hello' }>['value']> {
   const { rootNumber, freshnessSeq, revocationSeq } = activator.position;
+  const now = vitals();
   return create(HelloSchema, {
     nonce,
     build,
@@ -221,8 +222,8 @@ function helloOf(
     freshnessSeq: BigInt(freshnessSeq),
     revocationSeq: BigInt(revocationSeq),
     held: heldOf(activator.position),
-    auditHead: headOf(vitals()),
-    isolation,
+    auditHead: headOf(now),
+    isolation: now.isolation,
   });
 }
 
@@ -238,6 +239,7 @@ function beatOf({ activator, vitals }: StreamSourceOptions): Extract<ClientMessa
     denials: BigInt(now.denials),
     policyAgeMs: BigInt(Math.max(0, Math.round(now.policyAgeMs))),
     state: now.state,
+    isolation: now.isolation,
   });
 }
 

@@ -63,6 +63,7 @@ async function answered(exchange: HttpExchange, { leg, clock, account, ids, answ
     rawHeaders: exchange.rawHeaders,
     peer: exchange.address,
     peerChain: exchange.peerChain,
+    ends: exchange.ends,
     body,
     signal: exchange.signal,
   };

@@ -6,7 +6,8 @@
 import type { VerifiedOperator } from '@sallyport/credentials';
 import type { AgentRoute, OutboundRoute } from '@sallyport/dialects';
 import type { SessionClaims } from '@sallyport/identity';
-import type { AgentName, Denial, Destination, Result, ToolServer } from '@sallyport/model';
+import type { AgentName, Denial, Destination, Isolation, Result, ToolServer } from '@sallyport/model';
+import type { ConnectionEnds } from '@sallyport/net';
 import type { PolicyDecision } from '@sallyport/policy';
 import type { SettleOutcome, StateFrame } from '@sallyport/store';
 import type { CanonicalTarget, HeaderLookup, TypedArguments } from '@sallyport/strict';
@@ -28,6 +29,8 @@ export interface Arrival extends CallIds {
   readonly peer: string;
   /** DER, the leaf first: what the peer of a TLS connection has proven the key of, and no more. Empty where it showed none. */
   readonly peerChain: readonly Uint8Array[];
+  /** Of the connection; for whose user the agent is, never for who it is. */
+  readonly ends: ConnectionEnds;
   readonly body: Body;
   /** Aborted when the caller is gone or the sidecar must end the exchange. */
   readonly signal: AbortSignal;
@@ -107,6 +110,8 @@ export interface Validated {
 
 /** authorization: the rule that allows, and what it wants reserved. */
 export interface Authorized {
+  /** What the decision went by. */
+  readonly isolation: Isolation;
   readonly decision: Extract<PolicyDecision, { decision: 'allow' }>;
 }
 

@@ -16,6 +16,7 @@ import type {
   Destination,
   Digest,
   Instant,
+  Isolation,
   Issuer,
   Principal,
   ReleaseSeq,
@@ -28,6 +29,7 @@ import type {
   ToolName,
   ToolServer,
 } from '@sallyport/model';
+import type { ConnectionEnds } from '@sallyport/net';
 import type { Purpose, TieHandle } from '@sallyport/identity';
 import type { CallNotes, CompiledPolicy, DelegatedCall, SessionFacts, Source } from '@sallyport/policy';
 import type { BytesAccount } from '@sallyport/runtime';
@@ -338,6 +340,12 @@ export interface Envelopes {
   ): Promise<Denial | undefined>;
 }
 
+/** Whether the agent is kept from going round this sidecar. Implemented in `isolation/`. */
+export interface IsolationPort {
+  /** Of a call that came over this connection. */
+  of(leg: Leg, ends: ConnectionEnds): Isolation;
+}
+
 export interface Load {
   isDraining(): boolean;
 }
@@ -379,6 +387,7 @@ export interface Ports {
   readonly schemes: Readonly<Record<Leg, 'http' | 'https'>>;
   /** Whether who calls on the outbound port is the agent at all; asked first. */
   readonly agentCredential: AgentCredential;
+  readonly isolation: IsolationPort;
   readonly operatorTokens: OperatorTokens;
   /** On the inbound leg. */
   readonly callers: CallerMethods;

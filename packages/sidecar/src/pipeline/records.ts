@@ -9,14 +9,14 @@ import { isToolName } from '@sallyport/model';
 import type { Denial, Principal, RuleId, SessionOrigin, ToolName } from '@sallyport/model';
 import type { ShadowFinding } from '@sallyport/policy';
 import { actionOf, askedTool } from './asked.ts';
-import type { Arrival, Asked, Authenticated, CallFacts, Framed, Fresh, HeadFacts, InSession, Named, Routed } from './facts.ts';
+import type { Arrival, Asked, Authenticated, Authorized, CallFacts, Framed, Fresh, HeadFacts, InSession, Named, Routed } from './facts.ts';
 import type { CallIds, Outcome, Place, SentEvidence } from './gate.ts';
 import type { OpenSession, Ports } from './ports.ts';
 
 /** As much as was proven when the call ended; whatever gate it ended at. */
 export type KnownFacts = Arrival & Proven;
 
-type Proven = Partial<Framed & Fresh & Authenticated & Routed & Asked & InSession & Named>;
+type Proven = Partial<Framed & Fresh & Authenticated & Routed & Asked & InSession & Named & Pick<Authorized, 'isolation'>>;
 /** As little of an arrival as a record can be made of. */
 export type Recordable = CallIds & Pick<Arrival, 'leg' | 'method' | 'target'> & Proven;
 
@@ -98,6 +98,7 @@ function common(facts: Recordable, ports: Ports): Common {
     action: facts.ask === undefined ? `${facts.method} ${pathOf(facts)}`.trim().slice(0, 200) : actionOf(facts.ask),
     tool: facts.tool?.tool.name ?? claimedTool(facts),
     tool_effect: facts.tool?.tool.effect ?? '-',
+    isolation: facts.isolation,
     ...who(facts, ports),
     ...under(facts),
   };

@@ -25,14 +25,23 @@ export function whyRefused(
   { gate, denial }: { gate: Place; denial: Denial },
   { clock }: Pick<Ports, 'clock'>,
 ): Why {
-  const { held, session, tool, args } = facts;
+  const { held, session, tool, args, isolation } = facts;
   const parts = held?.snapshot.policy.parts;
   const source = denial.ruleId === undefined ? null : sourceOf(parts?.sources, denial.ruleId);
   const plain: Why = { source, fields: (denial.fields ?? []).slice(0, ITEMS_MAX).map(cut), unmet: [], change: [] };
   if (gate !== 'authorization' || held === undefined || session === undefined || tool === undefined || args === undefined) return plain;
   const { principal, agent, delegation } = session;
   const chain = delegation?.call.chain ?? [];
-  const asked = { principal, agent, tool: tool.tool, args, session: session.facts(), now: clock.wall(), chain };
+  const asked = {
+    principal,
+    agent,
+    tool: tool.tool,
+    args,
+    session: session.facts(),
+    now: clock.wall(),
+    chain,
+    ...(isolation === undefined ? {} : { isolation }),
+  };
   const explained = explainDenial(held.snapshot.policy, asked);
   // A parallel call may have changed the session's facts since; then the other decision's reasons are not this one's.
   if (explained?.decision.code !== denial.code || explained.decision.ruleId !== denial.ruleId) return plain;

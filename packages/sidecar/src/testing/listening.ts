@@ -18,6 +18,8 @@ export const READY: Readiness = {
   connected: true,
   development_root: false,
   draining: false,
+  isolation: 'enforced',
+  isolation_reasons: [],
   stale_credentials: [],
   leaked_credentials: [],
   critical_credentials: [],

@@ -107,7 +107,23 @@ export function judgeReadiness(body: string, io: Pick<Io, 'clock'>): readonly Ch
         )
       : well(subject, says),
     ...(typeof expires === 'string' ? [judgeIdentity(Date.parse(expires) - io.clock.wall(), isConnected)] : []),
+    ...judgeIsolation(status),
     ...judgeCredentials(status),
+  ];
+}
+
+/** Sidecars before this one say nothing of it. */
+function judgeIsolation({ isolation, isolation_reasons: reasons }: Readonly<Record<string, unknown>>): readonly Check[] {
+  const subject = 'sidecar isolation';
+  if (isolation === 'enforced') return [well(subject, 'enforced: nothing that the sidecar sees speaks against it')];
+  if (isolation !== 'advisory' || !Array.isArray(reasons)) return [];
+  if (reasons.includes('not_vouched')) return [well(subject, 'advisory, as configured: the agent could go round the sidecar')];
+  return [
+    warned(
+      subject,
+      `configured as enforced, and advisory: ${reasons.map(String).join(', ')}`,
+      'its log names the place; sensitive tools are refused until it is mended, unless the policy says otherwise',
+    ),
   ];
 }
 

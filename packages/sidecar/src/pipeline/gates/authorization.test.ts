@@ -1,10 +1,13 @@
 import { publicDenial, type RuleId } from '@sallyport/model';
+import type { PolicyDecision } from '@sallyport/policy';
 import { describe, expect, it } from 'vitest';
 import { decideAuthorization } from './authorization.ts';
 
+const of = (decision: PolicyDecision): ReturnType<typeof decideAuthorization> => decideAuthorization({ decision, isolation: 'enforced' });
+
 describe('authorization', () => {
   it('keeps the policy’s own code, rule and fields', () => {
-    const judgement = decideAuthorization({
+    const judgement = of({
       decision: 'deny',
       code: 'resource_binding_mismatch',
       ruleId: 'own-ticket' as RuleId,
@@ -15,11 +18,13 @@ describe('authorization', () => {
     expect(judgement).toMatchObject({
       verdict: 'deny',
       denial: { code: 'resource_binding_mismatch', ruleId: 'own-ticket', fields: ['ticket_id'] },
+      // What it went by is on record with the refusal.
+      proven: { isolation: 'enforced' },
     });
   });
 
   it('default deny is a deny', () => {
-    const judgement = decideAuthorization({
+    const judgement = of({
       decision: 'deny',
       code: 'no_matching_policy',
       ruleId: 'default-deny' as RuleId,
@@ -31,11 +36,11 @@ describe('authorization', () => {
 
   it('passes an allow with the rule that allows', () => {
     const decision = { decision: 'allow', ruleId: 'r' as RuleId, reservations: [], isStep: false, comparedArguments: [] } as const;
-    expect(decideAuthorization(decision)).toEqual({ verdict: 'pass', facts: { decision } });
+    expect(of(decision)).toEqual({ verdict: 'pass', facts: { decision, isolation: 'enforced' } });
   });
 
   it('says of a refusal which rules in shadow would have let it pass, to the record alone', () => {
-    const judgement = decideAuthorization({
+    const judgement = of({
       decision: 'deny',
       code: 'insufficient_scope',
       ruleId: 'r' as RuleId,

@@ -5,7 +5,7 @@
 
 import { decide, observe, type PolicyDecision } from '@sallyport/policy';
 import { invocationDecision } from '../invocation.ts';
-import { deny } from '@sallyport/model';
+import { deny, type Isolation } from '@sallyport/model';
 import type { Asked, Authorized, HeadFacts, InSession, Named, Validated } from '../facts.ts';
 import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
@@ -13,7 +13,12 @@ import { shadowText } from '../records.ts';
 
 const NO_HOPS: readonly never[] = [];
 
-export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validated, PolicyDecision, Authorized, Ports> = {
+interface Gathered {
+  readonly decision: PolicyDecision;
+  readonly isolation: Isolation;
+}
+
+export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validated, Gathered, Authorized, Ports> = {
   name: 'authorization',
   dialects: {
     'http-tool': 'runs',
@@ -21,21 +26,22 @@ export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validat
     agent: 'runs',
     session: { notApplicable: 'the session gate asks whether the agent may run for the operator' },
   },
-  gather: ({ ask, held, session, tool, args, caller }, { clock }) => {
+  gather: ({ leg, ends, ask, held, session, tool, args, caller }, ports) => {
     const { policy } = held.snapshot;
-    if (ask.dialect === 'agent') return invocationDecision(held.snapshot.agents.get(session.agent), caller);
+    const isolation = ports.isolation.of(leg, ends);
+    if (ask.dialect === 'agent') return { isolation, decision: invocationDecision(held.snapshot.agents.get(session.agent), caller) };
     const { principal, agent } = session;
     const chain = session.delegation?.call.chain ?? NO_HOPS;
-    const input = { principal, agent, tool: tool.tool, args, session: session.facts(), now: clock.wall(), chain };
+    const input = { principal, agent, tool: tool.tool, args, session: session.facts(), now: ports.clock.wall(), chain, isolation };
     const decision = decide(policy, input);
-    return decision.decision === 'allow' ? decision : (observe(policy, input, decision) ?? decision);
+    return { isolation, decision: decision.decision === 'allow' ? decision : (observe(policy, input, decision) ?? decision) };
   },
   decide: decideAuthorization,
 };
 
 /** Passes an allow; a deny keeps the policy's own code, rule and fields. */
-export function decideAuthorization(decision: PolicyDecision): Judgement<Authorized> {
-  if (decision.decision === 'allow') return pass({ decision });
+export function decideAuthorization({ decision, isolation }: Gathered): Judgement<Authorized> {
+  if (decision.decision === 'allow') return pass({ decision, isolation });
   const { code, detail, ruleId, fields, shadow } = decision;
   const said = [detail, ...(shadow ?? []).map(shadowText)].join('; ');
   return refuse(
@@ -44,5 +50,6 @@ export function decideAuthorization(decision: PolicyDecision): Judgement<Authori
       ...(fields === undefined ? {} : { fields }),
       ...(shadow === undefined ? {} : { shadow: shadow.map((one) => one.ruleId) }),
     }),
+    { isolation },
   );
 }

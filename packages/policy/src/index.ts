@@ -15,7 +15,7 @@ export type {
   TestSuite,
 } from './rule.ts';
 export type { SessionFacts } from './session.ts';
-export { FEATURES } from './compile/features.ts';
+export { FEATURES, LAYER_FEATURE } from './compile/features.ts';
 export type { PolicyFile, PolicySource } from './compile/documents.ts';
 export { parseDocuments } from './compile/documents.ts';
 export type { BuiltParts } from './compile/build.ts';

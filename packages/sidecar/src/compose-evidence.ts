@@ -150,6 +150,7 @@ export class Evidence {
       policy_digest: policyDigest,
       freshness_seq: under.freshnessSeq,
       revocation_seq: under.revocationSeq,
+      detail: release.bundles.map(({ area, revision, digest }) => `${area} ${revision} ${digest}`).join(', '),
     });
   }
 

@@ -106,8 +106,10 @@ export interface TrustSimulator {
   publishOnlineKeys(bend?: Bend<OnlineKeys>): Promise<Published<OnlineKeys>>;
   /** The next revision of the area; `parts` replaces some of the seven. */
   publishBundle(bend?: Bend<Bundle> & { readonly parts?: Partial<Record<PartName, Uint8Array>> }): Promise<PublishedBundle>;
-  /** The next release, of the bundle given. */
-  publishRelease(bundle: PublishedBundle, bend?: Bend<Release>): Promise<Published<Release>>;
+  /** The next revision of another area, under a delegation to a publisher of its own: `publisher of <area>`. */
+  publishLayer(of: string, bend?: Bend<Bundle> & { readonly parts?: Partial<Record<PartName, Uint8Array>> }): Promise<PublishedBundle>;
+  /** The next release, of the bundle given, or of several, the broadest area first. */
+  publishRelease(bundle: PublishedBundle | readonly PublishedBundle[], bend?: Bend<Release>): Promise<Published<Release>>;
   /** The next statement; names the last release published unless told otherwise. */
   stateFreshness(
     at: Instant,
@@ -204,6 +206,7 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
   const log: Published<Revocation>[] = [];
   let [revision, releaseSeq, statementSeq] = [0, 0, 0];
   let lastBundle: PublishedBundle | undefined;
+  const layers = new Map<Area, PublishedBundle>();
   let lastRelease: Published<Release> | undefined;
 
   const lastRoot = (): Published<Root> => chain.at(-1) ?? invariantRoot();
@@ -294,12 +297,39 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
       lastBundle = { ...(await publish('Bundle', encodeBundle, honest, publisherNames, bend)), parts, delegation: delegation.envelope };
       return lastBundle;
     },
-    async publishRelease(bundle, bend = {}) {
+    async publishLayer(of, bend = {}) {
+      const layer = of as Area;
+      const publisher = `publisher of ${of}`;
+      const named: AreaDelegation = {
+        ...firstDelegation,
+        area: layer,
+        keys: keys(publisher),
+        publishers: { keyIds: keyIds(publisher), threshold: 1 },
+      };
+      const delegated = await publish('AreaDelegation', encodeAreaDelegation, named, ['registrar-1', 'registrar-2'], {});
+      const before = layers.get(layer);
+      const next = (before?.payload.revision ?? 0) + 1;
+      const parts = { ...simulatedParts(next), ...bend.parts };
+      const honest: Bundle = {
+        area: layer,
+        revision: next as Revision,
+        previous: before?.digest ?? null,
+        source: { commit: null },
+        parts: describeParts(parts),
+        features: [],
+        testsDigest: digestOfPayload(parts.tests),
+      };
+      const made = { ...(await publish('Bundle', encodeBundle, honest, [publisher], bend)), parts, delegation: delegated.envelope };
+      layers.set(layer, made);
+      return made;
+    },
+    async publishRelease(published, bend = {}) {
+      const bundles = 'payload' in published ? [published] : published;
       const honest: Release = {
         area,
         ring,
         releaseSeq: ++releaseSeq as ReleaseSeq,
-        bundles: [{ area: bundle.payload.area, digest: bundle.digest, revision: bundle.payload.revision }],
+        bundles: bundles.map(({ payload, digest }) => ({ area: payload.area, digest, revision: payload.revision })),
         freshnessTtlMsMax: freshnessTtlMs,
         rollback: false,
         reason: null,

@@ -6,6 +6,7 @@
 
 import { PART_NAMES, fail, ok } from '@sallyport/model';
 import type { Area, Digest, Instant, PartName, Result, Revision, Ring } from '@sallyport/model';
+import { covers } from './areas.ts';
 import { trustDelegation } from './delegations.ts';
 import type { TrustedDelegation } from './delegations.ts';
 import { digestOfPayload, parseEnvelope } from './envelope.ts';
@@ -253,9 +254,4 @@ function matchAudience({ manifest, parts }: Understood): Result<VerifiedBundle, 
   if (!receiver.identity.startsWith(`spiffe://${root.trustDomain}/`))
     return fail(reject('AREA', `\`${receiver.identity}\` is not of trust domain \`${root.trustDomain}\``));
   return ok(makeBundle(manifest, parts));
-}
-
-/** Whether an area is the same as another or broader: `company` covers `company/prod`, and not `company-two`. */
-export function covers(broad: Area, narrow: Area): boolean {
-  return broad === narrow || narrow.startsWith(`${broad}/`);
 }

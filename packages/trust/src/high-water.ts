@@ -6,6 +6,7 @@
 
 import { fail, ok } from '@sallyport/model';
 import type { Area, Digest, Instant, Result, Revision, Ring } from '@sallyport/model';
+import { covers } from './areas.ts';
 import type { RevocationHead } from './objects/freshness.ts';
 import { reject } from './rejection.ts';
 import type { Rejection } from './rejection.ts';
@@ -126,7 +127,9 @@ export interface ActivatedRelease {
 export function raiseRelease(highWater: HighWater, release: ActivatedRelease): HighWater {
   const { area, ring, digest } = release;
   const others = highWater.releases.filter((row) => row.area !== area || row.ring !== ring);
-  let revisions = highWater.revisions;
+  const leftOut = areasLeftOut(highWater, release);
+  // Only a release that says so leaves a layer out; remembered for ever, every later one would have to say it again.
+  let revisions = highWater.revisions.filter((row) => !leftOut.includes(row.area));
   for (const bundle of release.bundles) {
     const held = revisions.find((row) => row.area === bundle.area);
     if (held === undefined || held.revision < bundle.revision)
@@ -144,6 +147,13 @@ export function raiseRevocation(highWater: HighWater, { seq, head, awaitsRecover
 }
 
 const AWAITING: RevocationMark = { seq: 0, head: null, awaitsRecovery: true };
+
+/** Areas of layers that were enforced here above or at the release's area, and that it does not name. */
+export function areasLeftOut(highWater: HighWater, { area, bundles }: Pick<ActivatedRelease, 'area' | 'bundles'>): readonly Area[] {
+  return highWater.revisions
+    .map((row) => row.area)
+    .filter((enforced) => covers(enforced, area) && !bundles.some((bundle) => bundle.area === enforced));
+}
 
 /** The highest revision ever activated for an area; 0 before the first. */
 export function highestRevision(highWater: HighWater, area: Area): number {

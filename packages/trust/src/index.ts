@@ -53,7 +53,8 @@ export { TrustedDelegation, trustDelegation } from './delegations.ts';
 export { TrustedOnlineKeys, trustOnlineKeys } from './online-keys.ts';
 
 export type { Receiver, AcceptanceContext, BundleOffer, Parts } from './acceptance.ts';
-export { SignedManifest, VerifiedBundle, acceptManifest, acceptParts, covers } from './acceptance.ts';
+export { SignedManifest, VerifiedBundle, acceptManifest, acceptParts } from './acceptance.ts';
+export { areasCovering, covers, digestOfJoined } from './areas.ts';
 export type { ReleaseContext, ReleaseVerdict, SignedRelease } from './releases.ts';
 export { VerifiedRelease, readSignedRelease, verifyRelease } from './releases.ts';
 export type { StatementOffer } from './statements.ts';

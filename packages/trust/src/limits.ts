@@ -37,8 +37,9 @@ export const PART_BYTES_MAX: number = 4 * MB;
 export const BUNDLE_BYTES_MAX: number = 16 * MB;
 export const FEATURES_MAX = 64;
 
-/** Bundles that one release joins. */
+/** Bundles that one release joins, and bytes of all their parts together: a joined set costs what one bundle may cost. */
 export const RELEASE_BUNDLES_MAX = 8;
+export const RELEASE_BYTES_MAX: number = 16 * MB;
 export const FALLBACKS_MAX = 3;
 /** Characters of a reason that a person wrote. */
 export const REASON_LENGTH_MAX = 500;

@@ -1,6 +1,7 @@
 import { flipBit, trustReceiver, trustSimulator } from '@sallyport/testkit';
-import type { PublishedBundle, TrustReceiver, TrustSimulator } from '@sallyport/testkit';
+import type { Bend, PublishedBundle, TrustReceiver, TrustSimulator } from '@sallyport/testkit';
 import type { Area, Revision, Ring } from '@sallyport/model';
+import type { Release } from '@sallyport/trust';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 describe('release attacks', () => {
@@ -100,6 +101,95 @@ describe('release attacks', () => {
       }),
     });
     expect(receiver.takeRelease(doubled.envelope)).toMatchObject({ code: 'AREA' });
+  });
+
+  describe('of several layers', () => {
+    let inTeam: TrustSimulator;
+    let at: ReturnType<typeof trustReceiver>;
+    let [company, branch, team]: PublishedBundle[] = [];
+    beforeEach(async () => {
+      inTeam = await trustSimulator({ area: 'company/branch/team' });
+      at = trustReceiver(inTeam);
+      [company, branch, team] = [
+        await inTeam.publishLayer('company'),
+        await inTeam.publishLayer('company/branch'),
+        await inTeam.publishBundle(),
+      ];
+      for (const bundle of [company, branch, team]) expect(at.takeBundle(bundle)).toBeUndefined();
+    });
+    const release = async (bundles: readonly (PublishedBundle | undefined)[], bend: Bend<Release> = {}): Promise<Uint8Array> =>
+      (
+        await inTeam.publishRelease(
+          bundles.filter((one) => one !== undefined),
+          bend,
+        )
+      ).envelope;
+
+    it('broadest first they are one release, and none need be there but one', async () => {
+      expect(at.takeRelease(await release([company, branch, team]))).toBeUndefined();
+      const other = trustReceiver(inTeam);
+      for (const bundle of [company, team]) if (bundle !== undefined) other.takeBundle(bundle);
+      expect(other.takeRelease(await release([company, team]))).toBeUndefined();
+    });
+
+    it('a team above its organisation: an order that does not follow the areas is refused', async () => {
+      for (const order of [
+        [team, company],
+        [company, team, branch],
+        [branch, company, team],
+      ])
+        expect(at.takeRelease(await release(order))).toMatchObject({ code: 'LAYER' });
+    });
+
+    it('a layer twice, by another bundle or by the same, is refused', async () => {
+      const newerTeam = await inTeam.publishBundle();
+      at.takeBundle(newerTeam);
+      for (const twice of [
+        [company, team, newerTeam],
+        [company, company, team],
+      ])
+        expect(at.takeRelease(await release(twice))).toMatchObject({ code: 'AREA' });
+    });
+
+    it('a layer left out by one release key, whose ceilings would be gone: two keys and a reason, or nothing', async () => {
+      at.takeRelease(await release([company, branch, team]));
+      const said: Bend<Release> = { edit: (honest) => ({ ...honest, rollback: true, reason: 'the branch is closed' }) };
+      expect(at.takeRelease(await release([company, team]))).toMatchObject({ code: 'ROLLBACK' });
+      expect(at.takeRelease(await release([company, branch]))).toMatchObject({ code: 'ROLLBACK' });
+      expect(at.takeRelease(await release([company, team], said))).toMatchObject({ code: 'SIGNATURE' });
+      expect(at.takeRelease(await release([company, team], { ...said, signers: ['release-1', 'release-2'] }))).toBeUndefined();
+      // Said once: the next release need not say it again.
+      expect(at.takeRelease(await release([company, team]))).toBeUndefined();
+      expect(at.takeRelease(await release([team]))).toMatchObject({ code: 'ROLLBACK' });
+    });
+
+    it('the organisation rolled back under a new team bundle is going back', async () => {
+      const newer = await inTeam.publishLayer('company');
+      at.takeBundle(newer);
+      at.takeRelease(await release([newer, branch, team]));
+      const newerTeam = await inTeam.publishBundle();
+      at.takeBundle(newerTeam);
+      expect(at.takeRelease(await release([company, branch, newerTeam]))).toMatchObject({ code: 'ROLLBACK' });
+    });
+
+    it('a bundle that a team signed for its organisation is none of the organisation', async () => {
+      const forged = await inTeam.publishBundle({ edit: (honest) => ({ ...honest, area: 'company' as Area }) });
+      expect(at.takeBundle(forged)).toMatchObject({ code: 'AREA' });
+      const claimed = await inTeam.publishLayer('company', { signers: ['publisher-1', 'publisher-2'] });
+      expect(at.takeBundle(claimed)).toMatchObject({ code: 'SIGNATURE' });
+    });
+
+    it('endless data in pieces: bundles that are each within the bound, and not together', async () => {
+      const large = (byte: number): Record<'policy' | 'catalog' | 'tests', Uint8Array> => ({
+        policy: new Uint8Array(3_000_000).fill(byte),
+        catalog: new Uint8Array(3_000_000).fill(byte + 1),
+        tests: new Uint8Array(3_000_000).fill(byte + 2),
+      });
+      const [wide, narrow] = [await inTeam.publishLayer('company', { parts: large(1) }), await inTeam.publishBundle({ parts: large(4) })];
+      for (const bundle of [wide, narrow]) expect(at.takeBundle(bundle)).toBeUndefined();
+      expect(at.takeRelease(await release([wide, narrow]))).toMatchObject({ code: 'SIZE' });
+      expect(at.takeRelease(await release([wide, team]))).toBeUndefined();
+    });
   });
 
   it.each([

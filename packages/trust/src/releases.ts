@@ -3,15 +3,15 @@
  * by itself is never enforced. docs/spec/trust-v1.md section 6.4.
  */
 
-import { fail, ok } from '@sallyport/model';
+import { PART_NAMES, fail, ok } from '@sallyport/model';
 import type { Digest, Result } from '@sallyport/model';
-import { covers } from './acceptance.ts';
 import type { AcceptanceContext, Receiver, VerifiedBundle } from './acceptance.ts';
+import { covers } from './areas.ts';
 import { digestOfPayload, parseEnvelope } from './envelope.ts';
 import type { Envelope } from './envelope.ts';
-import { highestRevision, judgeNumber, judgeRootMark } from './high-water.ts';
+import { areasLeftOut, highestRevision, judgeNumber, judgeRootMark } from './high-water.ts';
 import type { HighWater } from './high-water.ts';
-import { FRESHNESS_TTL_MS_MIN } from './limits.ts';
+import { FRESHNESS_TTL_MS_MIN, RELEASE_BYTES_MAX } from './limits.ts';
 import { readRelease } from './objects/release.ts';
 import type { Release } from './objects/release.ts';
 import { reject } from './rejection.ts';
@@ -165,12 +165,28 @@ function joinBundles(release: Release, { root, bundles, revocations, at }: Relea
     if (joined.some((other) => other.area === bundle.area))
       return fail(reject('AREA', `the release joins two bundles of \`${bundle.area}\``));
     if (isBundleRevoked(revocations, named.digest, at)) return fail(reject('ROLLBACK', `bundle \`${named.digest}\` is revoked`));
+    // Attack: a team's bundle above its organisation's, whose names and ceilings would then be the team's to set.
+    const above = joined.at(-1);
+    if (above !== undefined && !covers(above.area, bundle.area))
+      return fail(
+        reject('LAYER', `\`${bundle.area}\` comes after \`${above.area}\`, which does not cover it: the broadest area comes first`),
+      );
     joined.push(bundle);
   }
-  return ok(joined);
+  const bytes = joined.reduce((sum, bundle) => sum + bytesOf(bundle), 0);
+  return bytes <= RELEASE_BYTES_MAX
+    ? ok(joined)
+    : fail(reject('SIZE', `the bundles have ${bytes} bytes together, at most ${RELEASE_BYTES_MAX} are taken`));
 }
 
-/** Attack: rollback by one stolen release key. Going back is a decision of its own, said aloud and signed by more keys. */
+function bytesOf({ payload }: VerifiedBundle): number {
+  return PART_NAMES.reduce((sum, name) => sum + payload.parts[name].bytes, 0);
+}
+
+/**
+ * Attacks: rollback by one stolen release key, or a layer left out by it, whose ceilings would be gone. Either goes back:
+ * a decision of its own, said aloud and signed by more keys.
+ */
 function judgeReturn(release: Release, envelope: Envelope, { root, highWater }: ReleaseContext): Rejection | undefined {
   const lower = release.bundles.find((bundle) => bundle.revision < highestRevision(highWater, bundle.area));
   if (lower !== undefined && !release.rollback) {
@@ -180,6 +196,9 @@ function judgeReturn(release: Release, envelope: Envelope, { root, highWater }: 
       `revision ${lower.revision} of \`${lower.area}\` is below ${highest}, and the release does not say \`rollback: true\``,
     );
   }
+  const [leftOut] = areasLeftOut(highWater, release);
+  if (leftOut !== undefined && !release.rollback)
+    return reject('ROLLBACK', `the layer \`${leftOut}\` is left out, and the release does not say \`rollback: true\``);
   if (!release.rollback) return undefined;
   if (release.reason === null) return reject('ROLLBACK', 'the release says `rollback: true` and gives no reason');
   const counted = countThreshold('Release', envelope, { keys: root.role('release').keys, threshold: root.rollbackThreshold });

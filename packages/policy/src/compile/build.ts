@@ -5,7 +5,7 @@ import type { PartName, Problem, Result } from '@sallyport/model';
 import { compile } from './compile.ts';
 import type { CompiledPolicy } from './compile.ts';
 import type { PolicySource } from './documents.ts';
-import { featuresOf } from './features.ts';
+import { LAYER_FEATURE, featuresOf } from './features.ts';
 import { joinLayers } from './layers.ts';
 import type { Beneath } from './layers.ts';
 import { readParts, writeParts } from './parts.ts';
@@ -33,7 +33,7 @@ export function buildParts(source: PolicySource, beneath?: Beneath): Result<Buil
   if (!read.ok) return fail(read.error);
   const compiled = compile(read.value);
   if (!compiled.ok) return fail(compiled.error);
-  const features = featuresOf(source);
+  const features = beneath === undefined ? featuresOf(source) : [...featuresOf(source), LAYER_FEATURE].toSorted();
   const testCount = source.tests.reduce((sum, { cases, steps }) => sum + cases.length + steps.length, 0);
   return ok({
     parts,

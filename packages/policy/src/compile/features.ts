@@ -9,6 +9,9 @@ import type { Credential } from '../grammar/credential.ts';
 import type { Observe } from '../grammar/observe.ts';
 import type { EnvironmentValues, Rule } from '../rule.ts';
 
+/** Of a bundle that was built as a layer: by itself it is not compiled, nor enforced but among the others of its release. */
+export const LAYER_FEATURE = 'policy.layer';
+
 /** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
 export const FEATURES: readonly string[] = [
   'agent.callers',
@@ -38,6 +41,7 @@ export const FEATURES: readonly string[] = [
   'issuer.required_claims',
   'issuer.strict_claims',
   'policy.agents',
+  LAYER_FEATURE,
   'policy.observe',
   'route.query',
   'rule.after',

@@ -4,19 +4,7 @@
  * the present bundle in force, and ageing. Sources only hand over bytes; nothing else swaps the pointer.
  */
 
-import {
-  fail,
-  Fault,
-  ok,
-  type Area,
-  type BootMs,
-  type Clock,
-  type Digest,
-  type PartName,
-  type Random,
-  type Ring,
-  type Result,
-} from '@sallyport/model';
+import { fail, Fault, ok, type Area, type BootMs, type Clock, type Digest, type Random, type Ring, type Result } from '@sallyport/model';
 import { FEATURES } from '@sallyport/policy';
 import {
   acceptManifest,
@@ -61,36 +49,24 @@ import {
   type StatementOffer,
   type TrustedOnlineKeys,
   type TrustedRoot,
+  type VerifiedRelease,
 } from '@sallyport/trust';
+import type { BundleCandidate, Candidate, Verdict } from './candidate.ts';
 import type { BundleEvents } from './events.ts';
 import type { Holder } from './holder.ts';
-import { compileBundle, partBytes, trustBundle, type StagedBundle, type TrustedBundle } from './trusted-bundle.ts';
+import { isLayer, VettedSets } from './policy-bytes.ts';
+import { keptBundles, knownParts, missingParts } from './staged.ts';
+import {
+  partBytes,
+  policyDigestOf,
+  stageBundle,
+  trustBundle,
+  unvettedBytes,
+  type StagedBundle,
+  type TrustedBundle,
+} from './trusted-bundle.ts';
 import type { Vault } from './vault.ts';
 import type { Vet } from './vetting.ts';
-
-/** Bytes from somewhere: the stream, the disk, an attacker. */
-export type Candidate =
-  | BundleCandidate
-  | { readonly kind: 'root'; readonly envelope: Uint8Array }
-  | { readonly kind: 'online_keys'; readonly envelope: Uint8Array }
-  | { readonly kind: 'release'; readonly envelope: Uint8Array }
-  | { readonly kind: 'freshness' | 'live_proof'; readonly offer: StatementOffer }
-  | { readonly kind: 'revocation' | 'revocation_snapshot'; readonly envelope: Uint8Array };
-
-export interface BundleCandidate {
-  readonly kind: 'bundle';
-  readonly envelope: Uint8Array;
-  readonly delegation: Uint8Array;
-  readonly fetch: FetchParts;
-}
-
-/** Brings parts by digest; may fail, and may bring anything. */
-export type FetchParts = (
-  missing: readonly { readonly name: PartName; readonly digest: Digest; readonly bytes: number }[],
-) => Promise<Partial<Record<PartName, Uint8Array>>>;
-
-/** `held_back`: a revocation with a gap before it; nothing is fresh until the gap is closed. */
-export type Verdict = 'staged' | 'active' | 'taken' | 'already' | 'held_back';
 
 export interface ActivatorOptions {
   readonly pin: Digest;
@@ -114,8 +90,6 @@ export interface Position {
     | undefined;
 }
 
-/** Bundles kept beside the active one, the last staged first: what may be released next, and what may be gone back to. */
-const STAGED_MAX = 4;
 /** How long ages may go uncharged before nothing is enforced any more: what cannot be remembered cannot be bounded. */
 const UNWRITTEN_MS_MAX = 5_000;
 /** Before the first charge of a start nothing of it is remembered. */
@@ -130,6 +104,7 @@ export class Activator {
   #memory: FreshnessMemory = NO_MEMORY;
   #revocations: RevocationState = beginRevocations(EMPTY_HIGH_WATER.revocation);
   #staged = new Map<Digest, StagedBundle>();
+  readonly #vetted = new VettedSets();
   #statements: readonly KeptStatement[] = [];
   #active: { readonly bundle: TrustedBundle; readonly sinceMs: number } | undefined;
   /** Candidates under way or waiting; each begins when the one before has ended. */
@@ -166,9 +141,15 @@ export class Activator {
 
   /** Takes one candidate. A Fault rejects (the disk failed) and leaves everything as it was. */
   async offer(candidate: Candidate): Promise<Result<Verdict, Rejection>> {
-    const taken = await (candidate.kind === 'bundle' ? this.#offerBundle(candidate) : this.#inTurn(() => this.#takePublished(candidate)));
+    const taken = await this.#offer(candidate);
     if (!taken.ok) this.#options.events.rejected(candidate.kind, taken.error);
     return taken;
+  }
+
+  async #offer(candidate: Candidate): Promise<Result<Verdict, Rejection>> {
+    if (candidate.kind === 'bundle') return this.#offerBundle(candidate);
+    const vetted = candidate.kind === 'release' ? await this.#vetJoined(candidate.envelope) : ok(undefined);
+    return vetted.ok ? this.#inTurn(() => this.#takePublished(candidate)) : vetted;
   }
 
   /** Opens a question that one live proof may answer; its age runs from now. One that was put the same way is void. */
@@ -274,8 +255,15 @@ export class Activator {
     // The vault knows no order; the newest are what a release may name next.
     this.#staged = new Map([...this.#staged].toSorted(([, a], [, b]) => a.verified.revision - b.verified.revision));
     // The first that still verifies is the one that the high-water mark names, or the one before it.
-    for (const envelope of vault.releases()) if (await report({ kind: 'release', envelope })) break;
+    for (const envelope of vault.releases()) if (await this.#takeKeptRelease(envelope)) break;
     for (const { kind, offer } of vault.statements()) await report({ kind, offer });
+  }
+
+  async #takeKeptRelease(envelope: Uint8Array): Promise<boolean> {
+    // It was vetted before it was kept.
+    const taken = await this.#takeRelease(envelope, { isKept: true });
+    if (!taken.ok) this.#options.events.rejected('release', taken.error);
+    return taken.ok;
   }
 
   /** Takes it, and shows what is true afterwards, also where the disk failed half-way. */
@@ -294,7 +282,7 @@ export class Activator {
       case 'online_keys':
         return this.#takeOnlineKeys(candidate.envelope);
       case 'release':
-        return this.#takeRelease(candidate.envelope);
+        return this.#takeRelease(candidate.envelope, { isKept: false });
       case 'freshness':
       case 'live_proof':
         return this.#takeStatement(candidate.kind, candidate.offer);
@@ -353,13 +341,16 @@ export class Activator {
     const manifest = await this.#inTurn(async () => this.#judgeManifest(offered));
     if (!manifest.ok) return manifest;
     if (this.#staged.has(manifest.value.digest)) return ok('already');
-    const brought = await offered.fetch(this.#missing(manifest.value));
-    const accepted = acceptParts(manifest.value, { ...brought, ...this.#known(manifest.value) });
+    const known = knownParts(this.#staged, manifest.value);
+    const brought = await offered.fetch(missingParts(manifest.value, known));
+    const accepted = acceptParts(manifest.value, { ...brought, ...known });
     if (!accepted.ok) return accepted;
-    const vetted = await this.#options.vet(partBytes(accepted.value));
+    const parts = partBytes(accepted.value);
+    // By itself a layer says nothing that could be tried: it is, together with the others, before its release counts.
+    const vetted = isLayer(manifest.value.payload) ? ok(undefined) : await this.#options.vet({ kind: 'alone', parts });
     if (!vetted.ok) return vetted;
     return this.#inTurn(async () => {
-      const staged = await this.#stage({ ...offered, parts: partBytes(accepted.value) }, { isKept: false });
+      const staged = await this.#stage({ ...offered, parts }, { isKept: false });
       if (staged.ok) await this.#forgetBundles();
       return staged;
     });
@@ -373,7 +364,7 @@ export class Activator {
     if (this.#staged.has(digest)) return ok('already');
     const accepted = acceptParts(manifest.value, parts);
     if (!accepted.ok) return accepted;
-    const compiled = compileBundle(accepted.value);
+    const compiled = stageBundle(accepted.value);
     if (!compiled.ok) return compiled;
     if (!isKept) await this.#options.vault.keepBundle({ digest, envelope, delegation, parts: partBytes(accepted.value) });
     await this.#write(this.#memory, raiseDelegations(this.#highWater, [accepted.value.delegation]));
@@ -389,31 +380,45 @@ export class Activator {
     return acceptManifest({ bundle: envelope, delegation }, context);
   }
 
-  #known(manifest: SignedManifest): Partial<Record<PartName, Uint8Array>> {
-    const known: Partial<Record<PartName, Uint8Array>> = {};
-    for (const [name, { digest }] of Object.entries(manifest.payload.parts) as [PartName, { digest: Digest }][]) {
-      const other = [...this.#staged.values()].find(({ verified }) => verified.payload.parts[name].digest === digest);
-      if (other !== undefined) known[name] = other.verified.part(name);
-    }
-    return known;
+  /**
+   * What a release joins is compiled and tested together, beside the turn as a bundle is. Nothing is settled here: a
+   * release that does not verify goes on to be refused for that.
+   */
+  async #vetJoined(envelope: Uint8Array): Promise<Result<void, Rejection>> {
+    const unvetted = await this.#inTurn(async () => {
+      const release = this.#judgeRelease(envelope);
+      const bytes = release.ok && !this.#isSettled(release.value) ? unvettedBytes(release.value, this.#staged) : undefined;
+      return release.ok && bytes !== undefined ? { digest: policyDigestOf(release.value), bytes } : undefined;
+    });
+    if (unvetted === undefined) return ok(undefined);
+    const vetted = await this.#options.vet(unvetted.bytes);
+    if (vetted.ok) this.#vetted.add(unvetted.digest);
+    return vetted;
   }
 
-  #missing(manifest: SignedManifest): { name: PartName; digest: Digest; bytes: number }[] {
-    const known = this.#known(manifest);
-    const rows = Object.entries(manifest.payload.parts) as [PartName, { digest: Digest; bytes: number }][];
-    return rows.filter(([name]) => known[name] === undefined).map(([name, { digest, bytes }]) => ({ name, digest, bytes }));
+  /** What is enforced now, or was found good before. */
+  #isSettled(release: VerifiedRelease): boolean {
+    return this.#active?.bundle.release.digest === release.digest || this.#vetted.has(policyDigestOf(release));
   }
 
-  async #takeRelease(envelope: Uint8Array): Promise<Result<Verdict, Rejection>> {
+  #judgeRelease(envelope: Uint8Array): Result<VerifiedRelease, Rejection> {
     const root = this.#root;
     if (root === undefined) return fail(reject('ROOT', 'a release came before a root'));
     const at = estimateSignerTime(this.#memory.signerTime, this.#now());
     const bundles = new Map([...this.#staged].map(([digest, { verified }]) => [digest, verified]));
-    const { receiver, vault, clock } = this.#options;
+    const { receiver } = this.#options;
     const verdict = verifyRelease(envelope, { root, highWater: this.#highWater, at, receiver, revocations: this.#revocations, bundles });
-    if (!verdict.ok) return verdict;
-    const { release } = verdict.value;
+    return verdict.ok ? ok(verdict.value.release) : verdict;
+  }
+
+  async #takeRelease(envelope: Uint8Array, { isKept }: { readonly isKept: boolean }): Promise<Result<Verdict, Rejection>> {
+    const { vault, clock } = this.#options;
+    const judged = this.#judgeRelease(envelope);
+    if (!judged.ok) return judged;
+    const release = judged.value;
     if (this.#active?.bundle.release.digest === release.digest) return ok('already');
+    if (!isKept && unvettedBytes(release, this.#staged) !== undefined && !this.#vetted.has(policyDigestOf(release)))
+      return fail(reject('RESOURCE', 'what the release joins was not vetted here'));
     const bundle = trustBundle(release, this.#staged);
     if (!bundle.ok) return bundle;
     // The order is what makes it safe to lose power anywhere: a mark without its release would deny, never go back.
@@ -489,8 +494,7 @@ export class Activator {
   async #forgetBundles(): Promise<void> {
     if (this.#isLoading) return;
     const active = this.#active?.bundle.release.bundles.map(({ digest }) => digest) ?? [];
-    const newest = [...this.#staged.keys()].toReversed().slice(0, STAGED_MAX);
-    const kept = new Set([...active, ...newest]);
+    const kept = keptBundles(this.#staged, active);
     for (const digest of this.#staged.keys()) if (!kept.has(digest)) this.#staged.delete(digest);
     await this.#options.vault.keepOnly(kept);
   }

@@ -16,7 +16,8 @@ import {
   type CarriedName,
   type Rejection,
 } from '@sallyport/trust';
-import type { Activator, Candidate, Verdict } from './activator.ts';
+import type { Activator } from './activator.ts';
+import type { Candidate, Verdict } from './candidate.ts';
 import { carriedFolder, type CarriedFolder, type FileMark } from './carried-folder.ts';
 import { writtenQuestion, type WrittenQuestion } from './written-question.ts';
 

@@ -1,7 +1,7 @@
 /** What the bundle side tells the rest of the sidecar, for records, alerts and counters. */
 
 import type { Rejection } from '@sallyport/trust';
-import type { Candidate } from './activator.ts';
+import type { Candidate } from './candidate.ts';
 import type { TrustedBundle } from './trusted-bundle.ts';
 
 export interface BundleEvents {

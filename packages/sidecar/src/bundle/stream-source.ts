@@ -22,7 +22,8 @@ import type { Client, IncomingStream, StreamWriter } from '@sallyport/net';
 import { FEATURES } from '@sallyport/policy';
 import { delay, latest, type Backoff, type Latest } from '@sallyport/runtime';
 import type { FreshnessEntry, Rejection, StatementOffer } from '@sallyport/trust';
-import type { Activator, Candidate, Position, Verdict } from './activator.ts';
+import type { Activator, Position } from './activator.ts';
+import type { Candidate, Verdict } from './candidate.ts';
 import { partFetcher, type PartFetcher } from './part-fetcher.ts';
 
 export interface StreamSourceOptions {
@@ -91,12 +92,13 @@ async function followOnce(options: Following, over: AbortController): Promise<nu
   const { nonce } = activator.ask();
   say(out, { case: 'hello', value: helloOf(nonce, options) });
   const beating = beat(out, options, over.signal);
-  // Bundles are staged beside the stream, since parts may be long in coming: one at a time, and of those that wait the newest.
-  const bundles = latest<ServerMessage>();
+  // Bundles are staged beside the stream, since parts may be long in coming, and releases beside it, since what they join
+  // is tried first: one at a time, and of those that wait the newest. A revocation waits for neither.
+  const offers = latest<ServerMessage>();
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
-  const staging = stage(bundles, connection).catch(fail);
+  const staging = take(offers, connection).catch(fail);
   try {
-    return await Promise.race([failed, listen(incoming, { connection, bundles })]);
+    return await Promise.race([failed, listen(incoming, { connection, offers })]);
   } finally {
     out.end();
     over.abort();
@@ -106,23 +108,23 @@ async function followOnce(options: Following, over: AbortController): Promise<nu
 
 async function listen(
   incoming: IncomingStream<ServerMessage>,
-  { connection, bundles }: { connection: Connection; bundles: Latest<ServerMessage> },
+  { connection, offers }: { connection: Connection; offers: Latest<ServerMessage> },
 ): Promise<number> {
   const { options } = connection;
   for await (const message of incoming) {
     options.backoff.reset();
     if (message.message.case === 'reconnect') return message.message.value.afterMs + jitter(message.message.value.jitterMs, options);
     if (message.message.case === 'liveProof') options.onConnection('connected', '');
-    if (message.message.case === 'bundle') bundles.put(message);
+    if (message.message.case === 'bundle' || message.message.case === 'release') offers.put(message);
     else await answer(message, connection);
   }
   const status = await incoming.status;
   throw new Error(`${status.code}: ${status.message}`);
 }
 
-async function stage(bundles: Latest<ServerMessage>, connection: Connection): Promise<void> {
+async function take(offers: Latest<ServerMessage>, connection: Connection): Promise<void> {
   const { signal } = connection;
-  for (let offer = await bundles.take({ signal }); offer !== undefined; offer = await bundles.take({ signal }))
+  for (let offer = await offers.take({ signal }); offer !== undefined; offer = await offers.take({ signal }))
     await answer(offer, connection);
 }
 

@@ -5,60 +5,77 @@
 
 import type { Digest, PartName } from '@sallyport/model';
 import { PART_NAMES, fail, ok, type Result } from '@sallyport/model';
-import { compile, readParts, type CompiledPolicy, type Parts } from '@sallyport/policy';
-import { reject, type Rejection, type VerifiedBundle, type VerifiedRelease } from '@sallyport/trust';
+import type { CompiledPolicy, Parts } from '@sallyport/policy';
+import { digestOfJoined, reject, type Rejection, type VerifiedBundle, type VerifiedRelease } from '@sallyport/trust';
 import { callerProblems } from '../callers/caller-door.ts';
+import { compilePolicy, isLayer, type Enforceable, type PolicyBytes } from './policy-bytes.ts';
 
-/** A bundle that was vetted here: verified, read, compiled, its own tests passed. Staged until a release names it. */
+/** A bundle that was accepted here, staged until a release names it. */
 export interface StagedBundle {
   readonly verified: VerifiedBundle;
-  readonly parts: Parts;
-  readonly policy: CompiledPolicy;
+  /** Compiled, where it stands alone; a layer means something only among the others of its release. */
+  readonly alone: Enforceable | undefined;
 }
 
 /** For the activator alone, which calls it with bundles that it vetted itself. */
-let make: (release: VerifiedRelease, bundle: StagedBundle) => TrustedBundle;
+let make: (release: VerifiedRelease, policy: Enforceable) => TrustedBundle;
 
 export class TrustedBundle {
   readonly release: VerifiedRelease;
   readonly parts: Parts;
   readonly policy: CompiledPolicy;
 
-  private constructor(release: VerifiedRelease, { parts, policy }: StagedBundle) {
+  private constructor(release: VerifiedRelease, { parts, policy }: Enforceable) {
     this.release = release;
     this.parts = parts;
     this.policy = policy;
   }
 
   static {
-    make = (release, bundle) => new TrustedBundle(release, bundle);
+    make = (release, policy) => new TrustedBundle(release, policy);
   }
 
-  /** Digest of the joined set: with one area, of its one bundle. */
+  /** Of one bundle its digest, of several that of the joined set (trust-v1 section 4.4.1). */
   get policyDigest(): Digest {
-    return this.release.bundles[0]?.digest ?? this.release.digest;
+    return policyDigestOf(this.release);
   }
 }
 
-/** Joins a release with its staged bundles. Layers of several areas are not understood yet, and so refused. */
+export function policyDigestOf({ bundles, digest }: Pick<VerifiedRelease, 'bundles' | 'digest'>): Digest {
+  return digestOfJoined(bundles) ?? digest;
+}
+
+/** What is to be vetted before this release may count; `undefined` where that was done when its one bundle was staged. */
+export function unvettedBytes({ bundles }: VerifiedRelease, staged: ReadonlyMap<Digest, StagedBundle>): PolicyBytes | undefined {
+  const [first, ...others] = bundles;
+  const stands = first !== undefined && others.length === 0 && staged.get(first.digest)?.alone !== undefined;
+  return stands ? undefined : joinedBytes(bundles);
+}
+
+/** The policy of a release: compiled when its one bundle was staged, or joined now from its layers. */
 export function trustBundle(release: VerifiedRelease, staged: ReadonlyMap<Digest, StagedBundle>): Result<TrustedBundle, Rejection> {
   const [first, ...others] = release.bundles;
   if (first === undefined) return fail(reject('DIGEST', 'the release names no bundle'));
-  if (others.length > 0) return fail(reject('LAYER', 'the release joins several areas, which this build does not understand'));
-  const bundle = staged.get(first.digest);
-  return bundle === undefined ? fail(reject('DIGEST', `bundle \`${first.digest}\` is not staged`)) : ok(make(release, bundle));
+  const alone = others.length === 0 ? staged.get(first.digest)?.alone : undefined;
+  const policy = alone === undefined ? compileHere(joinedBytes(release.bundles)) : ok(alone);
+  return policy.ok ? ok(make(release, policy.value)) : policy;
 }
 
 /** Reads and compiles verified parts, on the thread that will use them; expressions compile on first use. */
-export function compileBundle(verified: VerifiedBundle): Result<StagedBundle, Rejection> {
-  const parts = readParts(partBytes(verified));
-  if (!parts.ok) return fail(reject('COMPILE', 'the parts do not read', parts.error));
-  const unmade = callerProblems(parts.value.callerMethods ?? []);
-  if (unmade.length > 0) return fail(reject('COMPILE', 'a caller method cannot be made', unmade));
-  const policy = compile(parts.value);
-  return policy.ok
-    ? ok({ verified, parts: parts.value, policy: policy.value })
-    : fail(reject('COMPILE', 'the policy does not compile', policy.error));
+export function stageBundle(verified: VerifiedBundle): Result<StagedBundle, Rejection> {
+  if (isLayer(verified.payload)) return ok({ verified, alone: undefined });
+  const alone = compileHere({ kind: 'alone', parts: partBytes(verified) });
+  return alone.ok ? ok({ verified, alone: alone.value }) : alone;
+}
+
+function compileHere(bytes: PolicyBytes): Result<Enforceable, Rejection> {
+  const compiled = compilePolicy(bytes);
+  const unmade = compiled.ok ? callerProblems(compiled.value.parts.callerMethods ?? []) : [];
+  return unmade.length > 0 ? fail(reject('COMPILE', 'a caller method cannot be made', unmade)) : compiled;
+}
+
+function joinedBytes(bundles: readonly VerifiedBundle[]): PolicyBytes {
+  return { kind: 'joined', layers: bundles.map((bundle) => ({ name: bundle.area, parts: partBytes(bundle) })) };
 }
 
 /** The part bytes by name. */

@@ -1,15 +1,16 @@
 /**
- * Compiles a bundle and runs its self-tests in a worker that is started for this one bundle and then ends: ten thousand
+ * Compiles a bundle, or a joined set, and runs its self-tests in a worker that is started for this one and then ends: ten thousand
  * rules must not stall calls, and a policy that eats memory must not take the process with it.
  */
 
-import { fail, ok, type PartName, type Result } from '@sallyport/model';
+import { fail, ok, type Result } from '@sallyport/model';
 import { reject, type Rejection } from '@sallyport/trust';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { PolicyBytes } from './policy-bytes.ts';
 
-/** Says whether the parts compile and pass their own tests. COMPILE, SELFTEST or RESOURCE otherwise. */
-export type Vet = (parts: Readonly<Record<PartName, Uint8Array>>) => Promise<Result<void, Rejection>>;
+/** Says whether the parts join, compile and pass their own tests. LAYER, COMPILE, SELFTEST or RESOURCE otherwise. */
+export type Vet = (bytes: PolicyBytes) => Promise<Result<void, Rejection>>;
 
 /** What the worker answers; plain values, because closures do not cross threads. */
 export type VetAnswer = { readonly ok: true } | { readonly ok: false; readonly rejection: Rejection };
@@ -21,13 +22,13 @@ export const vetInWorker: Vet = workerVet({ heapMbMax: HEAP_MB_MAX });
 
 /** Vetting with so much memory for each worker. */
 export function workerVet({ heapMbMax }: { readonly heapMbMax: number }): Vet {
-  return (parts) => vet(parts, heapMbMax);
+  return (bytes) => vet(bytes, heapMbMax);
 }
 
-function vet(parts: Readonly<Record<PartName, Uint8Array>>, heapMbMax: number): Promise<Result<void, Rejection>> {
+function vet(bytes: PolicyBytes, heapMbMax: number): Promise<Result<void, Rejection>> {
   return new Promise((resolve) => {
     const worker = new Worker(new URL(`./vetting-worker${extname(import.meta.url)}`, import.meta.url), {
-      workerData: parts,
+      workerData: bytes,
       resourceLimits: { maxOldGenerationSizeMb: heapMbMax },
       stdout: false,
       stderr: false,

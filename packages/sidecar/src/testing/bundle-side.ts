@@ -4,8 +4,8 @@
  */
 
 import { randomBytes } from '@sallyport/crypto/keys';
-import { type Digest, type Instant, fail, ok, type PartName, type Result } from '@sallyport/model';
-import { buildParts, compile, parseDocuments, readParts, runTests, type PolicyFile } from '@sallyport/policy';
+import type { Digest, Instant, PartName, Result } from '@sallyport/model';
+import { buildParts, parseDocuments, type Beneath, type LayerParts, type PolicyFile } from '@sallyport/policy';
 import type { FileSystem } from '@sallyport/runtime';
 import {
   fakeClock,
@@ -18,9 +18,11 @@ import {
   type SimulatedDisk,
   type TrustSimulator,
 } from '@sallyport/testkit';
-import { reject, type Bundle, type PolicyState, type Receiver, type Rejection } from '@sallyport/trust';
-import { Activator, type Candidate, type FetchParts, type Verdict } from '../bundle/activator.ts';
+import type { Bundle, PolicyState, Receiver, Rejection } from '@sallyport/trust';
+import { Activator } from '../bundle/activator.ts';
+import type { Candidate, FetchParts, Verdict } from '../bundle/candidate.ts';
 import { createHolder, type Holder } from '../bundle/holder.ts';
+import { compilePolicy, testPolicy } from '../bundle/policy-bytes.ts';
 import { openVault } from '../bundle/vault.ts';
 import type { Vet } from '../bundle/vetting.ts';
 
@@ -59,11 +61,8 @@ export interface BundleSideOptions {
 
 /** The same verdicts as the worker's, on this thread. */
 export const vetHere: Vet = async (bytes) => {
-  const parts = readParts(bytes);
-  const compiled = parts.ok ? compile(parts.value) : parts;
-  if (!compiled.ok) return fail(reject('COMPILE', 'it does not compile', compiled.error));
-  const report = runTests(compiled.value);
-  return report.failed === 0 ? ok(undefined) : fail(reject('SELFTEST', `${report.failed} self-tests fail`, report.problems));
+  const compiled = compilePolicy(bytes);
+  return compiled.ok ? testPolicy(compiled.value) : compiled;
 };
 
 /** Starts on what the disk holds, as the process does. */
@@ -175,16 +174,33 @@ description: "${`Says more about ${index}. `.repeat(60).trim()}"
 `;
 }
 
+/** A bundle of a broader area, or of the simulator's own, that was built as a layer beneath these. */
+export async function publishLayer(
+  simulator: TrustSimulator,
+  area: string,
+  { text, above = [], ...bend }: Bend<Bundle> & { readonly text: string; readonly above?: readonly PublishedBundle[] },
+): Promise<PublishedBundle> {
+  const beneath = { name: area, above: above.map(({ payload, parts }): LayerParts => ({ name: payload.area, parts })) };
+  const { parts, features } = buildOnce(
+    [{ path: `${area}.yaml`, text }],
+    beneath,
+    above.map(({ digest }) => digest),
+  );
+  const { edit = (bundle: Bundle): Bundle => bundle, ...rest } = bend;
+  const layer = { ...rest, parts, edit: (bundle: Bundle): Bundle => edit({ ...bundle, features }) };
+  return area === simulator.area ? simulator.publishBundle(layer) : simulator.publishLayer(area, layer);
+}
+
 type Built = Pick<Extract<ReturnType<typeof buildParts>, { readonly ok: true }>['value'], 'parts' | 'features'>;
 /** By text: a power-loss test publishes the same policy hundreds of times. */
 const built = new Map<string, Built>();
 
-function buildOnce(files: readonly PolicyFile[]): Built {
-  const name = JSON.stringify(files);
+function buildOnce(files: readonly PolicyFile[], beneath?: Beneath, above: readonly Digest[] = []): Built {
+  const name = JSON.stringify([files, beneath?.name, above]);
   const known = built.get(name);
   if (known !== undefined) return known;
-  const source = parseDocuments(files);
-  const made = source.ok ? buildParts(source.value) : source;
+  const source = parseDocuments(files, beneath);
+  const made = source.ok ? buildParts(source.value, beneath) : source;
   if (!made.ok) throw new Error(JSON.stringify(made.error, undefined, 1));
   built.set(name, made.value);
   return made.value;

@@ -1,0 +1,28 @@
+/** What sources hand to the activator, and what it answers. */
+
+import type { Digest, PartName } from '@sallyport/model';
+import type { StatementOffer } from '@sallyport/trust';
+
+/** Bytes from somewhere: the stream, the disk, an attacker. */
+export type Candidate =
+  | BundleCandidate
+  | { readonly kind: 'root'; readonly envelope: Uint8Array }
+  | { readonly kind: 'online_keys'; readonly envelope: Uint8Array }
+  | { readonly kind: 'release'; readonly envelope: Uint8Array }
+  | { readonly kind: 'freshness' | 'live_proof'; readonly offer: StatementOffer }
+  | { readonly kind: 'revocation' | 'revocation_snapshot'; readonly envelope: Uint8Array };
+
+export interface BundleCandidate {
+  readonly kind: 'bundle';
+  readonly envelope: Uint8Array;
+  readonly delegation: Uint8Array;
+  readonly fetch: FetchParts;
+}
+
+/** Brings parts by digest; may fail, and may bring anything. */
+export type FetchParts = (
+  missing: readonly { readonly name: PartName; readonly digest: Digest; readonly bytes: number }[],
+) => Promise<Partial<Record<PartName, Uint8Array>>>;
+
+/** `held_back`: a revocation with a gap before it; nothing is fresh until the gap is closed. */
+export type Verdict = 'staged' | 'active' | 'taken' | 'already' | 'held_back';

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
-/** Every project runs from the sources, through the `sallyport-src` export condition; nothing needs a build first. */
-const conditions = ['sallyport-src', 'node', 'import', 'default'];
+/** Every project runs from the sources, through the `sallyport-src` export condition; nothing needs a build first.
+ * Without `import`, which is implied: named here it would count for `require` too, and give it a package's other form. */
+const conditions = ['sallyport-src', 'node', 'default'];
 const project = (name: string, include: string[], more: object = {}): object => ({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   resolve: { conditions },

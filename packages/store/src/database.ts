@@ -1,57 +1,81 @@
 /**
- * The control plane's tables: one SQLite file, in which every service sees its own tables alone. The engine enforces it:
- * a statement that names another service's table does not compile. Each service's `store.ts` is the port that another
- * engine would implement; there is no general storage abstraction here.
+ * The tables of the control plane, which several processes may share. Every service sees its own tables alone. All
+ * writing is serial, over all processes: one transaction runs after another, so that what a transaction reads is what is
+ * current when it commits. The text of statements and migrations is one for all engines (ADR 42).
  */
 
-import type { Fault, Result } from '@sallyport/model';
+import type { Fault } from '@sallyport/model';
 
-/** What SQLite can hold. Integers come back as numbers and must be safe ones. */
+/** What a table can hold. Integers come back as numbers and must be safe ones; text holds no U+0000. */
 export type SqlValue = null | number | string | Uint8Array;
 export type Row = Readonly<Record<string, SqlValue>>;
 
 /**
- * A prepared statement. Parameters are positional. Failures of the disk, or of waiting for another process, are thrown as
- * Fault `store_failed`; a violated constraint is a Bug: expected conflicts are said in SQL (`on conflict …`).
+ * A transaction that is open. It ends with the function that it was given to: a statement that comes later is a Bug. A
+ * statement that fails dooms its transaction, also where the error is caught.
+ */
+export interface Transaction {
+  readonly mode: 'read' | 'write';
+  /** Once this is committed, other processes hear of it (`listen`). */
+  announce(): void;
+}
+
+/**
+ * A statement with positional parameters, `?`. Failures of the engine, or of reaching it, are thrown as Fault
+ * `store_failed`; a violated constraint is a Bug: expected conflicts are said in SQL (`ON CONFLICT …`).
  */
 export interface Statement {
-  run(...parameters: readonly SqlValue[]): { readonly changes: number };
-  get(...parameters: readonly SqlValue[]): Row | undefined;
-  all(...parameters: readonly SqlValue[]): readonly Row[];
+  run(tx: Transaction, ...parameters: readonly SqlValue[]): Promise<{ readonly changes: number }>;
+  get(tx: Transaction, ...parameters: readonly SqlValue[]): Promise<Row | undefined>;
+  all(tx: Transaction, ...parameters: readonly SqlValue[]): Promise<readonly Row[]>;
 }
 
 /** One step of a service's schema. Steps are numbered from 1 by their place; a step that was applied may never change. */
 export interface Migration {
   readonly name: string;
-  /** One or more statements. Every table, index, trigger and view is named `<service>_…`; tables are STRICT. */
+  /**
+   * One or more statements, in SQLite's words. Every table, index, trigger and view is named `<service>_…`; tables are
+   * STRICT, their columns TEXT, INTEGER or BLOB.
+   */
   readonly sql: string;
 }
 
 /** The database as one service sees it. */
 export interface ServiceDatabase {
-  /** Throws a Bug for a statement that does not compile, or that touches another service's table or the schema. */
+  /** Throws a Bug for a statement that touches another service's table or the schema. A mistake shows here or at its first use. */
   prepare(sql: string): Statement;
   /**
-   * The next value of a counter of this service, from 1, durable with the surrounding transaction and never given out
-   * twice. Only inside a transaction: the one that reads what the number will attest.
+   * The next value of a counter of this service, from 1, durable with the transaction and never given out twice, in
+   * whichever process. A transaction that is undone gives its numbers back.
    */
-  nextSequence(name: string): number;
+  nextSequence(tx: Transaction, name: string): Promise<number>;
   /** The last value given out; 0 before the first. */
-  lastSequence(name: string): number;
+  lastSequence(tx: Transaction, name: string): Promise<number>;
 }
 
 export interface Database {
+  /** Whether other processes may write here too. */
+  readonly isShared: boolean;
   /**
    * Applies the missing migrations of a service in one transaction, and returns its view. Names: `[a-z][a-z0-9]*`, each
-   * once. Throws a Fault where the file holds steps that these migrations do not: it belongs to another build.
+   * once. Rejects with a Fault where there are steps that these migrations do not hold: they belong to another build.
    */
-  service(name: string, migrations: readonly Migration[]): ServiceDatabase;
+  service(name: string, migrations: readonly Migration[]): Promise<ServiceDatabase>;
   /**
-   * Runs `act` with everything it writes, in whichever service, committed together or not at all; when it returns, the
-   * commit is durable. A nested call that throws undoes its own part. `act` is synchronous.
+   * Runs `act` with everything it writes, in whichever service, committed together or not at all; when it resolves, the
+   * commit is durable. A Fault at the commit leaves open whether it happened. Nothing but statements is awaited within;
+   * a second transaction within it is a Bug, because it would wait for the first for ever.
    */
-  transaction<T>(act: () => T): T;
-  close(): void;
+  transaction<T>(act: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Runs `act` on one consistent state, which what commits meanwhile does not change. Writing is a Bug. */
+  read<T>(act: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * Calls `listener` whenever another process may have committed what it announced: soon after, or, where that message
+   * was lost, within a few seconds. It may be called for nothing.
+   */
+  listen(listener: () => void): void;
+  /** Takes no more; resolves when what was begun, or waits for its turn, has ended. */
+  close(): Promise<void>;
 }
 
 /** Why a database does not open. */
@@ -59,13 +83,3 @@ export type DatabaseProblem =
   | { readonly code: 'damaged'; readonly message: string }
   | { readonly code: 'newer'; readonly message: string }
   | { readonly code: 'failed'; readonly fault: Fault };
-
-export interface DatabaseOptions {
-  /** Absolute path of the file, or `:memory:`. Made with mode 0600. */
-  readonly path: string;
-  /** How long a writer waits for another process's. */
-  readonly busyTimeoutMs?: number;
-}
-
-/** Opens (or makes) a database. */
-export type OpenDatabase = (options: DatabaseOptions) => Result<Database, DatabaseProblem>;

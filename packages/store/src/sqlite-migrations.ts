@@ -1,9 +1,9 @@
 /** Bringing one service's tables up to date. Steps run in order, once; a step that was applied is compared by digest. */
 
 import type { DatabaseSync } from 'node:sqlite';
-import { digestOf, utf8 } from '@sallyport/crypto';
-import { Fault, invariant } from '@sallyport/model';
-import type { Migration } from './database.ts';
+import { invariant } from '@sallyport/model';
+import type { Migration, Row } from './database.ts';
+import { digestOfStep, judgeApplied } from './migration-steps.ts';
 import type { Authorizer } from './sqlite-authorizer.ts';
 
 /** Within the caller's transaction: all missing steps, or none. */
@@ -15,12 +15,7 @@ export function migrate(options: {
 }): void {
   const { db, authorizer, service, migrations } = options;
   const applied = db.prepare('select step, name, digest from store_migrations where service = ? order by step').all(service);
-  for (const [index, step] of applied.entries()) {
-    const known = migrations[index];
-    if (known === undefined) throw foreign(service, `step ${index + 1} (\`${String(step['name'])}\`) is unknown to this build`);
-    if (step['digest'] !== digestOfStep(known))
-      throw foreign(service, `step ${index + 1} (\`${known.name}\`) was applied with other statements`);
-  }
+  judgeApplied(applied as Row[], { service, migrations });
   const record = db.prepare('insert into store_migrations (service, step, name, digest) values (?, ?, ?, ?)');
   for (const [index, migration] of migrations.entries()) {
     if (index < applied.length) continue;
@@ -39,12 +34,4 @@ function assertTables(db: DatabaseSync, service: string): void {
     for (const key of db.prepare('select "table" as parent from pragma_foreign_key_list(?)').all(name ?? ''))
       invariant(String(key['parent']).startsWith(`${service}_`), `a foreign key stays within its service: ${String(name)}`);
   }
-}
-
-function digestOfStep({ name, sql }: Migration): string {
-  return digestOf(utf8(`${name}\0${sql}`));
-}
-
-function foreign(service: string, why: string): Fault {
-  return new Fault('store_failed', 'internal', `the tables of \`${service}\` belong to another build: ${why}`);
 }

@@ -1,111 +1,47 @@
-import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, it } from 'vitest';
-import { openDatabase } from './sqlite.ts';
+import { Fault } from '@sallyport/model';
+import type { Database } from './database.ts';
+import { openSqlite } from './sqlite.ts';
 import { databaseSuite } from './testing/database.suite.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'sallyport-sqlite-'));
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-database-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 let files = 0;
-const freshPath = (): string => join(folder, `${(files += 1)}.db`);
+const place = async (): Promise<string> => Promise.resolve(join(folder, `${(files += 1)}.db`));
+const open = async (path: string): Promise<Database> => {
+  const opened = openSqlite({ path });
+  if (!opened.ok) throw new Error(`the database does not open: ${opened.error.code}`);
+  return Promise.resolve(opened.value);
+};
 
-databaseSuite('sqlite', openDatabase, freshPath);
+databaseSuite({ name: 'sqlite', place, open });
 
 const MIGRATIONS = [{ name: 'one', sql: 'create table t_rows (id integer primary key, text text not null) strict;' }];
 
-describe('the sqlite file', () => {
-  it('is for its owner alone, with its log and index beside it', () => {
-    const path = freshPath();
-    const result = openDatabase({ path });
-    if (!result.ok) throw new Error(result.error.code);
-    result.value.service('t', MIGRATIONS).prepare('insert into t_rows (text) values (?)').run('x');
-    for (const file of [path, `${path}-wal`, `${path}-shm`]) expect(statSync(file).mode & 0o077, file).toBe(0);
-    result.value.close();
-  });
-
-  it('is refused as damaged when pages are bent, and when it is no database at all', () => {
-    const path = freshPath();
-    const result = openDatabase({ path });
-    if (!result.ok) throw new Error(result.error.code);
-    const insert = result.value.service('t', MIGRATIONS).prepare('insert into t_rows (text) values (?)');
-    result.value.transaction(() => {
-      for (let row = 0; row < 2000; row++) insert.run(`row ${row} ${'.'.repeat(100)}`);
+describe('the sqlite database', () => {
+  it('that another process has locked refuses whole, and serves again when the lock is gone', async () => {
+    const path = await place();
+    const [first, second] = [await open(path), openSqlite({ path, busyTimeoutMs: 1 })];
+    if (!second.ok) throw new Error(second.error.code);
+    await first.transaction(async () => {
+      await expect(second.value.transaction(async () => Promise.resolve())).rejects.toThrow(Fault);
     });
-    result.value.close();
-    const whole = readFileSync(path);
-    const bent = Buffer.from(whole);
-    bent.fill(0xff, 5 * 4096, 5 * 4096 + 64);
-    writeFileSync(path, bent);
-    expect(openDatabase({ path })).toMatchObject({ ok: false, error: { code: 'damaged' } });
-    writeFileSync(path, 'this is a text file, not a database, and long enough to be read as one '.repeat(100));
-    expect(openDatabase({ path })).toMatchObject({ ok: false, error: { code: 'damaged' } });
+    expect(await second.value.transaction(async () => Promise.resolve('now'))).toBe('now');
+    await Promise.all([first.close(), second.value.close()]);
   });
 
-  it('of a later format is refused and not touched', () => {
-    const path = freshPath();
-    const later = new DatabaseSync(path);
-    later.exec('pragma user_version = 2; create table anything (a);');
-    later.close();
-    const before = readFileSync(path);
-    expect(openDatabase({ path })).toMatchObject({ ok: false, error: { code: 'newer' } });
-    expect(readFileSync(path).equals(before)).toBe(true);
-  });
-
-  it('that cannot be opened is a failure with its cause', () => {
-    expect(openDatabase({ path: join(folder, 'no', 'such', 'folder.db') })).toMatchObject({ ok: false, error: { code: 'failed' } });
-    const path = freshPath();
-    writeFileSync(path, '');
-    chmodSync(path, 0o400);
-    // A privileged user may write anything, and then the file opens.
-    const result = openDatabase({ path });
-    if (process.getuid?.() !== 0) expect(result).toMatchObject({ ok: false, error: { code: 'failed' } });
-    if (result.ok) result.value.close();
-  });
-
-  it('makes a second writer wait, and says so as a failure when it waited too long', () => {
-    const path = freshPath();
-    const [first, second] = [openDatabase({ path }), openDatabase({ path, busyTimeoutMs: 1 })];
-    if (!first.ok || !second.ok) throw new Error('not opened');
-    first.value.transaction(() => {
-      expect(() => second.value.transaction(() => undefined)).toThrow(expect.objectContaining({ code: 'store_failed' }));
-    });
-    expect(second.value.transaction(() => 'now')).toBe('now');
-    first.value.close();
-    second.value.close();
-  });
-
-  it('holds every committed sequence after kill -9', async () => {
-    const path = freshPath();
-    const program = `
-      import { openDatabase } from ${JSON.stringify(join(import.meta.dirname, 'sqlite.ts'))};
-      const { value: database } = openDatabase({ path: ${JSON.stringify(path)} });
-      const service = database.service('t', ${JSON.stringify(MIGRATIONS)});
-      for (;;) process.stdout.write(database.transaction(() => service.nextSequence('seq')) + '\\n');`;
-    const child = spawn(process.execPath, ['--conditions=sallyport-src', '--input-type=module', '--eval', program], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let printed = '';
-    await new Promise<void>((resolve) => {
-      child.on('exit', () => resolve());
-      child.stdout.on('data', (chunk: Buffer) => {
-        printed += chunk.toString();
-        if (printed.split('\n').length > 50) child.kill('SIGKILL');
-      });
-    });
-    const last = Number(
-      printed
-        .split('\n')
-        .filter((line) => line !== '')
-        .at(-1),
-    );
-    expect(last).toBeGreaterThanOrEqual(49);
-    const again = openDatabase({ path });
-    if (!again.ok) throw new Error(again.error.code);
-    const service = again.value.service('t', MIGRATIONS);
-    expect(service.lastSequence('seq')).toBeGreaterThanOrEqual(last);
-    again.value.close();
+  it('that does not answer takes a bounded number of waiting callers', async () => {
+    const database = await open(await place());
+    const service = await database.service('t', MIGRATIONS);
+    const { promise: hung, resolve: release } = Promise.withResolvers<undefined>();
+    const waiting = Array.from({ length: 10_000 }, async () => database.read(async () => hung));
+    await expect(database.read(async () => Promise.resolve())).rejects.toThrow(Fault);
+    release(undefined);
+    await Promise.all(waiting);
+    expect(await database.read(async (tx) => service.lastSequence(tx, 'seq'))).toBe(0);
+    await database.close();
   });
 });

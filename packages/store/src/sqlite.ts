@@ -1,97 +1,42 @@
 /**
- * The database on `node:sqlite`: WAL, `synchronous = FULL` (a commit is on disk when it returns), foreign keys on, checked
- * on opening. Which service compiles or runs a statement is told to SQLite's authorizer, which refuses the rest.
+ * The database of a control plane that is alone: one SQLite file. All transactions, reading ones too, take turns on its
+ * one connection, so that nobody reads what another has not committed. Which service compiles or runs a statement is told
+ * to SQLite's authorizer, which refuses the rest.
  */
 
-import { closeSync, fsyncSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import type { StatementSync } from 'node:sqlite';
-import { Bug, Fault, fail, invariant, ok } from '@sallyport/model';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { Fault, fail, invariant, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
-import type { Database, DatabaseOptions, DatabaseProblem, Migration, Row, ServiceDatabase, SqlValue, Statement } from './database.ts';
+import type { Database, DatabaseProblem, Migration, Row, ServiceDatabase, SqlValue, Statement, Transaction } from './database.ts';
 import { authorizer } from './sqlite-authorizer.ts';
 import type { Authorizer } from './sqlite-authorizer.ts';
+import { guarded, openSqliteFile } from './sqlite-file.ts';
+import type { SqliteFileOptions } from './sqlite-file.ts';
+import { isServiceName, readMigration, readStatement } from './sql-text.ts';
 import { migrate } from './sqlite-migrations.ts';
+import { openTransaction, transactionScope } from './transaction-scope.ts';
 
-const FORMAT_VERSION = 1;
-/** The whole process stands still meanwhile: policy streams and revocations must not wait for a backup that holds the file. */
-const BUSY_TIMEOUT_MS = 250;
-const WAL_BYTES_MAX = 67_108_864;
+/** More callers than this waiting for their turn is a database that does not answer. */
+const WAITING_MAX = 10_000;
 
 /** Opens (or makes) the file. A problem changed nothing in it. */
-export function openDatabase({ path, busyTimeoutMs = BUSY_TIMEOUT_MS }: DatabaseOptions): Result<Database, DatabaseProblem> {
-  let db: DatabaseSync | undefined;
-  try {
-    if (path !== ':memory:') makeFile(path);
-    db = new DatabaseSync(path, {
-      timeout: busyTimeoutMs,
-      enableForeignKeyConstraints: true,
-      enableDoubleQuotedStringLiterals: false,
-      defensive: true,
-    });
-    const problem = damageIn(db) ?? newerThanThis(db);
-    if (problem !== undefined) {
-      db.close();
-      return fail(problem);
-    }
-    prepareFile(db);
-    return ok(new SqliteDatabase(db));
-  } catch (error) {
-    db?.close();
-    const code = sqliteCode(error);
-    if (code === 11 || code === 26) return fail({ code: 'damaged', message: `\`${path}\` is no intact database: ${messageOf(error)}` });
-    return fail({
-      code: 'failed',
-      fault: new Fault('store_failed', 'internal', `while opening \`${path}\`: ${messageOf(error)}`, { cause: error }),
-    });
-  }
-}
-
-/** SQLite would make it readable for everyone; its directory entry must survive as long as its commits. */
-function makeFile(path: string): void {
-  closeSync(openSync(path, 'a', 0o600));
-  const directory = openSync(dirname(path), 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
-}
-
-function damageIn(db: DatabaseSync): DatabaseProblem | undefined {
-  const rows = db.prepare('pragma quick_check(8)').all();
-  const messages = rows.map((row) => String(row['quick_check'])).filter((message) => message !== 'ok');
-  return messages.length === 0 ? undefined : { code: 'damaged', message: messages.join('; ') };
-}
-
-function newerThanThis(db: DatabaseSync): DatabaseProblem | undefined {
-  const version = Number(db.prepare('pragma user_version').get()?.['user_version'] ?? 0);
-  if (version <= FORMAT_VERSION) return undefined;
-  return { code: 'newer', message: `the file has format ${version}; this build reads up to ${FORMAT_VERSION}` };
-}
-
-function prepareFile(db: DatabaseSync): void {
-  db.exec(`pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${WAL_BYTES_MAX};`);
-  db.exec(`begin immediate;
-    create table if not exists store_migrations (
-      service text not null, step integer not null, name text not null, digest text not null, primary key (service, step)
-    ) strict, without rowid;
-    create table if not exists store_sequences (
-      service text not null, name text not null, value integer not null, primary key (service, name)
-    ) strict, without rowid;
-    pragma user_version = ${FORMAT_VERSION};
-    commit;`);
+export function openSqlite(options: SqliteFileOptions): Result<Database, DatabaseProblem> {
+  const file = openSqliteFile(options);
+  return file.ok ? ok(new SqliteDatabase(file.value)) : fail(file.error);
 }
 
 class SqliteDatabase implements Database {
+  readonly isShared = false;
   readonly #db: DatabaseSync;
   readonly #authorizer: Authorizer;
+  readonly #scope = transactionScope();
   readonly #next: StatementSync;
   readonly #last: StatementSync;
-  // Written by `service` and `transaction` alone.
-  readonly #services: Set<string> = new Set();
-  #depth = 0;
+  // Owner of what follows: this database. `tail` is the end of the queue of transactions.
+  readonly #services = new Set<string>();
+  #tail: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+  #isClosed = false;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -101,77 +46,86 @@ class SqliteDatabase implements Database {
     this.#last = db.prepare('select value from store_sequences where service = ? and name = ?');
   }
 
-  service(name: string, migrations: readonly Migration[]): ServiceDatabase {
-    invariant(/^[a-z][a-z0-9]*$/.test(name) && name !== 'store' && name !== 'sqlite', 'a service has a plain name of its own');
+  async service(name: string, migrations: readonly Migration[]): Promise<ServiceDatabase> {
+    invariant(isServiceName(name), 'a service has a plain name of its own');
     invariant(!this.#services.has(name), 'a service opens its tables once');
-    this.transaction(() => guarded('migrating', () => migrate({ db: this.#db, authorizer: this.#authorizer, service: name, migrations })));
+    // Other engines have to read them too, and this one is the one that is always tried.
+    for (const { sql } of migrations) readMigration(name, sql);
+    const [db, known] = [this.#db, this.#authorizer];
+    await this.transaction(async () => guarded('migrating', () => migrate({ db, authorizer: known, service: name, migrations })));
     this.#services.add(name);
     return {
       prepare: (sql) => this.#prepare(name, sql),
-      nextSequence: (sequence) => {
-        invariant(this.#depth > 0, 'a sequence is allocated in the transaction that reads what it attests');
-        return Number(guarded('allocating', () => this.#next.get(name, sequence))?.['value']);
-      },
-      lastSequence: (sequence) => Number(guarded('reading', () => this.#last.get(name, sequence))?.['value'] ?? 0),
+      nextSequence: async (tx, sequence) =>
+        Number(this.#within({ tx, toWrite: true, what: 'allocating' }, () => this.#next.get(name, sequence))?.['value']),
+      lastSequence: async (tx, sequence) =>
+        Number(this.#within({ tx, toWrite: false, what: 'reading' }, () => this.#last.get(name, sequence))?.['value'] ?? 0),
     };
   }
 
-  transaction<T>(act: () => T): T {
-    const isOuter = this.#depth === 0;
-    const savepoint = `nested_${this.#depth}`;
-    guarded('beginning', () => this.#db.exec(isOuter ? 'begin immediate' : `savepoint ${savepoint}`));
-    this.#depth += 1;
-    try {
-      const result = act();
-      if (result instanceof Promise) throw new Bug('a transaction is synchronous: what is awaited would run after its end');
-      guarded('committing', () => this.#db.exec(isOuter ? 'commit' : `release ${savepoint}`));
-      return result;
-    } catch (error) {
-      // SQLite has already rolled back after some failures (a full disk); a second rollback would be an error of its own.
-      if (this.#db.isTransaction) this.#db.exec(isOuter ? 'rollback' : `rollback to ${savepoint}; release ${savepoint}`);
-      throw error;
-    } finally {
-      this.#depth -= 1;
-    }
+  async transaction<T>(act: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => this.#run('write', act));
   }
 
-  close(): void {
+  async read<T>(act: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => this.#run('read', act));
+  }
+
+  /** Nobody else writes here. */
+  listen(): void {}
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#tail;
     if (this.#db.isOpen) this.#db.close();
   }
 
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    this.#scope.refuseNesting();
+    if (this.#isClosed) throw new Fault('store_failed', 'internal', 'the database is closed');
+    if (this.#waiting >= WAITING_MAX) throw new Fault('store_failed', 'internal', 'too much waits for the database');
+    this.#waiting += 1;
+    const mine = this.#tail.then(act).finally(() => (this.#waiting -= 1));
+    this.#tail = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async #run<T>(mode: Transaction['mode'], act: (tx: Transaction) => Promise<T>): Promise<T> {
+    guarded('beginning', () => this.#db.exec(mode === 'write' ? 'begin immediate' : 'begin'));
+    try {
+      const result = await this.#scope.run(openTransaction(mode), act);
+      guarded('committing', () => this.#db.exec('commit'));
+      return result;
+    } catch (error) {
+      // SQLite has already rolled back after some failures (a full disk); a second rollback would be an error of its own.
+      if (this.#db.isTransaction) this.#db.exec('rollback');
+      throw error;
+    }
+  }
+
   #prepare(service: string, sql: string): Statement {
-    const as = <T>(what: string, act: () => T): T => guarded(what, () => this.#authorizer.as({ service, mayChangeSchema: false }, act));
-    const statement = as('preparing', () => this.#db.prepare(sql));
+    const as = <T>(act: () => T): T => this.#authorizer.as({ service, mayChangeSchema: false }, act);
+    const { toWrite } = readStatement(service, sql);
+    const statement = guarded('preparing', () => as(() => this.#db.prepare(sql)));
     // A change of schema makes SQLite compile it again when it runs, so running needs the service's name too.
+    const within = <T>(tx: Transaction, act: () => T): T =>
+      this.#within({ tx, toWrite, what: toWrite ? 'writing' : 'reading' }, () => as(act));
     return {
-      run: (...parameters) => ({ changes: Number(as('writing', () => statement.run(...(parameters as SqlValue[]))).changes) }),
-      get: (...parameters) => as('reading', () => statement.get(...(parameters as SqlValue[]))) as Row | undefined,
-      all: (...parameters) => as('reading', () => statement.all(...(parameters as SqlValue[]))) as readonly Row[],
+      run: async (tx, ...parameters) => ({
+        changes: Number(within(tx, () => statement.run(...(parameters as SqlValue[]))).changes),
+      }),
+      get: async (tx, ...parameters) => within(tx, () => statement.get(...(parameters as SqlValue[]))) as Row | undefined,
+      all: async (tx, ...parameters) => within(tx, () => statement.all(...(parameters as SqlValue[]))) as readonly Row[],
     };
   }
-}
 
-/** Errors in what was asked, by SQLite's primary result codes: ERROR, CONSTRAINT, MISMATCH, MISUSE, AUTH, RANGE. */
-const BUG_CODES: ReadonlySet<number> = new Set([1, 19, 20, 21, 23, 25]);
-
-function guarded<T>(what: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    const code = sqliteCode(error);
-    if (error instanceof Bug || error instanceof Fault) throw error;
-    const message = `while ${what} in the database: ${messageOf(error)}`;
-    if (code === undefined || BUG_CODES.has(code)) throw new Bug(message, { cause: error });
-    throw new Fault('store_failed', 'internal', message, { cause: error });
+  #within<T>(of: { readonly tx: Transaction; readonly toWrite: boolean; readonly what: string }, act: () => T): T {
+    const tx = this.#scope.require(of.tx, of.toWrite);
+    try {
+      return guarded(of.what, act);
+    } catch (error) {
+      tx.failure ??= error as Error;
+      throw error;
+    }
   }
-}
-
-/** The primary result code of an error that SQLite raised. */
-function sqliteCode(error: unknown): number | undefined {
-  if (typeof error !== 'object' || error === null || !('errcode' in error) || typeof error.errcode !== 'number') return undefined;
-  return error.errcode & 0xff;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -94,6 +94,8 @@ interface Read {
   /** The verdict that answers it, framed. */
   readonly verdict: Buffer | undefined;
   readonly parts: readonly { readonly digest: string; readonly bytes: number }[];
+  /** Of a bundle: what each part that came as a difference was made from. */
+  readonly bases: ReadonlyMap<string, string>;
   /** Of a release: what a Hello says of it from then on. */
   readonly held: HeldRelease | undefined;
 }
@@ -198,6 +200,10 @@ export class Subscriber {
   async #stage(read: Read): Promise<void> {
     for (const { digest, bytes } of read.parts) {
       if (this.#parts.has(digest)) continue;
+      if (this.#parts.has(read.bases.get(digest) ?? '')) {
+        this.#parts.add(digest);
+        continue;
+      }
       const came = await this.#fetch(digest);
       // As a real one does when a part is cut short: the connection is of no use, and another is made.
       if (came !== bytes) {
@@ -273,7 +279,7 @@ function readOnce(bytes: Buffer): Read {
   const outcome = { bundle: Verdict_Outcome.STAGED, release: Verdict_Outcome.ACTIVE }[message.message.case as 'bundle'];
   const verdict =
     outcome === undefined ? undefined : say({ case: 'verdict', value: create(VerdictSchema, { nonce: message.nonce, outcome }) });
-  const read = { bytes: Buffer.from(bytes), message, verdict, parts: partsOf(message), held: heldOf(message) };
+  const read = { bytes: Buffer.from(bytes), message, verdict, parts: partsOf(message), bases: basesOf(message), held: heldOf(message) };
   // A proof is one subscriber's own.
   if (message.message.case !== 'liveProof') reads.unshift(read);
   if (reads.length > READ_MAX) reads.pop();
@@ -288,6 +294,10 @@ function partsOf({ message }: ServerMessage): Read['parts'] {
     parts: Record<string, { digest: string; bytes: number }>;
   };
   return Object.values(parts);
+}
+
+function basesOf({ message }: ServerMessage): Read['bases'] {
+  return new Map(message.case === 'bundle' ? message.value.deltas.map(({ digest, base }) => [digest, base]) : []);
 }
 
 function heldOf({ message }: ServerMessage): HeldRelease | undefined {

@@ -4,6 +4,7 @@
  */
 
 import {
+  BundleOfferSchema,
   create,
   FreshnessEntrySchema,
   FreshnessSchema,
@@ -97,7 +98,7 @@ export async function rogueControlPlane(world: World, { host, port }: { readonly
     },
     offerBundle(envelope, brought = []) {
       for (const part of brought) parts.set(digestOf(part), part);
-      return offer({ case: 'bundle', value: { $typeName: 'sallyport.policy.v1.BundleOffer', envelope, delegation } });
+      return offer({ case: 'bundle', value: create(BundleOfferSchema, { envelope, delegation }) });
     },
     offerRelease: (envelope) => offer({ case: 'release', value: { $typeName: 'sallyport.policy.v1.ReleaseOffer', envelope } }),
     async prove({ digest, releaseSeq }) {

@@ -20,6 +20,7 @@ export type {
   ServerTrust,
   StreamOptions,
 } from './grpc-client.ts';
+export { applyDelta, makeDelta } from './part-delta.ts';
 export { tlsHolder, verifyPeer } from './tls.ts';
 export type { Peer, PeerPurpose, TlsHolder, TlsMaterial } from './tls.ts';
 export { HTTP_LIMITS, startHttpListener } from './http-listener.ts';

@@ -23,8 +23,7 @@ export interface GetPartOptions {
 type GetPart = (request: GetPartRequest, out: StreamWriter<PartChunk>, call: ProvenCall) => Promise<Result<void, GrpcStatus>>;
 
 export function getPartHandler({ objects, publish, enrolment, partStreamsMax }: GetPartOptions): GetPart {
-  // Owner: this handler.
-  let running = 0;
+  const turns = waitingTurns(partStreamsMax);
   return async (request, out, call) => {
     const digest = digestOfText(request.digest);
     const offset = safeNumber(request.offset);
@@ -35,14 +34,54 @@ export function getPartHandler({ objects, publish, enrolment, partStreamsMax }: 
     if (part === 'unknown') return fail(grpcStatus('not_found', 'no bundle names this part'));
     // A sidecar may know the digest of another area's part; knowing is not being meant.
     if (part === 'forbidden') return fail(grpcStatus('permission_denied', 'the part is of a bundle that is not meant for this sidecar'));
-    if (running >= partStreamsMax) return fail(grpcStatus('resource_exhausted', 'too many parts are being fetched'));
-    running += 1;
+    if (!(await turns.begin(call.signal))) return fail(grpcStatus('cancelled', 'the caller has gone'));
     try {
       const chunk = (data: Uint8Array, at: { readonly offset: number; readonly total: number }): PartChunk =>
         create(PartChunkSchema, { offset: BigInt(at.offset), total: BigInt(at.total), data });
       return await sendObject(objects.read(digest), { out, chunk, signal: call.signal, offset });
     } finally {
-      running -= 1;
+      turns.end();
     }
+  };
+}
+
+/**
+ * So many at a time; the others wait in line. To refuse them would send a whole fleet away for a part that it needs, and
+ * have it come again. How many wait is bounded by the streams of a connection, and connections by their own bound.
+ */
+function waitingTurns(runningMax: number): { begin(signal: AbortSignal): Promise<boolean>; end(): void } {
+  // Owner: these turns. `waiting` is in the order of asking.
+  let running = 0;
+  const waiting = new Set<() => void>();
+  const wakeNext = (): void => {
+    const [next] = waiting;
+    if (running < runningMax) next?.();
+  };
+  return {
+    /** False where the signal aborted first: then there is nothing to end. */
+    async begin(signal) {
+      while (running >= runningMax && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          const wake = (): void => {
+            waiting.delete(wake);
+            signal.removeEventListener('abort', wake);
+            resolve();
+          };
+          waiting.add(wake);
+          signal.addEventListener('abort', wake);
+        });
+      }
+      if (signal.aborted) {
+        // It may have been woken for a turn that it does not take.
+        wakeNext();
+        return false;
+      }
+      running += 1;
+      return true;
+    },
+    end() {
+      running -= 1;
+      wakeNext();
+    },
   };
 }

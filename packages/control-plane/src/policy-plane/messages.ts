@@ -4,6 +4,7 @@ import {
   BundleOfferSchema,
   FreshnessEntrySchema,
   FreshnessSchema,
+  PartDeltaSchema,
   ReconnectSchema,
   ReleaseOfferSchema,
   ServerMessageSchema,
@@ -29,8 +30,21 @@ export interface Offer {
 const NONCE_BYTES = 16;
 const OFFERS_MAX = 256;
 
+/** A part as its difference from another one. */
+export interface Delta {
+  readonly digest: Digest;
+  readonly base: Digest;
+  readonly frame: Uint8Array;
+}
+
+interface BundleToOffer {
+  readonly envelope: Uint8Array;
+  readonly delegation: Uint8Array;
+  readonly deltas: readonly Delta[];
+}
+
 export interface OfferBook {
-  bundle(digest: Digest, make: () => { readonly envelope: Uint8Array; readonly delegation: Uint8Array } | undefined): Offer | undefined;
+  bundle(digest: Digest, make: () => BundleToOffer | undefined): Offer | undefined;
   release(digest: Digest, make: () => Uint8Array | undefined): Offer | undefined;
 }
 
@@ -51,7 +65,8 @@ export function offerBook(random: Random): OfferBook {
       const made = make();
       if (made === undefined) return undefined;
       const nonce = random(NONCE_BYTES);
-      const message = encode(ServerMessageSchema, { nonce, message: { case: 'bundle', value: create(BundleOfferSchema, made) } });
+      const value = create(BundleOfferSchema, { ...made, deltas: made.deltas.map((delta) => create(PartDeltaSchema, delta)) });
+      const message = encode(ServerMessageSchema, { nonce, message: { case: 'bundle', value } });
       return remember({ kind: 'bundle', digest, nonce, message });
     },
     release(digest, make) {

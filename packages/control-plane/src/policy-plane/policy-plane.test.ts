@@ -15,8 +15,10 @@ import {
 import type { Freshness, HeldRelease, StatusResponse } from '@sallyport/contract';
 import { digestOf } from '@sallyport/crypto';
 import { randomBytes } from '@sallyport/crypto/keys';
+import { PART_NAMES } from '@sallyport/model';
 import type { Area, Digest, ReleaseSeq, Ring } from '@sallyport/model';
-import { createClient } from '@sallyport/net';
+import { applyDelta, createClient } from '@sallyport/net';
+import type { PolicyFile } from '@sallyport/policy';
 import {
   EMPTY_HIGH_WATER,
   applyRevocation,
@@ -434,6 +436,44 @@ describe('a stream goes on', () => {
 });
 
 describe('parts', () => {
+  test('of a small change the offer brings what differs, and it is what was signed', async () => {
+    const first = await harness.publish(harnessPolicy());
+    await harness.release(first.bundle);
+    const { bundle } = await harness.publish(harnessPolicy(2));
+    const stream = open(await harness.enrol());
+    stream.obey();
+    stream.hello();
+    expect((await stream.next('bundle')).deltas).toEqual([]);
+    const { deltas } = await stream.next('bundle');
+    const changed = PART_NAMES.filter((name) => digestOf(bundle.parts[name]) !== digestOf(first.bundle.parts[name]));
+    expect(deltas.map(({ digest }) => digest)).toEqual(changed.map((name) => digestOf(bundle.parts[name])));
+    for (const [index, name] of changed.entries()) {
+      const { base, frame } = deltas[index] ?? { base: '', frame: new Uint8Array() };
+      expect(base).toBe(digestOf(first.bundle.parts[name]));
+      expect(frame.byteLength).toBeLessThan(100);
+      expect(applyDelta(frame, first.bundle.parts[name], bundle.parts[name].byteLength)).toEqual(new Uint8Array(bundle.parts[name]));
+    }
+  });
+
+  test('a difference that finds no room in the message is left out, and the rest is offered', async () => {
+    const noise = (): string => Buffer.from(randomBytes(3_000)).toString('base64url');
+    const tool = (index: number, text: string): string =>
+      `---\nkind: Tool\nname: orders/more_${index}\nroute: { method: GET, path: /more_${index} }\neffect: read\ndescription: ${text}\narguments: {}\n`;
+    const described = (text: () => string): readonly PolicyFile[] =>
+      harnessPolicy().map(({ path, text: policy }) => ({
+        path,
+        text: policy + [1, 2, 3, 4, 5].map((index) => tool(index, text())).join(''),
+      }));
+    const first = await harness.publish(described(() => 'as it was'));
+    await harness.release(first.bundle);
+    const { bundle } = await harness.publish(described(noise));
+    const stream = open(await harness.enrol());
+    stream.obey();
+    stream.hello();
+    await stream.next('bundle');
+    expect((await stream.next('bundle')).deltas.map(({ digest }) => digest)).not.toContain(digestOf(bundle.parts.catalog));
+  });
+
   async function part(sidecar: EnrolledSidecar, digest: string, offset = 0n): Promise<{ bytes: Uint8Array; code: string }> {
     const chunks: Uint8Array[] = [];
     const answer = createClient(PolicyPlane, sidecar.channel).getPart(create(GetPartRequestSchema, { digest, offset }), {
@@ -451,6 +491,23 @@ describe('parts', () => {
     expect(Buffer.from((await part(sidecar, digest)).bytes).equals(catalog)).toBe(true);
     expect(Buffer.from((await part(sidecar, digest, 100n)).bytes).equals(catalog.subarray(100))).toBe(true);
     expect(await part(sidecar, digest, BigInt(catalog.byteLength + 1))).toMatchObject({ code: 'out_of_range' });
+  });
+
+  test('more downloads than may run wait for their turn, and none is refused; who goes away while it waits holds up nobody', async () => {
+    await harness.close();
+    harness = await controlPlaneHarness({ config: { limits: { part_streams_max: 1 } } });
+    const { bundle } = await harness.publish();
+    const sidecar = await harness.enrol();
+    const digest = digestOf(bundle.parts.catalog);
+    const impatient = new AbortController();
+    const client = createClient(PolicyPlane, sidecar.channel);
+    const all = Array.from({ length: 20 }, () => part(sidecar, digest));
+    const left = client.getPart(create(GetPartRequestSchema, { digest, offset: 0n }), { signal: impatient.signal });
+    impatient.abort();
+    expect((await left.status).code).toBe('cancelled');
+    const after = Array.from({ length: 10 }, () => part(sidecar, digest));
+    for (const { code, bytes } of await Promise.all([...all, ...after]))
+      expect([code, Buffer.from(bytes).equals(bundle.parts.catalog)]).toEqual(['ok', true]);
   });
 
   test('[R9.23] a sidecar of one area does not get a part of another area’s bundle', async () => {

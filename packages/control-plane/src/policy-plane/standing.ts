@@ -1,5 +1,6 @@
 /** Where a sidecar stands against what is current: what it should hold, and whether it is ahead of this process. */
 
+import { makeDelta } from '@sallyport/net';
 import type { Authority } from '../authority.ts';
 import type { Change } from '../changes.ts';
 import type { Fleet } from '../fleet/api.ts';
@@ -8,8 +9,13 @@ import type { Objects } from '../objects/api.ts';
 import type { Place, PublishService } from '../publish/api.ts';
 import type { RevocationService } from '../revocation/api.ts';
 import type { ReadHello, ToldRelease } from './hello.ts';
-import type { Offer, OfferBook } from './messages.ts';
+import type { Delta, Offer, OfferBook } from './messages.ts';
 import type { Wanted } from './subscriber.ts';
+
+/** Of the 16 KB of a message; the rest is for what frames them. */
+const OFFER_BYTES_MAX = 15_500;
+/** Two digests as text, and their tags. */
+const DELTA_NAMES_BYTES = 160;
 
 /** What is current. */
 export interface Present {
@@ -53,8 +59,25 @@ function bundleOffer({ digest }: Wanted, { publish, objects, authority }: Presen
     const bundle = publish.bundle(digest);
     const delegation = bundle === undefined ? undefined : authority.delegations.get(bundle.area)?.envelope;
     const envelope = bundle === undefined ? undefined : objects.read(bundle.envelope);
-    return envelope?.ok === true && delegation !== undefined ? { envelope: envelope.value, delegation } : undefined;
+    if (bundle === undefined || envelope?.ok !== true || delegation === undefined) return undefined;
+    const room = OFFER_BYTES_MAX - envelope.value.byteLength - delegation.byteLength;
+    return { envelope: envelope.value, delegation, deltas: deltasOf(publish.changedParts(bundle), objects, room) };
   });
+}
+
+/** The changed parts whose differences find room in an offer; what cannot be read is left to `GetPart`, which says why. */
+function deltasOf(changed: ReturnType<PublishService['changedParts']>, objects: Objects, room: number): readonly Delta[] {
+  const deltas: Delta[] = [];
+  let left = room;
+  for (const { digest, base } of changed) {
+    const [part, old] = [objects.read(digest), objects.read(base)];
+    if (!part.ok || !old.ok) continue;
+    const frame = makeDelta(part.value, old.value);
+    if (frame.byteLength + DELTA_NAMES_BYTES > left) continue;
+    left -= frame.byteLength + DELTA_NAMES_BYTES;
+    deltas.push({ digest, base, frame });
+  }
+  return deltas;
 }
 
 function releaseOffer({ digest }: Wanted, { publish, objects }: Present, book: OfferBook): Offer | undefined {

@@ -56,7 +56,7 @@ function setting(of: Partial<SubscriberOptions> & { readonly snapshotBytes?: num
         wanted: () => state.wanted,
         offer: (wanted) =>
           wanted.kind === 'bundle'
-            ? offers.bundle(wanted.digest, () => ({ envelope: new Uint8Array(10), delegation: new Uint8Array(10) }))
+            ? offers.bundle(wanted.digest, () => ({ envelope: new Uint8Array(10), delegation: new Uint8Array(10), deltas: [] }))
             : offers.release(wanted.digest, () => new Uint8Array(10)),
         revocationsAfter: (seq, limit) =>
           Array.from({ length: Math.min(limit, state.log - seq) }, (_, index) => ({ seq: seq + index + 1, envelope: new Uint8Array(100) })),

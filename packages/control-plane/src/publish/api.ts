@@ -1,6 +1,7 @@
 /** Accepted policy as other services see it: what is current where, what is offered, and who may fetch what. */
 
 import type { Publish } from '@sallyport/contract';
+import { PART_NAMES } from '@sallyport/model';
 import type { Digest } from '@sallyport/model';
 import type { Database } from '@sallyport/store';
 import { covers } from '@sallyport/trust';
@@ -25,6 +26,8 @@ export interface PublishService {
   bundle(digest: Digest): StoredBundle | undefined;
   release(digest: Digest): StoredRelease | undefined;
   newestBundle(area: Place['area']): StoredBundle | undefined;
+  /** Parts of a bundle that its predecessor of the same area has otherwise, and what they were there. */
+  changedParts(bundle: StoredBundle): readonly { readonly digest: Digest; readonly base: Digest }[];
   /** Length of a part, if a bundle that is meant for this place holds it; `forbidden` for any other part that is known. */
   partFor(part: Digest, place: Place): 'unknown' | 'forbidden' | { readonly bytes: number };
   /** Whether the newest bundle of the area registers the agent. */
@@ -50,6 +53,16 @@ export function openPublish(options: PublishOptions): PublishService {
     bundle: (digest) => tables.bundle(digest),
     release: (digest) => tables.release(digest),
     newestBundle: (area) => tables.newestBundle(area),
+    changedParts({ digest, area, previous }) {
+      const before = previous === null ? undefined : tables.bundle(previous);
+      // Whom another area's bundle was meant for is not known here.
+      if (before?.area !== area) return [];
+      const [now, then] = [tables.parts(digest), tables.parts(before.digest)];
+      return PART_NAMES.flatMap((name) => {
+        const [part, base] = [now[name], then[name]];
+        return part === undefined || base === undefined || part === base ? [] : [{ digest: part, base }];
+      });
+    },
     partFor(part, place) {
       const holders = tables.bundlesWithPart(part);
       if (holders.length === 0) return 'unknown';

@@ -55,7 +55,7 @@ import type { BundleCandidate, Candidate, Verdict } from './candidate.ts';
 import type { BundleEvents } from './events.ts';
 import type { Holder } from './holder.ts';
 import { isLayer, VettedSets } from './policy-bytes.ts';
-import { keptBundles, knownParts, missingParts } from './staged.ts';
+import { heldPart, keptBundles, knownParts, missingParts } from './staged.ts';
 import {
   partBytes,
   policyDigestOf,
@@ -342,7 +342,7 @@ export class Activator {
     if (!manifest.ok) return manifest;
     if (this.#staged.has(manifest.value.digest)) return ok('already');
     const known = knownParts(this.#staged, manifest.value);
-    const brought = await offered.fetch(missingParts(manifest.value, known));
+    const brought = await offered.fetch(missingParts(manifest.value, known), (digest) => heldPart(this.#staged, digest));
     const accepted = acceptParts(manifest.value, { ...brought, ...known });
     if (!accepted.ok) return accepted;
     const parts = partBytes(accepted.value);

@@ -19,9 +19,10 @@ export interface BundleCandidate {
   readonly fetch: FetchParts;
 }
 
-/** Brings parts by digest; may fail, and may bring anything. */
+/** Brings parts by digest; may fail, and may bring anything. `held` gives parts of the bundles that are staged. */
 export type FetchParts = (
   missing: readonly { readonly name: PartName; readonly digest: Digest; readonly bytes: number }[],
+  held: (digest: Digest) => Uint8Array | undefined,
 ) => Promise<Partial<Record<PartName, Uint8Array>>>;
 
 /** `held_back`: a revocation with a gap before it; nothing is fresh until the gap is closed. */

@@ -37,10 +37,17 @@ export function knownParts(
 ): Partial<Record<PartName, Uint8Array>> {
   const known: Partial<Record<PartName, Uint8Array>> = {};
   for (const name of PART_NAMES) {
-    const other = [...staged.values()].find(({ verified }) => verified.payload.parts[name].digest === payload.parts[name].digest);
-    if (other !== undefined) known[name] = other.verified.part(name);
+    const held = heldPart(staged, payload.parts[name].digest);
+    if (held !== undefined) known[name] = held;
   }
   return known;
+}
+
+/** A part of any staged bundle, under whatever name it stands there. */
+export function heldPart(staged: ReadonlyMap<Digest, StagedBundle>, digest: Digest): Uint8Array | undefined {
+  for (const { verified } of staged.values())
+    for (const name of PART_NAMES) if (verified.payload.parts[name].digest === digest) return verified.part(name);
+  return undefined;
 }
 
 /** What is to be fetched of it besides. */

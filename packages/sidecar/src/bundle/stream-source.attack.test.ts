@@ -1,6 +1,8 @@
 /** A control plane in an attacker's hands, and a bad line to an honest one: what either can do to a sidecar through the stream. Real gRPC over TLS. */
 
 import {
+  BundleOfferSchema,
+  PartDeltaSchema,
   create,
   FreshnessEntrySchema,
   FreshnessSchema,
@@ -13,9 +15,10 @@ import {
   type ServerMessage,
 } from '@sallyport/contract';
 import { digestOf } from '@sallyport/crypto';
-import { fail, ok, type Digest, type Result } from '@sallyport/model';
+import { fail, ok, PART_NAMES, type Digest, type Result } from '@sallyport/model';
 import {
   createClient,
+  makeDelta,
   grpcStatus,
   openChannel,
   serve,
@@ -37,6 +40,7 @@ import {
 } from '@sallyport/testkit';
 import type { Freshness } from '@sallyport/trust';
 import { randomBytes } from '@sallyport/crypto/keys';
+import { zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { publishPolicy, startBundleSide, type BundleSide } from '../testing/bundle-side.ts';
 import { followStream } from './stream-source.ts';
@@ -46,6 +50,11 @@ interface PartCall {
   readonly offset: number;
   readonly out: StreamWriter<PartChunk>;
   readonly signal: AbortSignal;
+}
+interface Delta {
+  readonly digest: string;
+  readonly base: string;
+  readonly frame: Uint8Array;
 }
 type ServePart = (call: PartCall) => Promise<Result<void, GrpcStatus>>;
 
@@ -162,9 +171,16 @@ describe('attacks over the policy stream', () => {
   const send = (message: ServerMessage['message'], nonce: Uint8Array = new Uint8Array()): void => {
     stream().out.write(create(ServerMessageSchema, { nonce, message }), { priority: true });
   };
-  const offer = (of = bundle): void =>
+  const offer = (of = bundle, deltas: readonly Delta[] = []): void =>
     send(
-      { case: 'bundle', value: { $typeName: 'sallyport.policy.v1.BundleOffer', envelope: of.envelope, delegation: of.delegation } },
+      {
+        case: 'bundle',
+        value: create(BundleOfferSchema, {
+          envelope: of.envelope,
+          delegation: of.delegation,
+          deltas: [...deltas].map((delta) => create(PartDeltaSchema, delta)),
+        }),
+      },
       randomBytes(16),
     );
   const proveLive = async (): Promise<void> => {
@@ -194,6 +210,57 @@ describe('attacks over the policy stream', () => {
     offer();
     expect(await verdict()).toBe('STAGED');
     expect(catalog().bytes.length).toBeGreaterThan(2 * CHUNK_BYTES);
+  });
+
+  describe('parts as differences', () => {
+    /** The second bundle, with what differs from the first one, which is staged by then. */
+    const second = async (): Promise<{ next: PublishedBundle; deltas: Delta[] }> => {
+      offer();
+      expect(await verdict()).toBe('STAGED');
+      const [first, next] = [bundle, await publishPolicy(sim, { version: 2, tools: 110 })];
+      [bundle, asked] = [next, []];
+      const deltas = PART_NAMES.filter((name) => digestOf(first.parts[name]) !== digestOf(next.parts[name])).map((name) => ({
+        digest: digestOf(next.parts[name]),
+        base: digestOf(first.parts[name]),
+        frame: makeDelta(next.parts[name], first.parts[name]),
+      }));
+      return { next, deltas };
+    };
+    const both = async (): Promise<string[]> => eventually(() => (verdicts().length === 2 ? verdicts() : undefined));
+
+    it('all that changed came with the offer: nothing is fetched', async () => {
+      const { next, deltas } = await second();
+      expect(deltas.length).toBeGreaterThan(0);
+      offer(next, deltas);
+      expect([await both(), asked.length]).toEqual([['STAGED', 'STAGED'], 0]);
+    });
+
+    const other = new TextEncoder().encode('{"of":"another"}');
+    it.each<[string, (delta: Delta) => Delta]>([
+      ['cut', (delta) => ({ ...delta, frame: delta.frame.subarray(0, -1) })],
+      ['no frame at all', (delta) => ({ ...delta, frame: other })],
+      ['of another part', (delta) => ({ ...delta, frame: makeDelta(other, new Uint8Array()) })],
+      ['over a base that is not held', (delta) => ({ ...delta, base: digestOf(other) })],
+      ['over another base than it says', (delta) => ({ ...delta, base: digestOf(bundle.parts.detectors) })],
+      ['decompression bomb', (delta) => ({ ...delta, frame: zstdCompressSync(Buffer.alloc(64_000_000)) })],
+    ])('%s: that part is fetched whole, and the others are not', async (_, bend) => {
+      const { next, deltas } = await second();
+      const [bent, ...rest] = deltas;
+      if (bent === undefined) throw new Error('something changed');
+      offer(next, [bend(bent), ...rest]);
+      expect(await both()).toEqual(['STAGED', 'STAGED']);
+      expect(asked.map(({ digest }) => digest)).toEqual([bent.digest]);
+    });
+
+    it('a part that nobody signed: refused, wherever it came from', async () => {
+      const { next, deltas } = await second();
+      servePart = async () => fail(grpcStatus('not_found', 'no such part'));
+      offer(
+        next,
+        deltas.map((delta) => ({ ...delta, frame: makeDelta(other, new Uint8Array()) })),
+      );
+      expect(await both()).toEqual(['STAGED', 'REJECTED DIGEST']);
+    });
   });
 
   it('endless part: reading stops at the signed length, and the call is ended', async () => {

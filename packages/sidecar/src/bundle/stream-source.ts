@@ -24,6 +24,7 @@ import { delay, latest, type Backoff, type Latest } from '@sallyport/runtime';
 import type { FreshnessEntry, Rejection, StatementOffer } from '@sallyport/trust';
 import type { Activator, Position } from './activator.ts';
 import type { Candidate, Verdict } from './candidate.ts';
+import { fromDeltas } from './from-deltas.ts';
 import { partFetcher, type PartFetcher } from './part-fetcher.ts';
 
 export interface StreamSourceOptions {
@@ -163,7 +164,11 @@ function candidatesOf(message: ServerMessage['message'], { options, signal }: Co
           kind: 'bundle',
           envelope: message.value.envelope,
           delegation: message.value.delegation,
-          fetch: (missing) => options.parts.fetch(missing, { client: options.client(), signal }),
+          fetch: async (missing, held) => {
+            const brought = fromDeltas(message.value.deltas, { missing, held });
+            const rest = missing.filter(({ name }) => brought[name] === undefined);
+            return rest.length === 0 ? brought : { ...brought, ...(await options.parts.fetch(rest, { client: options.client(), signal })) };
+          },
         },
       ];
     case 'release':

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sallyport/policy/v1/policy_plane.proto.
  */
 export const file_sallyport_policy_v1_policy_plane: GenFile = /*@__PURE__*/
-  fileDesc("CiZzYWxseXBvcnQvcG9saWN5L3YxL3BvbGljeV9wbGFuZS5wcm90bxITc2FsbHlwb3J0LnBvbGljeS52MSKjAQoNQ2xpZW50TWVzc2FnZRIrCgVoZWxsbxgBIAEoCzIaLnNhbGx5cG9ydC5wb2xpY3kudjEuSGVsbG9IABIvCgd2ZXJkaWN0GAIgASgLMhwuc2FsbHlwb3J0LnBvbGljeS52MS5WZXJkaWN0SAASKQoEYmVhdBgDIAEoCzIZLnNhbGx5cG9ydC5wb2xpY3kudjEuQmVhdEgAQgkKB21lc3NhZ2Ui8gEKBUhlbGxvEg0KBW5vbmNlGAEgASgMEg0KBWJ1aWxkGAIgASgJEhAKCGZlYXR1cmVzGAMgAygJEhMKC3Jvb3RfbnVtYmVyGAQgASgEEhUKDWZyZXNobmVzc19zZXEYBSABKAQSFgoOcmV2b2NhdGlvbl9zZXEYBiABKAQSLgoEaGVsZBgHIAMoCzIgLnNhbGx5cG9ydC5wb2xpY3kudjEuSGVsZFJlbGVhc2USMgoKYXVkaXRfaGVhZBgIIAEoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuQXVkaXRIZWFkEhEKCWlzb2xhdGlvbhgJIAEoCSJoCgtIZWxkUmVsZWFzZRIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSEwoLcmVsZWFzZV9zZXEYAyABKAQSDwoHcmVsZWFzZRgEIAEoCRIXCg9hY3RpdmVfc2luY2VfbXMYBSABKAMiNgoJQXVkaXRIZWFkEg4KBnN0cmVhbRgBIAEoCRILCgNzZXEYAiABKAQSDAoEaGFzaBgDIAEoDCKnAgoHVmVyZGljdBINCgVub25jZRgBIAEoDBI1CgdvdXRjb21lGAIgASgOMiQuc2FsbHlwb3J0LnBvbGljeS52MS5WZXJkaWN0Lk91dGNvbWUSDAoEY29kZRgDIAEoCRIOCgZkZXRhaWwYBCABKAkSDwoHdG9va19tcxgFIAEoDRIwCgZhY3RpdmUYBiADKAsyIC5zYWxseXBvcnQucG9saWN5LnYxLkhlbGRSZWxlYXNlInUKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhIKDk9VVENPTUVfU1RBR0VEEAESEgoOT1VUQ09NRV9BQ1RJVkUQAhIUChBPVVRDT01FX1JFSkVDVEVEEAMSEwoPT1VUQ09NRV9BTFJFQURZEAQi+AEKBEJlYXQSFQoNZnJlc2huZXNzX3NlcRgBIAEoBBIWCg5yZXZvY2F0aW9uX3NlcRgCIAEoBBIwCgZhY3RpdmUYAyADKAsyIC5zYWxseXBvcnQucG9saWN5LnYxLkhlbGRSZWxlYXNlEjIKCmF1ZGl0X2hlYWQYBCABKAsyHi5zYWxseXBvcnQucG9saWN5LnYxLkF1ZGl0SGVhZBIRCglkZWNpc2lvbnMYBSABKAQSDwoHZGVuaWFscxgGIAEoBBIVCg1wb2xpY3lfYWdlX21zGAcgASgEEg0KBXN0YXRlGAggASgJEhEKCWlzb2xhdGlvbhgJIAEoCSL4AgoNU2VydmVyTWVzc2FnZRINCgVub25jZRgBIAEoDBI0CgpsaXZlX3Byb29mGAIgASgLMh4uc2FsbHlwb3J0LnBvbGljeS52MS5GcmVzaG5lc3NIABIOCgRyb290GAMgASgMSAASMgoGYnVuZGxlGAQgASgLMiAuc2FsbHlwb3J0LnBvbGljeS52MS5CdW5kbGVPZmZlckgAEjQKB3JlbGVhc2UYBSABKAsyIS5zYWxseXBvcnQucG9saWN5LnYxLlJlbGVhc2VPZmZlckgAEjMKCWZyZXNobmVzcxgGIAEoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuRnJlc2huZXNzSAASFAoKcmV2b2NhdGlvbhgHIAEoDEgAEh0KE3Jldm9jYXRpb25fc25hcHNob3QYCCABKAxIABIzCglyZWNvbm5lY3QYCSABKAsyHi5zYWxseXBvcnQucG9saWN5LnYxLlJlY29ubmVjdEgAQgkKB21lc3NhZ2UiaAoJRnJlc2huZXNzEhAKCGVudmVsb3BlGAEgASgMEjQKB2VudHJpZXMYAiADKAsyIy5zYWxseXBvcnQucG9saWN5LnYxLkZyZXNobmVzc0VudHJ5EhMKC29ubGluZV9rZXlzGAMgASgMIogBCg5GcmVzaG5lc3NFbnRyeRIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSDwoHcmVsZWFzZRgDIAEoCRITCgtyZWxlYXNlX3NlcRgEIAEoBBISCgpsZWFmX2luZGV4GAUgASgEEhEKCXRyZWVfc2l6ZRgGIAEoBBINCgVwcm9vZhgHIAMoDCIzCgtCdW5kbGVPZmZlchIQCghlbnZlbG9wZRgBIAEoDBISCgpkZWxlZ2F0aW9uGAIgASgMIiAKDFJlbGVhc2VPZmZlchIQCghlbnZlbG9wZRgBIAEoDCJACglSZWNvbm5lY3QSEAoIYWZ0ZXJfbXMYASABKA0SEQoJaml0dGVyX21zGAIgASgNEg4KBnJlYXNvbhgDIAEoCSIwCg5HZXRQYXJ0UmVxdWVzdBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEIjgKCVBhcnRDaHVuaxIOCgZvZmZzZXQYASABKAQSDQoFdG90YWwYAiABKAQSDAoEZGF0YRgDIAEoDDK4AQoLUG9saWN5UGxhbmUSVwoJU3Vic2NyaWJlEiIuc2FsbHlwb3J0LnBvbGljeS52MS5DbGllbnRNZXNzYWdlGiIuc2FsbHlwb3J0LnBvbGljeS52MS5TZXJ2ZXJNZXNzYWdlKAEwARJQCgdHZXRQYXJ0EiMuc2FsbHlwb3J0LnBvbGljeS52MS5HZXRQYXJ0UmVxdWVzdBoeLnNhbGx5cG9ydC5wb2xpY3kudjEuUGFydENodW5rMAFiBnByb3RvMw");
+  fileDesc("CiZzYWxseXBvcnQvcG9saWN5L3YxL3BvbGljeV9wbGFuZS5wcm90bxITc2FsbHlwb3J0LnBvbGljeS52MSKjAQoNQ2xpZW50TWVzc2FnZRIrCgVoZWxsbxgBIAEoCzIaLnNhbGx5cG9ydC5wb2xpY3kudjEuSGVsbG9IABIvCgd2ZXJkaWN0GAIgASgLMhwuc2FsbHlwb3J0LnBvbGljeS52MS5WZXJkaWN0SAASKQoEYmVhdBgDIAEoCzIZLnNhbGx5cG9ydC5wb2xpY3kudjEuQmVhdEgAQgkKB21lc3NhZ2Ui8gEKBUhlbGxvEg0KBW5vbmNlGAEgASgMEg0KBWJ1aWxkGAIgASgJEhAKCGZlYXR1cmVzGAMgAygJEhMKC3Jvb3RfbnVtYmVyGAQgASgEEhUKDWZyZXNobmVzc19zZXEYBSABKAQSFgoOcmV2b2NhdGlvbl9zZXEYBiABKAQSLgoEaGVsZBgHIAMoCzIgLnNhbGx5cG9ydC5wb2xpY3kudjEuSGVsZFJlbGVhc2USMgoKYXVkaXRfaGVhZBgIIAEoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuQXVkaXRIZWFkEhEKCWlzb2xhdGlvbhgJIAEoCSJoCgtIZWxkUmVsZWFzZRIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSEwoLcmVsZWFzZV9zZXEYAyABKAQSDwoHcmVsZWFzZRgEIAEoCRIXCg9hY3RpdmVfc2luY2VfbXMYBSABKAMiNgoJQXVkaXRIZWFkEg4KBnN0cmVhbRgBIAEoCRILCgNzZXEYAiABKAQSDAoEaGFzaBgDIAEoDCKnAgoHVmVyZGljdBINCgVub25jZRgBIAEoDBI1CgdvdXRjb21lGAIgASgOMiQuc2FsbHlwb3J0LnBvbGljeS52MS5WZXJkaWN0Lk91dGNvbWUSDAoEY29kZRgDIAEoCRIOCgZkZXRhaWwYBCABKAkSDwoHdG9va19tcxgFIAEoDRIwCgZhY3RpdmUYBiADKAsyIC5zYWxseXBvcnQucG9saWN5LnYxLkhlbGRSZWxlYXNlInUKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhIKDk9VVENPTUVfU1RBR0VEEAESEgoOT1VUQ09NRV9BQ1RJVkUQAhIUChBPVVRDT01FX1JFSkVDVEVEEAMSEwoPT1VUQ09NRV9BTFJFQURZEAQi+AEKBEJlYXQSFQoNZnJlc2huZXNzX3NlcRgBIAEoBBIWCg5yZXZvY2F0aW9uX3NlcRgCIAEoBBIwCgZhY3RpdmUYAyADKAsyIC5zYWxseXBvcnQucG9saWN5LnYxLkhlbGRSZWxlYXNlEjIKCmF1ZGl0X2hlYWQYBCABKAsyHi5zYWxseXBvcnQucG9saWN5LnYxLkF1ZGl0SGVhZBIRCglkZWNpc2lvbnMYBSABKAQSDwoHZGVuaWFscxgGIAEoBBIVCg1wb2xpY3lfYWdlX21zGAcgASgEEg0KBXN0YXRlGAggASgJEhEKCWlzb2xhdGlvbhgJIAEoCSL4AgoNU2VydmVyTWVzc2FnZRINCgVub25jZRgBIAEoDBI0CgpsaXZlX3Byb29mGAIgASgLMh4uc2FsbHlwb3J0LnBvbGljeS52MS5GcmVzaG5lc3NIABIOCgRyb290GAMgASgMSAASMgoGYnVuZGxlGAQgASgLMiAuc2FsbHlwb3J0LnBvbGljeS52MS5CdW5kbGVPZmZlckgAEjQKB3JlbGVhc2UYBSABKAsyIS5zYWxseXBvcnQucG9saWN5LnYxLlJlbGVhc2VPZmZlckgAEjMKCWZyZXNobmVzcxgGIAEoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuRnJlc2huZXNzSAASFAoKcmV2b2NhdGlvbhgHIAEoDEgAEh0KE3Jldm9jYXRpb25fc25hcHNob3QYCCABKAxIABIzCglyZWNvbm5lY3QYCSABKAsyHi5zYWxseXBvcnQucG9saWN5LnYxLlJlY29ubmVjdEgAQgkKB21lc3NhZ2UiaAoJRnJlc2huZXNzEhAKCGVudmVsb3BlGAEgASgMEjQKB2VudHJpZXMYAiADKAsyIy5zYWxseXBvcnQucG9saWN5LnYxLkZyZXNobmVzc0VudHJ5EhMKC29ubGluZV9rZXlzGAMgASgMIogBCg5GcmVzaG5lc3NFbnRyeRIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSDwoHcmVsZWFzZRgDIAEoCRITCgtyZWxlYXNlX3NlcRgEIAEoBBISCgpsZWFmX2luZGV4GAUgASgEEhEKCXRyZWVfc2l6ZRgGIAEoBBINCgVwcm9vZhgHIAMoDCJjCgtCdW5kbGVPZmZlchIQCghlbnZlbG9wZRgBIAEoDBISCgpkZWxlZ2F0aW9uGAIgASgMEi4KBmRlbHRhcxgDIAMoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuUGFydERlbHRhIjgKCVBhcnREZWx0YRIOCgZkaWdlc3QYASABKAkSDAoEYmFzZRgCIAEoCRINCgVmcmFtZRgDIAEoDCIgCgxSZWxlYXNlT2ZmZXISEAoIZW52ZWxvcGUYASABKAwiQAoJUmVjb25uZWN0EhAKCGFmdGVyX21zGAEgASgNEhEKCWppdHRlcl9tcxgCIAEoDRIOCgZyZWFzb24YAyABKAkiMAoOR2V0UGFydFJlcXVlc3QSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBCI4CglQYXJ0Q2h1bmsSDgoGb2Zmc2V0GAEgASgEEg0KBXRvdGFsGAIgASgEEgwKBGRhdGEYAyABKAwyuAEKC1BvbGljeVBsYW5lElcKCVN1YnNjcmliZRIiLnNhbGx5cG9ydC5wb2xpY3kudjEuQ2xpZW50TWVzc2FnZRoiLnNhbGx5cG9ydC5wb2xpY3kudjEuU2VydmVyTWVzc2FnZSgBMAESUAoHR2V0UGFydBIjLnNhbGx5cG9ydC5wb2xpY3kudjEuR2V0UGFydFJlcXVlc3QaHi5zYWxseXBvcnQucG9saWN5LnYxLlBhcnRDaHVuazABYgZwcm90bzM");
 
 /**
  * @generated from message sallyport.policy.v1.ClientMessage
@@ -511,6 +511,13 @@ export type BundleOffer = Message<"sallyport.policy.v1.BundleOffer"> & {
    * @generated from field: bytes delegation = 2;
    */
   delegation: Uint8Array;
+
+  /**
+   * Changed parts that are small as a difference; the others, and those whose base is not held, are fetched whole.
+   *
+   * @generated from field: repeated sallyport.policy.v1.PartDelta deltas = 3;
+   */
+  deltas: PartDelta[];
 };
 
 /**
@@ -519,6 +526,41 @@ export type BundleOffer = Message<"sallyport.policy.v1.BundleOffer"> & {
  */
 export const BundleOfferSchema: GenMessage<BundleOffer> = /*@__PURE__*/
   messageDesc(file_sallyport_policy_v1_policy_plane, 9);
+
+/**
+ * A part as what differs from another one. Nothing is believed of it: what comes out has the signed digest, or is dropped.
+ *
+ * @generated from message sallyport.policy.v1.PartDelta
+ */
+export type PartDelta = Message<"sallyport.policy.v1.PartDelta"> & {
+  /**
+   * Of the part that comes out.
+   *
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * Of the part that it is made from.
+   *
+   * @generated from field: string base = 2;
+   */
+  base: string;
+
+  /**
+   * One Zstandard frame (RFC 8878) over the part, with the base as raw dictionary.
+   *
+   * @generated from field: bytes frame = 3;
+   */
+  frame: Uint8Array;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.PartDelta.
+ * Use `create(PartDeltaSchema)` to create a new message.
+ */
+export const PartDeltaSchema: GenMessage<PartDelta> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy_plane, 10);
 
 /**
  * @generated from message sallyport.policy.v1.ReleaseOffer
@@ -535,7 +577,7 @@ export type ReleaseOffer = Message<"sallyport.policy.v1.ReleaseOffer"> & {
  * Use `create(ReleaseOfferSchema)` to create a new message.
  */
 export const ReleaseOfferSchema: GenMessage<ReleaseOffer> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy_plane, 10);
+  messageDesc(file_sallyport_policy_v1_policy_plane, 11);
 
 /**
  * @generated from message sallyport.policy.v1.Reconnect
@@ -562,7 +604,7 @@ export type Reconnect = Message<"sallyport.policy.v1.Reconnect"> & {
  * Use `create(ReconnectSchema)` to create a new message.
  */
 export const ReconnectSchema: GenMessage<Reconnect> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy_plane, 11);
+  messageDesc(file_sallyport_policy_v1_policy_plane, 12);
 
 /**
  * @generated from message sallyport.policy.v1.GetPartRequest
@@ -584,7 +626,7 @@ export type GetPartRequest = Message<"sallyport.policy.v1.GetPartRequest"> & {
  * Use `create(GetPartRequestSchema)` to create a new message.
  */
 export const GetPartRequestSchema: GenMessage<GetPartRequest> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy_plane, 12);
+  messageDesc(file_sallyport_policy_v1_policy_plane, 13);
 
 /**
  * @generated from message sallyport.policy.v1.PartChunk
@@ -611,7 +653,7 @@ export type PartChunk = Message<"sallyport.policy.v1.PartChunk"> & {
  * Use `create(PartChunkSchema)` to create a new message.
  */
 export const PartChunkSchema: GenMessage<PartChunk> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy_plane, 13);
+  messageDesc(file_sallyport_policy_v1_policy_plane, 14);
 
 /**
  * The policy stream: signed statements down, verdicts up. Served on 7443 over mTLS; who the sidecar is comes from its

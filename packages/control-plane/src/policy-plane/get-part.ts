@@ -53,14 +53,15 @@ function waitingTurns(runningMax: number): { begin(signal: AbortSignal): Promise
   // Owner: these turns. `waiting` is in the order of asking.
   let running = 0;
   const waiting = new Set<() => void>();
+  const isFull = (): boolean => running >= runningMax;
   const wakeNext = (): void => {
     const [next] = waiting;
-    if (running < runningMax) next?.();
+    if (!isFull()) next?.();
   };
   return {
     /** False where the signal aborted first: then there is nothing to end. */
     async begin(signal) {
-      while (running >= runningMax && !signal.aborted) {
+      while (isFull() && !signal.aborted) {
         await new Promise<void>((resolve) => {
           const wake = (): void => {
             waiting.delete(wake);

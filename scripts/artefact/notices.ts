@@ -57,7 +57,7 @@ function readPackage(folder: string, files: readonly string[]): BundledPackage {
   const file = readdirSync(at)
     .toSorted()
     .find((entry) => LICENSE_FILE.test(entry));
-  const text = file === undefined ? headersOf(files) : readFileSync(join(at, file), 'utf8');
+  const text = file === undefined ? headersOf(files) || readmeOf(at) : readFileSync(join(at, file), 'utf8');
   if (text === '') throw new Error(`${name} ${version} comes without a licence text`);
   return { name, version, license, text };
 }
@@ -67,4 +67,12 @@ function headersOf(files: readonly string[]): string {
   const heads = files.toSorted().map((file) => /^(?:\/\/.*\n)+/.exec(readFileSync(join(ROOT, file), 'utf8'))?.[0] ?? '');
   const said = heads.filter((head) => head.includes('Copyright')).map((head) => head.replaceAll(/^\/\/ ?/gm, '').trim());
   return [...new Set(said)].join('\n\n');
+}
+
+/** Others say it at the end of their readme, under a heading of its own. */
+function readmeOf(folder: string): string {
+  const file = readdirSync(folder).find((entry) => /^readme\.md$/i.test(entry));
+  const text = file === undefined ? '' : readFileSync(join(folder, file), 'utf8');
+  const [, said = ''] = /^#+ *licen[cs]e\b.*\n([\s\S]*)/im.exec(text) ?? [];
+  return said.includes('Copyright') && said.includes('Permission is hereby granted') ? said.trim() : '';
 }

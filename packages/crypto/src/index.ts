@@ -17,6 +17,8 @@ export {
 } from './bytes.ts';
 export { sha256, sha512, digestOf, hmacSha256, equalBytes } from './hash.ts';
 export { crc32c } from './crc32c.ts';
+export type { TlsRecord } from './tls-record.ts';
+export { protectTlsRecord } from './tls-record.ts';
 export type { KeyAlg, VerifyKey } from './verify-key.ts';
 export { keyIdOf } from './verify-key.ts';
 export { readVerifyKey, readP256Jwk, verify } from './verify.ts';

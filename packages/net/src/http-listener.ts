@@ -15,7 +15,8 @@ import { formatListenAddress, makeFolders, type ListenAddress } from '@sallyport
 import { H2Connection, h2Options } from './h2-connection.ts';
 import { Connection } from './http-connection.ts';
 import { Exchange, type HttpExchange, valuesOf } from './http-exchange.ts';
-import { handshakes, listenerTls, type ListenerTls } from './listener-tls.ts';
+import { handshakes } from './handshakes.ts';
+import { listenerTls, type ListenerTls } from './listener-tls.ts';
 import { createWatch } from './watch.ts';
 
 /** Why the listener itself turned a connection away; it has answered already where an answer was possible. */
@@ -98,7 +99,9 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
   const watch = createWatch(options.clock, SWEEP_MS);
   // Owner: this listener.
   const connections = new Map<Socket, Connection | H2Connection>();
-  const handshaking = handshakes({ watch, msMax: limits.headMsMax, onRefusal: options.onRefusal });
+  const { tls } = options;
+  const isProofAsked = tls?.clientAuthorities !== undefined;
+  const handshaking = handshakes({ watch, msMax: limits.headMsMax, isProofAsked, onRefusal: options.onRefusal });
   const strict = {
     insecureHTTPParser: false,
     maxHeaderSize: limits.headBytesMax,
@@ -109,7 +112,6 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
     keepAliveTimeout: 0,
     noDelay: true,
   };
-  const { tls } = options;
   const http = createServer(strict);
   // Node would silently drop what is beyond its own count; we count, and refuse.
   http.maxHeadersCount = 0;
@@ -117,6 +119,7 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
   attach(http, parts);
   const secured = tls === undefined ? undefined : createTlsServer(listenerTls(tls));
   if (secured !== undefined) await attachTls(secured, http, parts);
+  if (isProofAsked) secured?.on('keylog', (line, socket) => handshaking.noted(line, socket));
   const server: NetServer = secured ?? http;
   server.maxConnections = limits.connectionsMax;
   server.on('drop', (data) => {
@@ -130,6 +133,7 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
     address,
     secure(next) {
       invariant(secured !== undefined, 'only a listener under TLS has a certificate');
+      invariant((next.clientAuthorities !== undefined) === isProofAsked, 'a listener asks for proof from its start on, or never');
       secured.setSecureContext(listenerTls(next));
     },
     async drain({ graceMs }) {
@@ -216,7 +220,7 @@ async function attachTls(secured: NetServer, http: Server, { options, limits, co
   const context = { limits, watch, onExchange, onRefusal, onBug };
   secured.on('connection', (socket: Socket) => handshaking.begin(socket));
   secured.on('secureConnection', (socket: TLSSocket) => {
-    handshaking.done(socket);
+    if (!handshaking.admits(socket)) return;
     if (socket.alpnProtocol !== 'h2') http.emit('connection', socket);
     else keep(connections, socket, new H2Connection(performServerHandshake(socket, h2Options(limits)), socket, context));
   });

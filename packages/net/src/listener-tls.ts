@@ -1,13 +1,6 @@
-/**
- * The TLS of a listener that callers reach: a certificate of anybody's CA, TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1, and no connection that spends
- * longer on its handshake than on a head. Who a caller is, is not decided here.
- */
+/** The TLS of a listener that callers reach: a certificate of anybody's CA, TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1. */
 
-import type { Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
-import { addressOf } from './http-exchange.ts';
-import type { ListenerRefusal } from './http-listener.ts';
-import type { Watch, Watched } from './watch.ts';
 
 /** All PEM. */
 export interface ListenerTls {
@@ -38,9 +31,13 @@ export function listenerTls({ certificate, key, clientAuthorities }: ListenerTls
   };
 }
 
-/** A resumed session would bring a certificate in that is judged no more: it may have expired, or its authority be gone. */
+/**
+ * A resumed session would bring a certificate in that is judged no more: it may have expired, or its authority be gone. Node
+ * verifies and does not act on it, because it would close the connection without a word: whoever proved nothing is turned
+ * away by `handshakes`, with an alert (ADR 39).
+ */
 function clientProof(ca: string): TlsOptions {
-  return { ca, requestCert: true, rejectUnauthorized: true, secureOptions: SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET };
+  return { ca, requestCert: true, rejectUnauthorized: false, secureOptions: SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET };
 }
 
 /** OpenSSL's; the first ends resumption by tickets, and there is no other kind here. */
@@ -58,60 +55,3 @@ const CIPHERS = [
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':');
-
-interface Handshakes {
-  /** A connection has been accepted, and nothing of it is known. */
-  begin(socket: Socket): void;
-  /** Its handshake is over; to be called with the secured socket. */
-  done(secured: Socket): void;
-  /** It went wrong; reported. */
-  failed(secured: Socket, detail: string): void;
-  cutAll(): void;
-}
-
-/** Connections under handshake, each with a deadline. They are known by their address: Node hands out another socket after it. */
-export function handshakes(options: {
-  readonly watch: Watch;
-  readonly msMax: number;
-  readonly onRefusal: (refusal: ListenerRefusal) => unknown;
-}): Handshakes {
-  // Owner: this listener.
-  const open = new Map<string, { readonly socket: Socket; readonly watched: Watched }>();
-  const end = (address: string): void => {
-    open.get(address)?.watched.end();
-    open.delete(address);
-  };
-  // Once: what is cut for its slowness fails as well.
-  const refuse = (address: string, detail: string): void => {
-    if (!open.has(address)) return;
-    end(address);
-    options.onRefusal({ code: 'handshake_failed', detail, address, status: 0, isWithinExchange: false });
-  };
-  return {
-    begin(socket) {
-      const address = addressOf(socket);
-      const watched = options.watch.add(() => {
-        refuse(address, 'the handshake took too long');
-        socket.destroy();
-      });
-      watched.within(options.msMax);
-      open.set(address, { socket, watched });
-      socket.on('error', () => undefined);
-      socket.once('close', () => {
-        if (open.get(address)?.socket !== socket) return;
-        // A certificate that nobody vouches for ends so: Node closes the connection and has no name for it any more. One
-        // that never said a word was only looking whether anybody is there.
-        if (socket.bytesRead > 0) refuse(address, 'closed in the handshake');
-        end(address);
-      });
-    },
-    done: (secured) => end(addressOf(secured)),
-    failed: (secured, detail) => refuse(addressOf(secured), detail),
-    cutAll() {
-      for (const [address, { socket }] of open) {
-        end(address);
-        socket.destroy();
-      }
-    },
-  };
-}

@@ -30,6 +30,9 @@ export interface ForeignList {
 export interface ForeignAuthority {
   /** The CA's certificate, DER. */
   readonly certificate: Uint8Array;
+  /** The CA's, for a leaf that vouches for itself. */
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
   /** A client certificate, DER. */
   issue(leaf: ForeignLeaf): Uint8Array;
   /** A revocation list, DER. */
@@ -72,6 +75,8 @@ export function foreignAuthority(name: string, now: number, options: { readonly 
   ];
   return {
     certificate: certificate(self, publicKey, Uint8Array.of(1), year, caExtensions),
+    publicKey,
+    privateKey,
     issue: ({
       commonNames = [],
       uris = [],

@@ -2,7 +2,11 @@
 
 import { certificatePem } from '@sallyport/crypto/keys';
 import { foreignAuthority, type ForeignLeaf } from '@sallyport/testkit';
+import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { connect as tlsConnect, type SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lastCall, recordOf } from '../../support/audit.ts';
@@ -11,9 +15,17 @@ import { eventually, request, type HttpAnswer } from '../../support/world.ts';
 
 const INVOKE = '/agents/support-triage/invoke';
 const DAY_MS = 86_400_000;
+/** Alerts of RFC 8446, section 6. */
+const HANDSHAKE_FAILURE = 40;
+const BAD_CERTIFICATE = 42;
+const CERTIFICATE_EXPIRED = 45;
+const UNKNOWN_CA = 48;
+const DECRYPT_ERROR = 51;
+const CERTIFICATE_REQUIRED = 116;
 const now = Date.now();
 const company = foreignAuthority('Callers CA', now);
 const elsewhere = foreignAuthority('Callers CA', now);
+const another = foreignAuthority('Another CA', now);
 const pem = (der: Uint8Array): string => certificatePem(der);
 
 const indented = (text: string): string =>
@@ -101,16 +113,56 @@ describe('a certificate of a client', () => {
   });
 });
 
-/** What a client sees that asks for the agent as soon as it can: the bytes of HTTP, and how the connection ended. */
-async function connecting(shown: Partial<Shown>, maxVersion: SecureVersion): Promise<{ readonly heard: string; readonly ended: string }> {
+const REQUEST = `POST ${INVOKE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`;
+
+/** What a client sees that asks for the agent as soon as it can: the bytes of HTTP, and the number of the alert that it names. */
+interface Seen {
+  readonly heard: string;
+  readonly alert: number;
+}
+
+const alertIn = (text: string): number => Number(/SSL alert number (\d+)/.exec(text)?.[1] ?? 0);
+
+async function byNode(shown: Partial<Shown>, maxVersion: SecureVersion): Promise<Seen> {
   const socket = tlsConnect({ host: '127.0.0.1', port: side.port, ca: side.ca, maxVersion, ...shown });
   let heard = '';
-  let ended = 'closed';
-  socket.on('secureConnect', () => socket.write(`POST ${INVOKE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`));
+  let alert = 0;
+  socket.on('secureConnect', () => socket.write(REQUEST));
   socket.on('data', (chunk: Buffer) => (heard += chunk.toString()));
-  socket.on('error', (error: NodeJS.ErrnoException) => (ended = error.code ?? 'failed'));
+  socket.on('error', (error) => (alert = alertIn(error.message)));
   await new Promise((resolve) => socket.once('close', resolve));
-  return { heard, ended };
+  return { heard, alert };
+}
+
+/** A program of its own, with the certificate in files. */
+async function byProgram(name: string, shown: Partial<Shown>, args: (files: readonly string[]) => readonly string[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-shown-'));
+  try {
+    const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    writeFileSync(certFile, shown.cert ?? '');
+    writeFileSync(keyFile, shown.key ?? '', { mode: 0o600 });
+    return await new Promise((resolve, reject) => {
+      const child = execFile(name, args([certFile, keyFile]), (error, stdout, stderr) => {
+        if (error !== null && error.code === 'ENOENT') reject(error);
+        else resolve(`${stdout}\n${stderr}`);
+      });
+      // Held open: at its end the program would go before it is told.
+      child.stdin?.on('error', () => undefined);
+      child.stdin?.write(REQUEST);
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function byOpenssl(shown: Partial<Shown>, maxVersion: SecureVersion): Promise<Seen> {
+  const version = maxVersion === 'TLSv1.3' ? '-tls1_3' : '-tls1_2';
+  const where = ['s_client', '-connect', `127.0.0.1:${side.port}`, '-servername', 'localhost', '-quiet', version];
+  const text = await byProgram('openssl', shown, ([cert = '', key = '']) => [
+    ...where,
+    ...(shown.cert === undefined ? [] : ['-cert', cert, '-key', key]),
+  ]);
+  return { heard: /HTTP\/1\.1 .*/.exec(text)?.[0] ?? '', alert: alertIn(text) };
 }
 
 async function failedHandshakes(): Promise<number> {
@@ -118,30 +170,53 @@ async function failedHandshakes(): Promise<number> {
   return Number(/sallyport_listener_refusals_total\{leg="inbound",code="handshake_failed"\} (\d+)/.exec(text)?.[1] ?? 0);
 }
 
-describe('a connection that no authority of the port vouches for', () => {
-  it.each<[what: string, shown: () => Partial<Shown>, maxVersion: SecureVersion]>([
-    [
-      'with a certificate that has ended',
-      () => certificate({ dnsNames: ['svc-a'], notBefore: now - 9 * DAY_MS, notAfter: now - DAY_MS }),
-      'TLSv1.3',
-    ],
-    [
-      'with one that has ended, by TLS 1.2',
-      () => certificate({ dnsNames: ['svc-a'], notBefore: now - 9 * DAY_MS, notAfter: now - DAY_MS }),
-      'TLSv1.2',
-    ],
-    ['with one of another authority of the same name', () => certificate({ dnsNames: ['svc-a'] }, elsewhere), 'TLSv1.3'],
-    ['with one of another authority, by TLS 1.2', () => certificate({ dnsNames: ['svc-a'] }, elsewhere), 'TLSv1.2'],
-    ['with none', () => ({}), 'TLSv1.3'],
-  ])('%s ends in its handshake: no byte of HTTP, nothing at the agent, and it is counted', async (_what, shown, maxVersion) => {
-    const [failed, reached] = [await failedHandshakes(), side.agent.requests.length];
-    const { heard } = await connecting(shown(), maxVersion);
-    expect(heard).toBe('');
-    await eventually(async () => (await failedHandshakes()) === failed + 1, 'the handshake in the metrics');
-    expect(side.agent.requests.length).toBe(reached);
+/** Does it, with nothing at the agent and one more handshake counted as failed. */
+async function refusedInHandshake<T>(connect: () => Promise<T>): Promise<T> {
+  const [failed, reached] = [await failedHandshakes(), side.agent.requests.length];
+  const seen = await connect();
+  await eventually(async () => (await failedHandshakes()) === failed + 1, 'the handshake in the metrics');
+  expect(side.agent.requests.length).toBe(reached);
+  return seen;
+}
+
+const ended = (): Shown => certificate({ dnsNames: ['svc-a'], notBefore: now - 9 * DAY_MS, notAfter: now - DAY_MS });
+const notYet = (): Shown => certificate({ dnsNames: ['svc-a'], notBefore: now + DAY_MS, notAfter: now + 9 * DAY_MS });
+const stranger = (): Shown => certificate({ dnsNames: ['svc-a'] }, another);
+const impostor = (): Shown => certificate({ dnsNames: ['svc-a'] }, elsewhere);
+
+describe('[R1.09] a connection that no authority of the port vouches for', () => {
+  it.each<[what: string, maxVersion: SecureVersion, show: () => Partial<Shown>, alert: number]>([
+    ['with a certificate that has ended', 'TLSv1.3', ended, CERTIFICATE_EXPIRED],
+    ['with a certificate that has ended', 'TLSv1.2', ended, CERTIFICATE_EXPIRED],
+    ['with one that does not hold yet', 'TLSv1.3', notYet, BAD_CERTIFICATE],
+    ['with one of another authority', 'TLSv1.3', stranger, UNKNOWN_CA],
+    ['with one of another authority', 'TLSv1.2', stranger, UNKNOWN_CA],
+    ['with one of another authority of the same name', 'TLSv1.3', impostor, DECRYPT_ERROR],
+    ['with one of another authority of the same name', 'TLSv1.2', impostor, DECRYPT_ERROR],
+    ['with none', 'TLSv1.3', () => ({}), CERTIFICATE_REQUIRED],
+    ['with none', 'TLSv1.2', () => ({}), HANDSHAKE_FAILURE],
+  ])('%s (%s) ends by an alert: no byte of HTTP, nothing at the agent, and it is counted', async (_what, maxVersion, show, alert) => {
+    for (const client of [byNode, byOpenssl])
+      expect(await refusedInHandshake(() => client(show(), maxVersion))).toEqual({ heard: '', alert });
   });
 
-  it('is told by an alert where it shows none', async () => {
-    expect((await connecting({}, 'TLSv1.3')).ended).toBe('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED');
+  it.each<[protocol: string, args: readonly string[]]>([
+    ['HTTP/1.1', ['--http1.1']],
+    ['HTTP/2', ['--http2']],
+    ['TLS 1.2', ['--tls-max', '1.2']],
+  ])('reads the alert with curl, too: %s', async (_protocol, args) => {
+    const asked = ['-sSk', '-w', '%{http_code}', ...args, '--data', '{}', `https://127.0.0.1:${side.port}${INVOKE}`];
+    const text = await refusedInHandshake(() =>
+      byProgram('curl', stranger(), ([cert = '', key = '']) => ['--cert', cert, '--key', key, ...asked]),
+    );
+    expect(text).toMatch(/^000\n[^]*alert unknown ca/);
+  });
+
+  it('hurts no other: whoever is vouched for is answered, by each version of TLS', async () => {
+    for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
+      await refusedInHandshake(() => byNode(ended(), maxVersion));
+      const connection = { ...certificate({ dnsNames: ['svc-a'] }), ca: side.ca, maxVersion };
+      expect((await side.ask(INVOKE, { json: { request: 'x' }, headers: { authorization: undefined }, connection })).status).toBe(200);
+    }
   });
 });

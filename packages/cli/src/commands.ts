@@ -1,6 +1,8 @@
 /** Every command, in the order of the overview. */
 
 import type { Command } from './command.ts';
+import { areaDelegate } from './commands/area-delegate.ts';
+import { areaAssemble, areaSign, onlineKeysAssemble, onlineKeysSign, rootAssemble, rootSign } from './commands/ceremonies.ts';
 import { agentsJoinToken } from './commands/agents-join-token.ts';
 import { apiKeyCreate } from './commands/api-key-create.ts';
 import { controlPlane, sidecar } from './commands/apps.ts';
@@ -20,6 +22,7 @@ import { fleetStatus } from './commands/fleet-status.ts';
 import { identitiesExport } from './commands/identities-export.ts';
 import { init } from './commands/init.ts';
 import { login } from './commands/login.ts';
+import { onlineKeysDraft } from './commands/online-keys-draft.ts';
 import { operatorToken } from './commands/operator-token.ts';
 import { policyBuild } from './commands/policy-build.ts';
 import { policyCheck } from './commands/policy-check.ts';
@@ -34,7 +37,9 @@ import { policySuggest } from './commands/policy-suggest.ts';
 import { policyTest } from './commands/policy-test.ts';
 import { releasePromote } from './commands/release-promote.ts';
 import { revokePrincipal, revokeToken } from './commands/revoke.ts';
+import { rootDraft } from './commands/root-draft.ts';
 import { rootInit } from './commands/root-init.ts';
+import { rootRotate } from './commands/root-rotate.ts';
 import { toolsImport } from './commands/tools-import.ts';
 
 export const COMMANDS: readonly Command[] = [
@@ -71,6 +76,16 @@ export const COMMANDS: readonly Command[] = [
   auditSession,
   auditVerify,
   rootInit,
+  rootDraft,
+  rootRotate,
+  rootSign,
+  rootAssemble,
+  areaDelegate,
+  areaSign,
+  areaAssemble,
+  onlineKeysDraft,
+  onlineKeysSign,
+  onlineKeysAssemble,
   bundleKeygen,
   bundleSign,
   bundleVerify,
@@ -92,4 +107,6 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   bundle: 'keys and signatures of bundles, for signers',
   release: 'put a bundle in force, for signers',
   root: 'the root of trust, for signers',
+  area: 'who publishes for an area, for registrars',
+  'online-keys': 'which keys say that policy is fresh, for signers',
 };

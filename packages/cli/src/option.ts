@@ -95,6 +95,12 @@ export function duration(flags: string, says: string, { otherwise, minMs, maxMs 
   return { ...BASE, flags, says, shownDefault: otherwise, read };
 }
 
+/** A span of time in milliseconds, or `undefined` where it is left out. */
+export function maybeDuration(flags: string, says: string, range: Omit<Span, 'otherwise'>): Option<number | undefined> {
+  const { read } = duration(flags, says, { ...range, otherwise: formatSpan(range.minMs) });
+  return { ...BASE, flags, says, read: (given) => (given.length === 0 ? ok(undefined) : read(given)) };
+}
+
 const UNITS: readonly (readonly [unit: string, ms: number])[] = [
   ['d', 86_400_000],
   ['h', 3_600_000],

@@ -21,6 +21,13 @@ const LINES: readonly (readonly [name: string, ...more: string[]])[] = [
   ['api-key create'],
   ['agents join-token', '--agent', 'helper'],
   ['login', '--issuer', 'http://127.0.0.1:9', '--client-id', 'x'],
+  ['root draft', '--trust-domain', 'acme.test'],
+  ['root rotate'],
+  ['root sign', 'nowhere', '--key', 'nowhere'],
+  ['area delegate'],
+  ['area sign', 'nowhere', '--key', 'nowhere'],
+  ['online-keys draft'],
+  ['online-keys sign', 'nowhere', '--key', 'nowhere'],
   ['bundle keygen'],
   ['release promote', '--sign-only'],
 ];

@@ -42,8 +42,10 @@ export {
   encodeRevocationSnapshot,
 } from './objects/revocation.ts';
 
-export type { RootOptions } from './roots.ts';
-export { TrustedRoot, trustRoot, followRoot, judgeRootExpiry, replacesKeys } from './roots.ts';
+export type { RootOptions, SoundRoot } from './roots.ts';
+export { TrustedRoot, trustRoot, followRoot, judgeRootExpiry, readSoundRoot, replacesKeys } from './roots.ts';
+export type { Tally } from './ceremony.ts';
+export { tallySignatures, joinEnvelopes } from './ceremony.ts';
 export type { RootDependent } from './root-change.ts';
 export { adoptRoot } from './root-change.ts';
 export { authoritiesFor, mayCertify } from './certificate-authorities.ts';

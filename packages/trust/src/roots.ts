@@ -147,7 +147,7 @@ export function judgeRootExpiry(root: TrustedRoot, at: Instant): Rejection | und
  * Whether Root n + 1 replaces a role's keys: those that stay could not reach the new threshold by themselves, so
  * nothing old verifies any more, and what the old keys counted may start anew (fast-forward recovery, section 5.4).
  */
-export function replacesKeys(previous: TrustedRoot, next: TrustedRoot, role: RootRole): boolean {
+export function replacesKeys(previous: Pick<TrustedRoot, 'role'>, next: Pick<TrustedRoot, 'role'>, role: RootRole): boolean {
   const old = new Set(previous.role(role).keys.map(identityOf));
   const kept = new Set(
     next
@@ -162,7 +162,22 @@ export function replacesKeys(previous: TrustedRoot, next: TrustedRoot, role: Roo
 function readCandidate(bytes: Uint8Array): Result<{ envelope: Envelope; candidate: TrustedRoot }, Rejection> {
   const parsed = parseEnvelope('Root', bytes);
   if (!parsed.ok) return parsed;
-  const read = readRoot(parsed.value.payload);
+  const sound = readSoundRoot(parsed.value.payload);
+  if (!sound.ok) return sound;
+  const { root, digest, roles } = sound.value;
+  return ok({ envelope: parsed.value, candidate: make(root, digest, roles) });
+}
+
+/** A root that could be trusted if enough of its keys signed it. Nothing of it is trusted yet. */
+export interface SoundRoot {
+  readonly root: Root;
+  readonly digest: Digest;
+  readonly roles: Readonly<Record<RootRole, RoleKeys>>;
+}
+
+/** Reads a root's payload and judges everything but its signatures: for who drafts and signs one, and for the chain. */
+export function readSoundRoot(payload: Uint8Array): Result<SoundRoot, Rejection> {
+  const read = readRoot(payload);
   if (!read.ok) return read;
   const root = read.value;
   const problems: string[] = [];
@@ -175,7 +190,7 @@ function readCandidate(bytes: Uint8Array): Result<{ envelope: Envelope; candidat
   const complete = roles as Record<RootRole, RoleKeys>;
   problems.push(...keyProblems(root, complete), ...thresholdProblems(root, complete));
   if (problems.length > 0) return refuse(problems.join('; '));
-  return ok({ envelope: parsed.value, candidate: make(root, digestOfPayload(parsed.value.payload), complete) });
+  return ok({ root, digest: digestOfPayload(payload), roles: complete });
 }
 
 /** A key used in two roles: whoever steals it would hold both. A key without a role is a leftover that invites mistakes. */

@@ -1,6 +1,6 @@
 /** `sallyport bundle sign`: a publisher's signature over a manifest, once its parts are seen to be what it names. */
 
-import type { LocalSigner } from '@sallyport/crypto/keys';
+import type { Signer } from '@sallyport/crypto/keys';
 import { PART_NAMES, formatProblem } from '@sallyport/model';
 import type { Area } from '@sallyport/model';
 import {
@@ -20,7 +20,7 @@ import type { Command, Invocation } from '../command.ts';
 import { at } from '../files.ts';
 import { dirOption, homeOf, signingKeyFile } from '../home.ts';
 import type { Home } from '../home.ts';
-import { loadSigners } from '../keys.ts';
+import { keyReferences, loadSigners } from '../keys.ts';
 import { many } from '../option.ts';
 import type { Options } from '../option.ts';
 import { counted, refusal } from '../output.ts';
@@ -36,7 +36,7 @@ export const bundleSign: Command = command({
   ],
   arguments: [{ name: 'PATH', says: 'what policy build wrote' }],
   options: {
-    key: many('--key FILE', 'private key of a publisher (repeatable; default: signing/publisher.pem in the folder)'),
+    key: many('--key FILE', 'private key of a publisher, or command:FILE (repeatable; default: signing/publisher.pem in the folder)'),
     dir: dirOption,
   },
   examples: [{ line: 'bundle sign demo-bundle --key signing/publisher.pem', says: 'as one of the publishers of its area' }],
@@ -57,9 +57,8 @@ export const bundleSign: Command = command({
           remedy: 'build it again',
         })),
       });
-    const keys =
-      options.key.length > 0 ? options.key.map((file) => at(io.cwd, file)) : [signingKeyFile(homeOf(options.dir, io), 'publisher')];
-    const signers = loadSigners(keys);
+    const keys = options.key.length > 0 ? keyReferences(options.key, io) : [signingKeyFile(homeOf(options.dir, io), 'publisher')];
+    const signers = loadSigners(keys, io);
     if (!signers.ok) return out.refuse({ exit: 64, problems: signers.error });
     warnOfStrangers(signers.value, { area: bundle.value.area, home: homeOf(options.dir, io) }, { io, out });
     const envelope = isOver(files.value)
@@ -82,7 +81,7 @@ export const bundleSign: Command = command({
 
 /** Only a warning, and only where the folder has a delegation: who signs elsewhere has nothing but the bundle and a key. */
 function warnOfStrangers(
-  signers: readonly LocalSigner[],
+  signers: readonly Signer[],
   { area, home }: { readonly area: Area; readonly home: Home },
   { io, out }: Pick<Invocation<Options>, 'io' | 'out'>,
 ): void {

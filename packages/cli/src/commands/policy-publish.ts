@@ -1,6 +1,6 @@
 /** `sallyport policy publish`: from an author's folder to every sidecar, by way of tests, two signatures and staging. */
 
-import type { LocalSigner } from '@sallyport/crypto/keys';
+import type { Signer } from '@sallyport/crypto/keys';
 import { fail, ok } from '@sallyport/model';
 import type { Digest, Problem, Result } from '@sallyport/model';
 import { digestOfPayload, signEnvelope } from '@sallyport/trust';
@@ -9,10 +9,9 @@ import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
 import { LINK_OPTIONS, withLink } from '../connect.ts';
 import type { Link } from '../connect.ts';
-import { at } from '../files.ts';
 import { homeOf, signingKeyFile } from '../home.ts';
 import type { Exit } from '../io.ts';
-import { loadSigners } from '../keys.ts';
+import { keyReferences, loadSigners } from '../keys.ts';
 import { flag, many, text } from '../option.ts';
 import { counted } from '../output.ts';
 import type { Refusal } from '../output.ts';
@@ -36,7 +35,7 @@ const OPTIONS = {
   ...LINK_OPTIONS,
   area: areaOption,
   ring: ringOption,
-  key: many('--key FILE', 'private key of a publisher (repeatable; default: signing/publisher.pem in the folder)'),
+  key: many('--key FILE', 'private key of a publisher, or command:FILE (repeatable; default: signing/publisher.pem in the folder)'),
   commit: text('--commit HEX', 'commit that the policy was taken from, for the log'),
   noPromote: flag('--no-promote', 'publish the bundle, and leave releasing it to others'),
   force: flag('--force', 'publish and release it although nothing has changed'),
@@ -82,9 +81,9 @@ export const policyPublish: Command = command({
 });
 
 interface Signers {
-  readonly publishers: readonly LocalSigner[];
+  readonly publishers: readonly Signer[];
   /** Empty where nothing is released. */
-  readonly releasers: readonly LocalSigner[];
+  readonly releasers: readonly Signer[];
 }
 
 interface Publishing {
@@ -96,9 +95,7 @@ interface Publishing {
 /** Every key that will be asked for, before any work is done for it. */
 function ownSigners({ options, io }: Call): Result<Signers, readonly Problem[]> {
   const home = homeOf(options.dir, io);
-  const publishers = loadSigners(
-    options.key.length > 0 ? options.key.map((file) => at(io.cwd, file)) : [signingKeyFile(home, 'publisher')],
-  );
+  const publishers = loadSigners(options.key.length > 0 ? keyReferences(options.key, io) : [signingKeyFile(home, 'publisher')], io);
   const releasers = options.noPromote ? ok([]) : releaseSigners(options.releaseKey, home, io, ['release-1']);
   if (publishers.ok && releasers.ok) return ok({ publishers: publishers.value, releasers: releasers.value });
   return fail([...(publishers.ok ? [] : publishers.error), ...(releasers.ok ? [] : releasers.error.problems)]);

@@ -2,7 +2,7 @@
 
 import { digestOfPayload, cosignEnvelope, explainRejection, ENVELOPE_BYTES_MAX, parseEnvelope, readRelease } from '@sallyport/trust';
 import type { Release } from '@sallyport/trust';
-import type { LocalSigner } from '@sallyport/crypto/keys';
+import type { Signer } from '@sallyport/crypto/keys';
 import { fail, formatProblem, ok } from '@sallyport/model';
 import type { Digest, Result } from '@sallyport/model';
 import { command } from '../command.ts';
@@ -149,7 +149,7 @@ async function fromFile(shown: string, call: Call): Promise<Exit> {
 }
 
 /** Only a warning: who signs for others may lack their Root. */
-function warnOfStrangers(signers: readonly LocalSigner[], { options, io, out }: Call): void {
+function warnOfStrangers(signers: readonly Signer[], { options, io, out }: Call): void {
   const trust = readOwnTrust(homeOf(options.dir, io), {}, io);
   const strange = trust.ok ? strangeReleasers(signers, trust.value.root) : [];
   for (const problem of strange) out.progress(`warning: ${formatProblem(problem)}`);

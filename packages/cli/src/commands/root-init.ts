@@ -47,7 +47,7 @@ export const rootInit: Command = command({
         refusal(
           2,
           'only development roots can be made by one command',
-          'add --development; a production root is signed by people at different machines',
+          'add --development; a production root is signed by people at different machines: see `sallyport root draft`',
         ),
       );
     const named = judgeNames(options);

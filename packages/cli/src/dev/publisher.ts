@@ -53,7 +53,7 @@ export function createPublisher({ policyDir, place, amend, io }: PublisherOption
       const { built, report } = tested;
       const digests = PART_NAMES.map((name) => digestOfPayload(built.parts[name])).join();
       if (digests === inForce) return ok('unchanged');
-      const signers = loadSigners([signingKeyFile(link.home, 'publisher'), signingKeyFile(link.home, 'release-1')]);
+      const signers = loadSigners([signingKeyFile(link.home, 'publisher'), signingKeyFile(link.home, 'release-1')], io);
       if (!signers.ok) return fail({ exit: 64, problems: signers.error });
       const [publisher, releaser] = signers.value;
       if (publisher === undefined || releaser === undefined) return fail(refusal(64, 'the development root lacks a key'));

@@ -3,7 +3,7 @@
  * right ones, before anything travels. The control plane and every sidecar judge again, by what they hold.
  */
 
-import type { LocalSigner } from '@sallyport/crypto/keys';
+import type { Signer } from '@sallyport/crypto/keys';
 import type { Area, Instant, Problem } from '@sallyport/model';
 import { EMPTY_HIGH_WATER, trustDelegation } from '@sallyport/trust';
 import type { TrustedRoot } from '@sallyport/trust';
@@ -11,7 +11,7 @@ import { readDelegation } from '../trust-files.ts';
 import type { Home } from '../home.ts';
 import type { Io } from '../io.ts';
 
-type Signers = readonly Pick<LocalSigner, 'keyId'>[];
+type Signers = readonly Pick<Signer, 'keyId'>[];
 
 /** Signers that publish nothing for the area; none are told where the folder has no delegation of it that holds. */
 export function strangePublishers(

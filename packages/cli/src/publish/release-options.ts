@@ -2,12 +2,11 @@
 
 import { fail, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
-import type { LocalSigner } from '@sallyport/crypto/keys';
-import { at } from '../files.ts';
+import type { Signer } from '@sallyport/crypto/keys';
 import { signingKeyFile } from '../home.ts';
 import type { Home, SigningKey } from '../home.ts';
 import type { Io } from '../io.ts';
-import { loadSigners } from '../keys.ts';
+import { keyReferences, loadSigners } from '../keys.ts';
 import { duration, flag, many } from '../option.ts';
 import type { Option } from '../option.ts';
 import type { Refusal } from '../output.ts';
@@ -18,7 +17,10 @@ export const RELEASE_OPTIONS: {
   readonly wait: Option<boolean>;
   readonly timeout: Option<number>;
 } = {
-  releaseKey: many('--release-key FILE', 'private key of the release role (repeatable; default: from signing/ in the folder)'),
+  releaseKey: many(
+    '--release-key FILE',
+    'private key of the release role, or command:FILE (repeatable; default: from signing/ in the folder)',
+  ),
   leaveBehind: flag('--leave-behind', 'release although connected sidecars have not staged it; they go dark once stale'),
   wait: flag('--wait', 'wait until every connected sidecar enforces it, and show how long each took'),
   timeout: duration('--timeout SPAN', 'how long to wait', { otherwise: '60s', minMs: 1_000, maxMs: 3_600_000 }),
@@ -30,8 +32,8 @@ export function releaseSigners(
   home: Home,
   io: Io,
   otherwise: readonly SigningKey[],
-): Result<readonly LocalSigner[], Refusal> {
-  const files = given.length > 0 ? given.map((file) => at(io.cwd, file)) : otherwise.map((key) => signingKeyFile(home, key));
-  const signers = loadSigners(files);
+): Result<readonly Signer[], Refusal> {
+  const files = given.length > 0 ? keyReferences(given, io) : otherwise.map((key) => signingKeyFile(home, key));
+  const signers = loadSigners(files, io);
   return signers.ok ? ok(signers.value) : fail({ exit: 64, problems: signers.error });
 }

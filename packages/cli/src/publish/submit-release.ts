@@ -1,7 +1,7 @@
 /** Releases: made, signed by as many keys as are at hand, and submitted. What is refused says what to do about it. */
 
 import { SubmitReleaseRequestSchema, create } from '@sallyport/contract';
-import type { LocalSigner } from '@sallyport/crypto/keys';
+import type { Signer } from '@sallyport/crypto/keys';
 import { fail, ok } from '@sallyport/model';
 import type { Digest, Instant, Problem, ReleaseSeq, Result, Revision } from '@sallyport/model';
 import { encodeRelease, signEnvelope } from '@sallyport/trust';
@@ -26,7 +26,7 @@ export interface ReleaseWish {
 /** The signed envelope. */
 export function signRelease(
   { place, releaseSeq, bundle, freshnessTtlMsMax, rollbackReason, fallbacks, now }: ReleaseWish,
-  signers: readonly LocalSigner[],
+  signers: readonly Signer[],
 ): Promise<Uint8Array> {
   const payload = encodeRelease({
     area: place.area,

@@ -24,6 +24,7 @@ export interface Terminal {
   read(name: string): string;
   write(name: string, content: string | Uint8Array): void;
   mode(name: string, mode: number): void;
+  remove(name: string): void;
   type(...argv: readonly string[]): Promise<Ran>;
   /** The same, stoppable by Ctrl-C; `onOutput` sees standard output as it grows. */
   typeUntil(signal: AbortSignal, argv: readonly string[], onOutput?: (out: string) => void): Promise<Ran>;
@@ -77,6 +78,7 @@ export function terminal(options: TerminalOptions = {}): Terminal {
       writeFileSync(path(name), content);
     },
     mode: (name, mode) => chmodSync(path(name), mode),
+    remove: (name) => rmSync(path(name)),
     type: (...argv) => typeUntil(new AbortController().signal, argv),
     typeUntil,
     close: () => rmSync(dir, { recursive: true, force: true }),

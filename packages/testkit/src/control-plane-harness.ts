@@ -52,6 +52,10 @@ export interface ControlPlaneHarnessOptions {
   readonly isStopped?: boolean;
   /** Areas with the same publishers, beside the simulator's own. */
   readonly moreAreas?: readonly string[];
+  /** Areas with publishers of their own: those of the simulator's layers. */
+  readonly layers?: readonly string[];
+  /** The simulator's area; `default` unless given. */
+  readonly area?: string;
   /** CAs that Root lists beside the workload CA. */
   readonly moreAuthorities?: readonly CertificateAuthorityRecord[];
 }
@@ -119,9 +123,9 @@ export interface ControlPlaneHarness {
   ): Promise<{ readonly bundle: PublishedBundle; readonly answer: SubmitBundleResponse }>;
   /** Uploads the parts and submits what is already signed. */
   submit(bundle: PublishedBundle): Promise<SubmitBundleResponse>;
-  /** Signs the next release of this bundle and submits it as `/admin/alice`. */
+  /** Signs the next release of this bundle, or of several, the broadest area first, and submits it as `/admin/alice`. */
   release(
-    bundle: PublishedBundle,
+    bundle: PublishedBundle | readonly PublishedBundle[],
     options?: Bend<Release> & { readonly leaveBehind?: boolean },
   ): Promise<{ readonly release: Published<Release>; readonly answer: SubmitReleaseResponse }>;
   /** Every record that the log holds now, oldest first, parsed. */
@@ -409,10 +413,10 @@ interface Written {
 
 async function writeFiles(
   clock: Clock,
-  { config: overrides = {}, moreAuthorities = [], moreAreas = [] }: ControlPlaneHarnessOptions,
+  { config: overrides = {}, moreAuthorities = [], moreAreas = [], layers = [], area = 'default' }: ControlPlaneHarnessOptions,
 ): Promise<Written> {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-control-plane-'));
-  const simulator = await trustSimulator({ at: (clock.wall() - DAY_MS) as Instant });
+  const simulator = await trustSimulator({ at: (clock.wall() - DAY_MS) as Instant, area });
   const authority = await testAuthority(simulator.trustDomain);
   const { certificate } = authority.ca;
   await simulator.publishRoot({
@@ -434,6 +438,9 @@ async function writeFiles(
     delegation_files: [
       file('delegation.json', simulator.delegation.envelope),
       ...(await delegationsOf(simulator, moreAreas)).map((envelope, index) => file(`delegation-${index}.json`, envelope)),
+      ...(await Promise.all(layers.map((layer) => simulator.delegateLayer(layer)))).map((envelope, index) =>
+        file(`delegation-of-layer-${index}.json`, envelope),
+      ),
     ],
     online_keys_file: file('online-keys.json', simulator.onlineKeys.envelope),
     freshness_key_file: key('freshness.pem', simulator.privatePem('freshness-1')),

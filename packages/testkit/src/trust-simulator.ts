@@ -106,6 +106,8 @@ export interface TrustSimulator {
   publishOnlineKeys(bend?: Bend<OnlineKeys>): Promise<Published<OnlineKeys>>;
   /** The next revision of the area; `parts` replaces some of the seven. */
   publishBundle(bend?: Bend<Bundle> & { readonly parts?: Partial<Record<PartName, Uint8Array>> }): Promise<PublishedBundle>;
+  /** The delegation of another area to `publisher of <area>`. */
+  delegateLayer(of: string): Promise<Uint8Array>;
   /** The next revision of another area, under a delegation to a publisher of its own: `publisher of <area>`. */
   publishLayer(of: string, bend?: Bend<Bundle> & { readonly parts?: Partial<Record<PartName, Uint8Array>> }): Promise<PublishedBundle>;
   /** The next release, of the bundle given, or of several, the broadest area first. */
@@ -243,6 +245,13 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
     return { honest, entries: tree.entries.slice(0, own.length) };
   }
 
+  const publisherOf = (of: string): string => `publisher of ${of}`;
+  const delegateLayer = async (of: string): Promise<Uint8Array> => {
+    const publishers = { keyIds: keyIds(publisherOf(of)), threshold: 1 };
+    const named: AreaDelegation = { ...firstDelegation, area: of as Area, keys: keys(publisherOf(of)), publishers };
+    return (await publish('AreaDelegation', encodeAreaDelegation, named, ['registrar-1', 'registrar-2'], {})).envelope;
+  };
+
   return {
     area,
     ring,
@@ -297,16 +306,9 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
       lastBundle = { ...(await publish('Bundle', encodeBundle, honest, publisherNames, bend)), parts, delegation: delegation.envelope };
       return lastBundle;
     },
+    delegateLayer,
     async publishLayer(of, bend = {}) {
       const layer = of as Area;
-      const publisher = `publisher of ${of}`;
-      const named: AreaDelegation = {
-        ...firstDelegation,
-        area: layer,
-        keys: keys(publisher),
-        publishers: { keyIds: keyIds(publisher), threshold: 1 },
-      };
-      const delegated = await publish('AreaDelegation', encodeAreaDelegation, named, ['registrar-1', 'registrar-2'], {});
       const before = layers.get(layer);
       const next = (before?.payload.revision ?? 0) + 1;
       const parts = { ...simulatedParts(next), ...bend.parts };
@@ -319,7 +321,11 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
         features: [],
         testsDigest: digestOfPayload(parts.tests),
       };
-      const made = { ...(await publish('Bundle', encodeBundle, honest, [publisher], bend)), parts, delegation: delegated.envelope };
+      const made = {
+        ...(await publish('Bundle', encodeBundle, honest, [publisherOf(of)], bend)),
+        parts,
+        delegation: await delegateLayer(of),
+      };
       layers.set(layer, made);
       return made;
     },

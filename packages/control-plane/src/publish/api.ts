@@ -4,7 +4,7 @@ import type { Publish } from '@sallyport/contract';
 import { PART_NAMES } from '@sallyport/model';
 import type { Digest } from '@sallyport/model';
 import type { Database } from '@sallyport/store';
-import { covers } from '@sallyport/trust';
+import { areasCovering, covers } from '@sallyport/trust';
 import type { FreshnessLeaf } from '@sallyport/trust';
 import type { Fleet } from '../fleet/api.ts';
 import type { RevocationService } from '../revocation/api.ts';
@@ -30,7 +30,7 @@ export interface PublishService {
   changedParts(bundle: StoredBundle): readonly { readonly digest: Digest; readonly base: Digest }[];
   /** Length of a part, if a bundle that is meant for this place holds it; `forbidden` for any other part that is known. */
   partFor(part: Digest, place: Place): 'unknown' | 'forbidden' | { readonly bytes: number };
-  /** Whether the newest bundle of the area registers the agent. */
+  /** Whether the newest bundle of the area, or of one that covers it, registers the agent. */
   registration(area: Place['area'], agent: string): 'registered' | 'not_registered' | 'no_bundle';
 }
 
@@ -42,7 +42,7 @@ export interface PublishOptions extends Omit<BundleOptions, 'tables'> {
 }
 
 export function openPublish(options: PublishOptions): PublishService {
-  const { database, objects, revocation, authority, clock } = options;
+  const { database, objects, revocation, authority, clock, fleet } = options;
   const tables = publishTables(database.service('publish', PUBLISH_MIGRATIONS));
   const bundles = new Bundles({ ...options, tables });
   const releases = new Releases({ ...options, tables, bundles });
@@ -66,17 +66,16 @@ export function openPublish(options: PublishOptions): PublishService {
     partFor(part, place) {
       const holders = tables.bundlesWithPart(part);
       if (holders.length === 0) return 'unknown';
-      // Meant for a place: a bundle of its own area, or one of a broader area that a release of this place joins.
-      const isMeant = holders.some(
-        ({ bundle, area }) => area === place.area || (covers(area, place.area) && tables.isNamed(bundle, place)),
-      );
+      // Meant for a place: a bundle of its own area, or one of a broader area that a release of this place joins, or is to.
+      const joins = (bundle: Digest): boolean => tables.isNamed(bundle, place) || fleet.wished(place).includes(bundle);
+      const isMeant = holders.some(({ bundle, area }) => area === place.area || (covers(area, place.area) && joins(bundle)));
       const bytes = tables.partBytes(part);
       return isMeant && bytes !== undefined ? { bytes } : 'forbidden';
     },
     registration(area, agent) {
-      const newest = tables.newestBundle(area);
-      if (newest === undefined) return 'no_bundle';
-      return tables.hasAgent(newest.digest, agent) ? 'registered' : 'not_registered';
+      const newest = areasCovering(area).flatMap((one) => tables.newestBundle(one) ?? []);
+      if (newest.length === 0) return 'no_bundle';
+      return newest.some(({ digest }) => tables.hasAgent(digest, agent)) ? 'registered' : 'not_registered';
     },
   };
 }

@@ -6,16 +6,16 @@
 
 import { PART_NAMES, fail, ok } from '@sallyport/model';
 import type { AgentName, Area, Clock, Digest, PartName, Problem, Result, Ring } from '@sallyport/model';
-import { FEATURES, compile, readParts, runTests } from '@sallyport/policy';
+import { FEATURES } from '@sallyport/policy';
 import type { Database } from '@sallyport/store';
-import { EMPTY_HIGH_WATER, acceptManifest, acceptParts, reject } from '@sallyport/trust';
+import { EMPTY_HIGH_WATER, acceptManifest, acceptParts, areasCovering, reject } from '@sallyport/trust';
 import type { AcceptanceContext, Rejection, SignedManifest, VerifiedBundle } from '@sallyport/trust';
 import type { SpiffeId } from '@sallyport/identity';
 import type { AuditService } from '../audit/api.ts';
 import type { Authority } from '../authority.ts';
 import type { Changes } from '../changes.ts';
 import type { Objects } from '../objects/api.ts';
-import { placed } from './places.ts';
+import { isLayer, judgeBundle } from './judge-policy.ts';
 import type { PublishTables } from './store.ts';
 
 export interface BundleOptions {
@@ -64,7 +64,9 @@ export class Bundles {
     if (tables.bundle(digest) !== undefined) return ok({ digest, isAlreadyHeld: true });
     const unfit = this.#judgeOffer(envelope, bundle) ?? this.#judgeRevision(bundle);
     if (unfit !== undefined) return fail([unfit]);
-    const agents = judgePolicy(bundle);
+    const above = this.#above(bundle);
+    if (!above.ok) return fail(problemsOfRejection(above.error));
+    const agents = judgeBundle(bundle, above.value);
     if (!agents.ok) return agents;
     const stored = await objects.put(envelope);
     if (!stored.ok) return fail([{ path: '', message: 'the object store is full', remedy: 'raise `limits.objects_bytes_max`' }]);
@@ -76,6 +78,19 @@ export class Bundles {
     changes.tell({ kind: 'bundle', area: bundle.area });
     await audit.recordActs();
     return ok({ digest, isAlreadyHeld: false });
+  }
+
+  /** Of a layer: the newest bundle of each area that covers its own, the broadest first. */
+  #above(bundle: VerifiedBundle): Result<readonly VerifiedBundle[], Rejection> {
+    const above: VerifiedBundle[] = [];
+    for (const area of isLayer(bundle) ? areasCovering(bundle.area).slice(0, -1) : []) {
+      const newest = this.#options.tables.newestBundle(area);
+      if (newest === undefined) continue;
+      const verified = this.verify(newest.digest);
+      if (!verified.ok) return verified;
+      above.push(verified.value);
+    }
+    return ok(above);
   }
 
   #verifyEnvelope(envelope: Uint8Array): Result<VerifiedBundle, Rejection> {
@@ -152,18 +167,6 @@ export class Bundles {
       });
     });
   }
-}
-
-/** Reads, compiles and tests what the bundle says; the names of the agents that it registers. */
-function judgePolicy(bundle: VerifiedBundle): Result<readonly AgentName[], readonly Problem[]> {
-  const bytes = Object.fromEntries(PART_NAMES.map((name) => [name, bundle.part(name)])) as Record<PartName, Uint8Array>;
-  const parts = readParts(bytes);
-  if (!parts.ok) return fail(placed(parts.error, bytes));
-  const compiled = compile(parts.value);
-  if (!compiled.ok) return fail(placed(compiled.error, bytes));
-  const report = runTests(compiled.value);
-  if (report.failed > 0) return fail(report.problems);
-  return ok(parts.value.agents.map((agent) => agent.name));
 }
 
 /** A rejection as the problems that `publish` prints. */

@@ -6,15 +6,19 @@
 import type { PartName, Problem } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 
-const RULE = /^policy\.rules\[([0-9]{1,6})\]/;
+const RULE = /^(?:([^:]{1,256}):)?policy\.rules\[([0-9]{1,6})\]/;
 const SOURCE = /^(.{1,1024}):([1-9][0-9]{0,6})$/su;
 
-/** The problems, those about a rule with its file and line where the bundle says them. */
-export function placed(problems: readonly Problem[], parts: Readonly<Record<PartName, Uint8Array>>): readonly Problem[] {
+/**
+ * The problems, those about a rule with its file and line where the bundle says them. Of several layers paths begin with
+ * the name of one: the bundle knows the places of its own.
+ */
+export function placed(problems: readonly Problem[], parts: Readonly<Record<PartName, Uint8Array>>, own: string): readonly Problem[] {
   const [policy, tests] = [judge(parts.policy), judge(parts.tests)];
   if (!policy.ok || !tests.ok) return problems;
   return problems.map((problem) => {
-    const index = problem.file === undefined ? RULE.exec(problem.path)?.[1] : undefined;
+    const [, layer = own, found] = (problem.file === undefined ? RULE.exec(problem.path) : null) ?? [];
+    const index = layer === own ? found : undefined;
     const id = index === undefined ? undefined : policy.value.at('rules', Number(index), 'id')?.tree;
     const source = typeof id === 'string' ? tests.value.at('sources', id)?.tree : undefined;
     const [, file, line] = (typeof source === 'string' ? SOURCE.exec(source) : null) ?? [];

@@ -6,7 +6,7 @@
 
 import type { SpiffeId } from '@sallyport/identity';
 import { Fault, fail, ok } from '@sallyport/model';
-import type { Clock, Digest, Result } from '@sallyport/model';
+import type { Area, Clock, Digest, Result } from '@sallyport/model';
 import { deadline } from '@sallyport/runtime';
 import type { Database } from '@sallyport/store';
 import { EMPTY_HIGH_WATER, isRevoked, readSignedRelease, verifyRelease } from '@sallyport/trust';
@@ -18,6 +18,7 @@ import type { Fleet } from '../fleet/api.ts';
 import type { Objects } from '../objects/api.ts';
 import type { RevocationService } from '../revocation/api.ts';
 import type { Bundles } from './bundles.ts';
+import { judgeJoined } from './judge-policy.ts';
 import type { PublishTables } from './store.ts';
 
 /** Why a release is refused; part of the wire, for scripts to branch on. */
@@ -83,6 +84,8 @@ export class Releases {
     const judged = this.#judge(envelope, release);
     if (!judged.ok) return judged;
     if (judged.value.isAlready) return ok(accepted);
+    const unfit = judgeJoined(judged.value.bundles);
+    if (unfit !== undefined) return rejected(unfit);
     const staged = leaveBehind ? ok(undefined) : await this.#awaitStaging(release, signal);
     if (!staged.ok) return staged;
     const stored = await objects.put(envelope);
@@ -99,8 +102,11 @@ export class Releases {
     return ok({ ...accepted, notStaged: left });
   }
 
-  /** Judged as a sidecar of this area and ring would, and against the head. True where it is the head already. */
-  #judge(envelope: Uint8Array, release: Release): Result<{ readonly isAlready: boolean }, ReleaseRefusal> {
+  /** Judged as a sidecar of this area and ring would, and against the head; with the bundles that it joins. */
+  #judge(
+    envelope: Uint8Array,
+    release: Release,
+  ): Result<{ readonly isAlready: boolean; readonly bundles: readonly VerifiedBundle[] }, ReleaseRefusal> {
     const { tables, bundles, authority, identity, clock, revocation } = this.#options;
     const at = clock.wall();
     const revoked = digestsOf(release).find((digest) => isRevoked(revocation.state, { bundles: [digest] }, at) !== undefined);
@@ -124,11 +130,12 @@ export class Releases {
     // Its role has signed it, as was seen before: what lacks is the keys that going back needs.
     if (!verdict.ok && verdict.error.code === 'SIGNATURE') return refuse('bundle_rollback_refused', verdict.error.detail);
     if (!verdict.ok) return rejected(verdict.error);
-    if (verdict.value.isAlready) return ok({ isAlready: true });
+    const { bundles: joined } = verdict.value.release;
+    if (verdict.value.isAlready) return ok({ isAlready: true, bundles: joined });
     const next = (tables.currentRelease(release)?.releaseSeq ?? 0) + 1;
     // A number far ahead would be the head for good: nobody could release again without a new Root.
     if (release.releaseSeq !== next) return refuse('release_conflict', `release ${release.releaseSeq} was offered, and ${next} is next`);
-    return ok({ isAlready: false });
+    return ok({ isAlready: false, bundles: joined });
   }
 
   /** What was accepted for this area and ring, as the high water that the release must not fall below. */
@@ -137,7 +144,10 @@ export class Releases {
     const current = tables.currentRelease(release);
     const releases =
       current === undefined ? [] : [{ area: current.area, ring: current.ring, number: current.releaseSeq, digest: current.digest }];
-    return { ...EMPTY_HIGH_WATER, releases, revisions: tables.highestRevisions(release) };
+    // A layer that the head has left out was left out under two keys: that need not be said again.
+    const isNamed = (area: Area): boolean => current?.bundles.some((bundle) => bundle.area === area) === true;
+    const revisions = tables.highestRevisions(release).filter(({ area }) => isNamed(area));
+    return { ...EMPTY_HIGH_WATER, releases, revisions };
   }
 
   /** Waits until every connected sidecar of the ring has staged the bundles, has refused one, or time is over. */

@@ -285,6 +285,7 @@ function compileSnapshot(yaml: string, generation: number, revocations: Revocati
     parts: parts.value,
     policy: policy.value,
     revocations,
+    directory: { ageMs: Number.POSITIVE_INFINITY, find: () => undefined },
   });
 }
 

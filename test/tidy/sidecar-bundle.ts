@@ -50,7 +50,7 @@ const REFUSED: readonly { readonly is: RegExp; readonly why: string }[] = [
 /**
  * All code together, in bytes. Source text is held in memory as long as the process lives. 250 kB of it for identity:
  * fetched keys, assertions, the leg of callers with their methods and HTTP/2, hops, signatures, and sources of secrets; 50 kB for how policy
- * is distributed, and for the alert that a client without a certificate is told.
+ * is distributed, what the directory says, and for the alert that a client without a certificate is told.
  */
 export const SIDECAR_BYTES_MAX = 2_000_000;
 

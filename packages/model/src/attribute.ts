@@ -16,6 +16,29 @@ export interface AttributeClaim {
   readonly type?: AttributeType;
 }
 
+/**
+ * An attribute that the directory says, and no token. `values` is the whole of what it may say: of a list, of each member.
+ */
+export interface DirectoryAttribute {
+  readonly type: AttributeType;
+  readonly values?: readonly string[];
+  /** What was said longer ago is not known any more. */
+  readonly ageMsMax: number;
+}
+
+/** What is declared of an attribute, whoever says it. */
+export interface AttributeForm {
+  readonly type?: AttributeType;
+  readonly values?: readonly string[];
+}
+
+/** Whether a value is what was declared: of the type, and one of the values. */
+export function isAttributeOf(value: unknown, { type, values }: AttributeForm): boolean {
+  if (type !== undefined && !hasAttributeType(value, type)) return false;
+  if (values === undefined) return true;
+  return Array.isArray(value) ? value.every((item) => values.includes(item as string)) : values.includes(value as string);
+}
+
 /** Whether a value is of the type. Numbers are JSON's: an integer is one that a double counts by ones, a decimal one that is written without exponent. */
 export function hasAttributeType(value: unknown, type: AttributeType): value is AttributeValue {
   switch (type) {

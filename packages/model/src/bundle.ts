@@ -1,6 +1,6 @@
 /** What a bundle pins besides rules: its parts by name, agents, issuers with their keys, and upstream destinations. */
 
-import type { AttributeClaim } from './attribute.ts';
+import type { AttributeClaim, AttributeForm, DirectoryAttribute } from './attribute.ts';
 import type { AgentDelegation } from './delegation.ts';
 import type { AgentName, ServerName } from './ids.ts';
 import type { ServerTls } from './server-tls.ts';
@@ -189,6 +189,13 @@ export interface Issuer {
     /** By attribute; nothing else of the token becomes a fact. Issuers that map one attribute agree on its type. */
     readonly attributes: Readonly<Record<string, AttributeClaim>>;
   };
+  /** Attributes of its principals that the directory says. None of them is read from a claim. */
+  readonly directory?: Readonly<Record<string, DirectoryAttribute>>;
+}
+
+/** Every attribute that principals of an issuer can have, with what is declared of it. */
+export function attributesOf({ claims, directory = {} }: Issuer): readonly (readonly [name: string, form: AttributeForm])[] {
+  return [...Object.entries(claims.attributes), ...Object.entries(directory)];
 }
 
 /** The algorithms that tokens of the issuer may name. Keys in the bundle are of P-256. */

@@ -42,8 +42,9 @@ export type { FaultCode, FaultSource } from './fault.ts';
 export { Fault, Bug, invariant, unreachable } from './fault.ts';
 export { Decimal } from './decimal.ts';
 export type { Json, JsonObject } from './json.ts';
-export type { AttributeClaim, AttributeType, AttributeValue } from './attribute.ts';
-export { ATTRIBUTE_TYPES, hasAttributeType } from './attribute.ts';
+export type { AttributeClaim, AttributeForm, AttributeType, AttributeValue, DirectoryAttribute } from './attribute.ts';
+export { ATTRIBUTE_TYPES, hasAttributeType, isAttributeOf } from './attribute.ts';
+export type { DirectoryEntry, DirectoryReading } from './directory.ts';
 export type {
   AgentDelegation,
   CalledAgent,
@@ -75,7 +76,7 @@ export type {
   Issuer,
   Destination,
 } from './bundle.ts';
-export { PART_NAMES, TOKEN_ALGORITHMS, ORIGIN_CLAIMS, REQUIRABLE_CLAIMS, STRICT_CLAIMS, algorithmsOf } from './bundle.ts';
+export { PART_NAMES, TOKEN_ALGORITHMS, ORIGIN_CLAIMS, REQUIRABLE_CLAIMS, STRICT_CLAIMS, algorithmsOf, attributesOf } from './bundle.ts';
 export type {
   ApiKeyEntry,
   ApiKeyMethod,

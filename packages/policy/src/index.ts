@@ -42,6 +42,8 @@ export { judgeCaller } from './decide/callers.ts';
 export type { DelegatedCall, DelegationVerdict } from './decide/delegations.ts';
 export { judgeDelegated } from './decide/delegations.ts';
 export { decide, DEFAULT_DENY } from './decide/decide.ts';
+export type { KnownPrincipal } from './decide/directory.ts';
+export { knownPrincipal } from './decide/directory.ts';
 export type { CarriedCredential } from './check/credentials.ts';
 export type { Credential, CredentialSource } from './grammar/credential.ts';
 export type { CallerMethodDocument } from './grammar/caller-method.ts';

@@ -13,6 +13,8 @@ export interface PolicyInput {
   readonly args: TypedArguments;
   readonly session: SessionFacts;
   readonly now: Instant;
+  /** Attributes that the directory says and that nobody knows now: what may read one is refused. */
+  readonly unknownAttributes?: readonly string[];
   /** What is absent below is not there: it meets no demand. */
   readonly chain?: readonly Hop[];
   readonly justification?: string;

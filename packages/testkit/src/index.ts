@@ -29,6 +29,7 @@ export type {
   BendableEnvelope,
   Published,
   PublishedBundle,
+  PublishedDirectory,
   PublishedStatement,
   TrustSimulator,
   TrustSimulatorOptions,

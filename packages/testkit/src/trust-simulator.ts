@@ -9,13 +9,15 @@ import { decodeBase64 } from '@sallyport/crypto';
 import { signerFromPem } from '@sallyport/crypto/keys';
 import type { LocalSigner } from '@sallyport/crypto/keys';
 import { PART_NAMES, invariant } from '@sallyport/model';
-import type { Area, Digest, Instant, KeyId, PartName, ReleaseSeq, Revision, Ring } from '@sallyport/model';
+import type { Area, Digest, DirectoryEntry, Instant, KeyId, PartName, ReleaseSeq, Revision, Ring } from '@sallyport/model';
 import {
   API_VERSION,
   describeParts,
   digestOfPayload,
   encodeAreaDelegation,
   encodeBundle,
+  encodeDirectory,
+  encodeDirectoryContent,
   encodeEnvelope,
   encodeFreshness,
   encodeLiveProof,
@@ -32,6 +34,7 @@ import {
 import type {
   AreaDelegation,
   Bundle,
+  Directory,
   Freshness,
   FreshnessLeaf,
   LiveProof,
@@ -60,6 +63,10 @@ export interface PublishedBundle extends Published<Bundle> {
   readonly delegation: Uint8Array;
 }
 
+export interface PublishedDirectory extends Published<Directory> {
+  readonly content: Uint8Array;
+}
+
 export interface PublishedStatement<T extends Freshness> extends Published<T> {
   readonly offer: StatementOffer;
 }
@@ -79,6 +86,8 @@ export interface TrustSimulatorOptions {
   /** Written into everything that is signed without an instant of its own. */
   readonly at?: Instant;
   readonly freshnessTtlMs?: number;
+  /** What Root leaves to the directory; without it Root has no such role. */
+  readonly directoryAttributes?: readonly string[];
 }
 
 export interface TrustSimulator {
@@ -96,7 +105,7 @@ export interface TrustSimulator {
   readonly revocations: readonly Published<Revocation>[];
   /**
    * The key of that name, always the same for one seed: `root-1` `root-2` `registrar-1` `registrar-2` `release-1`
-   * `release-2` `revocation-1` `publisher-1` `publisher-2` `freshness-1` hold roles; any other name is a stranger.
+   * `release-2` `revocation-1` `publisher-1` `publisher-2` `freshness-1` `directory-1` hold roles; any other name is a stranger.
    */
   signer(name: string): LocalSigner;
   /** The same key as PKCS#8 PEM, for processes that read keys from files. */
@@ -125,6 +134,12 @@ export interface TrustSimulator {
   ): Promise<PublishedStatement<LiveProof>>;
   revoke(entry: Partial<RevocationEntry>, bend?: Bend<Revocation>): Promise<Published<Revocation>>;
   snapshotRevocations(bend?: Bend<RevocationSnapshot>): Promise<Published<RevocationSnapshot>>;
+  /** The next directory, of these entries; `content` replaces what they would make. */
+  publishDirectory(
+    at: Instant,
+    entries: readonly DirectoryEntry[],
+    bend?: Bend<Directory> & { readonly content?: Uint8Array },
+  ): Promise<PublishedDirectory>;
   /** What a statement would say of a release. */
   leafOf(release: Published<Release>): FreshnessLeaf;
 }
@@ -140,6 +155,7 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
     trustDomain = 'sallyport.test',
     at = SIMULATED_START,
     freshnessTtlMs = 300_000,
+    directoryAttributes,
   } = options;
   const area = (options.area ?? 'default') as Area;
   const ring = (options.ring ?? 'default') as Ring;
@@ -167,19 +183,24 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
 
   const rootNames = ['root-1', 'root-2'];
   const publisherNames = ['publisher-1', 'publisher-2'];
+  const directoryNames = directoryAttributes === undefined ? [] : ['directory-1'];
   const firstRoot: Root = {
     number: 1,
     profile,
     trustDomain,
     expiresAt: (at + 365 * DAY_MS) as Instant,
-    keys: keys(...rootNames, 'registrar-1', 'registrar-2', 'release-1', 'release-2', 'revocation-1'),
+    keys: keys(...rootNames, 'registrar-1', 'registrar-2', 'release-1', 'release-2', 'revocation-1', ...directoryNames),
     roles: {
       root: { keyIds: keyIds(...rootNames), threshold: 2 },
       registrar: { keyIds: keyIds('registrar-1', 'registrar-2'), threshold: 2 },
       release: { keyIds: keyIds('release-1', 'release-2'), threshold: profile === 'production' ? 2 : 1, rollbackThreshold: 2 },
       revocation: { keyIds: keyIds('revocation-1'), threshold: 1 },
+      ...(directoryAttributes === undefined ? {} : { directory: { keyIds: keyIds(...directoryNames), threshold: 1 } }),
     },
-    ceilings: { freshnessTtlMsMax: Math.max(freshnessTtlMs, 15_000) },
+    ceilings: {
+      freshnessTtlMsMax: Math.max(freshnessTtlMs, 15_000),
+      ...(directoryAttributes === undefined ? {} : { directoryAttributes }),
+    },
     certificateAuthorities: [],
   };
   const firstDelegation: AreaDelegation = {
@@ -206,7 +227,7 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
   let delegation = await publish('AreaDelegation', encodeAreaDelegation, firstDelegation, ['registrar-1', 'registrar-2'], {});
   let onlineKeys = await publish('OnlineKeys', encodeOnlineKeys, firstOnlineKeys, releasers, {});
   const log: Published<Revocation>[] = [];
-  let [revision, releaseSeq, statementSeq] = [0, 0, 0];
+  let [revision, releaseSeq, statementSeq, directorySeq] = [0, 0, 0, 0];
   let lastBundle: PublishedBundle | undefined;
   const layers = new Map<Area, PublishedBundle>();
   let lastRelease: Published<Release> | undefined;
@@ -371,6 +392,15 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
       const published = await publish('Revocation', encodeRevocation, honest, ['revocation-1'], bend);
       log.push(published);
       return published;
+    },
+    async publishDirectory(now, entries, bend = {}) {
+      const content = bend.content ?? encodeDirectoryContent(entries);
+      const honest: Directory = {
+        seq: ++directorySeq,
+        content: { digest: digestOfPayload(content), bytes: content.byteLength },
+        issuedAt: now,
+      };
+      return { ...(await publish('Directory', encodeDirectory, honest, ['directory-1'], bend)), content };
     },
     snapshotRevocations(bend = {}) {
       const honest = { ...head(), entries: log.map((one) => one.payload.entry) };

@@ -31,6 +31,7 @@ describe('envelope', () => {
       'application/vnd.sallyport.live-proof.v1+json',
       'application/vnd.sallyport.revocation.v1+json',
       'application/vnd.sallyport.revocation-snapshot.v1+json',
+      'application/vnd.sallyport.directory.v1+json',
     ]);
   });
 

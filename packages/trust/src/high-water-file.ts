@@ -31,6 +31,7 @@ const shape: z.ZodMiniType<HighWater> = z.pipe(
     freshness: z.nullable(z.strictObject({ ...mark, issued_at_max: instant, signer_time: instant, signer_slack_ms: count })),
     revocation: z.strictObject({ seq: count, head: z.nullable(digest), awaits_recovery: z.boolean() }),
     charged: rows(z.strictObject({ statement: digest, age_ms: count })),
+    directory: z.optional(z.strictObject(mark)),
   }),
   z.transform((wire): HighWater => ({
     root: wire.root ?? undefined,
@@ -50,6 +51,7 @@ const shape: z.ZodMiniType<HighWater> = z.pipe(
           },
     revocation: { seq: wire.revocation.seq, head: wire.revocation.head, awaitsRecovery: wire.revocation.awaits_recovery },
     charged: wire.charged.map((row) => ({ statement: row.statement, ageMs: row.age_ms })),
+    ...(wire.directory === undefined ? {} : { directory: wire.directory }),
   })),
 );
 
@@ -77,6 +79,7 @@ export function encodeHighWater(highWater: HighWater, writtenAt: Instant): Uint8
           },
     revocation: { seq: highWater.revocation.seq, head: highWater.revocation.head, awaits_recovery: highWater.revocation.awaitsRecovery },
     charged: highWater.charged.map((row) => ({ statement: row.statement, age_ms: row.ageMs })),
+    ...(highWater.directory === undefined ? {} : { directory: highWater.directory }),
   });
   const bytes = utf8(`${line}\n${digestOf(utf8(line))}\n`);
   invariant(bytes.byteLength <= HIGH_WATER_BYTES_MAX, 'the high-water mark has outgrown its file');

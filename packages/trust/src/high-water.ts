@@ -50,6 +50,8 @@ export interface HighWater {
   readonly freshness: FreshnessMark | undefined;
   readonly revocation: RevocationMark;
   readonly charged: readonly ChargedAge[];
+  /** Absent before the first. */
+  readonly directory?: Mark;
 }
 
 /** Nothing was ever accepted here; or what was, is forgotten, and then only a live proof helps (`recallHighWater`). */
@@ -87,7 +89,11 @@ export function raiseRoot(highWater: HighWater, previous: TrustedRoot | undefine
   if (previous === undefined || previous.digest === next.digest) return raised;
   const registrar = replacesKeys(previous, next, 'registrar') ? { delegations: [] } : {};
   const release = replacesKeys(previous, next, 'release') ? { releases: [], onlineKeys: undefined, freshness: undefined, charged: [] } : {};
-  return { ...raised, ...registrar, ...release };
+  return withoutDirectory({ ...raised, ...registrar, ...release }, replacesKeys(previous, next, 'directory'));
+}
+
+function withoutDirectory({ directory, ...rest }: HighWater, isReplaced: boolean): HighWater {
+  return directory === undefined || isReplaced ? rest : { ...rest, directory };
 }
 
 /**
@@ -113,6 +119,12 @@ export function raiseDelegations(highWater: HighWater, delegations: readonly (Ma
 export function raiseOnlineKeys(highWater: HighWater, { number, digest }: Mark): HighWater {
   const held = highWater.onlineKeys;
   return held !== undefined && held.number >= number ? highWater : { ...highWater, onlineKeys: { number, digest } };
+}
+
+/** Takes a directory into the mark. */
+export function raiseDirectory(highWater: HighWater, { number, digest }: Mark): HighWater {
+  const held = highWater.directory;
+  return held !== undefined && held.number >= number ? highWater : { ...highWater, directory: { number, digest } };
 }
 
 export interface ActivatedRelease {

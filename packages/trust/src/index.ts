@@ -8,6 +8,10 @@ export {
   ENVELOPE_BYTES_MAX,
   PART_BYTES_MAX,
   BUNDLE_BYTES_MAX,
+  DIRECTORY_BYTES_MAX,
+  DIRECTORY_ENTRIES_MAX,
+  DIRECTORY_ATTRIBUTES_MAX,
+  DIRECTORY_TEXT_CHARS_MAX,
   FRESHNESS_TTL_MS_MIN,
   FRESHNESS_TTL_MS_MAX,
   REVOCATIONS_MAX,
@@ -42,6 +46,9 @@ export {
   encodeRevocationSnapshot,
 } from './objects/revocation.ts';
 
+export type { Directory } from './objects/directory.ts';
+export { readDirectory, readDirectoryContent, encodeDirectory, encodeDirectoryContent } from './objects/directory.ts';
+
 export type { RootOptions, SoundRoot } from './roots.ts';
 export { TrustedRoot, trustRoot, followRoot, judgeRootExpiry, readSoundRoot, replacesKeys } from './roots.ts';
 export type { Tally } from './ceremony.ts';
@@ -53,6 +60,9 @@ export type { RoleKeys } from './threshold.ts';
 export type { DelegationContext } from './delegations.ts';
 export { TrustedDelegation, trustDelegation } from './delegations.ts';
 export { TrustedOnlineKeys, trustOnlineKeys } from './online-keys.ts';
+
+export type { DirectoryContext } from './directory.ts';
+export { SignedDirectory, VerifiedDirectory, verifyDirectory, acceptDirectory, directoryAgeMs } from './directory.ts';
 
 export type { Receiver, AcceptanceContext, BundleOffer, Parts } from './acceptance.ts';
 export { SignedManifest, VerifiedBundle, acceptManifest, acceptParts } from './acceptance.ts';
@@ -76,6 +86,7 @@ export {
   EMPTY_HIGH_WATER,
   judgeRootMark,
   raiseDelegations,
+  raiseDirectory,
   raiseOnlineKeys,
   raiseRelease,
   raiseRevocation,
@@ -98,6 +109,8 @@ export type { RevocationIndex } from './revocation-index.ts';
 export { allEntries } from './revocation-index.ts';
 
 export type { BundleFile } from './bundle-file.ts';
+export type { DirectoryFile } from './directory-file.ts';
+export { DIRECTORY_FILE_BYTES_MAX, readDirectoryFile, writeDirectoryFile } from './directory-file.ts';
 export { BUNDLE_FILE_BYTES_MAX, readBundleFile, writeBundleFile } from './bundle-file.ts';
 export type { CarriedKind, CarriedName } from './carried-files.ts';
 export {

@@ -16,6 +16,7 @@ export const SIGNED_KINDS = [
   'LiveProof',
   'Revocation',
   'RevocationSnapshot',
+  'Directory',
 ] as const;
 export type SignedKind = (typeof SIGNED_KINDS)[number];
 

@@ -19,6 +19,7 @@ export const ENVELOPE_BYTES_MAX: Readonly<Record<SignedKind, number>> = {
   LiveProof: 4 * KB,
   Revocation: 4 * KB,
   RevocationSnapshot: 16 * MB,
+  Directory: 4 * KB,
 };
 
 /** Signatures on one envelope. */
@@ -36,6 +37,14 @@ export const CERTIFICATE_BYTES_MAX: number = 4 * KB;
 export const PART_BYTES_MAX: number = 4 * MB;
 export const BUNDLE_BYTES_MAX: number = 16 * MB;
 export const FEATURES_MAX = 64;
+
+/** A directory's content: bytes, principals, attributes of one of them, and members of a list. One for a trust domain, read whole. */
+export const DIRECTORY_BYTES_MAX: number = 2 * MB;
+export const DIRECTORY_ENTRIES_MAX = 10_000;
+export const DIRECTORY_ATTRIBUTES_MAX = 64;
+export const DIRECTORY_LIST_MAX = 256;
+/** Characters of a name or a text in it. */
+export const DIRECTORY_TEXT_CHARS_MAX = 256;
 
 /** Bundles that one release joins, and bytes of all their parts together: a joined set costs what one bundle may cost. */
 export const RELEASE_BUNDLES_MAX = 8;

@@ -7,6 +7,7 @@ import { SIGNED_KINDS, refusalCodeOf } from './kinds.ts';
 import type { SignedKind } from './kinds.ts';
 import { readAreaDelegation } from './objects/area-delegation.ts';
 import { readBundle } from './objects/bundle.ts';
+import { readDirectory } from './objects/directory.ts';
 import { readFreshness, readLiveProof } from './objects/freshness.ts';
 import { readOnlineKeys } from './objects/online-keys.ts';
 import { readRelease } from './objects/release.ts';
@@ -24,6 +25,7 @@ const READERS: Readonly<Record<SignedKind, (payload: Uint8Array) => Result<unkno
   LiveProof: readLiveProof,
   Revocation: readRevocation,
   RevocationSnapshot: readRevocationSnapshot,
+  Directory: readDirectory,
 };
 
 type Tree = Record<string, unknown>;
@@ -63,6 +65,7 @@ describe('unknown words in signed objects', () => {
     envelopes.set('LiveProof', (await sim.proveLive(at, question)).envelope);
     envelopes.set('Revocation', revocation.envelope);
     envelopes.set('RevocationSnapshot', (await sim.snapshotRevocations()).envelope);
+    envelopes.set('Directory', (await sim.publishDirectory(at, [])).envelope);
   });
 
   async function bent(kind: SignedKind, edit: (payload: Tree) => void): Promise<string> {

@@ -16,20 +16,26 @@ import type { Rejection } from './rejection.ts';
 import { countThreshold, identityOf, resolveRole } from './threshold.ts';
 import type { RoleKeys } from './threshold.ts';
 
-let make: (root: Root, digest: Digest, roles: Readonly<Record<RootRole, RoleKeys>>) => TrustedRoot;
+/** Every role that a root has; `directory` may be missing. */
+export type ResolvedRoles = Readonly<Record<RootRole, RoleKeys>> & { readonly directory?: RoleKeys };
+
+let make: (root: Root, digest: Digest, roles: ResolvedRoles) => TrustedRoot;
 
 /** A root at the end of a verified chain. Only this module makes one. */
 export class TrustedRoot {
   readonly #payload: Root;
-  readonly #roles: Readonly<Record<RootRole, RoleKeys>>;
+  readonly #roles: ResolvedRoles;
+  /** All that the directory may say; empty where nobody may say anything. */
+  readonly directoryAttributes: ReadonlySet<string>;
   readonly number: number;
   readonly digest: Digest;
 
-  private constructor(payload: Root, digest: Digest, roles: Readonly<Record<RootRole, RoleKeys>>) {
+  private constructor(payload: Root, digest: Digest, roles: ResolvedRoles) {
     this.#payload = payload;
     this.#roles = roles;
     this.number = payload.number;
     this.digest = digest;
+    this.directoryAttributes = new Set(payload.ceilings.directoryAttributes);
   }
 
   static {
@@ -62,6 +68,11 @@ export class TrustedRoot {
 
   role(name: RootRole): RoleKeys {
     return this.#roles[name];
+  }
+
+  /** Who may say what the directory says; `undefined` where nobody may. */
+  get directory(): RoleKeys | undefined {
+    return this.#roles.directory;
   }
 
   /** Distinct keys that a release which goes back has to carry. */
@@ -143,19 +154,20 @@ export function judgeRootExpiry(root: TrustedRoot, at: Instant): Rejection | und
   return reject('ROOT', `root ${root.number} expired at ${formatInstant(root.expiresAt)}`);
 }
 
+/** What is asked of two roots. */
+type RolesOf = Pick<TrustedRoot, 'role' | 'directory'>;
+
 /**
  * Whether Root n + 1 replaces a role's keys: those that stay could not reach the new threshold by themselves, so
  * nothing old verifies any more, and what the old keys counted may start anew (fast-forward recovery, section 5.4).
  */
-export function replacesKeys(previous: Pick<TrustedRoot, 'role'>, next: Pick<TrustedRoot, 'role'>, role: RootRole): boolean {
-  const old = new Set(previous.role(role).keys.map(identityOf));
-  const kept = new Set(
-    next
-      .role(role)
-      .keys.map(identityOf)
-      .filter((identity) => old.has(identity)),
-  );
-  return kept.size < next.role(role).threshold;
+export function replacesKeys(previous: RolesOf, next: RolesOf, role: RootRole | 'directory'): boolean {
+  const [before, after] = role === 'directory' ? [previous.directory, next.directory] : [previous.role(role), next.role(role)];
+  // A role that is gone verifies nothing any more.
+  if (after === undefined) return true;
+  const old = new Set(before?.keys.map(identityOf));
+  const kept = new Set(after.keys.map(identityOf).filter((identity) => old.has(identity)));
+  return kept.size < after.threshold;
 }
 
 /** A root that reads and is sound in itself; made before its signatures are counted, because it names their keys. */
@@ -172,7 +184,7 @@ function readCandidate(bytes: Uint8Array): Result<{ envelope: Envelope; candidat
 export interface SoundRoot {
   readonly root: Root;
   readonly digest: Digest;
-  readonly roles: Readonly<Record<RootRole, RoleKeys>>;
+  readonly roles: ResolvedRoles;
 }
 
 /** Reads a root's payload and judges everything but its signatures: for who drafts and signs one, and for the chain. */
@@ -181,24 +193,26 @@ export function readSoundRoot(payload: Uint8Array): Result<SoundRoot, Rejection>
   if (!read.ok) return read;
   const root = read.value;
   const problems: string[] = [];
-  const roles: Partial<Record<RootRole, RoleKeys>> = {};
-  for (const name of ROOT_ROLES) {
-    const resolved = resolveRole(name, root.roles[name], root.keys);
+  const roles: Partial<Record<RootRole | 'directory', RoleKeys>> = {};
+  for (const name of [...ROOT_ROLES, 'directory'] as const) {
+    const role = root.roles[name];
+    if (role === undefined) continue;
+    const resolved = resolveRole(name, role, root.keys);
     roles[name] = resolved.role;
     problems.push(...resolved.problems);
   }
-  const complete = roles as Record<RootRole, RoleKeys>;
+  const complete = roles as ResolvedRoles;
   problems.push(...keyProblems(root, complete), ...thresholdProblems(root, complete));
   if (problems.length > 0) return refuse(problems.join('; '));
   return ok({ root, digest: digestOfPayload(payload), roles: complete });
 }
 
 /** A key used in two roles: whoever steals it would hold both. A key without a role is a leftover that invites mistakes. */
-function keyProblems(root: Root, roles: Readonly<Record<RootRole, RoleKeys>>): string[] {
+function keyProblems(root: Root, roles: ResolvedRoles): string[] {
   const problems: string[] = [];
-  const roleOf = new Map<string, RootRole>();
-  for (const name of ROOT_ROLES) {
-    for (const key of roles[name].keys) {
+  const roleOf = new Map<string, RootRole | 'directory'>();
+  for (const name of [...ROOT_ROLES, 'directory'] as const) {
+    for (const key of roles[name]?.keys ?? []) {
       const other = roleOf.get(identityOf(key));
       if (other !== undefined && other !== name) problems.push(`key \`${key.keyId}\` serves both \`${other}\` and \`${name}\``);
       roleOf.set(identityOf(key), name);
@@ -208,8 +222,11 @@ function keyProblems(root: Root, roles: Readonly<Record<RootRole, RoleKeys>>): s
   return problems;
 }
 
-function thresholdProblems(root: Root, roles: Readonly<Record<RootRole, RoleKeys>>): string[] {
+function thresholdProblems(root: Root, roles: ResolvedRoles): string[] {
   const problems: string[] = [];
+  // A key without a ceiling would say whatever a bundle happens to ask.
+  if ((root.roles.directory === undefined) !== (root.ceilings.directoryAttributes === undefined))
+    problems.push('role `directory` and `directory_attributes` go together');
   const { threshold, rollbackThreshold } = root.roles.release;
   const releaseKeys = new Set(roles.release.keys.map(identityOf)).size;
   if (rollbackThreshold < threshold) problems.push('`rollback_threshold` is below the threshold of role `release`');

@@ -20,6 +20,19 @@ export function textOf<T>(parse: (text: string) => T | undefined, expected: stri
   );
 }
 
+/** A JSON value read into a value by `parse`, refused with `expected` where that answers `undefined`. */
+export function jsonOf<T>(parse: (json: unknown) => T | undefined, expected: string): z.ZodMiniType<T> {
+  return z.pipe(
+    z.unknown(),
+    z.transform((json, context): T => {
+      const value = parse(json);
+      if (value !== undefined) return value;
+      context.issues.push({ code: 'custom', input: json, message: `expected ${expected}`, continue: false });
+      return z.NEVER;
+    }),
+  );
+}
+
 /** A count or sequence number from 1 up to what a double holds exactly. */
 export const positive: z.ZodMiniType<number> = z.int().check(z.minimum(1));
 /** A count from 0. */
@@ -32,6 +45,14 @@ export const ring: z.ZodMiniType<Ring> = textOf((text) => (isRing(text) ? text :
 // SPIFFE-ID section 2.1: lower-case letters, digits, dots, dashes and underscores.
 const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/;
 export const trustDomain: z.ZodMiniType<string> = textOf((text) => (TRUST_DOMAIN.test(text) ? text : undefined), 'a SPIFFE trust domain');
+
+/** As policy-v1 writes the names of attributes (5.2). */
+const ATTRIBUTE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
+export const isAttributeName = (text: string): boolean => ATTRIBUTE_NAME.test(text);
+export const attributeName: z.ZodMiniType<string> = textOf(
+  (text) => (isAttributeName(text) ? text : undefined),
+  'the name of an attribute',
+);
 
 /** Standard base64 of `min` to `max` bytes. */
 export function bytes(min: number, max: number): z.ZodMiniType<Uint8Array> {

@@ -593,6 +593,47 @@ async function snapshotVectors(): Promise<VectorFile> {
   return file('RevocationSnapshot', 'A snapshot of the log, for a receiver that holds `log` (section 11).', held(sim), cases);
 }
 
+async function directoryVectors(): Promise<VectorFile> {
+  const sim = await trustSimulator({ seed: SEED, directoryAttributes: ['department', 'groups'] });
+  const row = { issuer: 'https://idp.example', tenant: 'acme', principal: 'alice@example.com', attributes: { groups: ['support'] } };
+  const first = await sim.publishDirectory(AT, []);
+  const good = await sim.publishDirectory(AT, [row, { ...row, principal: 'bob@example.com', attributes: { department: 'sales' } }]);
+  const mark = { number: good.payload.seq, digest: good.digest };
+  const content = encodeBase64(good.content);
+  type Made = Parameters<TrustSimulator['publishDirectory']>[2] & { readonly entries?: Parameters<TrustSimulator['publishDirectory']>[1] };
+  const made = async (name: string, { entries = [row], ...bend }: Made, rejected: RejectCode, more = {}): Promise<VectorCase> => {
+    const published = await sim.publishDirectory(AT, entries, bend);
+    return { name, envelope: text(published.envelope), content: encodeBase64(published.content), ...more, expect: { rejected } };
+  };
+  const spelled = (json: string): { content: Uint8Array } => ({ content: new TextEncoder().encode(json) });
+  const plain = text(good.content);
+  const ahead = { edit: (honest: typeof good.payload) => ({ ...honest, issuedAt: addMs(AT, 30_001) }) };
+  const cases: VectorCase[] = [
+    { name: 'signed by the directory role', envelope: text(good.envelope), content, expect: accepted(good.envelope, 'Directory') },
+    { name: 'the one held already', envelope: text(good.envelope), content, mark, expect: accepted(good.envelope, 'Directory') },
+    { name: 'an older one', envelope: text(first.envelope), content: encodeBase64(first.content), mark, expect: { rejected: 'ROLLBACK' } },
+    await made('another one under the same seq', { edit: (honest) => ({ ...honest, seq: good.payload.seq }) }, 'EQUIVOCATION', { mark }),
+    await made('signed by the revocation key', { signers: ['revocation-1'] }, 'SIGNATURE'),
+    await made(
+      'fast-forward: a seq above the milliseconds since 1970',
+      { edit: (honest) => ({ ...honest, seq: honest.issuedAt + 1 }) },
+      'ROLLBACK',
+    ),
+    await made('dated ahead of the signers by more than the skew', ahead, 'ROLLBACK'),
+    await made('an attribute that Root does not leave to it', { entries: [{ ...row, attributes: { clearance: 'secret' } }] }, 'ROOT'),
+    { name: 'another content', envelope: text(good.envelope), content: encodeBase64(first.content), expect: { rejected: 'DIGEST' } },
+    await made('entries out of order', spelled(plain.replace('alice@', 'zoe@')), 'SIGNATURE'),
+    await made('one principal twice', spelled(plain.replace('bob@', 'alice@')), 'SIGNATURE'),
+    await made('an unknown field of an entry', spelled(plain.replace('"attributes"', '"roles":["admin"],"attributes"')), 'MIN_VERSION'),
+    await made('white space', spelled(`${plain}\n`), 'SIGNATURE'),
+    ...(
+      await bends(sim, { kind: 'Directory', envelope: good.envelope, signers: ['directory-1'], malformed: 'SIGNATURE', field: 'seq' })
+    ).map((bent) => ({ ...bent, content })),
+    { ...tooLong('Directory'), content },
+  ];
+  return file('Directory', 'What the directory says of principals, with the content that it names (section 6.6).', held(sim), cases);
+}
+
 /** Every vector file by name, in full. */
 export async function makeVectors(): Promise<ReadonlyMap<string, VectorFile>> {
   return new Map([
@@ -605,6 +646,7 @@ export async function makeVectors(): Promise<ReadonlyMap<string, VectorFile>> {
     ['live-proof.json', await liveProofVectors()],
     ['revocation.json', await revocationVectors()],
     ['revocation-snapshot.json', await snapshotVectors()],
+    ['directory.json', await directoryVectors()],
   ]);
 }
 

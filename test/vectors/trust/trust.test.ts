@@ -5,6 +5,7 @@ import type { BootMs, Digest, Instant, PartName, Result, Revision } from '@sally
 import {
   EMPTY_HIGH_WATER,
   NO_MEMORY,
+  acceptDirectory,
   acceptManifest,
   acceptParts,
   admitStatement,
@@ -16,6 +17,7 @@ import {
   trustDelegation,
   trustOnlineKeys,
   trustRoot,
+  verifyDirectory,
   verifyFreshness,
   verifyLiveProof,
   verifyRelease,
@@ -44,6 +46,7 @@ const FILES = [
   'live-proof',
   'revocation',
   'revocation-snapshot',
+  'directory',
 ];
 const load = (name: string): string => readFileSync(new URL(`${name}.json`, import.meta.url), 'utf8');
 const utf8 = (text: unknown): Uint8Array => new TextEncoder().encode(text as string);
@@ -176,6 +179,14 @@ const RUN: Readonly<Record<VectorFile['kind'], (given: Fields, one: VectorCase) 
     const { state, root, at } = logOf(given, one);
     const step = applySnapshot(state, envelopeOf(one), { root, at });
     return step.ok ? { ok: true, value: 'accepted' in one.expect ? one.expect.accepted : '' } : step;
+  },
+  Directory: (given, one) => {
+    const mark = one['mark'] as HighWater['directory'];
+    const highWater = mark === undefined ? EMPTY_HIGH_WATER : { ...EMPTY_HIGH_WATER, directory: mark };
+    const signed = verifyDirectory(envelopeOf(one), { root: rootOf(given), highWater, at: instantOf(given) });
+    if (!signed.ok) return signed;
+    const taken = acceptDirectory(signed.value, base64(one['content']));
+    return taken.ok ? digestOf(signed) : taken;
   },
 };
 

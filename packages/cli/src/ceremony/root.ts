@@ -69,7 +69,8 @@ function changes(before: Root, { root, roles }: Pick<SoundRoot, 'root' | 'roles'
     lines.push(...next.keyIds.filter((id) => !old.keyIds.includes(id)).map((id) => `  + ${name} key ${id}`));
     lines.push(...old.keyIds.filter((id) => !next.keyIds.includes(id)).map((id) => `  - ${name} key ${id}`));
     if (old.threshold !== next.threshold) lines.push(`  ~ threshold of ${name}: ${old.threshold} to ${next.threshold}`);
-    if (replacesKeys(held, { role: (one) => roles[one] }, name)) lines.push(`  ! replaces the ${name} keys: ${ANEW[name]}`);
+    if (replacesKeys(held, { role: (one) => roles[one], directory: roles.directory }, name))
+      lines.push(`  ! replaces the ${name} keys: ${ANEW[name]}`);
   }
   const [backBefore, back] = [before.roles.release.rollbackThreshold, root.roles.release.rollbackThreshold];
   if (backBefore !== back) lines.push(`  ~ threshold of going back: ${backBefore} to ${back}`);

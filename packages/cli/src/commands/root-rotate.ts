@@ -67,7 +67,7 @@ export const rootRotate: Command = command({
       expiresAt: addMs(io.clock.wall(), options.validFor),
       keys: [...keys, ...added.value.map(({ record }) => record)],
       roles: nextRoles(held, { added: added.value, removed: options.remove, thresholds: thresholds.value }),
-      ceilings: { freshnessTtlMsMax: options.freshnessTtlMax ?? held.ceilings.freshnessTtlMsMax },
+      ceilings: { ...held.ceilings, freshnessTtlMsMax: options.freshnessTtlMax ?? held.ceilings.freshnessTtlMsMax },
       certificateAuthorities: [
         ...held.certificateAuthorities.filter((authority) => !options.removeCa.includes(fingerprint(authority))),
         ...authorities.value,
@@ -91,7 +91,12 @@ function nextRoles({ roles }: Root, { added, removed, thresholds }: RoleChanges)
   const next = Object.fromEntries(
     ROOT_ROLES.map((name) => [name, { keyIds: keyIds(name), threshold: thresholds[name] ?? roles[name].threshold }]),
   ) as Record<RootRole, Root['roles'][RootRole]>;
-  return { ...next, release: { ...next.release, rollbackThreshold: thresholds.rollback ?? roles.release.rollbackThreshold } };
+  const { directory } = roles;
+  return {
+    ...next,
+    ...(directory === undefined ? {} : { directory }),
+    release: { ...next.release, rollbackThreshold: thresholds.rollback ?? roles.release.rollbackThreshold },
+  };
 }
 
 function takenKeys(held: Root, added: readonly GivenKey[], removed: readonly string[]): readonly Problem[] {

@@ -1,13 +1,13 @@
 /** The attributes that an explanation gives its caller, judged by what the issuers declare: no token could bring others. */
 
-import { hasAttributeType, nearest } from '@sallyport/model';
+import { attributesOf, isAttributeOf, nearest } from '@sallyport/model';
 import type { Problem } from '@sallyport/model';
 import type { BuiltParts } from '@sallyport/policy';
 import type { Caller } from './caller.ts';
 
 /** Every attribute that no issuer maps, or that is not of its declared type. */
 export function attributeProblems({ policy }: BuiltParts, { principal }: Caller): readonly Problem[] {
-  const known = new Map(policy.parts.issuers.flatMap(({ claims }) => Object.entries(claims.attributes)));
+  const known = new Map(policy.parts.issuers.flatMap((issuer) => attributesOf(issuer)));
   return Object.entries(principal.attributes).flatMap(([name, value]): readonly Problem[] => {
     const attribute = known.get(name);
     const path = `--as attributes.${name}`;
@@ -21,7 +21,14 @@ export function attributeProblems({ policy }: BuiltParts, { principal }: Caller)
         },
       ];
     }
-    if (attribute.type === undefined || hasAttributeType(value, attribute.type)) return [];
-    return [{ path, message: `\`${name}\` is of type ${attribute.type}`, remedy: 'a JSON file tells text from numbers, and holds lists' }];
+    if (isAttributeOf(value, attribute)) return [];
+    const values = attribute.values === undefined ? '' : `, of ${attribute.values.join(', ')}`;
+    return [
+      {
+        path,
+        message: `\`${name}\` is of type ${attribute.type ?? 'any'}${values}`,
+        remedy: 'a JSON file tells text from numbers, and holds lists',
+      },
+    ];
   });
 }

@@ -3,8 +3,9 @@
  * that proves callers is sent nowhere, and an attribute has the type that issuers give it. Spec: policy-v1 3.4b.
  */
 
-import { hasAttributeType, judgeHmacTemplate } from '@sallyport/model';
-import type { AttributeClaim, CallerMethodConfig } from '@sallyport/model';
+import { isAttributeOf, judgeHmacTemplate } from '@sallyport/model';
+import type { CallerMethodConfig } from '@sallyport/model';
+import { inWords, type DeclaredAttribute } from './attributes.ts';
 import { secretOf } from '../grammar/credential.ts';
 import type { CallerMethodDocument } from '../grammar/caller-method.ts';
 import type { Declared, Located } from '../grammar/declared.ts';
@@ -13,7 +14,7 @@ import { quote } from '../reader/node.ts';
 import type { Problems } from '../reader/node.ts';
 
 /** Reports methods that cannot be told apart, secrets with two uses, and attributes of another type. */
-export function checkCallerMethods(declared: Declared, attributes: ReadonlyMap<string, AttributeClaim>, problems: Problems): void {
+export function checkCallerMethods(declared: Declared, attributes: ReadonlyMap<string, DeclaredAttribute>, problems: Problems): void {
   checkTold(declared, problems);
   checkSecrets(declared, problems);
   checkIntrospection(declared, problems);
@@ -105,13 +106,16 @@ function checkIntrospection({ issuers }: Declared, problems: Problems): void {
 
 function checkAttributes(
   { value, node }: Located<CallerMethodDocument>,
-  attributes: ReadonlyMap<string, AttributeClaim>,
+  attributes: ReadonlyMap<string, DeclaredAttribute>,
   problems: Problems,
 ): void {
   for (const [index, { identity }] of value.config.principals.entries())
     for (const [name, given] of Object.entries(identity.attributes)) {
-      const type = attributes.get(name)?.type;
-      if (type !== undefined && !hasAttributeType(given, type))
-        problems.add(placeAt(node, 'principals', index, 'attributes', name), `attribute ${quote(name)} is of type ${type}`);
+      const attribute = attributes.get(name);
+      const place = placeAt(node, 'principals', index, 'attributes', name);
+      if (attribute?.isOfDirectory === true)
+        problems.add(place, `attribute ${quote(name)} is the directory's to say`, { remedy: 'leave it out' });
+      else if (attribute !== undefined && !isAttributeOf(given, attribute))
+        problems.add(place, `attribute ${quote(name)} is ${inWords(attribute)}`);
     }
 }

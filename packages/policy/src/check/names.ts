@@ -1,7 +1,7 @@
 /** Every name is declared once, looks like no other, and leads somewhere. */
 
 import { serverOf } from '@sallyport/model';
-import type { Agent, AttributeClaim, ServerName, Tool } from '@sallyport/model';
+import type { Agent, AttributeForm, ServerName, Tool } from '@sallyport/model';
 import { budgetMax } from '../demand/limit.ts';
 import type { DeclaredServer } from '../grammar/catalog.ts';
 import { NO_DOUBTS } from '../grammar/declared.ts';
@@ -294,7 +294,7 @@ function checkObserves({ observes, agents }: Declared, problems: Problems): void
 }
 
 interface TestSurroundings {
-  readonly attributes: ReadonlyMap<string, AttributeClaim>;
+  readonly attributes: ReadonlyMap<string, AttributeForm>;
   readonly unknown: Unknown;
 }
 

@@ -1,9 +1,10 @@
 /** Parts to a policy that can decide: types checked, costs bounded, rules indexed by agent and tool. Spec: policy-v1 section 6. */
 
-import { fail, invariant, ok, serverOf } from '@sallyport/model';
+import { attributesOf, fail, invariant, ok, serverOf } from '@sallyport/model';
 import type {
   Agent,
   AgentName,
+  AttributeForm,
   AttributeType,
   CalledAgent,
   DelegatesTo,
@@ -31,7 +32,7 @@ import { demandsOf } from '../demand/demands.ts';
 import type { HeldDemand } from '../demand/demands.ts';
 import { limitsOf } from '../demand/limit.ts';
 import type { CompiledLimit } from '../demand/limit.ts';
-import { readsOf } from '../expression/fact-fields.ts';
+import { namedIn, readsOf } from '../expression/fact-fields.ts';
 import type { Reads } from '../expression/fact-fields.ts';
 import { Programs } from '../expression/programs.ts';
 import type { Condition } from '../expression/programs.ts';
@@ -87,6 +88,8 @@ export interface Entry {
   readonly agentFacts: Readonly<Record<string, unknown>>;
   /** What conditions of these rules may read of the principal and the session. */
   readonly reads: Reads;
+  /** Attributes of the directory that conditions of effective rules may read. */
+  readonly readsOfDirectory: readonly string[];
   /** The names of notes that conditions may read. */
   readonly noted: Noted;
   /** Arguments of this tool that some rule's precondition compares, sorted: what a session has to note of a completed call. */
@@ -95,12 +98,24 @@ export interface Entry {
   readonly countsSteps: boolean;
 }
 
+/** An attribute whose type is declared. */
+export type TypedForm = AttributeForm & { readonly type: AttributeType };
+
+/** Which attributes the directory says. */
+export interface DirectoryUse {
+  readonly byIssuer: ReadonlyMap<string, NonNullable<Issuer['directory']>>;
+  /** Of any issuer's principals, sorted. */
+  readonly names: readonly string[];
+}
+
 interface Inside {
   readonly entries: ReadonlyMap<AgentName, ReadonlyMap<ToolName, Entry>>;
   readonly schemas: ReadonlyMap<ToolName, ArgumentSchema>;
   readonly environment: Readonly<Record<string, unknown>>;
   /** Of the attributes that have a declared type. */
+  readonly attributeForms: ReadonlyMap<string, TypedForm>;
   readonly attributeTypes: ReadonlyMap<string, AttributeType>;
+  readonly directory: DirectoryUse | undefined;
   readonly programs: Programs;
   readonly routes: Routes;
   readonly observes: ReadonlyMap<AgentName, Observe>;
@@ -210,6 +225,16 @@ export function attributeTypesOf(policy: CompiledPolicy): ReadonlyMap<string, At
   return reveal(policy).attributeTypes;
 }
 
+/** As `attributeTypesOf`, with the values that each may have. */
+export function attributeFormsOf(policy: CompiledPolicy): ReadonlyMap<string, TypedForm> {
+  return reveal(policy).attributeForms;
+}
+
+/** What the directory says; `undefined` where the policy leaves nothing to it. */
+export function directoryUseOf(policy: CompiledPolicy): DirectoryUse | undefined {
+  return reveal(policy).directory;
+}
+
 /** Every problem at once. What compiles decides every call in bounded time. */
 export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]> {
   const problems = new Problems();
@@ -228,12 +253,15 @@ export function compile(parts: Parts): Result<CompiledPolicy, readonly Problem[]
   // A rule that analysis dropped without a word would be a denial that nobody enforces.
   invariant(plan.rules.length === rules.length && plan.schemas.size === tools.length, 'analysis dropped a rule or a tool in silence');
   const programs = new Programs(LIMITS.programsMax);
+  const forms = formsOf(issuers);
   return ok(
     make(parts, {
       entries: indexRules(plan, parts, programs),
       schemas: plan.schemas,
       environment: environmentFacts(environment),
-      attributeTypes: typesOf(issuers),
+      attributeForms: forms,
+      attributeTypes: new Map([...forms].map(([name, { type }]) => [name, type])),
+      directory: directoryOf(issuers),
       programs,
       routes: routesOf(tools),
       observes: new Map(observesByAgent(parts)),
@@ -282,10 +310,17 @@ function environmentFacts(environment: EnvironmentValues): Readonly<Record<strin
   return Object.fromEntries(Object.entries(environment).map(([name, { value }]) => [name, value]));
 }
 
-/** Issuers that map one attribute agree on its type (check-names). */
-function typesOf(issuers: readonly Issuer[]): ReadonlyMap<string, AttributeType> {
-  const declared = issuers.flatMap(({ claims }) => Object.entries(claims.attributes));
-  return new Map(declared.flatMap(([name, { type }]) => (type === undefined ? [] : [[name, type]])));
+/** Issuers that have one attribute agree on its type and values (check-names). */
+function formsOf(issuers: readonly Issuer[]): ReadonlyMap<string, TypedForm> {
+  const declared = issuers.flatMap((issuer) => attributesOf(issuer));
+  return new Map(declared.flatMap(([name, form]) => (form.type === undefined ? [] : [[name, { ...form, type: form.type }]])));
+}
+
+/** By issuer, what the directory says of its principals; undefined where it says nothing of anybody's. */
+function directoryOf(issuers: readonly Issuer[]): DirectoryUse | undefined {
+  const byIssuer = new Map(issuers.flatMap(({ issuer, directory }) => (directory === undefined ? [] : [[issuer, directory]])));
+  if (byIssuer.size === 0) return undefined;
+  return { byIssuer, names: [...new Set([...byIssuer.values()].flatMap((declared) => Object.keys(declared)))].toSorted() };
 }
 
 interface Draft {
@@ -317,11 +352,13 @@ function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<A
       }
     }
   }
+  const directoryNames = directoryOf(parts.issuers)?.names ?? [];
   const called = new Map(parts.servers.flatMap(({ name, agent }) => (agent === undefined ? [] : [[name, agent] as const])));
   const entryOfDraft = (draft: Draft): Entry => ({
     ...entryFrom(draft),
     ...handedOn(draft, called),
     noted,
+    readsOfDirectory: namedIn(effectiveTexts(draft), directoryNames),
     comparedArguments: compared.get(`${draft.agent.name} ${draft.tool.name}`) ?? [],
     countsSteps: counting.has(draft.agent.name),
   });
@@ -349,7 +386,18 @@ function comparedArguments(plan: Plan): ReadonlyMap<string, readonly string[]> {
   return new Map([...names].map(([key, found]) => [key, [...found].toSorted()]));
 }
 
-function entryFrom({ tool, agent, denies, requires, allows, shadows }: Draft): Omit<Entry, 'noted' | 'comparedArguments' | 'countsSteps'> {
+function effectiveTexts({ denies, requires, allows }: Draft): readonly string[] {
+  return [...denies, ...requires, ...allows].flatMap(({ rule }) => expressionsOf(rule).map(({ text }) => text));
+}
+
+function entryFrom({
+  tool,
+  agent,
+  denies,
+  requires,
+  allows,
+  shadows,
+}: Draft): Omit<Entry, 'noted' | 'readsOfDirectory' | 'comparedArguments' | 'countsSteps'> {
   const rules = [...denies, ...requires, ...allows, ...shadows];
   return {
     tool,

@@ -32,6 +32,7 @@ export const FEATURES: readonly string[] = [
   'for.roles',
   'for.tenants',
   'issuer.algorithms',
+  'issuer.directory',
   'issuer.environment',
   'issuer.groups',
   'issuer.introspection',
@@ -166,6 +167,7 @@ function featuresOfIssuer({
   requiredClaims,
   strictClaims,
   claims,
+  directory,
 }: Issuer): readonly string[] {
   return [
     ...(keySource === undefined ? [] : ['issuer.key_source']),
@@ -177,6 +179,7 @@ function featuresOfIssuer({
     ...(requiredClaims === undefined ? [] : ['issuer.required_claims']),
     ...(strictClaims === undefined ? [] : ['issuer.strict_claims']),
     ...(claims.origin === undefined ? [] : ['issuer.origin']),
+    ...(directory === undefined ? [] : ['issuer.directory']),
   ];
 }
 

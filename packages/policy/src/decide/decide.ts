@@ -11,6 +11,7 @@ import type { PolicyInput } from '../input.ts';
 import type { Source } from '../rule.ts';
 import { demandsOn, firstDenial } from './ceilings.ts';
 import { unlessHandedOn } from './delegations.ts';
+import { unknownAttribute } from './directory.ts';
 import { unfitAttribute } from './facts.ts';
 import { nearer } from './nearest.ts';
 import type { Lacking } from './nearest.ts';
@@ -66,7 +67,9 @@ export function decide(policy: CompiledPolicy, input: PolicyInput): PolicyDecisi
   if (entry === undefined) return defaultDeny(`no rule of agent ${input.agent} is about ${input.tool.name}`);
   // Types were checked against the declaration; a value of another type could turn a denial's condition about.
   const unfit = unfitAttribute(policy, input.principal);
-  if (unfit !== undefined) return defaultDeny(`attribute ${unfit} of principal ${input.principal.id} is not of its declared type`);
+  if (unfit !== undefined) return defaultDeny(`attribute ${unfit} of principal ${input.principal.id} is not what was declared`);
+  const unknown = unknownAttribute(entry, input);
+  if (unknown !== undefined) return defaultDeny(`attribute ${unknown} is the directory's to say, and it is too old or not there`);
   const call = new Call(policy, input, entry);
   const denied = denial(call);
   const decision = denied ?? grant(call);

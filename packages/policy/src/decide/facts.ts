@@ -3,9 +3,9 @@
  * checked at build. What is not known is absent, so that reading it fails. Spec: policy-v1 section 7.1.
  */
 
-import { hasAttributeType } from '@sallyport/model';
+import { isAttributeOf } from '@sallyport/model';
 import type { Principal } from '@sallyport/model';
-import { attributeTypesOf, environmentOf } from '../compile/compile.ts';
+import { attributeFormsOf, attributeTypesOf, environmentOf } from '../compile/compile.ts';
 import type { CompiledPolicy, Entry } from '../compile/compile.ts';
 import type { Facts } from '../expression/cel.ts';
 import { valuesOf } from '../expression/fact-fields.ts';
@@ -28,9 +28,12 @@ export function factsOf(input: PolicyInput, entry: Entry, policy: CompiledPolicy
 
 const NONE: readonly never[] = [];
 
-/** An attribute that is not of its declared type: its session is older than the declaration. `undefined` where all are. */
+/**
+ * An attribute that is not what was declared: its session is older than the declaration, or the directory says what it may not.
+ * `undefined` where all are.
+ */
 export function unfitAttribute(policy: CompiledPolicy, { attributes }: Principal): string | undefined {
-  for (const [name, type] of attributeTypesOf(policy))
-    if (Object.hasOwn(attributes, name) && !hasAttributeType(attributes[name], type)) return name;
+  for (const [name, form] of attributeFormsOf(policy))
+    if (Object.hasOwn(attributes, name) && !isAttributeOf(attributes[name], form)) return name;
   return undefined;
 }

@@ -14,6 +14,7 @@ import type { PolicyInput } from '../input.ts';
 import { GUARDED_CLASSES } from '../reader/forms.ts';
 import { demandsOn, firstDenial } from './ceilings.ts';
 import type { PolicyDecision } from './decide.ts';
+import { unknownAttribute } from './directory.ts';
 import { unfitAttribute } from './facts.ts';
 import { nearer } from './nearest.ts';
 import type { Lacking } from './nearest.ts';
@@ -32,7 +33,7 @@ export function observe(policy: CompiledPolicy, input: PolicyInput, refusal: Ref
   const entry = entryOf(policy, input.agent, input.tool.name);
   if (inForce === undefined || entry === undefined || !isObservable(inForce, entry, input)) return undefined;
   // Its session is older than the declaration: who calls is not known as the rules have it.
-  if (unfitAttribute(policy, input.principal) !== undefined) return undefined;
+  if (unfitAttribute(policy, input.principal) !== undefined || unknownAttribute(entry, input) !== undefined) return undefined;
   const call = new Call(policy, input, entry);
   if (isOfAnotherStep(call) || isRefusedAbove(call, policy)) return undefined;
   // What came through another agent, or would be handed on to one, is more than this agent's own trial.

@@ -158,6 +158,7 @@ claims:
   task: task
   step: tool_step
   attributes: { department: department, region: { claim: region, type: string }, refund_max: { claim: refund_max, type: decimal } }
+directory: { groups: { type: strings, values: [support, finance], max_age: 15m } }
 ---
 kind: Issuer
 issuer: "\${env.second_issuer}"

@@ -180,6 +180,33 @@ export const ISSUER: Kind = {
         }),
         otherwise: 'the defaults below',
       },
+      directory: {
+        says: 'Attributes of its principals, `principal.attributes.<word>`, that the directory says and no claim can.',
+        shape: {
+          is: 'names',
+          of: map('DirectoryAttribute', {
+            type: {
+              says: 'What it holds; every call of a principal of whom it says something else is refused.',
+              shape: word(ATTRIBUTE_TYPES),
+              isRequired: true,
+            },
+            values: {
+              says: 'All that it may say; of a list, all that a member may be. For text alone.',
+              shape: list(TOKEN, { min: 1, max: LIMITS.listMax, isSet: true }),
+              otherwise: 'anything of the type',
+            },
+            max_age: {
+              says: 'What the directory said longer ago is not known any more, and what may read it is refused.',
+              shape: span(LIMITS.directoryAgeMsMax),
+              default: '1h',
+            },
+          }),
+          key: WORD,
+          min: 1,
+          max: LIMITS.listMax,
+        },
+        otherwise: 'nothing is the directory’s to say',
+      },
     },
     { exactlyOne: ['keys', 'keys_file', 'discovery', 'jwks_uri', 'introspection'] },
   ),

@@ -70,6 +70,14 @@ export function readsOf(texts: readonly string[]): Reads {
   return { principal: read(PRINCIPAL), session: read(SESSION) };
 }
 
+/** Of these names, those that a condition may read, by the rule of `readsOf`. */
+export function namedIn(texts: readonly string[], names: readonly string[]): readonly string[] {
+  if (names.length === 0) return NONE;
+  if (texts.some((text) => text.includes('\\'))) return names;
+  const words = new Set(texts.flatMap((text) => text.match(/[A-Za-z0-9_]+/g) ?? []));
+  return names.filter((name) => words.has(name));
+}
+
 /** The fields that are known, by their names. */
 export function valuesOf(fields: Reads['session'], given: Given): Readonly<Record<string, unknown>> {
   const values: Record<string, unknown> = {};

@@ -1,5 +1,6 @@
 /** The types of what a condition can read: from a tool's argument schema, the issuers' attributes, the environment. */
 
+import { attributesOf } from '@sallyport/model';
 import type { AttributeType, Issuer, Tool } from '@sallyport/model';
 import type { ObjectType, SchemaType } from '@sallyport/strict';
 import { LIST_CAPS } from '../reader/limits.ts';
@@ -105,7 +106,7 @@ export function notedBy(tools: Iterable<Tool>): Noted {
 
 /** Everything but `args`: the same for every tool of a bundle. */
 export function sharedScope(issuers: readonly Issuer[], environment: EnvironmentValues, noted: Noted): Scope {
-  const attributes = issuers.flatMap((issuer) => Object.entries(issuer.claims.attributes));
+  const attributes = issuers.flatMap((issuer) => attributesOf(issuer));
   const principal = recordOf('field', {
     id: required(STRING),
     kind: required({ kind: 'string', values: ['person', 'service', 'anonymous'] }),

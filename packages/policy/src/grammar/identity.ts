@@ -12,6 +12,7 @@ import { NETWORKS } from './catalog.ts';
 import { encodeIntrospection, introspection } from './introspection.ts';
 import { claimDefaults, claimNames, encodeClaims } from './claims.ts';
 import { agentDelegation, encodeAgentDelegation } from './delegation.ts';
+import { directoryAttributes, encodeDirectoryAttributes } from './directory.ts';
 import { encodeKey, publicKey } from './public-key.ts';
 import { USUAL_SESSIONS, encodeSessionRules, sessionRules } from './sessions.ts';
 
@@ -94,6 +95,7 @@ const ISSUER_FIELDS = [
   'required_claims',
   'strict_claims',
   'claims',
+  'directory',
 ];
 const JWKS_AGE_MS = 3_600_000;
 
@@ -108,6 +110,7 @@ export function issuer(findKeys: FindKeys): Reader<Issuer> {
     if (declared === undefined || url === undefined) return undefined;
     const claims = declared.get('claims', claimNames) ?? claimDefaults({});
     const refinements = refinementsOf(declared, claims);
+    const directory = declared.get('directory', directoryAttributes);
     return {
       issuer: url,
       audience: declared.get('audience', text('an audience')) ?? '',
@@ -115,6 +118,7 @@ export function issuer(findKeys: FindKeys): Reader<Issuer> {
       ...refinements,
       tokenLifetimeMsMax: declared.get('max_lifetime', duration('`max_lifetime`', LIMITS.tokenLifetimeMsMax)) ?? 3_600_000,
       claims: compared(claims, refinements),
+      ...(directory === undefined ? {} : { directory }),
     };
   };
 }
@@ -201,7 +205,7 @@ function encodeTrust({ keys, keySource, introspection: asked }: Issuer): JsonObj
 }
 
 export function encodeIssuer(value: Issuer): Json {
-  const { algorithms, environment, scopeVersion, groups, requiredClaims, strictClaims } = value;
+  const { algorithms, environment, scopeVersion, groups, requiredClaims, strictClaims, directory } = value;
   return {
     issuer: value.issuer,
     audience: value.audience,
@@ -214,6 +218,7 @@ export function encodeIssuer(value: Issuer): Json {
     ...(requiredClaims === undefined ? {} : { required_claims: requiredClaims.toSorted() }),
     ...(strictClaims === undefined ? {} : { strict_claims: strictClaims }),
     claims: encodeClaims(value.claims),
+    ...(directory === undefined ? {} : { directory: encodeDirectoryAttributes(directory) }),
   };
 }
 

@@ -63,6 +63,8 @@ export const LIMITS = {
   introspectionCacheMsMax: 300_000,
   /** A key that was withdrawn stays good for so long at the most. */
   jwksAgeMsMax: 86_400_000,
+  /** What a directory took back stays true for so long at the most, where nobody can say so. */
+  directoryAgeMsMax: 86_400_000,
 } as const;
 
 /** How long the lists can be that an expression walks; a macro's cost is counted with these. */

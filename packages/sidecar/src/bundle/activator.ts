@@ -4,7 +4,7 @@
  * the present bundle in force, and ageing. Sources only hand over bytes; nothing else swaps the pointer.
  */
 
-import { fail, Fault, ok, type Area, type BootMs, type Clock, type Digest, type Random, type Ring, type Result } from '@sallyport/model';
+import { fail, Fault, ok, type BootMs, type Clock, type Digest, type Instant, type Random, type Result } from '@sallyport/model';
 import { FEATURES } from '@sallyport/policy';
 import {
   acceptManifest,
@@ -23,6 +23,7 @@ import {
   NO_MEMORY,
   openChallenge,
   raiseDelegations,
+  raiseDirectory,
   raiseFreshness,
   raiseOnlineKeys,
   raiseRelease,
@@ -51,10 +52,12 @@ import {
   type TrustedRoot,
   type VerifiedRelease,
 } from '@sallyport/trust';
-import type { BundleCandidate, Candidate, Verdict } from './candidate.ts';
+import type { BundleCandidate, Candidate, Verdict, WholeCandidate } from './candidate.ts';
+import { DirectoryIntake } from './directory-intake.ts';
 import type { BundleEvents } from './events.ts';
 import type { Holder } from './holder.ts';
 import { isLayer, VettedSets } from './policy-bytes.ts';
+import { placeOf, type Position } from './position.ts';
 import { heldPart, keptBundles, knownParts, missingParts } from './staged.ts';
 import {
   partBytes,
@@ -80,16 +83,6 @@ export interface ActivatorOptions {
   readonly events: BundleEvents;
 }
 
-/** What a Hello says: the last signed statements held. */
-export interface Position {
-  readonly rootNumber: number;
-  readonly freshnessSeq: number;
-  readonly revocationSeq: number;
-  readonly active:
-    | { readonly area: Area; readonly ring: Ring; readonly releaseSeq: number; readonly release: Digest; readonly activeSinceMs: number }
-    | undefined;
-}
-
 /** How long ages may go uncharged before nothing is enforced any more: what cannot be remembered cannot be bounded. */
 const UNWRITTEN_MS_MAX = 5_000;
 /** Before the first charge of a start nothing of it is remembered. */
@@ -97,6 +90,7 @@ const NEVER_WRITTEN = Number.NEGATIVE_INFINITY as BootMs;
 
 export class Activator {
   readonly #options: ActivatorOptions;
+  readonly #directory: DirectoryIntake;
   // Owner of everything below: this activator, one candidate at a time. Values are replaced, never edited.
   #root: TrustedRoot | undefined;
   #online: TrustedOnlineKeys | undefined;
@@ -116,6 +110,16 @@ export class Activator {
 
   constructor(options: ActivatorOptions) {
     this.#options = options;
+    this.#directory = new DirectoryIntake({
+      context: () => this.#root && { root: this.#root, highWater: this.#highWater, at: this.#signerTime() },
+      inTurn: (task) => this.#inTurn(task),
+      // First the file: a mark without its directory would refuse whatever reads one until the next is signed.
+      keep: async (kept, signed) => {
+        if (!this.#isLoading) await options.vault.keepDirectory(kept);
+        await this.#write(this.#memory, raiseDirectory(this.#highWater, signed));
+      },
+      publish: () => this.#publish(),
+    });
   }
 
   /** The start: whatever the vault holds walks the same path as if it had just arrived. Rejections are reported, not thrown. */
@@ -148,6 +152,7 @@ export class Activator {
 
   async #offer(candidate: Candidate): Promise<Result<Verdict, Rejection>> {
     if (candidate.kind === 'bundle') return this.#offerBundle(candidate);
+    if (candidate.kind === 'directory') return this.#directory.offer(candidate);
     const vetted = candidate.kind === 'release' ? await this.#vetJoined(candidate.envelope) : ok(undefined);
     return vetted.ok ? this.#inTurn(() => this.#takePublished(candidate)) : vetted;
   }
@@ -192,6 +197,7 @@ export class Activator {
       rootNumber: this.#root?.number ?? 0,
       freshnessSeq: this.#memory.mark?.number ?? 0,
       revocationSeq: this.#revocations.seq,
+      directorySeq: this.#directory.verified?.signed.number ?? 0,
       active: active === undefined ? undefined : { ...placeOf(active.bundle), activeSinceMs: active.sinceMs },
     };
   }
@@ -216,6 +222,10 @@ export class Activator {
     return { wall: this.#options.clock.wall(), boot: this.#options.clock.boot() };
   }
 
+  #signerTime(): Instant {
+    return estimateSignerTime(this.#memory.signerTime, this.#now());
+  }
+
   async #loadAll(): Promise<void> {
     const { vault, pin, allowDevelopmentRoot, events } = this.#options;
     const recalled = recallHighWater(vault.highWater());
@@ -238,7 +248,7 @@ export class Activator {
   }
 
   async #loadHeld(vault: Vault): Promise<void> {
-    const report = async (candidate: Exclude<Candidate, BundleCandidate>): Promise<boolean> => {
+    const report = async (candidate: WholeCandidate): Promise<boolean> => {
       const taken = await this.#take(candidate);
       if (!taken.ok) this.#options.events.rejected(candidate.kind, taken.error);
       return taken.ok;
@@ -248,6 +258,9 @@ export class Activator {
     const { snapshot, entries } = vault.revocations();
     if (snapshot !== undefined) await report({ kind: 'revocation_snapshot', envelope: snapshot });
     for (const envelope of entries) await report({ kind: 'revocation', envelope });
+    const directory = vault.directory();
+    const said = directory === undefined ? undefined : await this.#directory.take(directory);
+    if (said?.ok === false) this.#options.events.rejected('directory', said.error);
     for (const kept of vault.bundles()) {
       const taken = await this.#stage(kept, { isKept: true });
       if (!taken.ok) this.#options.events.rejected('bundle', taken.error);
@@ -267,7 +280,7 @@ export class Activator {
   }
 
   /** Takes it, and shows what is true afterwards, also where the disk failed half-way. */
-  async #takePublished(candidate: Exclude<Candidate, BundleCandidate>): Promise<Result<Verdict, Rejection>> {
+  async #takePublished(candidate: WholeCandidate): Promise<Result<Verdict, Rejection>> {
     try {
       return await this.#take(candidate);
     } finally {
@@ -275,7 +288,7 @@ export class Activator {
     }
   }
 
-  #take(candidate: Exclude<Candidate, BundleCandidate>): Promise<Result<Verdict, Rejection>> {
+  #take(candidate: WholeCandidate): Promise<Result<Verdict, Rejection>> {
     switch (candidate.kind) {
       case 'root':
         return this.#takeRoot(candidate.envelope);
@@ -318,6 +331,7 @@ export class Activator {
     this.#online = undefined;
     this.#staged = new Map();
     this.#active = undefined;
+    this.#directory.forget();
     await this.#loadHeld(this.#options.vault);
   }
 
@@ -375,7 +389,7 @@ export class Activator {
   #judgeManifest({ envelope, delegation }: Pick<BundleCandidate, 'envelope' | 'delegation'>): Result<SignedManifest, Rejection> {
     const root = this.#root;
     if (root === undefined) return fail(reject('ROOT', 'a bundle came before a root'));
-    const at = estimateSignerTime(this.#memory.signerTime, this.#now());
+    const at = this.#signerTime();
     const context = { root, highWater: this.#highWater, at, receiver: this.#options.receiver, features: new Set(FEATURES) };
     return acceptManifest({ bundle: envelope, delegation }, context);
   }
@@ -404,7 +418,7 @@ export class Activator {
   #judgeRelease(envelope: Uint8Array): Result<VerifiedRelease, Rejection> {
     const root = this.#root;
     if (root === undefined) return fail(reject('ROOT', 'a release came before a root'));
-    const at = estimateSignerTime(this.#memory.signerTime, this.#now());
+    const at = this.#signerTime();
     const bundles = new Map([...this.#staged].map(([digest, { verified }]) => [digest, verified]));
     const { receiver } = this.#options;
     const verdict = verifyRelease(envelope, { root, highWater: this.#highWater, at, receiver, revocations: this.#revocations, bundles });
@@ -458,7 +472,7 @@ export class Activator {
   async #takeRevocation(kind: 'revocation' | 'revocation_snapshot', envelope: Uint8Array): Promise<Result<Verdict, Rejection>> {
     const root = this.#root;
     if (root === undefined) return fail(reject('ROOT', 'a revocation came before a root'));
-    const at = estimateSignerTime(this.#memory.signerTime, this.#now());
+    const at = this.#signerTime();
     const step = (kind === 'revocation' ? applyRevocation : applySnapshot)(this.#revocations, envelope, { root, at });
     if (!step.ok) return step;
     // Denying comes first: the state counts before it is written, and a crash in between is sent the entry again.
@@ -509,10 +523,7 @@ export class Activator {
       bundle: active.bundle,
       trusted: { root, release: active.bundle.release, memory: this.#memory, revocations: this.#revocations },
       sidecar: this.#options.receiver.identity,
+      directory: this.#directory.verified,
     });
   }
-}
-
-function placeOf({ release }: TrustedBundle): { area: Area; ring: Ring; releaseSeq: number; release: Digest } {
-  return { area: release.area, ring: release.ring, releaseSeq: release.releaseSeq, release: release.digest };
 }

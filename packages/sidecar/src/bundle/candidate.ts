@@ -2,10 +2,12 @@
 
 import type { Digest, PartName } from '@sallyport/model';
 import type { StatementOffer } from '@sallyport/trust';
+import type { DirectoryCandidate } from './directory-intake.ts';
 
 /** Bytes from somewhere: the stream, the disk, an attacker. */
 export type Candidate =
   | BundleCandidate
+  | DirectoryCandidate
   | { readonly kind: 'root'; readonly envelope: Uint8Array }
   | { readonly kind: 'online_keys'; readonly envelope: Uint8Array }
   | { readonly kind: 'release'; readonly envelope: Uint8Array }
@@ -18,6 +20,9 @@ export interface BundleCandidate {
   readonly delegation: Uint8Array;
   readonly fetch: FetchParts;
 }
+
+/** What is judged in one go. */
+export type WholeCandidate = Exclude<Candidate, BundleCandidate | DirectoryCandidate>;
 
 /** Brings parts by digest; may fail, and may bring anything. `held` gives parts of the bundles that are staged. */
 export type FetchParts = (

@@ -5,6 +5,7 @@
 
 import type { Clock, Digest, Instant } from '@sallyport/model';
 import {
+  directoryAgeMs,
   estimateSignerTime,
   isRevoked,
   policyState,
@@ -12,8 +13,10 @@ import {
   type RevocationState,
   type RevocationSubject as TrustSubject,
   type Trusted,
+  type VerifiedDirectory,
 } from '@sallyport/trust';
 import type { BundleHolder, Held, Revocations, RevocationSubject, Snapshot } from '../pipeline/ports.ts';
+import { directoryReading, outdated } from './held-directory.ts';
 import { snapshotOf } from './snapshot.ts';
 import type { TrustedBundle } from './trusted-bundle.ts';
 
@@ -23,6 +26,8 @@ export interface InForce {
   readonly trusted: Trusted;
   /** SPIFFE id of this sidecar, which a revocation may name. */
   readonly sidecar: string;
+  /** What is said of principals; absent where nothing is. */
+  readonly directory?: VerifiedDirectory | undefined;
 }
 
 export interface Holder extends BundleHolder {
@@ -36,7 +41,7 @@ export interface Holder extends BundleHolder {
 
 export function createHolder({ clock }: { clock: Clock }): Holder {
   // Owner: `hold`, and so the activator. Swapped whole.
-  let current: { readonly inForce: InForce; readonly snapshot: Snapshot } | undefined;
+  let current: { readonly inForce: InForce; readonly snapshot: Snapshot; readonly outdated: string } | undefined;
   let generation = 0;
   let absence = 'no bundle has been received yet';
   const waiting = new Set<() => void>();
@@ -48,7 +53,7 @@ export function createHolder({ clock }: { clock: Clock }): Holder {
       absence = why;
     },
     hold(inForce) {
-      current = inForce === undefined ? undefined : { inForce, snapshot: nextSnapshot(inForce) };
+      current = inForce === undefined ? undefined : next(inForce);
       for (const wake of waiting) wake();
     },
     read(): Held {
@@ -77,18 +82,40 @@ export function createHolder({ clock }: { clock: Clock }): Holder {
       }),
   };
 
-  /** A new snapshot only where release or revocations changed; calls compare generations, not contents. */
-  function nextSnapshot(inForce: InForce): Snapshot {
-    const { bundle, trusted } = inForce;
+  /** A new snapshot only where release, revocations or the directory changed; calls compare generations, not contents. */
+  function next(inForce: InForce): NonNullable<typeof current> {
+    const { bundle, trusted, directory } = inForce;
     const held = current;
-    const isSame = held?.inForce.bundle === bundle && held.inForce.trusted.revocations.generation === trusted.revocations.generation;
-    if (held !== undefined && isSame) return held.snapshot;
+    const tooOld = outdated(bundle.parts.issuers, ageOf(inForce));
+    const isSame =
+      held?.inForce.bundle === bundle &&
+      held.inForce.trusted.revocations.generation === trusted.revocations.generation &&
+      contentOf(held.inForce) === contentOf(inForce) &&
+      held.outdated === tooOld;
+    if (held !== undefined && isSame) return { inForce, snapshot: held.snapshot, outdated: tooOld };
     const { parts, policy, release, policyDigest } = bundle;
     const revocations = revocationsOf(
       inForce,
       release.bundles.map(({ digest }) => digest),
     );
-    return snapshotOf({ generation: ++generation, releaseSeq: release.releaseSeq, policyDigest, parts, policy, revocations });
+    // The same content that was signed again is the same directory, and younger.
+    const latest = (): InForce => (current !== undefined && contentOf(current.inForce) === contentOf(inForce) ? current.inForce : inForce);
+    const snapshot = snapshotOf({
+      generation: ++generation,
+      releaseSeq: release.releaseSeq,
+      policyDigest,
+      parts,
+      policy,
+      revocations,
+      directory: directoryReading(directory, () => ageOf(latest())),
+    });
+    return { inForce, snapshot, outdated: tooOld };
+  }
+
+  function ageOf({ directory, trusted: { memory } }: InForce): number {
+    if (directory === undefined) return Number.POSITIVE_INFINITY;
+    const now = { wall: clock.wall(), boot: clock.boot() };
+    return directoryAgeMs(directory.signed, estimateSignerTime(memory.signerTime, now), now.wall);
   }
 
   function revocationsOf({ trusted: { revocations, memory }, sidecar }: InForce, bundles: readonly Digest[]): Revocations {
@@ -98,6 +125,10 @@ export function createHolder({ clock }: { clock: Clock }): Holder {
       denies: (subject) => denies(revocations, { ...subjectOf(subject), sidecar: { value: sidecar }, bundles }, at),
     };
   }
+}
+
+function contentOf({ directory }: InForce): Digest | undefined {
+  return directory?.signed.payload.content.digest;
 }
 
 /** Signer time is only asked for when there is something to look up. */

@@ -1,7 +1,7 @@
 /** From the verified parts of a release to what calls are judged by: everything looked up by name, nothing computed later. */
 
 import { headerMirrors } from '@sallyport/dialects';
-import type { Digest, ReleaseSeq } from '@sallyport/model';
+import type { Digest, DirectoryReading, ReleaseSeq } from '@sallyport/model';
 import { invariant } from '@sallyport/model';
 import type { CompiledPolicy, Parts } from '@sallyport/policy';
 import type { PinnedTool, Revocations, Snapshot } from '../pipeline/ports.ts';
@@ -13,6 +13,7 @@ export interface SnapshotOf {
   readonly parts: Parts;
   readonly policy: CompiledPolicy;
   readonly revocations: Revocations;
+  readonly directory: DirectoryReading;
 }
 
 /** Every tool of a compiled policy has its compiled schema; one that has none is a bug. */

@@ -22,9 +22,10 @@ import type { Client, IncomingStream, StreamWriter } from '@sallyport/net';
 import { FEATURES } from '@sallyport/policy';
 import { delay, latest, type Backoff, type Latest } from '@sallyport/runtime';
 import type { FreshnessEntry, Rejection, StatementOffer } from '@sallyport/trust';
-import type { Activator, Position } from './activator.ts';
+import type { Activator } from './activator.ts';
 import type { Candidate, Verdict } from './candidate.ts';
 import { fromDeltas } from './from-deltas.ts';
+import type { Position } from './position.ts';
 import { partFetcher, type PartFetcher } from './part-fetcher.ts';
 
 export interface StreamSourceOptions {

@@ -8,12 +8,16 @@ import { writeFileAtomically, type FileSystem } from '@sallyport/runtime';
 import {
   BUNDLE_BYTES_MAX,
   BUNDLE_FILE_BYTES_MAX,
+  DIRECTORY_FILE_BYTES_MAX,
   ENVELOPE_BYTES_MAX,
   readBundleFile,
+  readDirectoryFile,
   readStatements,
   writeBundleFile,
+  writeDirectoryFile,
   writeStatements,
   type BundleFile,
+  type DirectoryFile,
   type KeptStatement,
 } from '@sallyport/trust';
 import { join } from 'node:path';
@@ -31,6 +35,8 @@ export interface Vault {
   /** The release in force, and one that was about to be when the process ended; the high-water mark tells which counts. */
   releases(): readonly Uint8Array[];
   statements(): readonly KeptStatement[];
+  /** The last directory that was kept, with the content that it names. */
+  directory(): DirectoryFile | undefined;
   revocations(): { readonly snapshot: Uint8Array | undefined; readonly entries: readonly Uint8Array[] };
 
   keepHighWater(bytes: Uint8Array): Promise<void>;
@@ -42,6 +48,7 @@ export interface Vault {
   /** Step three, after the high-water mark: one rename. */
   promoteNextRelease(): Promise<void>;
   keepStatements(statements: readonly KeptStatement[]): Promise<void>;
+  keepDirectory(directory: DirectoryFile): Promise<void>;
   keepRevocation(seq: number, envelope: Uint8Array): Promise<void>;
   keepRevocationSnapshot(envelope: Uint8Array): Promise<void>;
   /** Removes bundles that nothing needs any more. */
@@ -70,6 +77,7 @@ export function openVault(disk: FileSystem, directory: string): Vault {
     bundles: () => disk.list(at('bundles')).flatMap((name) => readBundleFile(read(at('bundles', name), BUNDLE_FILE_BYTES_MAX)) ?? []),
     releases: () => [read(at('release.next.json')), read(at('release.json'))].filter((bytes) => bytes !== undefined),
     statements: () => readStatements(read(at('statements.json'), STATEMENTS_BYTES_MAX)),
+    directory: () => readDirectoryFile(read(at('directory.json'), DIRECTORY_FILE_BYTES_MAX)),
     revocations: () => ({
       snapshot: read(at('revocations', 'snapshot.json'), BUNDLE_BYTES_MAX),
       entries: numbered(disk, at('revocations')).flatMap((path) => read(path) ?? []),
@@ -85,6 +93,7 @@ export function openVault(disk: FileSystem, directory: string): Vault {
       await disk.syncDirectory(directory);
     },
     keepStatements: (statements) => write(at('statements.json'), writeStatements(statements)),
+    keepDirectory: (kept) => write(at('directory.json'), writeDirectoryFile(kept)),
     keepRevocation: (seq, envelope) => write(at('revocations', numberedName(seq)), envelope),
     keepRevocationSnapshot: async (envelope) => {
       await write(at('revocations', 'snapshot.json'), envelope);

@@ -15,6 +15,7 @@ import type {
   DenialCode,
   Destination,
   Digest,
+  DirectoryReading,
   Instant,
   Isolation,
   Issuer,
@@ -56,6 +57,8 @@ export interface Snapshot {
   readonly tools: ReadonlyMap<ToolName, PinnedTool>;
   readonly destinations: ReadonlyMap<ServerName, Destination>;
   readonly revocations: Revocations;
+  /** What is said of principals at this moment; says nothing where nothing is held. */
+  readonly directory: DirectoryReading;
 }
 
 /** A tool and its argument schema, compiled once per bundle. */

@@ -15,6 +15,7 @@ import {
   type FakeClock,
   type Published,
   type PublishedBundle,
+  type PublishedDirectory,
   type SimulatedDisk,
   type TrustSimulator,
 } from '@sallyport/testkit';
@@ -38,6 +39,7 @@ export interface BundleSide {
   offer(candidate: Candidate): Promise<Result<Verdict, Rejection>>;
   offerBundle(bundle: PublishedBundle, parts?: Partial<Record<PartName, Uint8Array>>): Promise<Result<Verdict, Rejection>>;
   offerRelease(release: Pick<Published<unknown>, 'envelope'>): Promise<Result<Verdict, Rejection>>;
+  offerDirectory(directory: PublishedDirectory, content?: Uint8Array): Promise<Result<Verdict, Rejection>>;
   /** A question, answered honestly by the simulator at the clock's wall time. */
   prove(simulator: TrustSimulator): Promise<Result<Verdict, Rejection>>;
   /** An honest statement of now. */
@@ -90,6 +92,8 @@ export async function startBundleSide(options: BundleSideOptions): Promise<Bundl
     offer: (candidate) => activator.offer(candidate),
     offerBundle: (bundle, parts = bundle.parts) =>
       activator.offer({ kind: 'bundle', envelope: bundle.envelope, delegation: bundle.delegation, fetch: fetchFrom(parts) }),
+    offerDirectory: ({ envelope, content: honest }, content = honest) =>
+      activator.offer({ kind: 'directory', envelope, fetch: async () => content }),
     offerRelease: ({ envelope }) => activator.offer({ kind: 'release', envelope }),
     prove: async (from) => activator.offer({ kind: 'live_proof', offer: (await from.proveLive(clock.wall(), activator.ask())).offer }),
     hear: async (from) => activator.offer({ kind: 'freshness', offer: (await from.stateFreshness(clock.wall())).offer }),

@@ -4,10 +4,10 @@ import { encodeBase64 } from '@sallyport/crypto';
 import { formatInstant } from '@sallyport/model';
 import type { Instant, Result } from '@sallyport/model';
 import * as z from 'zod/mini';
-import { CERTIFICATE_AUTHORITIES_MAX, CERTIFICATE_BYTES_MAX } from '../limits.ts';
+import { CERTIFICATE_AUTHORITIES_MAX, CERTIFICATE_BYTES_MAX, DIRECTORY_ATTRIBUTES_MAX } from '../limits.ts';
 import { encodePayload, readPayload } from '../payload.ts';
 import type { Rejection } from '../rejection.ts';
-import { bytes, head, instant, positive, trustDomain } from '../shapes.ts';
+import { attributeName, bytes, head, instant, positive, trustDomain } from '../shapes.ts';
 import { keyRecordToWire, keyRecords, roleFields, roleRecord, roleRecordToWire } from './keys.ts';
 import type { KeyRecord, RoleRecord } from './keys.ts';
 
@@ -23,7 +23,7 @@ export interface CertificateAuthorityRecord {
   readonly prefixes: readonly CaPrefix[];
 }
 
-/** The roles whose keys stand in Root itself. Publishers stand in delegations, freshness keys in OnlineKeys. */
+/** The roles that every Root has, their keys in itself. Publishers stand in delegations, freshness keys in OnlineKeys. */
 export const ROOT_ROLES = ['root', 'registrar', 'release', 'revocation'] as const;
 export type RootRole = (typeof ROOT_ROLES)[number];
 
@@ -37,10 +37,18 @@ export interface Root {
   readonly roles: Readonly<Record<RootRole, RoleRecord>> & {
     /** A release that goes back needs this many distinct keys. */
     readonly release: RoleRecord & { readonly rollbackThreshold: number };
+    /** Who says what the directory says; without it nobody does. */
+    readonly directory?: RoleRecord;
   };
-  readonly ceilings: { readonly freshnessTtlMsMax: number };
+  readonly ceilings: {
+    readonly freshnessTtlMsMax: number;
+    /** All that the directory may ever say of principals, by name. Where the role is, and nowhere else. */
+    readonly directoryAttributes?: readonly string[];
+  };
   readonly certificateAuthorities: readonly CertificateAuthorityRecord[];
 }
+
+const attributeNames: z.ZodMiniType<string[]> = z.array(attributeName).check(z.minLength(1), z.maxLength(DIRECTORY_ATTRIBUTES_MAX));
 
 const shape: z.ZodMiniType<Root> = z.pipe(
   z.strictObject({
@@ -55,8 +63,9 @@ const shape: z.ZodMiniType<Root> = z.pipe(
       registrar: roleRecord,
       release: z.strictObject({ ...roleFields, rollback_threshold: positive }),
       revocation: roleRecord,
+      directory: z.optional(roleRecord),
     }),
-    ceilings: z.strictObject({ freshness_ttl_ms_max: positive }),
+    ceilings: z.strictObject({ freshness_ttl_ms_max: positive, directory_attributes: z.optional(attributeNames) }),
     certificate_authorities: z
       .array(
         z.strictObject({
@@ -67,7 +76,8 @@ const shape: z.ZodMiniType<Root> = z.pipe(
       .check(z.maxLength(CERTIFICATE_AUTHORITIES_MAX)),
   }),
   z.transform((wire): Root => {
-    const { release } = wire.roles;
+    const { release, directory, ...others } = wire.roles;
+    const { directory_attributes: directoryAttributes } = wire.ceilings;
     return {
       number: wire.number,
       profile: wire.profile,
@@ -75,10 +85,14 @@ const shape: z.ZodMiniType<Root> = z.pipe(
       expiresAt: wire.expires_at,
       keys: wire.keys,
       roles: {
-        ...wire.roles,
+        ...others,
+        ...(directory === undefined ? {} : { directory }),
         release: { keyIds: release.keyids, threshold: release.threshold, rollbackThreshold: release.rollback_threshold },
       },
-      ceilings: { freshnessTtlMsMax: wire.ceilings.freshness_ttl_ms_max },
+      ceilings: {
+        freshnessTtlMsMax: wire.ceilings.freshness_ttl_ms_max,
+        ...(directoryAttributes === undefined ? {} : { directoryAttributes }),
+      },
       certificateAuthorities: wire.certificate_authorities,
     };
   }),
@@ -91,7 +105,8 @@ export function readRoot(payload: Uint8Array): Result<Root, Rejection> {
 
 /** The payload bytes to sign. */
 export function encodeRoot(root: Root): Uint8Array {
-  const { root: rootRole, registrar, release, revocation } = root.roles;
+  const { root: rootRole, registrar, release, revocation, directory } = root.roles;
+  const { freshnessTtlMsMax, directoryAttributes } = root.ceilings;
   return encodePayload('Root', {
     number: root.number,
     profile: root.profile,
@@ -103,8 +118,12 @@ export function encodeRoot(root: Root): Uint8Array {
       registrar: roleRecordToWire(registrar),
       release: { ...roleRecordToWire(release), rollback_threshold: release.rollbackThreshold },
       revocation: roleRecordToWire(revocation),
+      ...(directory === undefined ? {} : { directory: roleRecordToWire(directory) }),
     },
-    ceilings: { freshness_ttl_ms_max: root.ceilings.freshnessTtlMsMax },
+    ceilings: {
+      freshness_ttl_ms_max: freshnessTtlMsMax,
+      ...(directoryAttributes === undefined ? {} : { directory_attributes: directoryAttributes }),
+    },
     certificate_authorities: root.certificateAuthorities.map(({ certificate, prefixes }) => ({
       certificate: encodeBase64(certificate),
       prefixes,

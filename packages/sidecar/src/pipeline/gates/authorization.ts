@@ -3,7 +3,7 @@
  * rules refuse passes only where the bundle itself says, for a while, that this agent is observed.
  */
 
-import { decide, observe, type PolicyDecision } from '@sallyport/policy';
+import { decide, knownPrincipal, observe, type PolicyDecision } from '@sallyport/policy';
 import { invocationDecision } from '../invocation.ts';
 import { deny, type Isolation } from '@sallyport/model';
 import type { Asked, Authorized, HeadFacts, InSession, Named, Validated } from '../facts.ts';
@@ -27,12 +27,14 @@ export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validat
     session: { notApplicable: 'the session gate asks whether the agent may run for the operator' },
   },
   gather: ({ leg, ends, ask, held, session, tool, args, caller }, ports) => {
-    const { policy } = held.snapshot;
+    const { policy, directory } = held.snapshot;
     const isolation = ports.isolation.of(leg, ends);
     if (ask.dialect === 'agent') return { isolation, decision: invocationDecision(held.snapshot.agents.get(session.agent), caller) };
     const { principal, agent } = session;
     const chain = session.delegation?.call.chain ?? NO_HOPS;
-    const input = { principal, agent, tool: tool.tool, args, session: session.facts(), now: ports.clock.wall(), chain, isolation };
+    // Anew at each call, also in an open session: what was taken from somebody is gone with the next call.
+    const known = knownPrincipal(policy, principal, directory);
+    const input = { ...known, agent, tool: tool.tool, args, session: session.facts(), now: ports.clock.wall(), chain, isolation };
     const decision = decide(policy, input);
     return { isolation, decision: decision.decision === 'allow' ? decision : (observe(policy, input, decision) ?? decision) };
   },

@@ -76,6 +76,8 @@ export async function rogueControlPlane(world: World, { host, port }: { readonly
             await out.drained();
             return ok(undefined);
           },
+          export: async () => fail(grpcStatus('unimplemented', 'not here')),
+          prove: async () => fail(grpcStatus('unimplemented', 'not here')),
         },
       }),
     ],

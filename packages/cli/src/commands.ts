@@ -9,7 +9,9 @@ import { controlPlane, sidecar } from './commands/apps.ts';
 import { auditSession } from './commands/audit-session.ts';
 import { auditTail } from './commands/audit-tail.ts';
 import { auditVerify } from './commands/audit-verify.ts';
+import { bundleExport } from './commands/bundle-export.ts';
 import { bundleKeygen } from './commands/bundle-keygen.ts';
+import { bundleProve } from './commands/bundle-prove.ts';
 import { bundleSign } from './commands/bundle-sign.ts';
 import { bundleVerify } from './commands/bundle-verify.ts';
 import { completion } from './commands/completion.ts';
@@ -89,6 +91,8 @@ export const COMMANDS: readonly Command[] = [
   bundleKeygen,
   bundleSign,
   bundleVerify,
+  bundleExport,
+  bundleProve,
   releasePromote,
 ];
 
@@ -104,7 +108,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   fleet: 'see every sidecar: what it enforces and how fresh it is',
   revoke: 'take trust away within a second, ahead of any release',
   audit: 'read the record of every decision, and prove it',
-  bundle: 'keys and signatures of bundles, for signers',
+  bundle: 'keys and signatures of bundles, for signers; policy as files for where no stream goes',
   release: 'put a bundle in force, for signers',
   root: 'the root of trust, for signers',
   area: 'who publishes for an area, for registrars',

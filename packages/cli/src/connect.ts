@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCertificate } from '@sallyport/crypto';
 import { loadPrivateKey } from '@sallyport/crypto/keys';
-import { Audit, Fleet, Publish } from '@sallyport/contract';
+import { Audit, Fleet, PolicyPlane, Publish } from '@sallyport/contract';
 import { fail, formatInstant, ok } from '@sallyport/model';
 import type { Instant, Problem, Result } from '@sallyport/model';
 import type { Client, GrpcStatus, TlsMaterial } from '@sallyport/net';
@@ -49,6 +49,7 @@ export interface Link {
   /** The line that starts the control plane that the folder configures; `undefined` where another one was named. */
   readonly startLine: string | undefined;
   readonly publish: Client<typeof Publish>;
+  readonly policyPlane: Client<typeof PolicyPlane>;
   readonly fleet: Client<typeof Fleet>;
   readonly audit: Client<typeof Audit>;
   close(): void;
@@ -103,6 +104,7 @@ export async function openLink(options: LinkOptions, io: Io): Promise<Result<Lin
     startLine:
       options.controlPlane === undefined ? `sallyport control-plane --config ${shownPath(home.controlPlaneConfig, io)}` : undefined,
     publish: createClient(Publish, channel),
+    policyPlane: createClient(PolicyPlane, channel),
     fleet: createClient(Fleet, channel),
     audit: createClient(Audit, channel),
     close: () => channel.close(),

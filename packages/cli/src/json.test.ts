@@ -54,6 +54,8 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'bundle keygen': [64, '--out', 'broken/x.yaml'],
   'bundle sign': [64, 'nowhere', '--key', 'nowhere'],
   'bundle verify': [64, 'nowhere'],
+  'bundle export': [64, '--to', 'watched'],
+  'bundle prove': [64, '--challenge', 'nowhere', '--to', 'watched'],
   'release promote': [64],
 };
 

@@ -20,6 +20,7 @@ export type {
   PartDelta,
   ReleaseOffer,
   Reconnect,
+  CarriedFile,
   GetPartRequest,
   PartChunk,
 } from './gen/sallyport/policy/v1/policy_plane_pb.ts';
@@ -39,6 +40,9 @@ export {
   PartDeltaSchema,
   ReleaseOfferSchema,
   ReconnectSchema,
+  CarriedFileSchema,
+  ExportRequestSchema,
+  ProveRequestSchema,
   GetPartRequestSchema,
   PartChunkSchema,
   PolicyPlane,

@@ -6,8 +6,10 @@ import {
   Enrolment,
   Fleet,
   GetHeadsRequestSchema,
+  ExportRequestSchema,
   GetPartRequestSchema,
   PolicyPlane,
+  ProveRequestSchema,
   Publish,
   RenewRequestSchema,
   ShipMessageSchema,
@@ -78,6 +80,9 @@ describe('who may call what', () => {
       );
       expect(await codeOf(fleet.status(create(StatusRequestSchema), soon)), path).toBe('permission_denied');
       expect(await codeOf(fleet.createJoinToken(create(CreateJoinTokenRequestSchema), soon)), path).toBe('permission_denied');
+      const policyPlane = await harness.client(PolicyPlane, path);
+      expect(await endOf(policyPlane.export(create(ExportRequestSchema), never)), path).toBe('permission_denied');
+      expect(await codeOf(policyPlane.prove(create(ProveRequestSchema), soon)), path).toBe('permission_denied');
     }
   });
 

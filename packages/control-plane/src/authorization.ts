@@ -29,6 +29,8 @@ export const AUTHORIZATION: Table = {
   PolicyPlane: {
     subscribe: ['sidecar'],
     getPart: ['sidecar'],
+    export: ['admin'],
+    prove: ['admin'],
   },
   Publish: {
     getHeads: ['admin'],

@@ -1,8 +1,10 @@
 import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
+import { encodeChallenge } from '@sallyport/trust';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../../packages/cli/src/commands.ts';
 import { listedTool, startListing, type McpListing } from '../../../packages/cli/src/testing/mcp-listing.ts';
 import type { Ran } from '../../../packages/cli/src/testing/terminal.ts';
+import { AREA, RING } from '../../support/administrator.ts';
 import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
 import { deskOf, type Desk } from './desk.ts';
 
@@ -88,6 +90,10 @@ describe('an answer under --json', () => {
     await sidecar.call('orders/get_order', { order_id: 'O-1' }, opened.token);
     expect(await asked('fleet status')).toMatchObject({ sidecars: [{ agent: 'support-triage' }] });
     expect(await asked('identities export')).toMatchObject({ agents: [{ name: 'support-triage' }], unregistered: { agents: [] } });
+    expect(await asked('bundle export', '--to', 'watched')).toMatchObject({ release_seq: 4, files: expect.any(Array) });
+    const asks = { nonce: new Uint8Array(32), identity: 'spiffe://demo.local/sidecar/support-triage/one' };
+    desk.write('challenge', encodeChallenge({ ...asks, area: AREA, ring: RING }, world.clock.wall()));
+    expect(await asked('bundle prove', '--challenge', 'challenge', '--to', 'watched')).toMatchObject({ identity: asks.identity });
     expect(await asked('agents join-token', '--agent', 'support-triage', '--out', 'join-token')).toHaveProperty('expires_at');
     expect(await asked('revoke principal', 'mallory', '--reason', 'a test')).toHaveProperty('seq');
     expect(await asked('revoke token', 'jti-1', '--reason', 'a test')).toHaveProperty('seq');

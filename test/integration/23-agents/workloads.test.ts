@@ -2,8 +2,8 @@
 
 import { PolicyPlane } from '@sallyport/contract';
 import { readCertificate } from '@sallyport/crypto';
-import { ok } from '@sallyport/model';
-import { openChannel, serve, startGrpcServer, tlsHolder, type TlsHolder } from '@sallyport/net';
+import { fail, ok } from '@sallyport/model';
+import { grpcStatus, openChannel, serve, startGrpcServer, tlsHolder, type TlsHolder } from '@sallyport/net';
 import { policyStream, recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -102,6 +102,8 @@ describe('before any policy is sent', () => {
               return ok(undefined);
             },
             getPart: async () => ok(undefined),
+            export: async () => ok(undefined),
+            prove: async () => fail(grpcStatus('unimplemented', 'not here')),
           },
         }),
       ],

@@ -21,6 +21,7 @@ import type { ProvenCall, ProvenHandlers } from '../rpc.ts';
 import { streamLife, untilAborted } from '../until.ts';
 import type { StreamLife } from '../until.ts';
 import { safeNumber } from '../wire.ts';
+import { carriedHandlers } from './carried.ts';
 import { getPartHandler } from './get-part.ts';
 import { readActive, readHead, readHello } from './hello.ts';
 import type { ReadHello } from './hello.ts';
@@ -81,6 +82,7 @@ export class PolicyPlaneService {
     this.handlers = {
       subscribe: async (incoming, out, call) => this.#subscribe(incoming, out, call),
       getPart: getPartHandler({ objects, publish, enrolment, partStreamsMax: limits.partStreamsMax }),
+      ...carriedHandlers({ ...options, onUnissued: (problem) => this.#unissued(problem) }),
     };
   }
 

@@ -117,6 +117,8 @@ describe('attacks over the policy stream', () => {
               asked.push(part);
               return servePart(part);
             },
+            export: async () => fail(grpcStatus('unimplemented', 'not here')),
+            prove: async () => fail(grpcStatus('unimplemented', 'not here')),
           },
         }),
       ],

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sallyport/policy/v1/policy_plane.proto.
  */
 export const file_sallyport_policy_v1_policy_plane: GenFile = /*@__PURE__*/
-  fileDesc("CiZzYWxseXBvcnQvcG9saWN5L3YxL3BvbGljeV9wbGFuZS5wcm90bxITc2FsbHlwb3J0LnBvbGljeS52MSKjAQoNQ2xpZW50TWVzc2FnZRIrCgVoZWxsbxgBIAEoCzIaLnNhbGx5cG9ydC5wb2xpY3kudjEuSGVsbG9IABIvCgd2ZXJkaWN0GAIgASgLMhwuc2FsbHlwb3J0LnBvbGljeS52MS5WZXJkaWN0SAASKQoEYmVhdBgDIAEoCzIZLnNhbGx5cG9ydC5wb2xpY3kudjEuQmVhdEgAQgkKB21lc3NhZ2Ui8gEKBUhlbGxvEg0KBW5vbmNlGAEgASgMEg0KBWJ1aWxkGAIgASgJEhAKCGZlYXR1cmVzGAMgAygJEhMKC3Jvb3RfbnVtYmVyGAQgASgEEhUKDWZyZXNobmVzc19zZXEYBSABKAQSFgoOcmV2b2NhdGlvbl9zZXEYBiABKAQSLgoEaGVsZBgHIAMoCzIgLnNhbGx5cG9ydC5wb2xpY3kudjEuSGVsZFJlbGVhc2USMgoKYXVkaXRfaGVhZBgIIAEoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuQXVkaXRIZWFkEhEKCWlzb2xhdGlvbhgJIAEoCSJoCgtIZWxkUmVsZWFzZRIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSEwoLcmVsZWFzZV9zZXEYAyABKAQSDwoHcmVsZWFzZRgEIAEoCRIXCg9hY3RpdmVfc2luY2VfbXMYBSABKAMiNgoJQXVkaXRIZWFkEg4KBnN0cmVhbRgBIAEoCRILCgNzZXEYAiABKAQSDAoEaGFzaBgDIAEoDCKnAgoHVmVyZGljdBINCgVub25jZRgBIAEoDBI1CgdvdXRjb21lGAIgASgOMiQuc2FsbHlwb3J0LnBvbGljeS52MS5WZXJkaWN0Lk91dGNvbWUSDAoEY29kZRgDIAEoCRIOCgZkZXRhaWwYBCABKAkSDwoHdG9va19tcxgFIAEoDRIwCgZhY3RpdmUYBiADKAsyIC5zYWxseXBvcnQucG9saWN5LnYxLkhlbGRSZWxlYXNlInUKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhIKDk9VVENPTUVfU1RBR0VEEAESEgoOT1VUQ09NRV9BQ1RJVkUQAhIUChBPVVRDT01FX1JFSkVDVEVEEAMSEwoPT1VUQ09NRV9BTFJFQURZEAQi+AEKBEJlYXQSFQoNZnJlc2huZXNzX3NlcRgBIAEoBBIWCg5yZXZvY2F0aW9uX3NlcRgCIAEoBBIwCgZhY3RpdmUYAyADKAsyIC5zYWxseXBvcnQucG9saWN5LnYxLkhlbGRSZWxlYXNlEjIKCmF1ZGl0X2hlYWQYBCABKAsyHi5zYWxseXBvcnQucG9saWN5LnYxLkF1ZGl0SGVhZBIRCglkZWNpc2lvbnMYBSABKAQSDwoHZGVuaWFscxgGIAEoBBIVCg1wb2xpY3lfYWdlX21zGAcgASgEEg0KBXN0YXRlGAggASgJEhEKCWlzb2xhdGlvbhgJIAEoCSL4AgoNU2VydmVyTWVzc2FnZRINCgVub25jZRgBIAEoDBI0CgpsaXZlX3Byb29mGAIgASgLMh4uc2FsbHlwb3J0LnBvbGljeS52MS5GcmVzaG5lc3NIABIOCgRyb290GAMgASgMSAASMgoGYnVuZGxlGAQgASgLMiAuc2FsbHlwb3J0LnBvbGljeS52MS5CdW5kbGVPZmZlckgAEjQKB3JlbGVhc2UYBSABKAsyIS5zYWxseXBvcnQucG9saWN5LnYxLlJlbGVhc2VPZmZlckgAEjMKCWZyZXNobmVzcxgGIAEoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuRnJlc2huZXNzSAASFAoKcmV2b2NhdGlvbhgHIAEoDEgAEh0KE3Jldm9jYXRpb25fc25hcHNob3QYCCABKAxIABIzCglyZWNvbm5lY3QYCSABKAsyHi5zYWxseXBvcnQucG9saWN5LnYxLlJlY29ubmVjdEgAQgkKB21lc3NhZ2UiaAoJRnJlc2huZXNzEhAKCGVudmVsb3BlGAEgASgMEjQKB2VudHJpZXMYAiADKAsyIy5zYWxseXBvcnQucG9saWN5LnYxLkZyZXNobmVzc0VudHJ5EhMKC29ubGluZV9rZXlzGAMgASgMIogBCg5GcmVzaG5lc3NFbnRyeRIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSDwoHcmVsZWFzZRgDIAEoCRITCgtyZWxlYXNlX3NlcRgEIAEoBBISCgpsZWFmX2luZGV4GAUgASgEEhEKCXRyZWVfc2l6ZRgGIAEoBBINCgVwcm9vZhgHIAMoDCJjCgtCdW5kbGVPZmZlchIQCghlbnZlbG9wZRgBIAEoDBISCgpkZWxlZ2F0aW9uGAIgASgMEi4KBmRlbHRhcxgDIAMoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuUGFydERlbHRhIjgKCVBhcnREZWx0YRIOCgZkaWdlc3QYASABKAkSDAoEYmFzZRgCIAEoCRINCgVmcmFtZRgDIAEoDCIgCgxSZWxlYXNlT2ZmZXISEAoIZW52ZWxvcGUYASABKAwiQAoJUmVjb25uZWN0EhAKCGFmdGVyX21zGAEgASgNEhEKCWppdHRlcl9tcxgCIAEoDRIOCgZyZWFzb24YAyABKAkiMAoOR2V0UGFydFJlcXVlc3QSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBCI4CglQYXJ0Q2h1bmsSDgoGb2Zmc2V0GAEgASgEEg0KBXRvdGFsGAIgASgEEgwKBGRhdGEYAyABKAwyuAEKC1BvbGljeVBsYW5lElcKCVN1YnNjcmliZRIiLnNhbGx5cG9ydC5wb2xpY3kudjEuQ2xpZW50TWVzc2FnZRoiLnNhbGx5cG9ydC5wb2xpY3kudjEuU2VydmVyTWVzc2FnZSgBMAESUAoHR2V0UGFydBIjLnNhbGx5cG9ydC5wb2xpY3kudjEuR2V0UGFydFJlcXVlc3QaHi5zYWxseXBvcnQucG9saWN5LnYxLlBhcnRDaHVuazABYgZwcm90bzM");
+  fileDesc("CiZzYWxseXBvcnQvcG9saWN5L3YxL3BvbGljeV9wbGFuZS5wcm90bxITc2FsbHlwb3J0LnBvbGljeS52MSKjAQoNQ2xpZW50TWVzc2FnZRIrCgVoZWxsbxgBIAEoCzIaLnNhbGx5cG9ydC5wb2xpY3kudjEuSGVsbG9IABIvCgd2ZXJkaWN0GAIgASgLMhwuc2FsbHlwb3J0LnBvbGljeS52MS5WZXJkaWN0SAASKQoEYmVhdBgDIAEoCzIZLnNhbGx5cG9ydC5wb2xpY3kudjEuQmVhdEgAQgkKB21lc3NhZ2Ui8gEKBUhlbGxvEg0KBW5vbmNlGAEgASgMEg0KBWJ1aWxkGAIgASgJEhAKCGZlYXR1cmVzGAMgAygJEhMKC3Jvb3RfbnVtYmVyGAQgASgEEhUKDWZyZXNobmVzc19zZXEYBSABKAQSFgoOcmV2b2NhdGlvbl9zZXEYBiABKAQSLgoEaGVsZBgHIAMoCzIgLnNhbGx5cG9ydC5wb2xpY3kudjEuSGVsZFJlbGVhc2USMgoKYXVkaXRfaGVhZBgIIAEoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuQXVkaXRIZWFkEhEKCWlzb2xhdGlvbhgJIAEoCSJoCgtIZWxkUmVsZWFzZRIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSEwoLcmVsZWFzZV9zZXEYAyABKAQSDwoHcmVsZWFzZRgEIAEoCRIXCg9hY3RpdmVfc2luY2VfbXMYBSABKAMiNgoJQXVkaXRIZWFkEg4KBnN0cmVhbRgBIAEoCRILCgNzZXEYAiABKAQSDAoEaGFzaBgDIAEoDCKnAgoHVmVyZGljdBINCgVub25jZRgBIAEoDBI1CgdvdXRjb21lGAIgASgOMiQuc2FsbHlwb3J0LnBvbGljeS52MS5WZXJkaWN0Lk91dGNvbWUSDAoEY29kZRgDIAEoCRIOCgZkZXRhaWwYBCABKAkSDwoHdG9va19tcxgFIAEoDRIwCgZhY3RpdmUYBiADKAsyIC5zYWxseXBvcnQucG9saWN5LnYxLkhlbGRSZWxlYXNlInUKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhIKDk9VVENPTUVfU1RBR0VEEAESEgoOT1VUQ09NRV9BQ1RJVkUQAhIUChBPVVRDT01FX1JFSkVDVEVEEAMSEwoPT1VUQ09NRV9BTFJFQURZEAQi+AEKBEJlYXQSFQoNZnJlc2huZXNzX3NlcRgBIAEoBBIWCg5yZXZvY2F0aW9uX3NlcRgCIAEoBBIwCgZhY3RpdmUYAyADKAsyIC5zYWxseXBvcnQucG9saWN5LnYxLkhlbGRSZWxlYXNlEjIKCmF1ZGl0X2hlYWQYBCABKAsyHi5zYWxseXBvcnQucG9saWN5LnYxLkF1ZGl0SGVhZBIRCglkZWNpc2lvbnMYBSABKAQSDwoHZGVuaWFscxgGIAEoBBIVCg1wb2xpY3lfYWdlX21zGAcgASgEEg0KBXN0YXRlGAggASgJEhEKCWlzb2xhdGlvbhgJIAEoCSL4AgoNU2VydmVyTWVzc2FnZRINCgVub25jZRgBIAEoDBI0CgpsaXZlX3Byb29mGAIgASgLMh4uc2FsbHlwb3J0LnBvbGljeS52MS5GcmVzaG5lc3NIABIOCgRyb290GAMgASgMSAASMgoGYnVuZGxlGAQgASgLMiAuc2FsbHlwb3J0LnBvbGljeS52MS5CdW5kbGVPZmZlckgAEjQKB3JlbGVhc2UYBSABKAsyIS5zYWxseXBvcnQucG9saWN5LnYxLlJlbGVhc2VPZmZlckgAEjMKCWZyZXNobmVzcxgGIAEoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuRnJlc2huZXNzSAASFAoKcmV2b2NhdGlvbhgHIAEoDEgAEh0KE3Jldm9jYXRpb25fc25hcHNob3QYCCABKAxIABIzCglyZWNvbm5lY3QYCSABKAsyHi5zYWxseXBvcnQucG9saWN5LnYxLlJlY29ubmVjdEgAQgkKB21lc3NhZ2UiaAoJRnJlc2huZXNzEhAKCGVudmVsb3BlGAEgASgMEjQKB2VudHJpZXMYAiADKAsyIy5zYWxseXBvcnQucG9saWN5LnYxLkZyZXNobmVzc0VudHJ5EhMKC29ubGluZV9rZXlzGAMgASgMIogBCg5GcmVzaG5lc3NFbnRyeRIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSDwoHcmVsZWFzZRgDIAEoCRITCgtyZWxlYXNlX3NlcRgEIAEoBBISCgpsZWFmX2luZGV4GAUgASgEEhEKCXRyZWVfc2l6ZRgGIAEoBBINCgVwcm9vZhgHIAMoDCJjCgtCdW5kbGVPZmZlchIQCghlbnZlbG9wZRgBIAEoDBISCgpkZWxlZ2F0aW9uGAIgASgMEi4KBmRlbHRhcxgDIAMoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuUGFydERlbHRhIjgKCVBhcnREZWx0YRIOCgZkaWdlc3QYASABKAkSDAoEYmFzZRgCIAEoCRINCgVmcmFtZRgDIAEoDCIgCgxSZWxlYXNlT2ZmZXISEAoIZW52ZWxvcGUYASABKAwiQAoJUmVjb25uZWN0EhAKCGFmdGVyX21zGAEgASgNEhEKCWppdHRlcl9tcxgCIAEoDRIOCgZyZWFzb24YAyABKAkiMAoOR2V0UGFydFJlcXVlc3QSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBCI4CglQYXJ0Q2h1bmsSDgoGb2Zmc2V0GAEgASgEEg0KBXRvdGFsGAIgASgEEgwKBGRhdGEYAyABKAwiKwoNRXhwb3J0UmVxdWVzdBIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkiLwoMUHJvdmVSZXF1ZXN0Eg0KBW5vbmNlGAEgASgMEhAKCGlkZW50aXR5GAIgASgJIikKC0NhcnJpZWRGaWxlEgwKBG5hbWUYASABKAkSDAoEZGF0YRgCIAEoDDLYAgoLUG9saWN5UGxhbmUSVwoJU3Vic2NyaWJlEiIuc2FsbHlwb3J0LnBvbGljeS52MS5DbGllbnRNZXNzYWdlGiIuc2FsbHlwb3J0LnBvbGljeS52MS5TZXJ2ZXJNZXNzYWdlKAEwARJQCgdHZXRQYXJ0EiMuc2FsbHlwb3J0LnBvbGljeS52MS5HZXRQYXJ0UmVxdWVzdBoeLnNhbGx5cG9ydC5wb2xpY3kudjEuUGFydENodW5rMAESUAoGRXhwb3J0EiIuc2FsbHlwb3J0LnBvbGljeS52MS5FeHBvcnRSZXF1ZXN0GiAuc2FsbHlwb3J0LnBvbGljeS52MS5DYXJyaWVkRmlsZTABEkwKBVByb3ZlEiEuc2FsbHlwb3J0LnBvbGljeS52MS5Qcm92ZVJlcXVlc3QaIC5zYWxseXBvcnQucG9saWN5LnYxLkNhcnJpZWRGaWxlYgZwcm90bzM");
 
 /**
  * @generated from message sallyport.policy.v1.ClientMessage
@@ -656,6 +656,78 @@ export const PartChunkSchema: GenMessage<PartChunk> = /*@__PURE__*/
   messageDesc(file_sallyport_policy_v1_policy_plane, 14);
 
 /**
+ * @generated from message sallyport.policy.v1.ExportRequest
+ */
+export type ExportRequest = Message<"sallyport.policy.v1.ExportRequest"> & {
+  /**
+   * @generated from field: string area = 1;
+   */
+  area: string;
+
+  /**
+   * @generated from field: string ring = 2;
+   */
+  ring: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ExportRequest.
+ * Use `create(ExportRequestSchema)` to create a new message.
+ */
+export const ExportRequestSchema: GenMessage<ExportRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy_plane, 15);
+
+/**
+ * @generated from message sallyport.policy.v1.ProveRequest
+ */
+export type ProveRequest = Message<"sallyport.policy.v1.ProveRequest"> & {
+  /**
+   * 32 bytes.
+   *
+   * @generated from field: bytes nonce = 1;
+   */
+  nonce: Uint8Array;
+
+  /**
+   * SPIFFE id of the sidecar that asks; one that was enrolled here.
+   *
+   * @generated from field: string identity = 2;
+   */
+  identity: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ProveRequest.
+ * Use `create(ProveRequestSchema)` to create a new message.
+ */
+export const ProveRequestSchema: GenMessage<ProveRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy_plane, 16);
+
+/**
+ * A file or a piece of it, at most 64 KB in a stream; pieces of one name follow one another.
+ *
+ * @generated from message sallyport.policy.v1.CarriedFile
+ */
+export type CarriedFile = Message<"sallyport.policy.v1.CarriedFile"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bytes data = 2;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.CarriedFile.
+ * Use `create(CarriedFileSchema)` to create a new message.
+ */
+export const CarriedFileSchema: GenMessage<CarriedFile> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy_plane, 17);
+
+/**
  * The policy stream: signed statements down, verdicts up. Served on 7443 over mTLS; who the sidecar is comes from its
  * certificate, never from a message. Signed objects travel as the exact bytes of their DSSE envelope (docs/spec/trust-v1.md).
  *
@@ -681,6 +753,27 @@ export const PolicyPlane: GenService<{
     methodKind: "server_streaming";
     input: typeof GetPartRequestSchema;
     output: typeof PartChunkSchema;
+  },
+  /**
+   * For administrators: what a sidecar of an area and ring would be sent now, as the files of a watched directory
+   * (docs/spec/watched-directory.md), roots first. A statement among them is issued for this call.
+   *
+   * @generated from rpc sallyport.policy.v1.PolicyPlane.Export
+   */
+  export: {
+    methodKind: "server_streaming";
+    input: typeof ExportRequestSchema;
+    output: typeof CarriedFileSchema;
+  },
+  /**
+   * For administrators: the live proof over a question that a sidecar has written, as a file of its watched directory.
+   *
+   * @generated from rpc sallyport.policy.v1.PolicyPlane.Prove
+   */
+  prove: {
+    methodKind: "unary";
+    input: typeof ProveRequestSchema;
+    output: typeof CarriedFileSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sallyport_policy_v1_policy_plane, 0);

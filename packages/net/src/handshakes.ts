@@ -23,10 +23,12 @@ export interface Handshakes {
 }
 
 interface Open {
+  readonly address: string;
   readonly socket: Socket;
   readonly watched: Watched;
   readonly key: AlertKey;
-  isReported: boolean;
+  /** Nothing of it is to be reported any more: it got on, was refused, or is cut. */
+  isSettled: boolean;
 }
 
 /** How long a client that was told may take to go, and how much it may say by then: closed at once, it might lose the alert. */
@@ -40,37 +42,35 @@ export function handshakes(options: {
   readonly isProofAsked: boolean;
   readonly onRefusal: (refusal: ListenerRefusal) => unknown;
 }): Handshakes {
-  // Owner: this listener.
+  // Owner: this listener. One that is told may still be going when the next comes from its address, and stands here no more.
   const open = new Map<string, Open>();
-  const end = (address: string): void => {
-    const held = open.get(address);
-    held?.watched.end();
-    held?.key.wipe();
-    open.delete(address);
+  const end = (held: Open): void => {
+    held.isSettled = true;
+    held.watched.end();
+    held.key.wipe();
+    if (open.get(held.address) === held) open.delete(held.address);
   };
   // Once: what is cut for its slowness fails as well.
-  const refuse = (address: string, detail: string): void => {
-    const held = open.get(address);
-    if (held === undefined || held.isReported) return;
-    held.isReported = true;
+  const refuse = (held: Open, detail: string): void => {
     held.key.wipe();
-    options.onRefusal({ code: 'handshake_failed', detail, address, status: 0, isWithinExchange: false });
+    if (held.isSettled) return;
+    held.isSettled = true;
+    options.onRefusal({ code: 'handshake_failed', detail, address: held.address, status: 0, isWithinExchange: false });
   };
   return {
     begin(socket) {
-      const address = addressOf(socket);
       const watched = options.watch.add(() => {
-        refuse(address, 'the handshake took too long');
+        refuse(held, 'the handshake took too long');
         socket.destroy();
       });
+      const held: Open = { address: addressOf(socket), socket, watched, key: new AlertKey(), isSettled: false };
       watched.within(options.msMax);
-      open.set(address, { socket, watched, key: new AlertKey(), isReported: false });
+      open.set(held.address, held);
       socket.on('error', () => undefined);
       socket.once('close', () => {
-        if (open.get(address)?.socket !== socket) return;
         // One that never said a word was only looking whether anybody is there.
-        if (socket.bytesRead > 0) refuse(address, 'closed in the handshake');
-        end(address);
+        if (socket.bytesRead > 0) refuse(held, 'closed in the handshake');
+        end(held);
       });
     },
     noted(line, secured) {
@@ -79,25 +79,27 @@ export function handshakes(options: {
       else held.key.note(line, held.socket.bytesWritten);
     },
     admits(secured) {
-      const address = addressOf(secured);
+      const held = open.get(addressOf(secured));
       const objection = options.isProofAsked ? objectionTo(secured) : undefined;
-      const held = open.get(address);
       if (objection === undefined) {
-        end(address);
+        if (held !== undefined) end(held);
         return true;
       }
       secured.on('error', () => undefined);
       const record = held?.key.seal(secured, held.socket.bytesWritten, objection.description);
-      refuse(address, objection.detail);
+      if (held !== undefined) refuse(held, objection.detail);
       if (held === undefined || record === undefined) secured.destroy();
       else tell(record, secured, held);
       return false;
     },
-    failed: (secured, detail) => refuse(addressOf(secured), detail),
+    failed(secured, detail) {
+      const held = open.get(addressOf(secured));
+      if (held !== undefined) refuse(held, detail);
+    },
     cutAll() {
-      for (const [address, { socket }] of open) {
-        end(address);
-        socket.destroy();
+      for (const held of open.values()) {
+        end(held);
+        held.socket.destroy();
       }
     },
   };

@@ -16,6 +16,10 @@ import { ordersPolicy, READ_ORDERS } from '../../support/policies.ts';
 import { AGENT, eventually, startWorld, type HttpAnswer, type RunningSidecar, type World } from '../../support/world.ts';
 
 const KEY = 'k'.repeat(44);
+/** Of RFC 8446, section 6, as a client names them. */
+const CERTIFICATE_EXPIRED = 'alert number 45';
+const UNKNOWN_CA = 'alert number 48';
+const CERTIFICATE_REQUIRED = 'alert number 116';
 
 let world: World;
 let up: RecordingUpstream;
@@ -54,7 +58,7 @@ async function clientOf(agent: string, by = agents, life: { notBefore?: number; 
   return { cert: chain.map((der) => certificatePem(der)).join(''), key: privatePem };
 }
 
-/** An answer, or `no handshake` where there was no HTTP at all. */
+/** An answer, or the alert that ended the handshake, where there was no HTTP at all. */
 function ask(
   to: RunningSidecar,
   path: string,
@@ -82,7 +86,7 @@ function ask(
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json });
       });
     });
-    sent.on('error', () => resolve('no handshake'));
+    sent.on('error', ({ message }) => resolve(/alert number \d+/.exec(message)?.[0] ?? 'no handshake'));
     sent.end(body);
   });
 }
@@ -144,7 +148,7 @@ describe('with `agent_auth: mtls`', () => {
     const session = await sessionWith(await clientOf(AGENT));
     const before = up.requests.length;
     const key = { 'sallyport-agent': KEY, authorization: `Bearer ${KEY}` };
-    expect([await open({}, key), await call({}, session, key)]).toEqual(['no handshake', 'no handshake']);
+    expect([await open({}, key), await call({}, session, key)]).toEqual(Array(2).fill(CERTIFICATE_REQUIRED));
     await eventually(() => world.log.some((line) => line.includes('handshake_failed')), 'the refusal in the log');
     expect(up.requests).toHaveLength(before);
   });
@@ -165,8 +169,12 @@ describe('with `agent_auth: mtls`', () => {
     const before = up.requests.length;
     const claims = { 'sallyport-agent': AGENT, 'x-agent-id': AGENT };
     const stranger = await clientOf(AGENT, await testAuthority(agents.trustDomain));
-    for (const client of [{}, stranger])
-      expect([await open(client, claims), await call(client, session, claims)]).toEqual(Array(2).fill('no handshake'));
+    const refused = [
+      [{}, CERTIFICATE_REQUIRED],
+      [stranger, UNKNOWN_CA],
+    ] as const;
+    for (const [client, alert] of refused)
+      expect([await open(client, claims), await call(client, session, claims)]).toEqual([alert, alert]);
     const neighbour = await clientOf('reporting-agent');
     for (const answer of [await open(neighbour, claims), await call(neighbour, session, claims)].map(answered)) {
       expect(answer.status).toBe(401);
@@ -221,7 +229,7 @@ describe('with `agent_auth: mtls`', () => {
     }, 'its end');
     expect([first.slice(0, 3), refusal]).toEqual(['200', '401 token_expired']);
     expect(world.clock.wall()).toBeGreaterThan(second + 4_000);
-    expect(await call(ending, session)).toBe('no handshake');
+    expect(await call(ending, session)).toBe(CERTIFICATE_EXPIRED);
     kept.close();
   });
 });

@@ -88,7 +88,8 @@ export interface Administrator {
   /** Both, with every refusal an error. */
   publish(policy: Policy, more?: Parameters<Administrator['promote']>[1]): Promise<PublishedPolicy>;
   revoke(selector: string, value: string, before?: Instant): Promise<number>;
-  joinToken(agent: string): Promise<string>;
+  /** For `default` in ring `default` unless told otherwise. */
+  joinToken(agent: string, place?: { readonly area?: string; readonly ring?: string }): Promise<string>;
   status(): Promise<StatusResponse>;
   versions(): Promise<ListVersionsResponse>;
   /** A stored object as it is: a bundle or release by its digest, a part by its own. */
@@ -201,9 +202,9 @@ export function administrator(
       const request = { selector, value, beforeMs: BigInt(before ?? 0), expiresAtMs: BigInt(clock.wall() + 3_600_000), reason: 'test' };
       return Number(need(await publishClient.revoke(create(RevokeRequestSchema, request), DEADLINE)).seq);
     },
-    async joinToken(agent) {
+    async joinToken(agent, { area = AREA, ring = RING } = {}) {
       const secret = randomBytes(32);
-      const request = { secretHash: sha256(secret), agent, expiresAtMs: BigInt(clock.wall() + 600_000), area: AREA, ring: RING };
+      const request = { secretHash: sha256(secret), agent, expiresAtMs: BigInt(clock.wall() + 600_000), area, ring };
       need(await fleetClient.createJoinToken(create(CreateJoinTokenRequestSchema, request), DEADLINE));
       const [caDer] = ca;
       if (caDer === undefined) throw new Error('no CA');
@@ -212,8 +213,8 @@ export function administrator(
         rootPin: read('root-pin').trim() as Digest,
         caDigest: digestOf(caDer) as Digest,
         agent: agent as AgentName,
-        area: AREA,
-        ring: RING,
+        area: area as Area,
+        ring: ring as Ring,
         secret,
       });
     },

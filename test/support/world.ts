@@ -16,7 +16,8 @@ import { dirname, join } from 'node:path';
 import { makeRoot } from '../../packages/cli/src/root/make-root.ts';
 import type { Vet } from '../../packages/sidecar/src/bundle/vetting.ts';
 import type { PeerUsers } from '../../packages/sidecar/src/isolation/kernel-table.ts';
-import { administrator, type Administrator } from './administrator.ts';
+import { administrator, AREA, RING, type Administrator } from './administrator.ts';
+import { delegateAreas } from './areas.ts';
 
 export const AGENT = 'support-triage' as AgentName;
 
@@ -52,6 +53,9 @@ export interface SidecarOptions {
   readonly name?: string;
   /** `support-triage` unless given. */
   readonly agent?: AgentName;
+  /** Where it is enrolled; `default` in ring `default` unless given. */
+  readonly area?: string;
+  readonly ring?: string;
   /** What differs from the defaults, section by section. */
   readonly config?: ConfigChanges;
   readonly disk?: FileSystem;
@@ -105,6 +109,8 @@ export interface WorldOptions {
   readonly clock?: Clock;
   readonly freshnessTtlMs?: number;
   readonly controlPlane?: Partial<ControlPlaneConfig>;
+  /** Areas beside `default`, each with a publisher of its own. */
+  readonly areas?: readonly string[];
 }
 
 /** Waits for a condition, looking again as real time passes; the ceiling is for what never comes, not for what is slow. */
@@ -181,7 +187,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   }
   const read = readConfig(CONTROL_PLANE_CONFIG, { file: join(dir, 'control-plane', 'config.yaml') });
   if (!read.ok) throw new Error(JSON.stringify(read.error, undefined, 1));
-  let config: ControlPlaneConfig = { ...read.value, ...options.controlPlane };
+  const delegation_files = [...read.value.delegation_files, ...(await delegateAreas(dir, options.areas ?? [], clock.wall()))];
+  let config: ControlPlaneConfig = { ...read.value, delegation_files, ...options.controlPlane };
   const startControlPlane = async (): Promise<ControlPlane> => {
     const started = composeControlPlane(config, { clock, random: systemRandom, log });
     await started.start();
@@ -209,6 +216,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       const {
         name = 'one',
         agent = AGENT,
+        area = AREA,
+        ring = RING,
         config: over = {},
         disk = realFileSystem(),
         clock: own = clock,
@@ -221,12 +230,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       const stateDir = join(dir, 'sidecars', name);
       mkdirSync(stateDir, { recursive: true, mode: 0o700 });
       const tokenFile = join(dir, `${name}.join-token`);
-      if (withToken) writeFileSync(tokenFile, token ?? (await admin.joinToken(agent)), { mode: 0o600 });
+      if (withToken) writeFileSync(tokenFile, token ?? (await admin.joinToken(agent, { area, ring })), { mode: 0o600 });
       const file = join(dir, `${name}.yaml`);
       writeFileSync(
         file,
         [
           `agent: ${agent}`,
+          `area: ${area}`,
+          `ring: ${ring}`,
           `instance: ${name}`,
           `state_dir: ${stateDir}`,
           `root_pin_file: ${join(dir, 'root-pin')}`,

@@ -138,6 +138,19 @@ describe('a client without a certificate that holds', () => {
     expect(await told(port, { ...shown({}, unnamed), ciphers })).toEqual({ heard: '', alert: 48 });
   });
 
+  it('is told after a second greeting, where it guessed a group that the server does not take', async () => {
+    const wired = await wire(await serving());
+    // Two records of the server's greeting, of which the first asks for another key.
+    expect(await told(wired.port, { ...shown({}, unnamed), ecdhCurve: 'ffdhe4096:P-256' })).toEqual({ heard: '', alert: 48 });
+    expect(wired.records.filter((record) => record.startsWith('22:'))).toHaveLength(2);
+  });
+
+  it.each(VERSIONS)('is told however its part comes, here byte by byte: %s', async (maxVersion) => {
+    const { port } = await wire(await serving(), undefined, 1);
+    expect(await told(port, { ...shown({}, unnamed), maxVersion })).toEqual({ heard: '', alert: 48 });
+    expect(refusals).toHaveLength(1);
+  });
+
   it('is told where it would speak HTTP/2', async () => {
     const port = await serving();
     const session = http2Connect(`https://127.0.0.1:${port}`, { ca: certificatePem(platform.ca.certificate), ...shown({}, unnamed) });
@@ -180,8 +193,27 @@ interface Wire {
   cutClient(): void;
 }
 
+/** Each part in a packet of its own, as far as that can be had. */
+async function forward(from: Socket, to: Socket, bytesAtOnce: number): Promise<void> {
+  try {
+    for await (const chunk of from as AsyncIterable<Buffer>) {
+      for (let at = 0; at < chunk.length; at += bytesAtOnce) {
+        to.write(chunk.subarray(at, at + bytesAtOnce));
+        if (bytesAtOnce < chunk.length) await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  } catch {
+    // The client broke off, and so does what stands for it.
+  }
+  to.end();
+}
+
 /** Somebody between a client and the server, who watches and may interfere. */
-async function wire(port: number, onRecord: (record: string, wired: Wire) => void = () => undefined): Promise<Wire> {
+async function wire(
+  port: number,
+  onRecord: (record: string, wired: Wire) => void = () => undefined,
+  bytesAtOnce = Infinity,
+): Promise<Wire> {
   const records: string[] = [];
   let far: Socket | undefined;
   let isCut = false;
@@ -189,8 +221,8 @@ async function wire(port: number, onRecord: (record: string, wired: Wire) => voi
     const to = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     far = to;
     let rest = Buffer.alloc(0);
-    near.on('data', (chunk) => to.write(chunk));
-    near.on('end', () => to.end());
+    to.setNoDelay();
+    void forward(near, to, bytesAtOnce);
     to.on('data', (chunk: Buffer) => {
       for (rest = Buffer.concat([rest, chunk]); rest.length >= 5 && rest.length >= 5 + rest.readUInt16BE(3);) {
         const bytes = rest.subarray(0, 5 + rest.readUInt16BE(3));

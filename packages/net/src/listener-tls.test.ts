@@ -169,6 +169,14 @@ describe('a listener that asks callers for a certificate', () => {
   });
 });
 
+it('a listener that asks for certificates cannot be made to ask no more, or of anybody’s authority', async () => {
+  const { listener, port } = await serving({ clientAuthorities: caOf(authority) });
+  const { certificate, key } = await pairOf(authority);
+  expect(() => listener.secure({ certificate, key })).toThrow('a listener asks for proof from its start on, or never');
+  await expect(get(port)).rejects.toThrow();
+  expect(await get(port, await clientOf(authority))).toMatchObject({ status: 200 });
+});
+
 it('a connection that only looks whether anybody is there is no failure', async () => {
   const { port } = await serving();
   const socket = await plain(port);

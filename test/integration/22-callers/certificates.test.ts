@@ -153,8 +153,10 @@ async function byProgram(name: string, shown: Partial<Shown>, args: (files: read
 }
 
 /** Whether this machine has a program whose own word for itself contains this. */
-const has = (name: string, argument: string, word: string): boolean =>
-  String(spawnSync(name, [argument], { encoding: 'utf8' }).stdout).includes(word);
+function has(name: string, argument: string, word: string): boolean {
+  const { status, stdout } = spawnSync(name, [argument], { encoding: 'utf8' });
+  return status === 0 && stdout.includes(word);
+}
 
 async function byOpenssl(shown: Partial<Shown>, maxVersion: SecureVersion): Promise<Seen> {
   const version = maxVersion === 'TLSv1.3' ? '-tls1_3' : '-tls1_2';

@@ -139,7 +139,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     limits: { requestBodyBytesMax: 100_000, headersBytesMax: 32_768, holdWhileSyncingMs: 0, rejudgementsMax: 3 },
     load: { isDraining: () => false },
     bytesInFlight: account,
-    bundle: { read: () => held, changed: async () => {} },
+    bundle: { read: () => held, whenFresh: async () => {} },
     sessionBinding: 'none',
     schemes: { inbound: 'https', outbound: 'http' },
     agentCredential: noAgentCredential(AGENT),

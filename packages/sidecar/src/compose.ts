@@ -142,7 +142,7 @@ class RunningSidecar implements Sidecar {
     this.#anchors = anchors;
     this.#with = { ...surroundings, disk: surroundings.disk ?? realFileSystem() };
     const { clock, log, random } = surroundings;
-    this.#holder = createHolder({ clock });
+    this.#holder = createHolder({ clock, waitingMax: config.limits.waiting_for_policy_max });
     this.#drain = createDrain({ clock, onFailure: (name, error) => log.error('task_failed', { name }, error) });
     this.#epoch = encodeHex(random(8)) as SessionEpoch;
     this.#under = underIdentity(config, this.#with);

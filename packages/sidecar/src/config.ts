@@ -76,6 +76,7 @@ export interface SidecarConfig {
     readonly answer_bytes_max: number;
     readonly head_bytes_max: number;
     readonly connections_max: number;
+    readonly waiting_for_policy_max: number;
     readonly sessions_max: number;
     readonly sessions_per_principal_max: number;
     readonly reservations_max: number;
@@ -255,6 +256,13 @@ export const SIDECAR_CONFIG: Field<SidecarConfig> = section('Sidecar', {
     answer_bytes_max: bytes({ says: 'One answer, or one message of it', min: 1 * KB, max: 256 * MB, default: 4 * MB }),
     head_bytes_max: bytes({ says: 'One request head', min: 1 * KB, max: 256 * KB, default: 16 * KB }),
     connections_max: count({ says: 'Connections of the agent at once', unit: 'connections', min: 1, max: 65_536, default: 512 }),
+    waiting_for_policy_max: count({
+      says: 'Requests that wait for a fresh bundle at once (`hold_while_syncing_ms`); one more is refused without waiting',
+      unit: 'requests',
+      min: 0,
+      max: 65_536,
+      default: 256,
+    }),
     sessions_max: count({ says: 'Open sessions', unit: 'sessions', min: 1, max: 1_000_000, default: 10_000 }),
     sessions_per_principal_max: count({
       says: 'Open sessions of one principal; with one more, its own that was used longest ago is over. A request of a caller that names no session opens one',

@@ -39,7 +39,8 @@ export interface Holder extends BundleHolder {
   state(): PolicyState;
 }
 
-export function createHolder({ clock }: { clock: Clock }): Holder {
+/** `waitingMax`: requests that may wait for a fresh bundle at once; one more is answered as things are. */
+export function createHolder({ clock, waitingMax }: { readonly clock: Clock; readonly waitingMax: number }): Holder {
   // Owner: `hold`, and so the activator. Swapped whole.
   let current: { readonly inForce: InForce; readonly snapshot: Snapshot; readonly outdated: string } | undefined;
   let generation = 0;
@@ -54,7 +55,8 @@ export function createHolder({ clock }: { clock: Clock }): Holder {
     },
     hold(inForce) {
       current = inForce === undefined ? undefined : next(inForce);
-      for (const wake of waiting) wake();
+      // Ages are charged every second, which changes nothing for those who wait.
+      if (waiting.size > 0 && state().kind === 'fresh') for (const wake of waiting) wake();
     },
     read(): Held {
       if (current === undefined) return { state: 'absent', why: absence };
@@ -67,8 +69,12 @@ export function createHolder({ clock }: { clock: Clock }): Holder {
       const ageMs = now.ageMs ?? now.ttlMs;
       return { state: 'stale', snapshot, freshnessSeq: 0, ageMs, freshForMs: Math.min(0, now.ttlMs - ageMs) };
     },
-    changed: (ms, signal) =>
+    whenFresh: (ms, signal) =>
       new Promise((resolve) => {
+        if (waiting.size >= waitingMax || signal.aborted) {
+          resolve();
+          return;
+        }
         const over = new AbortController();
         const wake = (): void => {
           waiting.delete(wake);

@@ -98,8 +98,8 @@ export type Held =
 
 export interface BundleHolder {
   read(): Held;
-  /** Resolves when the state may have changed from stale or absent, or after `ms`; for `hold_while_syncing_ms`. */
-  changed(ms: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when there is a fresh bundle, after `ms`, or at once where too many wait already; for `hold_while_syncing_ms`. */
+  whenFresh(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 /** Kept in memory, lost with the process: an id of an earlier start is `session_expired`, never a fresh session. */

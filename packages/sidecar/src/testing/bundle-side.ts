@@ -27,6 +27,8 @@ import { compilePolicy, testPolicy } from '../bundle/policy-bytes.ts';
 import { openVault } from '../bundle/vault.ts';
 import type { Vet } from '../bundle/vetting.ts';
 
+/** Requests that may wait for a fresh bundle at once. */
+export const WAITING_MAX = 2;
 export const FOLDER = '/state/bundle';
 
 /** One start of the bundle side: between `load` and the next loss of power. */
@@ -71,7 +73,7 @@ export const vetHere: Vet = async (bytes) => {
 export async function startBundleSide(options: BundleSideOptions): Promise<BundleSide> {
   const { simulator, fs, clock = startClock(), receiver = {}, pin = simulator.pin, allowDevelopmentRoot = true, vet = vetHere } = options;
   const refusals: string[] = [];
-  const holder = createHolder({ clock });
+  const holder = createHolder({ clock, waitingMax: WAITING_MAX });
   const activator = new Activator({
     pin,
     allowDevelopmentRoot,

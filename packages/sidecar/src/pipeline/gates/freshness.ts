@@ -15,7 +15,7 @@ export const freshness: Gate<Arrival, Held, Fresh, Ports> = {
     const held = bundle.read();
     if (held.state === 'fresh' || limits.holdWhileSyncingMs === 0) return held;
     // A laptop that wakes, or a new pod, syncs within moments: waiting beats failing. Still a wait for a signed statement.
-    return bundle.changed(limits.holdWhileSyncingMs, signal).then(() => bundle.read());
+    return bundle.whenFresh(limits.holdWhileSyncingMs, signal).then(() => bundle.read());
   },
   decide: decideFreshness,
 };

@@ -9,7 +9,9 @@ export type Change =
   | { readonly kind: 'release'; readonly area: Area; readonly ring: Ring }
   /** Bundles are wanted at the sidecars of this area and ring before a release names them. */
   | { readonly kind: 'staging'; readonly area: Area; readonly ring: Ring }
-  | { readonly kind: 'revocation' };
+  | { readonly kind: 'revocation' }
+  /** Another process on the same database has committed something, or may have. */
+  | { readonly kind: 'elsewhere' };
 
 export interface Changes {
   tell(change: Change): void;

@@ -22,6 +22,7 @@ import { fleetHandlers } from './fleet/handlers.ts';
 import { FreshnessService } from './freshness/api.ts';
 import type { Served } from './listen.ts';
 import { openObjects } from './objects/api.ts';
+import { fileBlobs, rowBlobs } from './objects/blobs.ts';
 import type { Objects } from './objects/api.ts';
 import { PolicyPlaneService } from './policy-plane/api.ts';
 import { openPublish } from './publish/api.ts';
@@ -62,21 +63,21 @@ interface PolicyServices {
 }
 
 /** What accepts and keeps policy. */
-function openPolicy(config: ControlPlaneConfig, options: ServiceOptions): PolicyServices {
+async function openPolicy(config: ControlPlaneConfig, options: ServiceOptions): Promise<PolicyServices> {
   const { authority, database, audit, clock, log, disk, identity } = options;
   const changes = createChanges((error) => log.error('change.failed', {}, error));
-  const objects = openObjects({
+  database.listen(() => changes.tell({ kind: 'elsewhere' }));
+  const objects = await openObjects({
     database,
-    disk,
-    directory: `${config.state_dir}/objects`,
+    blobs: (table) => (database.isShared ? rowBlobs(table) : fileBlobs(disk, `${config.state_dir}/objects`)),
     objectBytesMax: OBJECT_BYTES_MAX,
     totalBytesMax: config.limits.objects_bytes_max,
     onEdited: (digest) =>
       void audit.alert({ code: 'OBJECT_EDITED', subject: null, detail: `\`${digest}\` does not match its digest`, source: 'objects' }),
   });
-  const revocation = openRevocation({ database, clock, root: authority.root, signer: authority.revocation, audit, changes });
-  const fleet = openFleet({ database, clock, memoryMs: config.fleet_memory_ms });
-  const publish = openPublish({
+  const revocation = await openRevocation({ database, clock, root: authority.root, signer: authority.revocation, audit, changes });
+  const fleet = await openFleet({ database, clock, memoryMs: config.fleet_memory_ms });
+  const publish = await openPublish({
     database,
     objects,
     authority,
@@ -92,11 +93,11 @@ function openPolicy(config: ControlPlaneConfig, options: ServiceOptions): Policy
 }
 
 /** All services of one process. */
-export function openServices(config: ControlPlaneConfig, options: ServiceOptions): Services {
+export async function openServices(config: ControlPlaneConfig, options: ServiceOptions): Promise<Services> {
   const { authority, database, audit, clock, random, log, metrics, issue, draining } = options;
   const { root } = authority;
-  const { changes, objects, revocation, fleet, publish } = openPolicy(config, options);
-  const freshness = new FreshnessService({
+  const { changes, objects, revocation, fleet, publish } = await openPolicy(config, options);
+  const freshness = await FreshnessService.open({
     database,
     clock,
     log,
@@ -105,11 +106,11 @@ export function openServices(config: ControlPlaneConfig, options: ServiceOptions
     signer: authority.freshness,
     key: authority.freshnessKey,
     ttlMs: config.freshness_ttl_ms,
-    leaves: () => publish.leaves(),
-    revocationHead: () => revocation.head(),
+    leaves: async (tx) => publish.leaves(tx),
+    revocationHead: async (tx) => revocation.head(tx),
     audit,
   });
-  const enrolment = new EnrolmentService({
+  const enrolment = await EnrolmentService.open({
     database,
     clock,
     trustDomain: root.trustDomain,
@@ -124,6 +125,7 @@ export function openServices(config: ControlPlaneConfig, options: ServiceOptions
     ...(config.attestation === undefined ? {} : { attest: clusterAttestation(config.attestation, options) }),
   });
   const policyPlane = new PolicyPlaneService({
+    database,
     clock,
     random,
     log,
@@ -155,7 +157,7 @@ export function openServices(config: ControlPlaneConfig, options: ServiceOptions
         PolicyPlane: policyPlane.handlers,
         Publish: publish.handlers,
         Audit: audit.handlers,
-        Fleet: fleetHandlers({ fleet, publish, freshness, revocation, enrolment, audit, clock, draining }),
+        Fleet: fleetHandlers({ database, fleet, publish, freshness, revocation, enrolment, audit, clock, draining }),
         Enrolment: enrolment.renewal,
       },
       strangers: enrolment.handlers,

@@ -5,12 +5,12 @@
 
 import { formatSpiffeId } from '@sallyport/identity';
 import { Fault, formatProblem } from '@sallyport/model';
-import type { Clock, Random } from '@sallyport/model';
+import type { Clock, Random, Result } from '@sallyport/model';
 import type { HttpListener } from '@sallyport/net';
 import { createDrain, lockState, realFileSystem } from '@sallyport/runtime';
 import type { FileSystem, ListenAddress } from '@sallyport/runtime';
-import { openDatabase } from '@sallyport/store';
-import type { Database } from '@sallyport/store';
+import { openLocalDatabase, openSqlite } from '@sallyport/store';
+import type { DatabaseProblem } from '@sallyport/store';
 import { createMetrics } from '@sallyport/telemetry';
 import type { Log, Metrics } from '@sallyport/telemetry';
 import { openAudit } from './audit/api.ts';
@@ -59,6 +59,8 @@ export interface ControlPlane {
 /** Names this build in records. */
 const BUILD = 'sallyport/0.1.0';
 const DATABASE = 'control-plane.db';
+/** The index over the segments, of this process alone. */
+const INDEX = 'audit.db';
 const FLUSH_MS = 1_000;
 
 /** Makes a control plane of its configuration. Nothing is read or opened before `start`. */
@@ -143,8 +145,10 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   opened.push(async () => Promise.resolve(unlock()));
   // A state folder that should not be empty is noticed here, or when the first sidecar turns out to be ahead.
   if (!disk.list(config.state_dir).includes(DATABASE)) log.warn('control_plane.state_is_new', { file: config.state_dir });
-  const database = open(`${config.state_dir}/${DATABASE}`);
-  opened.push(async () => Promise.resolve(database.close()));
+  const database = openAt(`${config.state_dir}/${DATABASE}`, openSqlite);
+  opened.push(async () => database.close());
+  const index = openAt(`${config.state_dir}/${INDEX}`, openLocalDatabase);
+  opened.push(async () => Promise.resolve(index.close()));
   const drain = createDrain({ clock, onFailure: (name, error) => log.error('task.failed', { name }, error) });
 
   const audit = await openAudit({
@@ -153,6 +157,7 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
     random,
     disk,
     database,
+    index,
     log,
     metrics,
     root,
@@ -165,7 +170,7 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   });
   opened.push(async () => audit.close());
   void audit.failed.then(options.fail);
-  const services = openServices(config, { ...options, database, audit, identity, issue, draining: drain.draining });
+  const services = await openServices(config, { ...options, database, audit, identity, issue, draining: drain.draining });
   const servers = await listen(config, { clock, log, metrics, services: services.served, root, tls: own.tls });
   opened.push(async () => servers.drain({ graceMs: 0 }));
   const health = await openHealth(config, { clock, log, metrics, reasons: () => reasonsOf(services, drain.draining) });
@@ -175,7 +180,7 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   drain.track('own certificates', own.keepRenewed({ signal, onAudit: async (chain) => audit.certify(chain) }));
   drain.track('freshness', services.policyPlane.run(signal));
   const onFailure = (error: unknown): void => log.error('task.failed', { name: 'fleet' }, error);
-  drain.track('fleet', repeat(clock, { everyMs: FLUSH_MS, act: () => services.fleet.flush(), onFailure, signal }));
+  drain.track('fleet', repeat(clock, { everyMs: FLUSH_MS, act: async () => services.fleet.flush(), onFailure, signal }));
   for (const service of ['grpc', 'enrolment'] as const)
     log.info('control_plane.listening', { service, host: servers[service].host, port: servers[service].port });
   log.info('control_plane.started', { identity });
@@ -192,7 +197,7 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
       });
       drain.onDrain('ports', async () => servers.drain({ graceMs: config.drain_ms }));
       const report = await drain.drain({ graceMs: config.drain_ms });
-      services.fleet.flush();
+      await services.fleet.flush();
       await health?.drain({ graceMs: 0 });
       await endAll(opened, log);
       log.info('control_plane.ended', { detail: report.isClean ? 'clean' : `left: ${report.left.join(', ')}` });
@@ -214,9 +219,9 @@ function reasonsOf({ freshness }: Services, draining: AbortSignal): readonly str
   return [...(draining.aborted ? ['draining'] : []), ...(problem === undefined ? [] : [`no freshness: ${problem.detail}`])];
 }
 
-function open(path: string): Database {
-  const opened = openDatabase({ path });
-  if (opened.ok) return opened.value;
-  if (opened.error.code === 'failed') throw opened.error.fault;
-  throw new Fault('store_failed', 'internal', `while opening \`${path}\`: ${opened.error.message}`);
+function openAt<T>(path: string, open: (options: { readonly path: string }) => Result<T, DatabaseProblem>): T {
+  const found = open({ path });
+  if (found.ok) return found.value;
+  if (found.error.code === 'failed') throw found.error.fault;
+  throw new Fault('store_failed', 'internal', `while opening \`${path}\`: ${found.error.message}`);
 }

@@ -117,9 +117,14 @@ test('an act that a kill left between its commit and its record is recorded at t
     ring: '-',
     release_seq: null,
   };
-  const insert = file.prepare('INSERT INTO audit_act (number, name, body) VALUES (?, ?, ?)');
-  insert.run(1_000, recorded, JSON.stringify(body));
-  insert.run(1_001, 'feedfacefeedface', JSON.stringify({ ...body, act: 'lost' }));
+  const index = new DatabaseSync(join(harness.config.state_dir, 'audit.db'));
+  const { name: replica } = index.prepare('SELECT name FROM audit_replica').get() as { name: string };
+  index.close();
+  const insert = file.prepare('INSERT INTO acts_waiting (number, replica, name, body) VALUES (?, ?, ?, ?)');
+  insert.run(1_000, replica, recorded, JSON.stringify(body));
+  insert.run(1_001, replica, 'feedfacefeedface', JSON.stringify({ ...body, act: 'lost' }));
+  // Another process on the same database records its own.
+  insert.run(1_002, 'another', '0123456789abcdef', JSON.stringify({ ...body, act: 'foreign' }));
   file.close();
   const second = await startProcess();
   expect((await harness.acts()).map(({ act }) => act)).toEqual(['publish', 'lost']);

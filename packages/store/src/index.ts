@@ -40,11 +40,10 @@ export type {
 export { RESERVATION_KEY_CHARS_MAX } from './reservations.ts';
 export type { MemoryReservations, MemoryReservationsOptions } from './memory-reservations.ts';
 export { memoryReservations } from './memory-reservations.ts';
-export type { DatabaseProblem, Migration, Row, SqlValue } from './database.ts';
-export type { LocalDatabase as Database, LocalService as ServiceDatabase } from './local-database.ts';
+export type { Database, DatabaseProblem, Migration, Row, ServiceDatabase, SqlValue, Statement, Transaction } from './database.ts';
+export type { LocalDatabase, LocalService } from './local-database.ts';
 
-export { openLocalDatabase as openDatabase } from './local-sqlite.ts';
-export type { Transaction } from './database.ts';
+export { openLocalDatabase } from './local-sqlite.ts';
 export { openSqlite } from './sqlite.ts';
 export type { PostgresOptions } from './postgres.ts';
 export { openPostgres } from './postgres.ts';

@@ -9,24 +9,23 @@ import { readRecord } from '@sallyport/audit';
 import type { ActBody } from '@sallyport/audit';
 import { encodeHex } from '@sallyport/crypto';
 import type { Random } from '@sallyport/model';
-import type { Database, ServiceDatabase } from '@sallyport/store';
+import type { Database, Transaction } from '@sallyport/store';
+import type { ActsTable, WaitingAct } from './acts-table.ts';
 import type { OwnStream } from './own-stream.ts';
-import type { AuditTables, WaitingAct } from './store.ts';
 
 /** Who did what to what; see `ActBody` for the words. */
 export type Act = Omit<ActBody, 'kind'>;
 
 export interface Acts {
-  /** Remembers an act. Only inside the transaction that carries it out. */
-  remember(act: Act): void;
+  /** Remembers an act, in the transaction that carries it out. */
+  remember(tx: Transaction, act: Act): Promise<void>;
   /** Resolves when every act remembered so far is in the own stream, on disk. Rejects with a Fault when it cannot be. */
   record(): Promise<void>;
 }
 
 export interface ActsOptions {
   readonly database: Database;
-  readonly service: ServiceDatabase;
-  readonly tables: AuditTables;
+  readonly table: ActsTable;
   readonly random: Random;
   readonly own: OwnStream;
   /** Names of the acts that a start found in the segments. */
@@ -36,20 +35,22 @@ export interface ActsOptions {
 const NAME_BYTES = 8;
 const NAME = /^act ([0-9a-f]{16})(?:; |$)/;
 
-export function createActs({ database, service, tables, random, own, recovered }: ActsOptions): Acts {
+export function createActs({ database, table, random, own, recovered }: ActsOptions): Acts {
   // Owner: this closure.
   let writing: Promise<void> = Promise.resolve();
 
   const write = async (): Promise<void> => {
-    const waiting = tables.acts();
+    const waiting = await database.read(async (tx) => table.waiting(tx));
     const unrecorded = waiting.filter(({ name }) => !recovered.has(name));
     if (unrecorded.length > 0) await own.record(unrecorded.map((act) => ({ kind: 'ACT', ...bodyOf(act) })));
-    if (waiting.length > 0) database.transaction(() => waiting.forEach(({ number }) => tables.dropAct(number)));
+    if (waiting.length === 0) return;
+    await database.transaction(async (tx) => {
+      for (const { number } of waiting) await table.drop(tx, number);
+    });
   };
 
   return {
-    remember: (act) =>
-      tables.addAct({ number: service.nextSequence('act'), name: encodeHex(random(NAME_BYTES)), body: JSON.stringify(act) }),
+    remember: async (tx, act) => table.add(tx, { name: encodeHex(random(NAME_BYTES)), body: JSON.stringify(act) }),
     async record() {
       // A failed writer leaves its acts in the table; the next one takes them too.
       const mine = writing.then(write, write);

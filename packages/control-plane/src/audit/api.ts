@@ -5,13 +5,14 @@
  */
 
 import type { StreamEnd } from '@sallyport/audit';
+import { encodeHex } from '@sallyport/crypto';
 import type { Audit } from '@sallyport/contract';
 import type { LocalSigner } from '@sallyport/crypto/keys';
 import type { SpiffeId } from '@sallyport/identity';
 import { Fault } from '@sallyport/model';
 import type { Clock, Random, StreamId } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
-import type { Database } from '@sallyport/store';
+import type { Database, LocalDatabase, Transaction } from '@sallyport/store';
 import type { Log, Metrics } from '@sallyport/telemetry';
 import type { TrustedRoot } from '@sallyport/trust';
 import type { ControlPlaneConfig } from '../config.ts';
@@ -19,6 +20,7 @@ import { repeat } from '../repeat.ts';
 import type { ProvenHandlers } from '../rpc.ts';
 import { createActs } from './acts.ts';
 import type { Act } from './acts.ts';
+import { ACTS_MIGRATIONS, actsTable } from './acts-table.ts';
 import { createAlerts } from './alerts.ts';
 import { Collector } from './collector.ts';
 import { Indexer } from './indexer.ts';
@@ -38,8 +40,8 @@ export type { Act } from './acts.ts';
 export type { Suspicion } from './suspicion.ts';
 
 export interface AuditService {
-  /** Remembers an act; only inside the transaction that carries it out. `recordActs` then makes it evidence. */
-  act(act: Act): void;
+  /** Remembers an act, in the transaction that carries it out. `recordActs` then makes it evidence. */
+  act(tx: Transaction, act: Act): Promise<void>;
   /** Resolves when every act remembered so far is in the own stream, on disk. No act is answered before. */
   recordActs(): Promise<void>;
   /** Resolves when the alert is recorded, or was judged a repetition. */
@@ -65,7 +67,10 @@ export interface AuditServiceOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly disk: FileSystem;
+  /** Where acts are remembered with what they change; shared with other control planes, maybe. */
   readonly database: Database;
+  /** For the index over the segments of this process. */
+  readonly index: LocalDatabase;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly root: TrustedRoot;
@@ -79,25 +84,27 @@ export interface AuditServiceOptions {
   readonly track: (name: string, task: Promise<unknown>) => void;
 }
 
+const REPLICA_BYTES = 8;
 const FLUSH_MS = 1_000;
 const SWEEP_MS_MAX = 60_000;
 
 /** Opens it; throws a Fault `store_failed` when the segments cannot be opened. */
 export async function openAudit(options: AuditServiceOptions): Promise<AuditService> {
-  const { config, clock, random, database, log, metrics, identity, signer, certificates, root, draining } = options;
-  const service = database.service('audit', AUDIT_MIGRATIONS);
-  const tables = auditTables(service);
-  const { segments, streams, found, actNames } = await recoverSegments({ ...options, tables });
+  const { config, clock, random, database, index, log, metrics, identity, signer, certificates, root, draining } = options;
+  const tables = auditTables(index.service('audit', AUDIT_MIGRATIONS));
+  const replica = tables.replica(encodeHex(random(REPLICA_BYTES)));
+  const { segments, streams, found, actNames } = await recoverSegments({ ...options, database: index, tables });
   const onFailure = (error: unknown): void => log.error('audit.index_failed', {}, error);
-  const indexer = new Indexer({ database, tables, log: segments, streams, clock, onFailure });
+  const indexer = new Indexer({ database: index, tables, log: segments, streams, clock, onFailure });
   const keeper = createKeeper(segments, () => indexer.kick());
   const checkpointRecords = config.audit.checkpoint_records;
   const own = createOwnStream({ streams, keeper, clock, random, signer, identity, certificates, build: options.build, checkpointRecords });
-  const acts = createActs({ database, service, tables, random, own, recovered: actNames });
+  const table = actsTable(await database.service('acts', ACTS_MIGRATIONS), replica);
+  const acts = createActs({ database, table, random, own, recovered: actNames });
   const alerts = createAlerts({ own, clock, log, metrics });
   const alert = async (suspicion: Suspicion): Promise<void> => alerts.raise(suspicion);
   const noteContact = (writer: string): void => unclosed.noteContact(writer);
-  const reported = reportedHeads({ database, tables, streams });
+  const reported = reportedHeads({ database: index, tables, streams });
   const unclosed = watchUnclosed({ clock, tables, streams, own: identity, afterMs: config.audit.unclosed_after_ms, alert });
 
   const onBegun = async (begun: HeldStream): Promise<void> => {
@@ -136,7 +143,7 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
   metrics.gaugeFrom({ name: 'sallyport_audit_segments_bytes', help: 'Bytes of all audit segments' }, () => segments.status.bytes);
 
   return {
-    act: (act) => acts.remember(act),
+    act: async (tx, act) => acts.remember(tx, act),
     recordActs: async () => acts.record(),
     alert,
     async noteHead(writer, end) {

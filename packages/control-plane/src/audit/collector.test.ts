@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { generateKey, issueCertificate, randomBytes } from '@sallyport/crypto/keys';
 import type { SpiffeId } from '@sallyport/identity';
-import { openDatabase, openSegmentLog } from '@sallyport/store';
-import type { Database, SegmentLog } from '@sallyport/store';
+import { openLocalDatabase, openSegmentLog } from '@sallyport/store';
+import type { LocalDatabase, SegmentLog } from '@sallyport/store';
 import { auditWriter, fakeClock, simulatedDisk, testAuthority } from '@sallyport/testkit';
 import type { AuditWriter, FakeClock, SimulatedDisk } from '@sallyport/testkit';
 import { Collector } from './collector.ts';
@@ -18,7 +18,7 @@ let clock: FakeClock;
 let disk: SimulatedDisk;
 let log: SegmentLog;
 let streams: HeldStreams;
-let database: Database;
+let database: LocalDatabase;
 let collector: Collector;
 let context: LineContext;
 let writer: AuditWriter;
@@ -29,7 +29,7 @@ beforeEach(async () => {
   disk = simulatedDisk();
   const options = { disk: disk.fs, directory: '/audit', segmentBytesMax: 65_536, logBytesMax: 1_048_576, headroomBytes: 0 };
   const opened = await openSegmentLog(options);
-  const file = openDatabase({ path: ':memory:' });
+  const file = openLocalDatabase({ path: ':memory:' });
   if (!opened.ok || !file.ok) throw new Error('not opened');
   [log, database, streams, codes] = [opened.value, file.value, heldStreams(), []];
   collector = new Collector({

@@ -4,14 +4,14 @@
  */
 
 import type { Clock } from '@sallyport/model';
-import type { Database, LoggedFrame, SegmentLog } from '@sallyport/store';
+import type { LocalDatabase, LoggedFrame, SegmentLog } from '@sallyport/store';
 import { doorbell } from '../doorbell.ts';
 import { readLineHead } from './line.ts';
 import type { AuditTables, IndexedRecord } from './store.ts';
 import type { HeldStreams } from './held-streams.ts';
 
 export interface IndexerOptions {
-  readonly database: Database;
+  readonly database: LocalDatabase;
   readonly tables: AuditTables;
   readonly log: SegmentLog;
   readonly streams: HeldStreams;

@@ -7,7 +7,7 @@ import type { SpiffeId } from '@sallyport/identity';
 import { Fault } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
 import { openSegmentLog } from '@sallyport/store';
-import type { Database, LogProblem, SegmentLog } from '@sallyport/store';
+import type { LocalDatabase, LogProblem, SegmentLog } from '@sallyport/store';
 import type { ControlPlaneConfig } from '../config.ts';
 import { actName } from './acts.ts';
 import { heldStreams, recoverLine } from './held-streams.ts';
@@ -27,7 +27,7 @@ export interface Recovered {
 export interface RecoveryOptions {
   readonly config: ControlPlaneConfig;
   readonly disk: FileSystem;
-  readonly database: Database;
+  readonly database: LocalDatabase;
   readonly tables: AuditTables;
   /** Of this control plane: its own streams hold the acts. */
   readonly identity: SpiffeId;

@@ -6,7 +6,7 @@
 import { headHex } from '@sallyport/audit';
 import type { StreamEnd } from '@sallyport/audit';
 import type { SpiffeId } from '@sallyport/identity';
-import type { Database } from '@sallyport/store';
+import type { LocalDatabase } from '@sallyport/store';
 import type { HeldStreams } from './held-streams.ts';
 import type { AuditTables } from './store.ts';
 import type { Suspicion } from './suspicion.ts';
@@ -20,7 +20,7 @@ export interface ReportedHeads {
 }
 
 export interface ReportedOptions {
-  readonly database: Database;
+  readonly database: LocalDatabase;
   readonly tables: AuditTables;
   readonly streams: HeldStreams;
 }

@@ -1,17 +1,17 @@
 /**
- * The tables of the collector. Records themselves are in the segments; here are the index over them, which is rebuilt
- * from the segments whenever it is missing, and what the segments do not say: forks, reported heads, acts on their way
- * into the own stream.
+ * The tables of the collector, of this process alone like its segments. Records themselves are in the segments; here are
+ * the index over them, which is rebuilt from the segments whenever it is missing, and what the segments do not say:
+ * forks, reported heads, and the name by which this process is told from others on the same database.
  */
 
 import type { SpiffeId } from '@sallyport/identity';
 import type { Digest, Instant, StreamId } from '@sallyport/model';
 import type { StreamEnd } from '@sallyport/audit';
-import type { Migration, Row, ServiceDatabase, SqlValue } from '@sallyport/store';
+import type { Migration, Row, LocalService, SqlValue } from '@sallyport/store';
 
 export const AUDIT_MIGRATIONS: readonly Migration[] = [
   {
-    name: 'index, evidence and outbox',
+    name: 'index and evidence',
     sql: `
       CREATE TABLE audit_record (
         place INTEGER PRIMARY KEY,
@@ -60,10 +60,9 @@ export const AUDIT_MIGRATIONS: readonly Migration[] = [
         seq INTEGER NOT NULL,
         head TEXT NOT NULL
       ) STRICT, WITHOUT ROWID;
-      CREATE TABLE audit_act (
-        number INTEGER PRIMARY KEY,
-        name TEXT NOT NULL,
-        body TEXT NOT NULL
+      CREATE TABLE audit_replica (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        name TEXT NOT NULL
       ) STRICT;`,
   },
   {
@@ -105,13 +104,6 @@ export interface RecordFilter {
   readonly session?: string;
 }
 
-/** An act that may not be in the own stream yet. */
-export interface WaitingAct {
-  readonly number: number;
-  readonly name: string;
-  readonly body: string;
-}
-
 export interface AuditTables {
   addRecord(record: IndexedRecord): void;
   addStream(stream: StreamId, writer: SpiffeId, agent: string): void;
@@ -146,10 +138,8 @@ export interface AuditTables {
   unclosedStreams(): readonly StreamId[];
   setReported(writer: SpiffeId, end: StreamEnd): void;
   reported(): readonly (StreamEnd & { readonly writer: SpiffeId })[];
-  addAct(act: WaitingAct): void;
-  /** In the order in which they were carried out. */
-  acts(): readonly WaitingAct[];
-  dropAct(number: number): void;
+  /** The name of this process among those that share a database, also after a restart; `proposed` where it has none yet. */
+  replica(proposed: string): string;
 }
 
 /** In the order of the table's columns. */
@@ -170,8 +160,8 @@ const MEMBERS: readonly (keyof IndexedRecord)[] = [
   'subject',
 ];
 
-export function auditTables(database: ServiceDatabase): AuditTables {
-  const sql = (text: string): ReturnType<ServiceDatabase['prepare']> => database.prepare(text);
+export function auditTables(database: LocalService): AuditTables {
+  const sql = (text: string): ReturnType<LocalService['prepare']> => database.prepare(text);
   const insertRecord = sql('INSERT OR REPLACE INTO audit_record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   const insertStream = sql('INSERT OR REPLACE INTO audit_stream (stream, writer, agent) VALUES (?, ?, ?)');
   const readProgress = sql('SELECT indexed_place AS place FROM audit_progress WHERE only = 1');
@@ -184,16 +174,15 @@ export function auditTables(database: ServiceDatabase): AuditTables {
   const insertFork = sql('INSERT OR IGNORE INTO audit_fork (stream, seq, digest, source, at_ms, line) VALUES (?, ?, ?, ?, ?, ?)');
   const insertUnclosed = sql('INSERT OR IGNORE INTO audit_unclosed (stream) VALUES (?)');
   const writeReported = sql('INSERT OR REPLACE INTO audit_reported (writer, stream, seq, head) VALUES (?, ?, ?, ?)');
-  const insertAct = sql('INSERT INTO audit_act (number, name, body) VALUES (?, ?, ?)');
-  const deleteAct = sql('DELETE FROM audit_act WHERE number = ?');
   const findGivenUp = sql(
     `SELECT EXISTS (SELECT 1 FROM audit_record WHERE subject = ? AND kind = 'ALERT' AND code = 'UNCLOSED' AND place > ? AND place < ?) AS found`,
   );
+  const insertReplica = sql('INSERT INTO audit_replica (only, name) VALUES (1, ?) ON CONFLICT DO NOTHING');
+  const readReplica = sql('SELECT name FROM audit_replica');
   const countForks = sql('SELECT COUNT(*) AS forks FROM audit_fork WHERE stream = ?');
   const allForked = sql('SELECT DISTINCT stream FROM audit_fork');
   const allUnclosed = sql('SELECT stream FROM audit_unclosed');
   const allReported = sql('SELECT writer, stream, seq, head FROM audit_reported');
-  const allActs = sql('SELECT number, name, body FROM audit_act ORDER BY number');
   const wipe = [sql('DELETE FROM audit_record'), sql('DELETE FROM audit_stream'), sql('DELETE FROM audit_progress')];
   return {
     addRecord: (record) => void insertRecord.run(...MEMBERS.map((name) => record[name])),
@@ -247,9 +236,10 @@ export function auditTables(database: ServiceDatabase): AuditTables {
         seq: row['seq'] as number,
         head: row['head'] as string,
       })),
-    addAct: ({ number, name, body }) => void insertAct.run(number, name, body),
-    acts: () => allActs.all().map((row) => ({ number: row['number'] as number, name: row['name'] as string, body: row['body'] as string })),
-    dropAct: (number) => void deleteAct.run(number),
+    replica(proposed) {
+      insertReplica.run(proposed);
+      return readReplica.get()?.['name'] as string;
+    },
   };
 }
 

@@ -193,7 +193,7 @@ describe('view records', () => {
     const before = await tail({ stream: writer.stream });
     await harness.stop();
     const { rmSync } = await import('node:fs');
-    for (const suffix of ['', '-wal', '-shm']) rmSync(`${harness.config.state_dir}/control-plane.db${suffix}`, { force: true });
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${harness.config.state_dir}/audit.db${suffix}`, { force: true });
     await harness.start();
     const lines = (of: Tailed): readonly string[] =>
       of.lines.filter((line) => line.includes(writer.stream) && !line.startsWith('{"v":1,"kind":"START"') && !line.includes('EXPORT'));

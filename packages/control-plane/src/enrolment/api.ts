@@ -15,7 +15,7 @@ import { fail, ok } from '@sallyport/model';
 import type { AgentName, Area, Clock, Instant, Result, Ring } from '@sallyport/model';
 import { grpcStatus } from '@sallyport/net';
 import type { GrpcCode, GrpcStatus } from '@sallyport/net';
-import type { Database } from '@sallyport/store';
+import type { Database, Transaction } from '@sallyport/store';
 import { isRevoked } from '@sallyport/trust';
 import type { AuditService } from '../audit/api.ts';
 import type { Caller } from '../callers.ts';
@@ -82,23 +82,32 @@ export class EnrolmentService {
   /** For the port of proven callers: `enrol` is not served there. */
   readonly renewal: ProvenHandlers<typeof Enrolment>;
 
-  constructor(options: EnrolmentOptions) {
+  /** Opens its tables. */
+  static async open(options: EnrolmentOptions): Promise<EnrolmentService> {
+    return new EnrolmentService(options, enrolmentTables(await options.database.service('enrolment', ENROLMENT_MIGRATIONS)));
+  }
+
+  private constructor(options: EnrolmentOptions, tables: EnrolmentTables) {
     this.#options = options;
-    this.#tables = enrolmentTables(options.database.service('enrolment', ENROLMENT_MIGRATIONS));
+    this.#tables = tables;
     const elsewhere = async (): Promise<Result<Certificates, GrpcStatus>> => refuse('unimplemented', 'not served on this port');
     this.handlers = { enrol: async (request) => this.#enrol(request), renew: elsewhere };
     this.renewal = { enrol: elsewhere, renew: async (request, call) => this.#renew(request, call.caller) };
   }
 
   /** Where a sidecar was enrolled for; `undefined` for an identity that was never enrolled here. */
-  placeOf(spiffeId: SpiffeId): { readonly area: Area; readonly ring: Ring } | undefined {
-    const known = this.#tables.workload(spiffeId);
+  async placeOf(spiffeId: SpiffeId): Promise<{ readonly area: Area; readonly ring: Ring } | undefined> {
+    const known = await this.#workload(spiffeId);
     return known === undefined ? undefined : { area: known.area, ring: known.ring };
   }
 
-  /** When the certificates that an identity was given last end; `undefined` where it was never enrolled here. */
-  certifiedUntil(spiffeId: SpiffeId): Instant | undefined {
-    return this.#tables.workload(spiffeId)?.certifiedUntil;
+  /** When the certificates that each identity was given last end. */
+  async certifiedUntil(tx: Transaction): Promise<ReadonlyMap<string, Instant>> {
+    return this.#tables.certifiedUntil(tx);
+  }
+
+  async #workload(spiffeId: SpiffeId): Promise<Workload | undefined> {
+    return this.#options.database.read(async (tx) => this.#tables.workload(tx, spiffeId));
   }
 
   /** Registers the hash of a join token; recorded when it resolves. */
@@ -108,17 +117,19 @@ export class EnrolmentService {
     if (token.hash.byteLength !== SECRET_BYTES) return refuse('invalid_argument', 'the hash of a secret has 32 bytes');
     if (token.expiresAt <= now || token.expiresAt > now + joinTokenMsMax)
       return refuse('invalid_argument', `a join token lives at most ${joinTokenMsMax} ms from now`);
-    if (this.#tables.token(token.hash) !== undefined) return refuse('already_exists', 'this token is registered');
-    if (this.#tables.openTokens(now) >= joinTokensMax) return refuse('resource_exhausted', 'too many join tokens are unspent');
     const { agent, area, ring } = token;
-    database.transaction(() => {
-      this.#tables.dropTokens((now - TOKEN_MEMORY_MS) as Instant);
-      this.#tables.dropWorkloads((now - this.#options.memoryMs) as Instant);
-      this.#tables.addToken({ ...token, author: actor });
-      audit.act({ ...NO_VERSIONS, actor, act: 'create join token', object: `join token for ${agent}`, area, ring });
+    const created = await database.transaction(async (tx) => {
+      if ((await this.#tables.token(tx, token.hash)) !== undefined) return refuse('already_exists', 'this token is registered');
+      if ((await this.#tables.openTokens(tx, now)) >= joinTokensMax)
+        return refuse('resource_exhausted', 'too many join tokens are unspent');
+      await this.#tables.dropTokens(tx, (now - TOKEN_MEMORY_MS) as Instant);
+      await this.#tables.dropWorkloads(tx, (now - this.#options.memoryMs) as Instant);
+      await this.#tables.addToken(tx, { ...token, author: actor });
+      await audit.act(tx, { ...NO_VERSIONS, actor, act: 'create join token', object: `join token for ${agent}`, area, ring });
+      return ok(undefined);
     });
-    await audit.recordActs();
-    return ok(undefined);
+    if (created.ok) await audit.recordActs();
+    return created;
   }
 
   async #enrol(request: EnrolRequest): Promise<Result<Certificates, GrpcStatus>> {
@@ -128,26 +139,29 @@ export class EnrolmentService {
     if (!INSTANCE.test(instance)) return refuse('invalid_argument', 'an instance is 1 to 63 of `a-z`, `0-9` and `-`');
     const isAttested = serviceAccountToken !== '';
     if (isAttested && tokenSecret.byteLength > 0) return refuse('invalid_argument', 'a workload proves itself by one token, not by two');
-    const admitted = isAttested ? await this.#attested(serviceAccountToken, instance) : this.#joined(tokenSecret);
+    const admitted = isAttested ? await this.#attested(serviceAccountToken, instance) : await this.#joined(tokenSecret);
     if (!admitted.ok) return admitted;
-    const registered = this.#requireRegistered(admitted.value.area, admitted.value.agent);
+    const registered = await this.#requireRegistered(admitted.value.area, admitted.value.agent);
     if (!registered.ok) return registered;
     const purpose = { kind: 'sidecar', agent: admitted.value.agent, instance } as const;
     const spiffeId = formatSpiffeId({ trustDomain: this.#options.trustDomain, purpose });
     const issued = await this.#certify(spiffeId, keys.value);
     // Certificates exist by now, but nobody has them before the token is spent for them.
-    const spent = this.#spend(admitted.value, { spiffeId, instance, keys: keys.value, issued });
+    const spent = await this.#spend(admitted.value, { spiffeId, instance, keys: keys.value, issued });
     if (!spent.ok) return spent;
     await this.#options.audit.recordActs();
     return ok(toWire(issued, spent.value));
   }
 
   /** By the secret of a join token. */
-  #joined(secret: Uint8Array): Result<Admission, GrpcStatus> {
-    const token = openToken(this.#tables, secret, this.#options.clock.wall());
+  async #joined(secret: Uint8Array): Promise<Result<Admission, GrpcStatus>> {
+    const { database, clock } = this.#options;
+    const find = async (tx: Transaction): Promise<JoinTokenRow | undefined> =>
+      openToken(tx, { tables: this.#tables, secret, now: clock.wall() });
+    const token = await database.read(find);
     if (token === undefined) return NO_TOKEN;
-    const isOpen = (): boolean => openToken(this.#tables, secret, this.#options.clock.wall()) !== undefined;
-    const spend = (by: SpiffeId): void => this.#tables.spendToken(token.hash, by);
+    const isOpen = async (tx: Transaction): Promise<boolean> => (await find(tx)) !== undefined;
+    const spend = async (tx: Transaction, by: SpiffeId): Promise<void> => this.#tables.spendToken(tx, token.hash, by);
     return ok({
       agent: token.agent,
       area: token.area,
@@ -170,19 +184,22 @@ export class EnrolmentService {
     }
     const { hash, expiresAt, subject, instance: pod, ...place } = attested.value;
     if (instance !== pod) return refuse('invalid_argument', `this pod enrols as instance \`${pod}\``);
-    const isOpen = (): boolean => !this.#tables.isAttestationSpent(hash);
-    const spend = (): void => this.#tables.spendAttestation(hash, { expiresAt, now: clock.wall() });
+    const isOpen = async (tx: Transaction): Promise<boolean> => !(await this.#tables.isAttestationSpent(tx, hash));
+    const spend = async (tx: Transaction): Promise<void> => this.#tables.spendAttestation(tx, hash, { expiresAt, now: clock.wall() });
     return ok({ ...place, detail: `service account ${subject}`, isOpen, spend, spent: NOT_ATTESTED });
   }
 
   /** One transaction: the token is spent, the workload exists, the act is remembered; or none of it. */
-  #spend(admission: Admission, of: { spiffeId: SpiffeId; instance: string; keys: Keys; issued: IssuedPair }): Result<number, GrpcStatus> {
+  async #spend(
+    admission: Admission,
+    of: { spiffeId: SpiffeId; instance: string; keys: Keys; issued: IssuedPair },
+  ): Promise<Result<number, GrpcStatus>> {
     const { clock, database, audit } = this.#options;
     const { spiffeId, instance, keys, issued } = of;
-    return database.transaction(() => {
-      if (!admission.isOpen()) return admission.spent;
+    return database.transaction(async (tx) => {
+      if (!(await admission.isOpen(tx))) return admission.spent;
       const { agent, area, ring, detail } = admission;
-      const known = this.#tables.workload(spiffeId);
+      const known = await this.#tables.workload(tx, spiffeId);
       // Two running sidecars under one name could not be told apart in any record.
       if (known !== undefined && known.certifiedUntil >= clock.wall())
         return refuse(
@@ -190,10 +207,10 @@ export class EnrolmentService {
           `\`${agent}/${instance}\` is certified: choose another instance name, or wait until its certificate has ended`,
         );
       const counter = (known?.counter ?? 0) + 1;
-      admission.spend(spiffeId);
-      this.#tables.putWorkload({ spiffeId, agent, instance, area, ring, ...stateOf(keys, issued, counter) });
+      await admission.spend(tx, spiffeId);
+      await this.#tables.putWorkload(tx, { spiffeId, agent, instance, area, ring, ...stateOf(keys, issued, counter) });
       const object = `sidecar ${agent}/${instance}`;
-      audit.act({ ...NO_VERSIONS, actor: spiffeId, act: 'enrol', object, area, ring, detail });
+      await audit.act(tx, { ...NO_VERSIONS, actor: spiffeId, act: 'enrol', object, area, ring, detail });
       return ok(counter);
     });
   }
@@ -203,10 +220,10 @@ export class EnrolmentService {
     const keys = readKeys(request);
     if (!keys.ok) return keys;
     const { spiffeId } = caller;
-    const known = this.#tables.workload(spiffeId);
+    const known = await this.#workload(spiffeId);
     if (known === undefined) return refuse('permission_denied', 'this identity was not enrolled here: enrol with a join token');
-    if (isBanned(caller, known.agent, this.#options)) return refuse('permission_denied', 'this identity is revoked');
-    const registered = this.#requireRegistered(known.area, known.agent);
+    if (await isBanned(caller, known.agent, this.#options)) return refuse('permission_denied', 'this identity is revoked');
+    const registered = await this.#requireRegistered(known.area, known.agent);
     if (!registered.ok) return registered;
     const step = judgeCounter(known, safeNumber(request.counter), keys.value);
     if (step === 'fork') {
@@ -217,10 +234,10 @@ export class EnrolmentService {
     }
     const issued = await this.#certify(spiffeId, keys.value);
     const counter = step === 'again' ? known.counter : known.counter + 1;
-    const isKept = database.transaction(() => {
+    const isKept = await database.transaction(async (tx) => {
       // Another renewal of this identity may have come first while the certificates were being made.
-      if (this.#tables.workload(spiffeId)?.counter !== known.counter) return false;
-      this.#tables.putWorkload({ ...known, ...stateOf(keys.value, issued, counter) });
+      if ((await this.#tables.workload(tx, spiffeId))?.counter !== known.counter) return false;
+      await this.#tables.putWorkload(tx, { ...known, ...stateOf(keys.value, issued, counter) });
       return true;
     });
     return isKept ? ok(toWire(issued, counter)) : refuse('aborted', 'another renewal came first');
@@ -233,8 +250,8 @@ export class EnrolmentService {
     return { tls, audit, assertion: await this.#options.issue({ spiffeId, publicKey: keys.assertion, usage: 'assertion' }) };
   }
 
-  #requireRegistered(area: Area, agent: AgentName): Result<undefined, GrpcStatus> {
-    switch (this.#options.publish.registration(area, agent)) {
+  async #requireRegistered(area: Area, agent: AgentName): Promise<Result<undefined, GrpcStatus>> {
+    switch (await this.#options.publish.registration(area, agent)) {
       case 'registered':
         return ok(undefined);
       case 'not_registered':
@@ -256,8 +273,8 @@ interface Admission {
   /** For the record of the act. */
   readonly detail: string;
   /** False where it was spent meanwhile; asked within the transaction. */
-  readonly isOpen: () => boolean;
-  readonly spend: (by: SpiffeId) => void;
+  readonly isOpen: (tx: Transaction) => Promise<boolean>;
+  readonly spend: (tx: Transaction, by: SpiffeId) => Promise<void>;
   /** What is answered where it is not open. */
   readonly spent: typeof NO_TOKEN;
 }
@@ -286,10 +303,14 @@ function readKeys({ tlsCsr, auditCsr, assertionCsr }: EnrolRequest | RenewReques
 }
 
 /** The token that this secret opens now. Found by the secret's hash, so that the time it takes says nothing about the secret. */
-function openToken(tables: EnrolmentTables, secret: Uint8Array, now: Instant): JoinTokenRow | undefined {
+async function openToken(
+  tx: Transaction,
+  of: { readonly tables: EnrolmentTables; readonly secret: Uint8Array; readonly now: Instant },
+): Promise<JoinTokenRow | undefined> {
+  const { tables, secret, now } = of;
   if (secret.byteLength !== SECRET_BYTES) return undefined;
   const hash = sha256(secret);
-  const token = tables.token(hash);
+  const token = await tables.token(tx, hash);
   if (token === undefined || !equalBytes(token.hash, hash) || token.spentBy !== null || token.expiresAt <= now) return undefined;
   return token;
 }
@@ -304,11 +325,11 @@ function judgeCounter(known: Workload, counter: number | undefined, keys: Keys):
   return counter === known.counter - 1 && isSame ? 'again' : 'fork';
 }
 
-function isBanned(caller: Caller, agent: AgentName, { revocation, clock }: EnrolmentOptions): boolean {
+async function isBanned(caller: Caller, agent: AgentName, { database, revocation, clock }: EnrolmentOptions): Promise<boolean> {
   const since = readCertificate(caller.certificate)?.notBefore as Instant | undefined;
   const at = since === undefined ? {} : { authenticatedAt: since };
   const subject = { sidecar: { value: caller.spiffeId, ...at }, agent: { value: agent, ...at } };
-  return isRevoked(revocation.state, subject, clock.wall()) !== undefined;
+  return isRevoked(await database.read(async (tx) => revocation.state(tx)), subject, clock.wall()) !== undefined;
 }
 
 function stateOf(

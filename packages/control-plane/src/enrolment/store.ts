@@ -2,7 +2,7 @@
 
 import type { SpiffeId } from '@sallyport/identity';
 import type { AgentName, Area, Instant, Ring } from '@sallyport/model';
-import type { Migration, Row, ServiceDatabase } from '@sallyport/store';
+import type { Migration, Row, ServiceDatabase, Transaction } from '@sallyport/store';
 
 export const ENROLMENT_MIGRATIONS: readonly Migration[] = [
   {
@@ -68,24 +68,28 @@ export interface Workload {
 }
 
 export interface EnrolmentTables {
-  token(hash: Uint8Array): JoinTokenRow | undefined;
-  addToken(token: Omit<JoinTokenRow, 'spentBy'>): void;
-  spendToken(hash: Uint8Array, by: SpiffeId): void;
+  token(tx: Transaction, hash: Uint8Array): Promise<JoinTokenRow | undefined>;
+  addToken(tx: Transaction, token: Omit<JoinTokenRow, 'spentBy'>): Promise<void>;
+  spendToken(tx: Transaction, hash: Uint8Array, by: SpiffeId): Promise<void>;
   /** Tokens that can still be spent at `now`. */
-  openTokens(now: Instant): number;
+  openTokens(tx: Transaction, now: Instant): Promise<number>;
   /** Forgets tokens that expired before `before`. */
-  dropTokens(before: Instant): void;
-  isAttestationSpent(hash: Uint8Array): boolean;
+  dropTokens(tx: Transaction, before: Instant): Promise<void>;
+  isAttestationSpent(tx: Transaction, hash: Uint8Array): Promise<boolean>;
   /** Remembers it until it has ended, and forgets those that have. */
-  spendAttestation(hash: Uint8Array, times: { readonly expiresAt: Instant; readonly now: Instant }): void;
-  workload(spiffeId: string): Workload | undefined;
+  spendAttestation(tx: Transaction, hash: Uint8Array, times: { readonly expiresAt: Instant; readonly now: Instant }): Promise<void>;
+  workload(tx: Transaction, spiffeId: string): Promise<Workload | undefined>;
+  /** When the last certificates of each workload end. */
+  certifiedUntil(tx: Transaction): Promise<ReadonlyMap<string, Instant>>;
   /** Forgets workloads whose last certificate ended before `before`. */
-  dropWorkloads(before: Instant): void;
-  putWorkload(workload: Workload): void;
+  dropWorkloads(tx: Transaction, before: Instant): Promise<void>;
+  putWorkload(tx: Transaction, workload: Workload): Promise<void>;
 }
 
 /** A clock that is set back must not make a spent token new. */
 const ATTESTATION_SKEW_MS = 86_400_000;
+
+const WORKLOAD = ['agent', 'instance', 'area', 'ring', 'counter', 'tls_key', 'audit_key', 'assertion_key', 'certified_until_ms'] as const;
 
 export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
   const tokenBy = database.prepare('SELECT hash, agent, area, ring, expires_at_ms, author, spent_by FROM enrolment_token WHERE hash = ?');
@@ -98,29 +102,32 @@ export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
   const attestationBy = database.prepare('SELECT hash FROM enrolment_attestation WHERE hash = ?');
   const spendAttestation = database.prepare('INSERT INTO enrolment_attestation (hash, expires_at_ms) VALUES (?, ?)');
   const dropAttestations = database.prepare('DELETE FROM enrolment_attestation WHERE expires_at_ms < ?');
-  const workloadBy = database.prepare(
-    'SELECT spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, assertion_key, certified_until_ms FROM enrolment_workload WHERE spiffe_id = ?',
-  );
+  const workloadBy = database.prepare(`SELECT spiffe_id, ${WORKLOAD.join(', ')} FROM enrolment_workload WHERE spiffe_id = ?`);
+  const allUntil = database.prepare('SELECT spiffe_id, certified_until_ms FROM enrolment_workload');
   const dropEnded = database.prepare('DELETE FROM enrolment_workload WHERE certified_until_ms < ?');
   const replaceWorkload = database.prepare(
-    `INSERT OR REPLACE INTO enrolment_workload
-     (spiffe_id, agent, instance, area, ring, counter, tls_key, audit_key, assertion_key, certified_until_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO enrolment_workload (spiffe_id, ${WORKLOAD.join(', ')}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (spiffe_id) DO UPDATE SET ${WORKLOAD.map((column) => `${column} = excluded.${column}`).join(', ')}`,
   );
   return {
-    token: (hash) => optional(tokenBy.get(hash), tokenOf),
-    addToken: ({ hash, agent, area, ring, expiresAt, author }) => void insertToken.run(hash, agent, area, ring, expiresAt, author),
-    spendToken: (hash, by) => void spend.run(by, hash),
-    openTokens: (now) => countOpen.get(now)?.['open'] as number,
-    dropTokens: (before) => void dropOld.run(before),
-    dropWorkloads: (before) => void dropEnded.run(before),
-    isAttestationSpent: (hash) => attestationBy.get(hash) !== undefined,
-    spendAttestation(hash, { expiresAt, now }) {
-      dropAttestations.run(now - ATTESTATION_SKEW_MS);
-      spendAttestation.run(hash, expiresAt);
+    token: async (tx, hash) => optional(await tokenBy.get(tx, hash), tokenOf),
+    addToken: async (tx, { hash, agent, area, ring, expiresAt, author }) =>
+      void (await insertToken.run(tx, hash, agent, area, ring, expiresAt, author)),
+    spendToken: async (tx, hash, by) => void (await spend.run(tx, by, hash)),
+    openTokens: async (tx, now) => (await countOpen.get(tx, now))?.['open'] as number,
+    dropTokens: async (tx, before) => void (await dropOld.run(tx, before)),
+    dropWorkloads: async (tx, before) => void (await dropEnded.run(tx, before)),
+    isAttestationSpent: async (tx, hash) => (await attestationBy.get(tx, hash)) !== undefined,
+    async spendAttestation(tx, hash, { expiresAt, now }) {
+      await dropAttestations.run(tx, now - ATTESTATION_SKEW_MS);
+      await spendAttestation.run(tx, hash, expiresAt);
     },
-    workload: (spiffeId) => optional(workloadBy.get(spiffeId), workloadOf),
-    putWorkload: (workload) =>
-      void replaceWorkload.run(
+    certifiedUntil: async (tx) =>
+      new Map((await allUntil.all(tx)).map((row) => [row['spiffe_id'] as string, row['certified_until_ms'] as Instant])),
+    workload: async (tx, spiffeId) => optional(await workloadBy.get(tx, spiffeId), workloadOf),
+    putWorkload: async (tx, workload) =>
+      void (await replaceWorkload.run(
+        tx,
         workload.spiffeId,
         workload.agent,
         workload.instance,
@@ -131,7 +138,7 @@ export function enrolmentTables(database: ServiceDatabase): EnrolmentTables {
         workload.auditKey,
         workload.assertionKey,
         workload.certifiedUntil,
-      ),
+      )),
   };
 }
 

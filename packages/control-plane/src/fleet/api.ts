@@ -57,7 +57,7 @@ export interface Fleet {
   /** Rings whenever anything here has changed. */
   readonly changed: Doorbell;
   /** Writes what has changed since the last time, in one transaction, and forgets who was not heard of for long. */
-  flush(): void;
+  flush(): Promise<void>;
 }
 
 export interface NotStaged {
@@ -79,10 +79,11 @@ export interface FleetOptions {
   readonly memoryMs: number;
 }
 
-export function openFleet({ database, clock, memoryMs }: FleetOptions): Fleet {
-  const table = fleetTable(database.service('fleet', FLEET_MIGRATIONS));
+export async function openFleet({ database, clock, memoryMs }: FleetOptions): Promise<Fleet> {
+  const table = fleetTable(await database.service('fleet', FLEET_MIGRATIONS));
+  const remembered = await database.read(async (tx) => table.all(tx));
   // Owner: this fleet. One entry per sidecar that was ever enrolled and connected.
-  const sidecars = new Map<SpiffeId, SidecarStatus>(table.all().map((status) => [status.spiffeId, status]));
+  const sidecars = new Map<SpiffeId, SidecarStatus>(remembered.map((status) => [status.spiffeId, status]));
   const connected = new Map<SpiffeId, { readonly refused: Set<Digest> }>();
   const wishes = new Map<string, readonly Digest[]>();
   const unwritten = new Set<SpiffeId>();
@@ -130,19 +131,26 @@ export function openFleet({ database, clock, memoryMs }: FleetOptions): Fleet {
     },
     wish: (of, bundles) => void wishes.set(place(of), bundles),
     wished: (of) => wishes.get(place(of)) ?? [],
-    flush() {
+    async flush() {
       const since = clock.wall() - memoryMs;
       const forgotten = [...sidecars.values()].filter((one) => one.lastContact < since && !connected.has(one.spiffeId));
       if (unwritten.size === 0 && forgotten.length === 0) return;
-      database.transaction(() => {
-        for (const spiffeId of unwritten) {
-          const status = sidecars.get(spiffeId);
-          if (status !== undefined) table.put(status);
-        }
-        for (const { spiffeId } of forgotten) table.drop(spiffeId);
-      });
+      const written = [...unwritten];
+      // Whoever is heard of from here on is written the next time.
       unwritten.clear();
-      for (const { spiffeId } of forgotten) sidecars.delete(spiffeId);
+      try {
+        await database.transaction(async (tx) => {
+          for (const spiffeId of written) {
+            const status = sidecars.get(spiffeId);
+            if (status !== undefined) await table.put(tx, status);
+          }
+          for (const { spiffeId } of forgotten) await table.drop(tx, spiffeId);
+        });
+      } catch (error) {
+        for (const spiffeId of written) unwritten.add(spiffeId);
+        throw error;
+      }
+      for (const { spiffeId } of forgotten) if (!connected.has(spiffeId)) sidecars.delete(spiffeId);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SpiffeId } from '@sallyport/identity';
 import type { Area, Digest, Ring } from '@sallyport/model';
-import { openDatabase } from '@sallyport/store';
+import { openSqlite } from '@sallyport/store';
 import type { Database } from '@sallyport/store';
 import { fakeClock } from '@sallyport/testkit';
 import type { FakeClock } from '@sallyport/testkit';
@@ -17,14 +17,14 @@ const digest = (n: number): Digest => `sha256:${String(n).padStart(64, '0')}` as
 let clock: FakeClock;
 let database: Database;
 let fleet: Fleet;
-beforeEach(() => {
+beforeEach(async () => {
   clock = fakeClock();
-  const opened = openDatabase({ path: ':memory:' });
+  const opened = openSqlite({ path: ':memory:' });
   if (!opened.ok) throw new Error(opened.error.code);
   database = opened.value;
-  fleet = openFleet({ database, clock, memoryMs: 7 * DAY_MS });
+  fleet = await openFleet({ database, clock, memoryMs: 7 * DAY_MS });
 });
-afterEach(() => database.close());
+afterEach(async () => database.close());
 
 describe('who has not staged', () => {
   test('counts connected sidecars of the place alone, and tells those who refused from those who have not answered', () => {
@@ -71,11 +71,11 @@ test('a sidecar that is not heard of is forgotten after a week, a connected one 
   fleet.connect(member('gone'));
   fleet.connect(member('here'));
   fleet.disconnect(idOf('gone'));
-  fleet.flush();
+  await fleet.flush();
   await clock.advance(7 * DAY_MS);
-  fleet.flush();
+  await fleet.flush();
   expect(fleet.all()).toHaveLength(2);
   await clock.advance(1);
-  fleet.flush();
+  await fleet.flush();
   expect(fleet.all().map(({ instance }) => instance)).toEqual(['here']);
 });

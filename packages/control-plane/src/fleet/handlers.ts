@@ -3,8 +3,9 @@
 import { CreateJoinTokenResponseSchema, SidecarSchema, StatusResponseSchema, create } from '@sallyport/contract';
 import type { Fleet as FleetContract, Sidecar, StatusResponse } from '@sallyport/contract';
 import { fail, isAgentName, isArea, isRing, ok } from '@sallyport/model';
-import type { Clock, StreamId } from '@sallyport/model';
+import type { Clock, Instant, StreamId } from '@sallyport/model';
 import { grpcStatus } from '@sallyport/net';
+import type { Database } from '@sallyport/store';
 import type { AuditService } from '../audit/api.ts';
 import type { EnrolmentService } from '../enrolment/api.ts';
 import type { FreshnessService } from '../freshness/api.ts';
@@ -16,6 +17,7 @@ import { instantOf } from '../wire.ts';
 import type { Fleet, SidecarStatus } from './api.ts';
 
 export interface FleetHandlersOptions {
+  readonly database: Database;
   readonly fleet: Fleet;
   readonly publish: Pick<PublishService, 'currentRelease' | 'leaves'>;
   readonly freshness: Pick<FreshnessService, 'lastSeq'>;
@@ -28,16 +30,16 @@ export interface FleetHandlersOptions {
 
 export function fleetHandlers(options: FleetHandlersOptions): ProvenHandlers<typeof FleetContract> {
   const { fleet, clock, draining } = options;
-  const status = (agent: string): StatusResponse => statusOf(agent, options);
+  const status = async (agent: string): Promise<StatusResponse> => statusOf(agent, options);
   return {
-    status: async ({ agent }) => ok(status(agent)),
+    status: async ({ agent }) => ok(await status(agent)),
     async watch({ agent }, out, call) {
       const life = streamLife({ clock, notAfter: call.caller.notAfter, call: call.signal, draining });
       try {
         while (!life.signal.aborted && !out.isOver) {
           // Asked before the status is made: a change in between is not missed. A slow reader gets the newest, not each.
           const changed = fleet.changed.heard(life.signal);
-          out.write(status(agent));
+          out.write(await status(agent));
           await out.drained();
           await changed;
         }
@@ -56,19 +58,27 @@ export function fleetHandlers(options: FleetHandlersOptions): ProvenHandlers<typ
   };
 }
 
-function statusOf(agent: string, options: FleetHandlersOptions): StatusResponse {
-  const { fleet, publish, freshness, revocation } = options;
+async function statusOf(agent: string, options: FleetHandlersOptions): Promise<StatusResponse> {
+  const { fleet, database, publish, freshness, revocation, enrolment } = options;
   const chosen = fleet.all().filter((one) => agent === '' || one.agent === agent);
-  const currents = new Map(chosen.map((one) => [placeName(one), publish.currentRelease(one)]));
-  const newest = Math.max(0, ...publish.leaves().map((leaf) => leaf.releaseSeq));
-  return create(StatusResponseSchema, {
-    sidecars: chosen
+  return database.read(async (tx) => {
+    const currents = new Map<string, string>();
+    for (const one of chosen)
+      if (!currents.has(placeName(one))) currents.set(placeName(one), (await publish.currentRelease(tx, one))?.digest ?? '');
+    const certified = await enrolment.certifiedUntil(tx);
+    const sidecars = chosen
       .toSorted((a, b) => (a.spiffeId < b.spiffeId ? -1 : 1))
-      .map((one) => sidecarToWire(one, { ...options, current: currents.get(placeName(one))?.digest ?? '' })),
-    releaseSeq: BigInt(newest),
-    freshnessSeq: BigInt(freshness.lastSeq()),
-    revocationSeq: BigInt(revocation.head().seq),
-    nowMs: BigInt(options.clock.wall()),
+      .map((one) =>
+        sidecarToWire(one, { ...options, current: currents.get(placeName(one)) ?? '', certifiedUntil: certified.get(one.spiffeId) }),
+      );
+    const newest = Math.max(0, ...(await publish.leaves(tx)).map((leaf) => leaf.releaseSeq));
+    return create(StatusResponseSchema, {
+      sidecars,
+      releaseSeq: BigInt(newest),
+      freshnessSeq: BigInt(await freshness.lastSeq(tx)),
+      revocationSeq: BigInt((await revocation.head(tx)).seq),
+      nowMs: BigInt(options.clock.wall()),
+    });
   });
 }
 
@@ -76,8 +86,9 @@ const placeName = ({ area, ring }: SidecarStatus): string => `${area} ${ring}`;
 
 function sidecarToWire(
   one: SidecarStatus,
-  { fleet, audit, enrolment, current }: FleetHandlersOptions & { readonly current: string },
+  of: Pick<FleetHandlersOptions, 'fleet' | 'audit'> & { readonly current: string; readonly certifiedUntil: Instant | undefined },
 ): Sidecar {
+  const { fleet, audit, current, certifiedUntil } = of;
   return create(SidecarSchema, {
     spiffeId: one.spiffeId,
     agent: one.agent,
@@ -99,6 +110,6 @@ function sidecarToWire(
     isolation: one.isolation,
     auditAckedSeq: BigInt(one.auditStream === '' ? 0 : audit.heldSeq(one.auditStream as StreamId)),
     auditHeadSeq: BigInt(one.auditHeadSeq),
-    certifiedUntilMs: BigInt(enrolment.certifiedUntil(one.spiffeId) ?? 0),
+    certifiedUntilMs: BigInt(certifiedUntil ?? 0),
   });
 }

@@ -2,7 +2,7 @@
 
 import type { SpiffeId } from '@sallyport/identity';
 import type { Area, Digest, Instant, Ring } from '@sallyport/model';
-import type { Migration, ServiceDatabase } from '@sallyport/store';
+import type { Migration, ServiceDatabase, Transaction } from '@sallyport/store';
 
 export const FLEET_MIGRATIONS: readonly Migration[] = [
   {
@@ -54,9 +54,9 @@ export interface SidecarStatus {
 }
 
 export interface FleetTable {
-  all(): readonly SidecarStatus[];
-  put(status: SidecarStatus): void;
-  drop(spiffeId: SpiffeId): void;
+  all(tx: Transaction): Promise<readonly SidecarStatus[]>;
+  put(tx: Transaction, status: SidecarStatus): Promise<void>;
+  drop(tx: Transaction, spiffeId: SpiffeId): Promise<void>;
 }
 
 const COLUMNS = [
@@ -83,13 +83,17 @@ const COLUMNS = [
 export function fleetTable(database: ServiceDatabase): FleetTable {
   const select = database.prepare(`SELECT ${COLUMNS.join(', ')} FROM fleet_sidecar`);
   const replace = database.prepare(
-    `INSERT OR REPLACE INTO fleet_sidecar (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})`,
+    `INSERT INTO fleet_sidecar (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})
+     ON CONFLICT (spiffe_id) DO UPDATE SET ${COLUMNS.slice(1)
+       .map((column) => `${column} = excluded.${column}`)
+       .join(', ')}`,
   );
   const remove = database.prepare('DELETE FROM fleet_sidecar WHERE spiffe_id = ?');
   return {
-    drop: (spiffeId) => void remove.run(spiffeId),
-    all: () =>
-      select.all().map((row) => {
+    drop: async (tx, spiffeId) => void (await remove.run(tx, spiffeId)),
+    all: async (tx) => {
+      const rows = await select.all(tx);
+      return rows.map((row) => {
         const text = (column: (typeof COLUMNS)[number]): string => row[column] as string;
         const number = (column: (typeof COLUMNS)[number]): number => row[column] as number;
         return {
@@ -112,9 +116,11 @@ export function fleetTable(database: ServiceDatabase): FleetTable {
           auditStream: text('audit_stream'),
           auditHeadSeq: number('audit_head_seq'),
         };
-      }),
-    put: (status) =>
-      void replace.run(
+      });
+    },
+    put: async (tx, status) =>
+      void (await replace.run(
+        tx,
         status.spiffeId,
         status.agent,
         status.instance,
@@ -133,6 +139,6 @@ export function fleetTable(database: ServiceDatabase): FleetTable {
         status.isolation,
         status.auditStream,
         status.auditHeadSeq,
-      ),
+      )),
   };
 }

@@ -8,7 +8,7 @@
 import type { LocalSigner } from '@sallyport/crypto/keys';
 import { fail, formatInstant, ok } from '@sallyport/model';
 import type { Area, Clock, Instant, Result, Ring } from '@sallyport/model';
-import type { Database } from '@sallyport/store';
+import type { Database, Transaction } from '@sallyport/store';
 import type { Counter, Log, Metrics } from '@sallyport/telemetry';
 import { SIGNER_SKEW_MS, encodeFreshness, encodeLiveProof, freshnessTree, judgeRootExpiry } from '@sallyport/trust';
 import type { Freshness, FreshnessEntry, FreshnessLeaf, OnlineKey, RevocationHead, TrustedRoot } from '@sallyport/trust';
@@ -49,9 +49,9 @@ export interface FreshnessOptions {
   readonly key: OnlineKey;
   readonly ttlMs: number;
   /** Current releases, read in this service's transaction. */
-  readonly leaves: () => readonly FreshnessLeaf[];
+  readonly leaves: (tx: Transaction) => Promise<readonly FreshnessLeaf[]>;
   /** Head of the revocation log, read in this service's transaction. */
-  readonly revocationHead: () => RevocationHead;
+  readonly revocationHead: (tx: Transaction) => Promise<RevocationHead>;
   readonly audit: Pick<AuditService, 'alert'>;
 }
 
@@ -77,10 +77,17 @@ export class FreshnessService {
   /** What kept the last statement from being issued. Owner: this service. */
   #problem: IssueProblem | undefined;
 
-  constructor(options: FreshnessOptions) {
-    const { database, clock, metrics, audit } = options;
+  /** Opens its tables. */
+  static async open(options: FreshnessOptions): Promise<FreshnessService> {
+    const { database } = options;
+    const table = freshnessTable(await database.service('freshness', FRESHNESS_MIGRATIONS));
+    return new FreshnessService(options, { table, last: await database.read(async (tx) => table.issuedAt(tx)) });
+  }
+
+  private constructor(options: FreshnessOptions, of: { readonly table: FreshnessTable; readonly last: Instant | undefined }) {
+    const { clock, metrics, audit } = options;
     this.#options = options;
-    this.#table = freshnessTable(database.service('freshness', FRESHNESS_MIGRATIONS));
+    this.#table = of.table;
     this.#issued = metrics.counter({
       name: 'sallyport_statements_issued_total',
       help: 'Freshness statements and live proofs',
@@ -88,7 +95,7 @@ export class FreshnessService {
     });
     this.#time = signerClock({
       clock,
-      last: this.#table.issuedAt(),
+      last: of.last,
       stepMsMax: SIGNER_SKEW_MS,
       onStep: ({ direction, byMs }) => {
         const detail = `the wall clock is ${byMs} ms ${direction === 'back' ? 'behind' : 'ahead of'} the last statement and the time since`;
@@ -102,14 +109,14 @@ export class FreshnessService {
     return this.#problem;
   }
 
-  /** The number of the last statement issued. */
-  lastSeq(): number {
-    return this.#table.lastSeq();
+  /** The number of the last statement issued, by whichever process. */
+  async lastSeq(tx: Transaction): Promise<number> {
+    return this.#table.lastSeq(tx);
   }
 
   /** A statement over a read that begins now. */
-  state(): Result<IssuedStatement, IssueProblem> {
-    const attested = this.#attest(1);
+  async state(): Promise<Result<IssuedStatement, IssueProblem>> {
+    const attested = await this.#attest(1);
     if (!attested.ok) return attested;
     const tree = freshnessTree(attested.value.leaves);
     const { firstSeq } = attested.value;
@@ -124,17 +131,17 @@ export class FreshnessService {
    */
   async prove(question: Question): Promise<Result<IssuedStatement, IssueProblem>> {
     return new Promise((resolve) => {
-      if (this.#asked.length === 0) setImmediate(() => this.#answerAll());
+      if (this.#asked.length === 0) setImmediate(() => void this.#answerAll());
       this.#asked.push({ question, answer: resolve });
     });
   }
 
-  #answerAll(): void {
+  async #answerAll(): Promise<void> {
     const asked = this.#asked;
     this.#asked = [];
     let proved: Result<readonly IssuedStatement[], IssueProblem>;
     try {
-      proved = this.#proveAll(asked.map(({ question }) => question));
+      proved = await this.#proveAll(asked.map(({ question }) => question));
     } catch (error) {
       // A signer that fails answers nobody, and must not end the process from an event of its own.
       this.#options.log.error('freshness.sign_failed', {}, error);
@@ -147,8 +154,8 @@ export class FreshnessService {
     }
   }
 
-  #proveAll(questions: readonly Question[]): Result<readonly IssuedStatement[], IssueProblem> {
-    const attested = this.#attest(questions.length);
+  async #proveAll(questions: readonly Question[]): Promise<Result<readonly IssuedStatement[], IssueProblem>> {
+    const attested = await this.#attest(questions.length);
     if (!attested.ok) return attested;
     const tree = freshnessTree(attested.value.leaves);
     this.#issued.add({ kind: 'live_proof' }, questions.length);
@@ -161,36 +168,45 @@ export class FreshnessService {
     );
   }
 
-  #attest(count: number): Result<Attested, IssueProblem> {
-    const attested = this.#readHeads(count);
+  async #attest(count: number): Promise<Result<Attested, IssueProblem>> {
+    const attested = await this.#readHeads(count);
     this.#problem = attested.ok ? undefined : attested.error;
     return attested;
   }
 
   /** Reads the heads and takes `count` numbers, in one transaction. */
-  #readHeads(count: number): Result<Attested, IssueProblem> {
-    const { root, key, database, log } = this.#options;
-    const issuedAt = this.#time.now();
-    const expired = judgeRootExpiry(root, issuedAt);
-    if (expired !== undefined) return fail({ code: 'root_expired', detail: expired.detail });
-    if (issuedAt < key.notBefore || issuedAt > key.notAfter) {
-      const detail = `the freshness key is certified from ${formatInstant(key.notBefore)} to ${formatInstant(key.notAfter)}`;
-      return fail({ code: 'key_out_of_period', detail });
-    }
+  async #readHeads(count: number): Promise<Result<Attested, IssueProblem>> {
+    const { database, log } = this.#options;
+    const now = this.#time.now();
+    const unfit = this.#judgeInstant(now);
+    if (unfit !== undefined) return fail(unfit);
     try {
-      return ok(
-        database.transaction(() => {
-          const [leaves, revocation] = [this.#options.leaves(), this.#options.revocationHead()];
-          const firstSeq = this.#table.nextSeq();
-          for (let taken = 1; taken < count; taken++) this.#table.nextSeq();
-          this.#table.setIssuedAt(issuedAt);
-          return { firstSeq, issuedAt, revocation, leaves };
-        }),
-      );
+      const attested = await database.transaction(async (tx) => {
+        // The number first: who has a higher one has read later heads.
+        const firstSeq = await this.#table.nextSeq(tx);
+        for (let taken = 1; taken < count; taken++) await this.#table.nextSeq(tx);
+        const [leaves, revocation] = [await this.#options.leaves(tx), await this.#options.revocationHead(tx)];
+        // Another process may have a clock that is ahead: statements never go back.
+        const issuedAt = Math.max(now, (await this.#table.issuedAt(tx)) ?? now) as Instant;
+        await this.#table.setIssuedAt(tx, issuedAt);
+        return { firstSeq, issuedAt, revocation, leaves };
+      });
+      const late = this.#judgeInstant(attested.issuedAt);
+      return late === undefined ? ok(attested) : fail(late);
     } catch (error) {
       log.error('freshness.read_failed', {}, error);
       return fail({ code: 'store_failed', detail: 'the heads could not be read' });
     }
+  }
+
+  /** Why nothing may say that it was issued then. */
+  #judgeInstant(issuedAt: Instant): IssueProblem | undefined {
+    const { root, key } = this.#options;
+    const expired = judgeRootExpiry(root, issuedAt);
+    if (expired !== undefined) return { code: 'root_expired', detail: expired.detail };
+    if (issuedAt >= key.notBefore && issuedAt <= key.notAfter) return undefined;
+    const detail = `the freshness key is certified from ${formatInstant(key.notBefore)} to ${formatInstant(key.notAfter)}`;
+    return { code: 'key_out_of_period', detail };
   }
 
   #statement({ issuedAt, revocation }: Attested, seq: number, merkleRoot: Uint8Array): Freshness {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fault, addMs } from '@sallyport/model';
 import type { Area, Digest, ReleaseSeq, Ring } from '@sallyport/model';
-import { openDatabase } from '@sallyport/store';
+import { openSqlite } from '@sallyport/store';
 import type { Database } from '@sallyport/store';
 import { createLog, createMetrics } from '@sallyport/telemetry';
 import {
@@ -44,23 +44,23 @@ beforeEach(async () => {
   database = openFile();
   alerts = [];
 });
-afterEach(() => {
-  database.close();
+afterEach(async () => {
+  await database.close();
   rmSync(directory, { recursive: true });
 });
 
 function openFile(): Database {
-  const opened = openDatabase({ path: join(directory, 'db') });
+  const opened = openSqlite({ path: join(directory, 'db') });
   if (!opened.ok) throw new Error(opened.error.code);
   return opened.value;
 }
 
-function service(of: Partial<FreshnessOptions> = {}): FreshnessService {
+async function service(of: Partial<FreshnessOptions> = {}): Promise<FreshnessService> {
   const root = trustRoot({ pin: simulator.pin, chain: simulator.chain, allowDevelopmentRoot: true });
   if (!root.ok) throw new Error(root.error.detail);
   const [key] = keys().keys;
   if (key === undefined) throw new Error('no key');
-  return new FreshnessService({
+  return FreshnessService.open({
     database,
     clock,
     log: createLog({ level: 'error', name: 'test', clock, write: () => undefined }),
@@ -69,8 +69,8 @@ function service(of: Partial<FreshnessOptions> = {}): FreshnessService {
     signer: simulator.signer('freshness-1'),
     key,
     ttlMs: 300_000,
-    leaves: () => [LEAF],
-    revocationHead: () => ({ seq: 0, head: null }),
+    leaves: async () => Promise.resolve([LEAF]),
+    revocationHead: async () => Promise.resolve({ seq: 0, head: null }),
     audit: { alert: async ({ code }) => void alerts.push(code) },
     ...of,
   });
@@ -103,72 +103,74 @@ function issued<T>(result: { ok: true; value: T } | { ok: false; error: { detail
 }
 
 describe('a statement', () => {
-  test('verifies, and covers the entry of each place', () => {
-    const statement = issued(service().state());
+  test('verifies, and covers the entry of each place', async () => {
+    const statement = issued(await (await service()).state());
     const entries = statement.entriesFor(LEAF.area, LEAF.ring);
     expect(verifyFreshness({ envelope: statement.envelope, entries }, keys())).toMatchObject({ ok: true, value: { leaves: [LEAF] } });
     expect(statement.entriesFor('elsewhere' as Area, LEAF.ring)).toEqual([]);
   });
 
   test('two replicas, one seq: no number is given out twice, not even over a restart', async () => {
-    const first = service();
-    const seqs = [first.state(), first.state()].map((one) => payload(issued(one)).seq);
+    const first = await service();
+    const seqs = [await first.state(), await first.state()].map((one) => payload(issued(one)).seq);
     seqs.push(proof(issued(await first.prove({ nonce: NONCE, identity: 'spiffe://a/sidecar/b/c' }))).seq);
-    database.close();
+    await database.close();
     database = openFile();
-    seqs.push(payload(issued(service().state())).seq);
+    seqs.push(payload(issued(await (await service()).state())).seq);
     expect(seqs).toEqual([1, 2, 3, 4]);
   });
 
-  test('a read that fails issues nothing, and takes no number', () => {
-    const broken = (): never => {
+  test('a read that fails issues nothing, and takes no number', async () => {
+    const broken = async (): Promise<never> => {
+      await Promise.resolve();
       throw new Fault('store_failed', 'internal', 'disk I/O error');
     };
-    expect(service({ leaves: broken }).state()).toMatchObject({ ok: false, error: { code: 'store_failed' } });
-    database.close();
+    expect(await (await service({ leaves: broken })).state()).toMatchObject({ ok: false, error: { code: 'store_failed' } });
+    await database.close();
     database = openFile();
-    expect(service().lastSeq()).toBe(0);
+    const again = await service();
+    expect(await database.read(async (tx) => again.lastSeq(tx))).toBe(0);
   });
 
   test('nothing is signed outside of the period of the freshness key', async () => {
-    const freshness = service();
+    const freshness = await service();
     await clock.advance(31 * 86_400_000);
-    expect(freshness.state()).toMatchObject({ ok: false, error: { code: 'key_out_of_period' } });
+    expect(await freshness.state()).toMatchObject({ ok: false, error: { code: 'key_out_of_period' } });
     expect(await freshness.prove({ nonce: NONCE, identity: 'x' })).toMatchObject({ ok: false, error: { code: 'key_out_of_period' } });
   });
 
   test('nothing is signed under a root that has expired', async () => {
     const [key] = keys().keys;
-    const freshness = service(key === undefined ? {} : { key: { ...key, notAfter: addMs(key.notAfter, 1_000 * 86_400_000) } });
+    const freshness = await service(key === undefined ? {} : { key: { ...key, notAfter: addMs(key.notAfter, 1_000 * 86_400_000) } });
     await clock.advance(400 * 86_400_000);
-    expect(freshness.state()).toMatchObject({ ok: false, error: { code: 'root_expired' } });
+    expect(await freshness.state()).toMatchObject({ ok: false, error: { code: 'root_expired' } });
   });
 
   test('clock back: statements go on, none older than the one before, and the step is alerted', async () => {
-    const freshness = service();
-    const before = payload(issued(freshness.state())).issuedAt;
+    const freshness = await service();
+    const before = payload(issued(await freshness.state())).issuedAt;
     clock.setWall(addMs(clock.wall(), -3_600_000));
     await clock.advance(10_000);
-    expect(payload(issued(freshness.state())).issuedAt).toBe(before + 10_000);
+    expect(payload(issued(await freshness.state())).issuedAt).toBe(before + 10_000);
     expect(alerts).toEqual(['CLOCK_STEP']);
   });
 
-  test('clock back over a restart: nothing is signed for an earlier instant than before', () => {
-    const before = payload(issued(service().state())).issuedAt;
+  test('clock back over a restart: nothing is signed for an earlier instant than before', async () => {
+    const before = payload(issued(await (await service()).state())).issuedAt;
     clock.setWall(addMs(clock.wall(), -3_600_000));
-    database.close();
+    await database.close();
     database = openFile();
-    expect(payload(issued(service().state())).issuedAt).toBe(before);
+    expect(payload(issued(await (await service()).state())).issuedAt).toBe(before);
   });
 });
 
 describe('live proofs', () => {
   test('those asked for in one turn share one read, and each has its own number, nonce and identity', async () => {
     let reads = 0;
-    const freshness = service({
-      leaves: () => {
+    const freshness = await service({
+      leaves: async () => {
         reads += 1;
-        return [LEAF];
+        return Promise.resolve([LEAF]);
       },
     });
     const asked = ['one', 'two', 'three'].map((identity, index) => ({ identity, nonce: new Uint8Array(32).fill(index) }));
@@ -182,7 +184,7 @@ describe('live proofs', () => {
 
   test('the read begins after the question: what was released in between is attested', async () => {
     let leaves: readonly FreshnessLeaf[] = [];
-    const freshness = service({ leaves: () => leaves });
+    const freshness = await service({ leaves: async () => Promise.resolve(leaves) });
     const asked = freshness.prove({ nonce: NONCE, identity: 'x' });
     leaves = [LEAF];
     expect(issued(await asked).entriesFor(LEAF.area, LEAF.ring)).toHaveLength(1);
@@ -195,7 +197,7 @@ describe('live proofs', () => {
         throw new Error('the token was pulled');
       },
     };
-    const freshness = service({ signer });
+    const freshness = await service({ signer });
     const answers = await Promise.all(['a', 'b'].map(async (identity) => freshness.prove({ nonce: NONCE, identity })));
     expect(answers).toMatchObject([{ ok: false }, { ok: false }]);
   });

@@ -1,7 +1,7 @@
 /** What the issuer of freshness may not forget: the last instant it signed. Its sequence is the database's own counter. */
 
 import type { Instant } from '@sallyport/model';
-import type { Migration, ServiceDatabase } from '@sallyport/store';
+import type { Migration, ServiceDatabase, Transaction } from '@sallyport/store';
 
 export const FRESHNESS_MIGRATIONS: readonly Migration[] = [
   {
@@ -14,11 +14,10 @@ export const FRESHNESS_MIGRATIONS: readonly Migration[] = [
 ];
 
 export interface FreshnessTable {
-  issuedAt(): Instant | undefined;
-  setIssuedAt(at: Instant): void;
-  /** Inside a transaction. */
-  nextSeq(): number;
-  lastSeq(): number;
+  issuedAt(tx: Transaction): Promise<Instant | undefined>;
+  setIssuedAt(tx: Transaction, at: Instant): Promise<void>;
+  nextSeq(tx: Transaction): Promise<number>;
+  lastSeq(tx: Transaction): Promise<number>;
 }
 
 export function freshnessTable(database: ServiceDatabase): FreshnessTable {
@@ -27,9 +26,9 @@ export function freshnessTable(database: ServiceDatabase): FreshnessTable {
     'INSERT INTO freshness_last (only, issued_at_ms) VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET issued_at_ms = excluded.issued_at_ms',
   );
   return {
-    issuedAt: () => read.get()?.['issued_at_ms'] as Instant | undefined,
-    setIssuedAt: (at) => void write.run(at),
-    nextSeq: () => database.nextSequence('statement'),
-    lastSeq: () => database.lastSequence('statement'),
+    issuedAt: async (tx) => (await read.get(tx))?.['issued_at_ms'] as Instant | undefined,
+    setIssuedAt: async (tx, at) => void (await write.run(tx, at)),
+    nextSeq: async (tx) => database.nextSequence(tx, 'statement'),
+    lastSeq: async (tx) => database.lastSequence(tx, 'statement'),
   };
 }

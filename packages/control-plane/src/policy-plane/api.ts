@@ -27,10 +27,10 @@ import { readActive, readHead, readHello } from './hello.ts';
 import type { ReadHello } from './hello.ts';
 import { offerBook, proofMessage, reconnectMessage, rootMessage, statementMessage } from './messages.ts';
 import type { Message, OfferBook } from './messages.ts';
-import { activeAt, isConcerned, judgeBehind, offerOf, placeName, toldActive, wantedAt } from './standing.ts';
-import type { Present } from './standing.ts';
+import { activeAt, isConcerned, judgeBehind, placeName, toldActive, viewOf } from './standing.ts';
+import type { PlaceView, Present } from './standing.ts';
 import { Subscriber } from './subscriber.ts';
-import type { SubscriberSources, Wanted } from './subscriber.ts';
+import type { SubscriberSources } from './subscriber.ts';
 
 export interface PolicyPlaneOptions extends Present {
   readonly clock: Clock;
@@ -62,8 +62,12 @@ export class PolicyPlaneService {
   readonly #unsent: Counter<'code'>;
   // Owner of what follows: this service. One stream per sidecar: a newer one takes the place of the older.
   readonly #subscribers = new Map<SpiffeId, Subscriber>();
-  /** What each place should hold, worked out once however many sidecars it has, and forgotten at every change. */
-  readonly #wanted = new Map<string, readonly Wanted[]>();
+  /** What each place with sidecars should hold, read once however many they are, and again at every change. */
+  readonly #views = new Map<string, PlaceView>();
+  /** The views may be older than what was committed. */
+  #isDirty = false;
+  /** Changes and statements, one after the other: what is sent first was current first. */
+  #turn: Promise<void> = Promise.resolve();
   #last: IssuedStatement | undefined;
   readonly handlers: ProvenHandlers<typeof PolicyPlane>;
 
@@ -78,7 +82,7 @@ export class PolicyPlaneService {
       labels: ['code'],
     });
     metrics.gaugeFrom({ name: 'sallyport_subscribers', help: 'Policy streams that have said Hello' }, () => this.#subscribers.size);
-    options.changes.listen((change) => this.#onChange(change));
+    options.changes.listen((change) => void this.#inTurn(async () => this.#onChange(change)));
     this.handlers = {
       subscribe: async (incoming, out, call) => this.#subscribe(incoming, out, call),
       getPart: getPartHandler({ objects, publish, enrolment, partStreamsMax: limits.partStreamsMax }),
@@ -89,14 +93,26 @@ export class PolicyPlaneService {
   /** Sends freshness to everyone every third of the ttl, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, freshnessTtlMs } = this.#options;
-    const act = (): void => this.#broadcast();
+    const act = async (): Promise<void> => this.#inTurn(async () => this.#beat());
     // One that goes wrong must not be the last: without freshness the fleet stops.
     const onFailure = (error: unknown): void => log.error('freshness.not_sent', {}, error);
     await repeat(clock, { everyMs: Math.floor(freshnessTtlMs / STATEMENTS_PER_TTL), act, onFailure, signal });
   }
 
-  #broadcast(): void {
-    const issued = this.#options.freshness.state();
+  /** Whatever goes wrong is told, and keeps nobody behind it from their turn. */
+  async #inTurn(act: () => Promise<void>): Promise<void> {
+    const mine = this.#turn.then(act);
+    this.#turn = mine.catch((error: unknown) => this.#options.log.error('policy_plane.turn_failed', {}, error));
+    return this.#turn;
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#isDirty) await this.#readViews();
+    await this.#broadcast();
+  }
+
+  async #broadcast(): Promise<void> {
+    const issued = await this.#options.freshness.state();
     if (!issued.ok) {
       this.#unissued(issued.error);
       return;
@@ -111,17 +127,52 @@ export class PolicyPlaneService {
     }
   }
 
-  #onChange(change: Change): void {
-    this.#wanted.clear();
+  async #onChange(change: Change): Promise<void> {
+    this.#isDirty = true;
+    // Revocations are ahead of everything, also of what has to be read first.
+    if (change.kind === 'elsewhere') await this.#options.revocation.refresh();
+    if (change.kind === 'revocation' || change.kind === 'elsewhere')
+      await Promise.all(this.#streams().map(async (subscriber) => this.#tellRevocations(subscriber)));
+    await this.#readViews();
     // The statement that names a release comes before it, and is held: what becomes active is fresh at that very moment.
-    // The other way round every call in between would find policy that nothing vouches for yet.
-    if (change.kind === 'release') this.#broadcast();
-    for (const subscriber of this.#streams()) {
-      if (change.kind === 'revocation') subscriber.sendRevocations();
-      else if (isConcerned(change, subscriber.place)) subscriber.offerNext();
+    // The other way round every call in between would find policy that nothing vouches for yet. A statement counts only
+    // once the revocations that it attests have been applied.
+    if (change.kind === 'release' || change.kind === 'revocation' || change.kind === 'elsewhere') await this.#broadcast();
+    if (change.kind === 'revocation') return;
+    for (const subscriber of this.#streams()) if (isConcerned(change, subscriber.place)) subscriber.offerNext();
+  }
+
+  /** A sidecar that cannot be told is not kept waiting: it comes again, and is fresh no longer than its ttl. */
+  async #tellRevocations(subscriber: Subscriber): Promise<void> {
+    try {
+      await subscriber.sendRevocations();
+    } catch (error) {
+      this.#options.log.error('revocations.not_sent', { identity: subscriber.spiffeId }, error);
+      subscriber.reconnect('revocations cannot be read');
     }
-    // A statement counts only once the revocations that it attests have been applied.
-    if (change.kind === 'revocation') this.#broadcast();
+  }
+
+  async #readViews(): Promise<void> {
+    const places = new Map(this.#streams().map(({ place }) => [placeName(place), place]));
+    const of = { present: this.#options, book: this.#book };
+    const views = await this.#options.database.read(async (tx) => {
+      const read = new Map<string, PlaceView>();
+      for (const [name, place] of places) read.set(name, await viewOf(tx, place, of));
+      return read;
+    });
+    this.#views.clear();
+    for (const [name, view] of views) this.#views.set(name, view);
+    this.#isDirty = false;
+  }
+
+  /** In turn, so that no change passes it by. */
+  async #requireView(place: Place): Promise<void> {
+    if (this.#views.has(placeName(place))) return;
+    await this.#inTurn(async () => {
+      const of = { present: this.#options, book: this.#book };
+      const view = await this.#options.database.read(async (tx) => viewOf(tx, place, of));
+      this.#views.set(placeName(place), view);
+    });
   }
 
   /** A copy: sending can end a stream, which takes it out. */
@@ -141,7 +192,7 @@ export class PolicyPlaneService {
   ): Promise<Result<void, GrpcStatus>> {
     const { clock, enrolment, limits, draining } = this.#options;
     const { spiffeId, notAfter } = call.caller;
-    const place = enrolment.placeOf(spiffeId);
+    const place = await enrolment.placeOf(spiffeId);
     if (place === undefined) return fail(grpcStatus('unauthenticated', 'this identity was not enrolled here'));
     if (this.#subscribers.size >= limits.subscribersMax) return fail(grpcStatus('resource_exhausted', 'too many policy streams'));
     const life = streamLife({ clock, notAfter, call: call.signal, draining });
@@ -171,11 +222,12 @@ export class PolicyPlaneService {
 
   /** Answers a Hello; `undefined` where the sidecar was sent away. */
   async #begin(message: ClientMessage['message'], stream: Stream): Promise<Result<Subscriber, GrpcStatus> | undefined> {
-    const { audit, freshness } = this.#options;
+    const { audit, database, freshness } = this.#options;
     const { spiffeId } = stream.call.caller;
     const hello = message.case === 'hello' ? readHello(message.value) : fail('a stream begins with Hello');
     if (!hello.ok) return fail(grpcStatus('invalid_argument', hello.error));
-    const behind = judgeBehind(hello.value, stream.place, this.#options);
+    const { place } = stream;
+    const behind = await database.read(async (tx) => judgeBehind(tx, { hello: hello.value, place, present: this.#options }));
     if (behind !== undefined) {
       await this.#sendAway(behind, stream);
       return undefined;
@@ -187,15 +239,18 @@ export class PolicyPlaneService {
       this.#unissued(proof.error);
       return fail(grpcStatus('unavailable', 'no freshness can be issued now'));
     }
-    if (stream.life.signal.aborted) return fail(grpcStatus('unavailable', 'connect again'));
-    return ok(this.#join(hello.value, proof.value, stream));
+    await this.#requireView(place);
+    const subscriber = this.#greet(hello.value, proof.value, stream);
+    await this.#tellRevocations(subscriber);
+    if (stream.life.signal.aborted || subscriber.ended.aborted) return fail(grpcStatus('unavailable', 'connect again'));
+    this.#join(subscriber, hello.value, { ...stream, proof: proof.value });
+    return ok(subscriber);
   }
 
-  /** From here on the sidecar is one of those who get everything. */
-  #join(hello: ReadHello, proof: IssuedStatement, { call, place, out, life }: Stream): Subscriber {
-    const { clock, fleet, authority, limits } = this.#options;
-    const { spiffeId, purpose } = call.caller;
-    this.#subscribers.get(spiffeId)?.reconnect('another stream of this identity has begun');
+  /** Nothing that hangs on a root comes before it: roots, then the proof under the newest, then what the proof attests. */
+  #greet(hello: ReadHello, proof: IssuedStatement, { call, place, out }: Stream): Subscriber {
+    const { clock, authority, limits } = this.#options;
+    const { spiffeId } = call.caller;
     const subscriber = new Subscriber({
       spiffeId,
       place,
@@ -206,21 +261,30 @@ export class PolicyPlaneService {
       verdictWaitMsMax: limits.verdictWaitMsMax,
       active: activeAt(hello.held, place)?.release,
     });
+    for (const root of this.#roots.slice(hello.rootNumber)) subscriber.send(root);
+    subscriber.send(proofMessage(proof, place, authority.onlineKeys.envelope));
+    return subscriber;
+  }
+
+  /** From here on the sidecar is one of those who get everything. */
+  #join(subscriber: Subscriber, hello: ReadHello, { call, place, life, proof }: Stream & { readonly proof: IssuedStatement }): void {
+    const { fleet } = this.#options;
+    const { spiffeId, purpose } = call.caller;
+    this.#subscribers.get(spiffeId)?.reconnect('another stream of this identity has begun');
     this.#subscribers.set(spiffeId, subscriber);
     const named = purpose.kind === 'sidecar' ? { agent: purpose.agent, instance: purpose.instance } : { agent: '-', instance: '-' };
     fleet.connect({ spiffeId, ...named, ...place });
     const { build, isolation, freshnessSeq, revocationSeq } = hello;
     fleet.tell(spiffeId, { build, isolation, freshnessSeq, revocationSeq, ...toldActive(hello.held, place) });
-    // Nothing that hangs on a root comes before it: roots, then the proof under the newest, then what the proof attests.
-    for (const root of this.#roots.slice(hello.rootNumber)) subscriber.send(root);
-    subscriber.send(proofMessage(proof, place, authority.onlineKeys.envelope));
-    subscriber.sendRevocations();
-    subscriber.offerNext();
-    // A statement that was issued while the proof was being made names what the proof could not.
-    if (this.#last !== undefined && this.#last.seq > proof.seq) subscriber.send(statementMessage(this.#last, place));
     if (subscriber.ended.aborted) life.end();
     else subscriber.ended.addEventListener('abort', () => life.end(), { once: true });
-    return subscriber;
+    // What was revoked while it was being greeted nobody has told it.
+    void this.#tellRevocations(subscriber);
+    // Its place may have been without sidecars at a change in between.
+    if (this.#views.has(placeName(place))) subscriber.offerNext();
+    else void this.#requireView(place).then(() => subscriber.offerNext());
+    // A statement that was issued while the proof was being made names what the proof could not.
+    if (this.#last !== undefined && this.#last.seq > proof.seq) subscriber.send(statementMessage(this.#last, place));
   }
 
   #end(subscriber: Subscriber): void {
@@ -279,13 +343,9 @@ export class PolicyPlaneService {
   #sourcesOf(spiffeId: SpiffeId, place: Place): SubscriberSources {
     const { revocation, fleet, log } = this.#options;
     return {
-      wanted: () => {
-        const wanted = this.#wanted.get(placeName(place)) ?? wantedAt(place, this.#options);
-        this.#wanted.set(placeName(place), wanted);
-        return wanted;
-      },
-      offer: (wanted) => offerOf(wanted, this.#options, this.#book),
-      revocationsAfter: (seq, limit) => revocation.after(seq, limit),
+      wanted: () => this.#views.get(placeName(place))?.wanted ?? [],
+      offer: ({ digest }) => this.#views.get(placeName(place))?.offers.get(digest),
+      revocationsAfter: async (seq, limit) => revocation.after(seq, limit),
       snapshot: () => revocation.snapshot(),
       answered: (bundle, isStaged) => fleet.answered(spiffeId, bundle, isStaged),
       activated: () => fleet.tell(spiffeId, { lastRejection: '' }),

@@ -10,6 +10,7 @@ import { PART_NAMES, fail, isArea, isRing, ok } from '@sallyport/model';
 import type { Digest, PartName, Result } from '@sallyport/model';
 import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus } from '@sallyport/net';
+import type { Database, Transaction } from '@sallyport/store';
 import {
   FRESHNESS_FILE,
   ONLINE_KEYS_FILE,
@@ -34,8 +35,9 @@ import { sendObject } from '../send-object.ts';
 
 export interface CarriedOptions {
   readonly authority: Pick<Authority, 'rootEnvelopes' | 'onlineKeys' | 'delegations'>;
-  readonly objects: Pick<Objects, 'read'>;
-  readonly publish: Pick<PublishService, 'currentRelease' | 'bundle'>;
+  readonly database: Database;
+  readonly objects: Pick<Objects, 'readIn'>;
+  readonly publish: Pick<PublishService, 'currentRelease' | 'bundle' | 'bundleEnvelope' | 'releaseEnvelope'>;
   readonly revocation: Pick<RevocationService, 'snapshot'>;
   readonly freshness: Pick<FreshnessService, 'state' | 'prove'>;
   readonly enrolment: Pick<EnrolmentService, 'placeOf'>;
@@ -54,11 +56,11 @@ const OVERTAKEN = grpcStatus('aborted', 'something was released meanwhile: ask a
 const DAMAGED = grpcStatus('data_loss', 'a stored object does not match its digest');
 
 export function carriedHandlers(options: CarriedOptions): Pick<ProvenHandlers<typeof PolicyPlane>, 'export' | 'prove'> {
-  const { publish, freshness, enrolment, onUnissued } = options;
+  const { database, publish, freshness, enrolment, onUnissued } = options;
   return {
     async export({ area, ring }, out, { signal }) {
       if (!isArea(area) || !isRing(ring)) return fail(grpcStatus('invalid_argument', 'an area and a ring are needed'));
-      const release = publish.currentRelease({ area, ring });
+      const release = await database.read(async (tx) => publish.currentRelease(tx, { area, ring }));
       if (release === undefined) return fail(grpcStatus('not_found', `nothing is released for ${area}, ring ${ring}`));
       for await (const file of filesOf(release, options)) {
         if (!file.ok) return file;
@@ -73,7 +75,7 @@ export function carriedHandlers(options: CarriedOptions): Pick<ProvenHandlers<ty
       const workload = parseSpiffeId(identity);
       if (nonce.byteLength !== NONCE_BYTES || !workload.ok)
         return fail(grpcStatus('invalid_argument', 'a nonce of 32 bytes and an identity are needed'));
-      const place = enrolment.placeOf(identity as Parameters<typeof enrolment.placeOf>[0]);
+      const place = await enrolment.placeOf(identity as Parameters<typeof enrolment.placeOf>[0]);
       if (place === undefined) return fail(grpcStatus('not_found', `\`${identity}\` was not enrolled here`));
       const proof = await freshness.prove({ nonce, identity });
       if (!proof.ok) {
@@ -86,19 +88,17 @@ export function carriedHandlers(options: CarriedOptions): Pick<ProvenHandlers<ty
 }
 
 /** In the order in which a sidecar takes them; the statement is issued when its turn comes, over what is current then. */
-async function* filesOf(
-  release: StoredRelease,
-  { authority, objects, revocation, freshness, publish, onUnissued }: CarriedOptions,
-): AsyncGenerator<Result<NamedBytes, GrpcStatus>, void> {
+async function* filesOf(release: StoredRelease, options: CarriedOptions): AsyncGenerator<Result<NamedBytes, GrpcStatus>, void> {
+  const { authority, database, revocation, freshness, publish, onUnissued } = options;
   for (const [index, bytes] of authority.rootEnvelopes.entries()) yield ok({ name: rootFileName(index + 1), bytes });
   yield ok({ name: ONLINE_KEYS_FILE, bytes: authority.onlineKeys.envelope });
   const snapshot = revocation.snapshot();
   if (snapshot.seq > 0) yield ok({ name: REVOCATION_SNAPSHOT_FILE, bytes: snapshot.envelope });
   for (const { digest } of release.bundles) {
-    const bytes = bundleBytes(digest, { authority, objects, publish });
+    const bytes = await database.read(async (tx) => bundleBytes(tx, digest, options));
     yield bytes === undefined ? fail(DAMAGED) : ok({ name: bundleFileName(digest), bytes });
   }
-  const statement = freshness.state();
+  const statement = await freshness.state();
   if (!statement.ok) {
     onUnissued(statement.error);
     yield fail(UNISSUED);
@@ -107,8 +107,8 @@ async function* filesOf(
   // What is current now may be another release than the one whose bundles have gone out.
   const isSame = statement.value.entriesFor(release.area, release.ring).some((entry) => entry.release === release.digest);
   yield isSame ? ok({ name: FRESHNESS_FILE, bytes: statementFile(statement.value, release, 'freshness') }) : fail(OVERTAKEN);
-  const envelope = objects.read(release.envelope);
-  yield envelope.ok ? ok({ name: RELEASE_FILE, bytes: envelope.value }) : fail(DAMAGED);
+  const envelope = await database.read(async (tx) => publish.releaseEnvelope(tx, release.digest));
+  yield envelope === undefined ? fail(DAMAGED) : ok({ name: RELEASE_FILE, bytes: envelope });
 }
 
 function statementFile(statement: IssuedStatement, { area, ring }: Place, kind: 'freshness' | 'live_proof'): Uint8Array {
@@ -116,22 +116,23 @@ function statementFile(statement: IssuedStatement, { area, ring }: Place, kind: 
 }
 
 /** The bundle with all its parts; `undefined` where one of them is not what was stored. */
-function bundleBytes(
+async function bundleBytes(
+  tx: Transaction,
   digest: Digest,
   { authority, objects, publish }: Pick<CarriedOptions, 'authority' | 'objects' | 'publish'>,
-): Uint8Array | undefined {
-  const bundle = publish.bundle(digest);
+): Promise<Uint8Array | undefined> {
+  const bundle = await publish.bundle(tx, digest);
   const delegation = bundle === undefined ? undefined : authority.delegations.get(bundle.area)?.envelope;
-  const envelope = bundle === undefined ? undefined : objects.read(bundle.envelope);
-  if (envelope?.ok !== true || delegation === undefined) return undefined;
-  const parsed = parseEnvelope('Bundle', envelope.value);
+  const envelope = await publish.bundleEnvelope(tx, digest);
+  if (envelope === undefined || delegation === undefined) return undefined;
+  const parsed = parseEnvelope('Bundle', envelope);
   const manifest = parsed.ok ? readBundle(parsed.value.payload) : parsed;
   if (!manifest.ok) return undefined;
   const parts: Partial<Record<PartName, Uint8Array>> = {};
   for (const name of PART_NAMES) {
-    const part = objects.read(manifest.value.parts[name].digest);
+    const part = await objects.readIn(tx, manifest.value.parts[name].digest);
     if (!part.ok) return undefined;
     parts[name] = part.value;
   }
-  return writeBundleFile({ envelope: envelope.value, delegation, parts });
+  return writeBundleFile({ envelope, delegation, parts });
 }

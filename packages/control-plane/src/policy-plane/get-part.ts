@@ -28,9 +28,9 @@ export function getPartHandler({ objects, publish, enrolment, partStreamsMax }: 
     const digest = digestOfText(request.digest);
     const offset = safeNumber(request.offset);
     if (digest === undefined || offset === undefined) return fail(grpcStatus('invalid_argument', 'a digest and an offset are needed'));
-    const place = enrolment.placeOf(call.caller.spiffeId);
+    const place = await enrolment.placeOf(call.caller.spiffeId);
     if (place === undefined) return fail(grpcStatus('unauthenticated', 'this identity was not enrolled here'));
-    const part = publish.partFor(digest, place);
+    const part = await publish.partFor(digest, place);
     if (part === 'unknown') return fail(grpcStatus('not_found', 'no bundle names this part'));
     // A sidecar may know the digest of another area's part; knowing is not being meant.
     if (part === 'forbidden') return fail(grpcStatus('permission_denied', 'the part is of a bundle that is not meant for this sidecar'));
@@ -38,7 +38,7 @@ export function getPartHandler({ objects, publish, enrolment, partStreamsMax }: 
     try {
       const chunk = (data: Uint8Array, at: { readonly offset: number; readonly total: number }): PartChunk =>
         create(PartChunkSchema, { offset: BigInt(at.offset), total: BigInt(at.total), data });
-      return await sendObject(objects.read(digest), { out, chunk, signal: call.signal, offset });
+      return await sendObject(await objects.read(digest), { out, chunk, signal: call.signal, offset });
     } finally {
       turns.end();
     }

@@ -44,8 +44,10 @@ interface BundleToOffer {
 }
 
 export interface OfferBook {
-  bundle(digest: Digest, make: () => BundleToOffer | undefined): Offer | undefined;
-  release(digest: Digest, make: () => Uint8Array | undefined): Offer | undefined;
+  /** The offer that was made before, while it is remembered. */
+  known(digest: Digest): Offer | undefined;
+  bundle(digest: Digest, of: BundleToOffer): Offer;
+  release(digest: Digest, envelope: Uint8Array): Offer;
 }
 
 /** Offers by digest. One nonce serves all receivers: it counts on a stream only while that stream's offer is outstanding. */
@@ -59,21 +61,14 @@ export function offerBook(random: Random): OfferBook {
     return offer;
   };
   return {
-    bundle(digest, make) {
-      const known = offers.get(digest);
-      if (known !== undefined) return known;
-      const made = make();
-      if (made === undefined) return undefined;
+    known: (digest) => offers.get(digest),
+    bundle(digest, of) {
       const nonce = random(NONCE_BYTES);
-      const value = create(BundleOfferSchema, { ...made, deltas: made.deltas.map((delta) => create(PartDeltaSchema, delta)) });
+      const value = create(BundleOfferSchema, { ...of, deltas: of.deltas.map((delta) => create(PartDeltaSchema, delta)) });
       const message = encode(ServerMessageSchema, { nonce, message: { case: 'bundle', value } });
       return remember({ kind: 'bundle', digest, nonce, message });
     },
-    release(digest, make) {
-      const known = offers.get(digest);
-      if (known !== undefined) return known;
-      const envelope = make();
-      if (envelope === undefined) return undefined;
+    release(digest, envelope) {
       const nonce = random(NONCE_BYTES);
       const message = encode(ServerMessageSchema, { nonce, message: { case: 'release', value: create(ReleaseOfferSchema, { envelope }) } });
       return remember({ kind: 'release', digest, nonce, message });

@@ -56,9 +56,10 @@ function setting(of: Partial<SubscriberOptions> & { readonly snapshotBytes?: num
         wanted: () => state.wanted,
         offer: (wanted) =>
           wanted.kind === 'bundle'
-            ? offers.bundle(wanted.digest, () => ({ envelope: new Uint8Array(10), delegation: new Uint8Array(10), deltas: [] }))
-            : offers.release(wanted.digest, () => new Uint8Array(10)),
-        revocationsAfter: (seq, limit) =>
+            ? (offers.known(wanted.digest) ??
+              offers.bundle(wanted.digest, { envelope: new Uint8Array(10), delegation: new Uint8Array(10), deltas: [] }))
+            : (offers.known(wanted.digest) ?? offers.release(wanted.digest, new Uint8Array(10))),
+        revocationsAfter: async (seq, limit) =>
           Array.from({ length: Math.min(limit, state.log - seq) }, (_, index) => ({ seq: seq + index + 1, envelope: new Uint8Array(100) })),
         snapshot: () => ({ seq: state.log, envelope: new Uint8Array(of.snapshotBytes ?? 100) }),
         answered: (which, isStaged) => answered.push(`${Number(which.slice(-4))} ${isStaged ? 'staged' : 'refused'}`),
@@ -171,49 +172,49 @@ describe('offers', () => {
 });
 
 describe('a stream that does not drain', () => {
-  test('gets nothing but revocations, then Reconnect', () => {
+  test('gets nothing but revocations, then Reconnect', async () => {
     const one = setting();
     one.out.fill('priority');
     one.log = 2;
-    one.subscriber.sendRevocations();
+    await one.subscriber.sendRevocations();
     expect(one.subscriber.send(statement)).toBe(false);
     expect(one.sent()).toEqual(['revocation', 'revocation', 'reconnect']);
     expect(one.subscriber.ended.aborted).toBe(true);
   });
 
-  test('is ended even where no goodbye fits, and is sent nothing more', () => {
+  test('is ended even where no goodbye fits, and is sent nothing more', async () => {
     const one = setting();
     one.out.fill('all');
     one.log = 1;
-    one.subscriber.sendRevocations();
+    await one.subscriber.sendRevocations();
     expect(one.subscriber.ended.aborted).toBe(true);
     one.out.fill('priority');
-    one.subscriber.sendRevocations();
+    await one.subscriber.sendRevocations();
     one.subscriber.offerNext();
     expect(one.sent()).toEqual([]);
   });
 });
 
 describe('revocations', () => {
-  test('each once, in order', () => {
+  test('each once, in order', async () => {
     const one = setting({ revocationSeq: 3 });
     one.log = 5;
-    one.subscriber.sendRevocations();
-    one.subscriber.sendRevocations();
+    // Asked for twice at once: each is sent once.
+    await Promise.all([one.subscriber.sendRevocations(), one.subscriber.sendRevocations()]);
     one.log = 6;
-    one.subscriber.sendRevocations();
+    await one.subscriber.sendRevocations();
     expect(one.sent()).toEqual(['revocation', 'revocation', 'revocation']);
     expect(one.out.written.every(({ priority }) => priority)).toBe(true);
   });
 
-  test('far behind, a snapshot, if it is small enough for the stream', () => {
+  test('far behind, a snapshot, if it is small enough for the stream', async () => {
     const small = setting();
     small.log = 65;
-    small.subscriber.sendRevocations();
+    await small.subscriber.sendRevocations();
     expect(small.sent()).toEqual(['revocationSnapshot']);
     const large = setting({ snapshotBytes: 20_000 });
     large.log = 600;
-    large.subscriber.sendRevocations();
+    await large.subscriber.sendRevocations();
     expect(large.sent()).toHaveLength(600);
   });
 });

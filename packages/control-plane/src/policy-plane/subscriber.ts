@@ -20,7 +20,7 @@ export interface SubscriberSources {
   readonly wanted: () => readonly Wanted[];
   /** The offer of a wanted object; `undefined` where it cannot be made, because it was edited on disk. */
   readonly offer: (wanted: Wanted) => Offer | undefined;
-  readonly revocationsAfter: (seq: number, limit: number) => readonly { readonly seq: number; readonly envelope: Uint8Array }[];
+  readonly revocationsAfter: (seq: number, limit: number) => Promise<readonly { readonly seq: number; readonly envelope: Uint8Array }[]>;
   readonly snapshot: () => { readonly seq: number; readonly envelope: Uint8Array };
   /** How a bundle was answered. */
   readonly answered: (bundle: Digest, isStaged: boolean) => void;
@@ -73,6 +73,8 @@ export class Subscriber {
   readonly #ended = new AbortController();
   #outstanding: { readonly offer: Offer; readonly wanted: Wanted; readonly timer: AbortController } | undefined;
   #revocationSeq: number;
+  /** Sending of revocations, one at a time: two at once would send the same entries. */
+  #telling: Promise<void> = Promise.resolve();
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
@@ -120,8 +122,14 @@ export class Subscriber {
     }
   }
 
-  /** Sends what is new in the revocation log, ahead of everything that waits. */
-  sendRevocations(): void {
+  /** Sends what is new in the revocation log, ahead of everything that waits. Rejects where it cannot be read. */
+  async sendRevocations(): Promise<void> {
+    const mine = this.#telling.then(async () => this.#sendRevocations());
+    this.#telling = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async #sendRevocations(): Promise<void> {
     const { sources } = this.#options;
     const snapshot = sources.snapshot();
     if (snapshot.seq - this.#revocationSeq > REVOCATIONS_ONE_BY_ONE_MAX && snapshot.envelope.byteLength <= SNAPSHOT_BYTES_MAX) {
@@ -129,7 +137,7 @@ export class Subscriber {
       return;
     }
     for (;;) {
-      const page = sources.revocationsAfter(this.#revocationSeq, REVOCATIONS_PAGE);
+      const page = await sources.revocationsAfter(this.#revocationSeq, REVOCATIONS_PAGE);
       if (page.length === 0) return;
       for (const { seq, envelope } of page) {
         if (!this.#send(revocationMessage(envelope), true)) return;

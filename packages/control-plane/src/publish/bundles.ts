@@ -7,7 +7,7 @@
 import { PART_NAMES, fail, ok } from '@sallyport/model';
 import type { AgentName, Area, Clock, Digest, PartName, Problem, Result, Ring } from '@sallyport/model';
 import { FEATURES } from '@sallyport/policy';
-import type { Database } from '@sallyport/store';
+import type { Database, Transaction } from '@sallyport/store';
 import { EMPTY_HIGH_WATER, acceptManifest, acceptParts, areasCovering, reject } from '@sallyport/trust';
 import type { AcceptanceContext, Rejection, SignedManifest, VerifiedBundle } from '@sallyport/trust';
 import type { SpiffeId } from '@sallyport/identity';
@@ -26,7 +26,7 @@ export interface BundleOptions {
   /** This process, as the receiver that verifies. */
   readonly identity: SpiffeId;
   readonly clock: Clock;
-  readonly audit: Pick<AuditService, 'act' | 'recordActs'>;
+  readonly audit: Pick<AuditService, 'act' | 'recordActs' | 'alert'>;
   readonly changes: Changes;
 }
 
@@ -47,55 +47,57 @@ export class Bundles {
   }
 
   /** A stored bundle, verified again from what is on disk. */
-  verify(digest: Digest): Result<VerifiedBundle, Rejection> {
-    const stored = this.#options.tables.bundle(digest);
-    const envelope = stored === undefined ? undefined : this.#options.objects.read(stored.envelope);
-    if (envelope?.ok === true) return this.#verifyEnvelope(envelope.value);
+  async verify(tx: Transaction, digest: Digest): Promise<Result<VerifiedBundle, Rejection>> {
+    const { tables, objects } = this.#options;
+    const stored = await tables.bundle(tx, digest);
+    const envelope = stored === undefined ? undefined : await objects.readIn(tx, stored.envelope);
+    const verified = envelope?.ok === true ? await this.#verifyEnvelope(tx, envelope.value) : undefined;
+    // A row that points at another signed bundle is as edited as a bent blob.
+    if (verified !== undefined && (!verified.ok || verified.value.digest === digest)) return verified;
     return fail(reject('DIGEST', `bundle \`${digest}\` is not held, or was edited on disk`));
   }
 
   /** Takes a signed bundle whose parts are here. Every problem at once; the same bundle again changes nothing. */
   async accept(envelope: Uint8Array, actor: string): Promise<Result<AcceptedBundle, readonly Problem[]>> {
-    const { tables, objects, changes, audit } = this.#options;
-    const verified = this.#verifyEnvelope(envelope);
+    const { database, objects, changes, audit } = this.#options;
+    const verified = await database.read(async (tx) => this.#verifyEnvelope(tx, envelope));
     if (!verified.ok) return fail(problemsOfRejection(verified.error));
     const bundle = verified.value;
     const { digest } = bundle;
-    if (tables.bundle(digest) !== undefined) return ok({ digest, isAlreadyHeld: true });
-    const unfit = this.#judgeOffer(envelope, bundle) ?? this.#judgeRevision(bundle);
+    const early = await database.read(async (tx) => this.#judgeHeads(tx, bundle));
+    if (early === 'held') return ok({ digest, isAlreadyHeld: true });
+    const unfit = this.#judgeOffer(envelope, bundle) ?? early;
     if (unfit !== undefined) return fail([unfit]);
-    const above = this.#above(bundle);
+    const above = await database.read(async (tx) => this.#above(tx, bundle));
     if (!above.ok) return fail(problemsOfRejection(above.error));
     const agents = judgeBundle(bundle, above.value);
     if (!agents.ok) return agents;
     const stored = await objects.put(envelope);
     if (!stored.ok) return fail([{ path: '', message: 'the object store is full', remedy: 'raise `limits.objects_bytes_max`' }]);
-    // While the envelope was being written another publisher may have come first: judged again, in one turn with the commit.
-    if (tables.bundle(digest) !== undefined) return ok({ digest, isAlreadyHeld: true });
-    const overtaken = this.#judgeRevision(bundle);
+    const overtaken = await this.#keep(bundle, { envelope: stored.value, agents: agents.value, actor });
+    if (overtaken === 'held') return ok({ digest, isAlreadyHeld: true });
     if (overtaken !== undefined) return fail([overtaken]);
-    this.#keep(bundle, { envelope: stored.value, agents: agents.value, actor });
     changes.tell({ kind: 'bundle', area: bundle.area });
     await audit.recordActs();
     return ok({ digest, isAlreadyHeld: false });
   }
 
   /** Of a layer: the newest bundle of each area that covers its own, the broadest first. */
-  #above(bundle: VerifiedBundle): Result<readonly VerifiedBundle[], Rejection> {
+  async #above(tx: Transaction, bundle: VerifiedBundle): Promise<Result<readonly VerifiedBundle[], Rejection>> {
     const above: VerifiedBundle[] = [];
     for (const area of isLayer(bundle) ? areasCovering(bundle.area).slice(0, -1) : []) {
-      const newest = this.#options.tables.newestBundle(area);
+      const newest = await this.#options.tables.newestBundle(tx, area);
       if (newest === undefined) continue;
-      const verified = this.verify(newest.digest);
+      const verified = await this.verify(tx, newest.digest);
       if (!verified.ok) return verified;
       above.push(verified.value);
     }
     return ok(above);
   }
 
-  #verifyEnvelope(envelope: Uint8Array): Result<VerifiedBundle, Rejection> {
+  async #verifyEnvelope(tx: Transaction, envelope: Uint8Array): Promise<Result<VerifiedBundle, Rejection>> {
     const manifest = this.#manifestOf(envelope);
-    return manifest.ok ? acceptParts(manifest.value, this.#partsOf(manifest.value)) : manifest;
+    return manifest.ok ? acceptParts(manifest.value, await this.#partsOf(tx, manifest.value)) : manifest;
   }
 
   /**
@@ -119,10 +121,10 @@ export class Bundles {
     return { root: authority.root, highWater: EMPTY_HIGH_WATER, at: clock.wall(), receiver, features: KNOWN_FEATURES };
   }
 
-  #partsOf(manifest: SignedManifest): Partial<Record<PartName, Uint8Array>> {
+  async #partsOf(tx: Transaction, manifest: SignedManifest): Promise<Partial<Record<PartName, Uint8Array>>> {
     const parts: Partial<Record<PartName, Uint8Array>> = {};
     for (const name of PART_NAMES) {
-      const part = this.#options.objects.read(manifest.payload.parts[name].digest);
+      const part = await this.#options.objects.readIn(tx, manifest.payload.parts[name].digest);
       if (part.ok) parts[name] = part.value;
     }
     return parts;
@@ -138,23 +140,31 @@ export class Bundles {
     };
   }
 
-  #judgeRevision({ area, revision }: VerifiedBundle): Problem | undefined {
-    const newest = this.#options.tables.newestBundle(area);
+  async #judgeHeads(tx: Transaction, { digest, area, revision }: VerifiedBundle): Promise<Problem | 'held' | undefined> {
+    const { tables } = this.#options;
+    if ((await tables.bundle(tx, digest)) !== undefined) return 'held';
+    const newest = await tables.newestBundle(tx, area);
     if (newest === undefined || revision > newest.revision) return undefined;
     const message = `revision ${revision} of \`${area}\` does not come after ${newest.revision}`;
     return { path: 'revision', message, remedy: 'build again on the present head; to go back, sign a release with `rollback: true`' };
   }
 
-  #keep(bundle: VerifiedBundle, of: { envelope: Digest; agents: readonly AgentName[]; actor: string }): void {
+  /** Why it was not kept, if it was not: while its envelope was being written another publisher may have come first. */
+  async #keep(
+    bundle: VerifiedBundle,
+    of: { envelope: Digest; agents: readonly AgentName[]; actor: string },
+  ): Promise<Problem | 'held' | undefined> {
     const { database, tables, audit, clock } = this.#options;
     const { digest, area, revision } = bundle;
     const { previous, source, parts } = bundle.payload;
     const { envelope, agents, actor: author } = of;
-    database.transaction(() => {
-      const replaced = tables.newestBundle(area)?.digest ?? null;
+    return database.transaction(async (tx) => {
+      const overtaken = await this.#judgeHeads(tx, bundle);
+      if (overtaken !== undefined) return overtaken;
+      const replaced = (await tables.newestBundle(tx, area))?.digest ?? null;
       const stored = { digest, area, revision, envelope, previous, sourceCommit: source.commit, author, acceptedAt: clock.wall() };
-      tables.addBundle(stored, { parts, agents });
-      audit.act({
+      await tables.addBundle(tx, stored, { parts, agents });
+      await audit.act(tx, {
         actor: author,
         act: 'publish',
         object: `bundle ${area} ${revision}`,
@@ -165,6 +175,8 @@ export class Bundles {
         release_seq: null,
         detail: source.commit === null ? '' : `commit ${source.commit}`,
       });
+      tx.announce();
+      return undefined;
     });
   }
 }

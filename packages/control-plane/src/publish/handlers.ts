@@ -21,6 +21,7 @@ import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus } from '@sallyport/net';
 import { PART_BYTES_MAX, parseSelector } from '@sallyport/trust';
 import type { RevocationEntry } from '@sallyport/trust';
+import type { Database } from '@sallyport/store';
 import type { Objects } from '../objects/api.ts';
 import type { RevocationService } from '../revocation/api.ts';
 import type { ProvenHandlers } from '../rpc.ts';
@@ -31,6 +32,7 @@ import type { Releases } from './releases.ts';
 import type { Place, PublishTables, StoredBundle, StoredRelease } from './store.ts';
 
 export interface PublishHandlersOptions {
+  readonly database: Database;
   readonly tables: PublishTables;
   readonly objects: Objects;
   readonly bundles: Bundles;
@@ -51,20 +53,23 @@ type Handlers = ProvenHandlers<typeof Publish>;
 const invalid = (message: string): { readonly ok: false; readonly error: GrpcStatus } => fail(grpcStatus('invalid_argument', message));
 
 export function publishHandlers(options: PublishHandlersOptions): Handlers {
-  const { tables, objects, bundles, releases, revocation } = options;
+  const { database, tables, objects, bundles, releases, revocation } = options;
   return {
     async getHeads({ area, ring }) {
       const place = placeOf(area, ring);
       if (place === undefined) return invalid('an area and a ring are needed');
-      const bundle = tables.newestBundle(place.area);
-      const release = tables.currentRelease(place);
+      const { bundle, release, revoked } = await database.read(async (tx) => ({
+        bundle: await tables.newestBundle(tx, place.area),
+        release: await tables.currentRelease(tx, place),
+        revoked: await revocation.head(tx),
+      }));
       return ok(
         create(HeadsSchema, {
           revision: BigInt(bundle?.revision ?? 0),
           bundle: bundle?.digest ?? '',
           releaseSeq: BigInt(release?.releaseSeq ?? 0),
           release: release?.digest ?? '',
-          revocationSeq: BigInt(revocation.head().seq),
+          revocationSeq: BigInt(revoked.seq),
           rootNumber: BigInt(options.rootNumber),
         }),
       );
@@ -72,7 +77,9 @@ export function publishHandlers(options: PublishHandlersOptions): Handlers {
     async missingParts({ digests }) {
       if (digests.length > DIGESTS_MAX || !digests.every(isDigest))
         return invalid(`at most ${DIGESTS_MAX} digests are asked about at once`);
-      return ok(create(MissingPartsResponseSchema, { digests: digests.filter((digest) => !objects.isHeld(digest)) }));
+      const missing: string[] = [];
+      for (const digest of digests) if (!(await objects.isHeld(digest))) missing.push(digest);
+      return ok(create(MissingPartsResponseSchema, { digests: missing }));
     },
     async putPart(incoming) {
       const parts = await gatherParts(incoming);
@@ -108,7 +115,10 @@ export function publishHandlers(options: PublishHandlersOptions): Handlers {
       const place = placeOf(area, ring);
       if (place === undefined) return invalid('an area and a ring are needed');
       const count = limit === 0 ? VERSIONS_MAX : Math.min(limit, VERSIONS_MAX);
-      const versions = [...tables.releases(place, count).map(releaseVersion), ...tables.bundles(place.area, count).map(bundleVersion)];
+      const versions = await database.read(async (tx) => [
+        ...(await tables.releases(tx, place, count)).map(releaseVersion),
+        ...(await tables.bundles(tx, place.area, count)).map(bundleVersion),
+      ]);
       return ok(
         create(ListVersionsResponseSchema, {
           versions: versions.toSorted((a, b) => Number(b.acceptedAtMs - a.acceptedAtMs)).slice(0, count),
@@ -118,9 +128,12 @@ export function publishHandlers(options: PublishHandlersOptions): Handlers {
     async getObject({ digest }, out, call) {
       if (!isDigest(digest)) return invalid('a digest is needed');
       // Signed objects are asked for by the digest of their payload, and stored under that of their envelope.
-      const stored = tables.bundle(digest)?.envelope ?? tables.release(digest)?.envelope ?? digest;
+      const object = await database.read(async (tx) => {
+        const signed = (await tables.bundle(tx, digest)) ?? (await tables.release(tx, digest));
+        return objects.readIn(tx, signed?.envelope ?? digest);
+      });
       const chunk = (data: Uint8Array): ObjectChunk => create(ObjectChunkSchema, { data });
-      return sendObject(objects.read(stored), { out, chunk, signal: call.signal, offset: 0 });
+      return sendObject(object, { out, chunk, signal: call.signal, offset: 0 });
     },
   };
 }

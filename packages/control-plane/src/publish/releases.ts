@@ -8,7 +8,7 @@ import type { SpiffeId } from '@sallyport/identity';
 import { Fault, fail, ok } from '@sallyport/model';
 import type { Area, Clock, Digest, Result } from '@sallyport/model';
 import { deadline } from '@sallyport/runtime';
-import type { Database } from '@sallyport/store';
+import type { Database, Transaction } from '@sallyport/store';
 import { EMPTY_HIGH_WATER, isRevoked, readSignedRelease, verifyRelease } from '@sallyport/trust';
 import type { HighWater, Rejection, Release, SignedRelease, VerifiedBundle } from '@sallyport/trust';
 import type { AuditService } from '../audit/api.ts';
@@ -76,12 +76,12 @@ export class Releases {
 
   /** Takes a signed release. The same release again changes nothing. */
   async accept(envelope: Uint8Array, { actor, leaveBehind, signal }: SubmitOptions): Promise<Result<AcceptedRelease, ReleaseRefusal>> {
-    const { authority, clock, objects, fleet, changes, audit } = this.#options;
+    const { authority, clock, database, objects, fleet, changes, audit } = this.#options;
     const signed = readSignedRelease(envelope, { root: authority.root, at: clock.wall() });
     if (!signed.ok) return rejected(signed.error);
     const { payload: release, digest } = signed.value;
     const accepted: AcceptedRelease = { digest, releaseSeq: release.releaseSeq, notStaged: [] };
-    const judged = this.#judge(envelope, release);
+    const judged = await database.read(async (tx) => this.#judge(tx, envelope, release));
     if (!judged.ok) return judged;
     if (judged.value.isAlready) return ok(accepted);
     const unfit = judgeJoined(judged.value.bundles);
@@ -90,12 +90,15 @@ export class Releases {
     if (!staged.ok) return staged;
     const stored = await objects.put(envelope);
     if (!stored.ok) return refuse('release_rejected', 'the object store is full');
-    // While it waited another release may have come first: judged again, in one turn with the commit.
-    const again = this.#judge(envelope, release);
-    if (!again.ok) return again;
-    if (again.value.isAlready) return ok(accepted);
     const left = fleet.notStaged(release, digestsOf(release)).map(({ spiffeId }) => spiffeId);
-    this.#keep(signed.value, { envelope: stored.value, actor, left });
+    const kept = await database.transaction(async (tx) => {
+      // While it waited another release may have come first: judged again, in one turn with the commit.
+      const again = await this.#judge(tx, envelope, release);
+      if (again.ok && !again.value.isAlready) await this.#keep(tx, signed.value, { envelope: stored.value, actor, left });
+      return again;
+    });
+    if (!kept.ok) return kept;
+    if (kept.value.isAlready) return ok(accepted);
     fleet.wish(release, []);
     changes.tell({ kind: 'release', area: release.area, ring: release.ring });
     await audit.recordActs();
@@ -103,27 +106,29 @@ export class Releases {
   }
 
   /** Judged as a sidecar of this area and ring would, and against the head; with the bundles that it joins. */
-  #judge(
+  async #judge(
+    tx: Transaction,
     envelope: Uint8Array,
     release: Release,
-  ): Result<{ readonly isAlready: boolean; readonly bundles: readonly VerifiedBundle[] }, ReleaseRefusal> {
+  ): Promise<Result<{ readonly isAlready: boolean; readonly bundles: readonly VerifiedBundle[] }, ReleaseRefusal>> {
     const { tables, bundles, authority, identity, clock, revocation } = this.#options;
     const at = clock.wall();
-    const revoked = digestsOf(release).find((digest) => isRevoked(revocation.state, { bundles: [digest] }, at) !== undefined);
+    const revocations = await revocation.state(tx);
+    const revoked = digestsOf(release).find((digest) => isRevoked(revocations, { bundles: [digest] }, at) !== undefined);
     if (revoked !== undefined) return refuse('bundle_revoked', `bundle \`${revoked}\` is revoked`);
     const verified = new Map<Digest, VerifiedBundle>();
     for (const digest of digestsOf(release)) {
-      const bundle = bundles.verify(digest);
+      const bundle = await bundles.verify(tx, digest);
       if (!bundle.ok) return rejected(bundle.error);
       verified.set(digest, bundle.value);
     }
     const receiver = { area: release.area, ring: release.ring, identity };
     const context = {
       root: authority.root,
-      highWater: this.#highWaterOf(release),
+      highWater: await this.#highWaterOf(tx, release),
       at,
       receiver,
-      revocations: revocation.state,
+      revocations,
       bundles: verified,
     };
     const verdict = verifyRelease(envelope, context);
@@ -132,21 +137,21 @@ export class Releases {
     if (!verdict.ok) return rejected(verdict.error);
     const { bundles: joined } = verdict.value.release;
     if (verdict.value.isAlready) return ok({ isAlready: true, bundles: joined });
-    const next = (tables.currentRelease(release)?.releaseSeq ?? 0) + 1;
+    const next = ((await tables.currentRelease(tx, release))?.releaseSeq ?? 0) + 1;
     // A number far ahead would be the head for good: nobody could release again without a new Root.
     if (release.releaseSeq !== next) return refuse('release_conflict', `release ${release.releaseSeq} was offered, and ${next} is next`);
     return ok({ isAlready: false, bundles: joined });
   }
 
   /** What was accepted for this area and ring, as the high water that the release must not fall below. */
-  #highWaterOf(release: Release): HighWater {
+  async #highWaterOf(tx: Transaction, release: Release): Promise<HighWater> {
     const { tables } = this.#options;
-    const current = tables.currentRelease(release);
+    const current = await tables.currentRelease(tx, release);
     const releases =
       current === undefined ? [] : [{ area: current.area, ring: current.ring, number: current.releaseSeq, digest: current.digest }];
     // A layer that the head has left out was left out under two keys: that need not be said again.
     const isNamed = (area: Area): boolean => current?.bundles.some((bundle) => bundle.area === area) === true;
-    const revisions = tables.highestRevisions(release).filter(({ area }) => isNamed(area));
+    const revisions = (await tables.highestRevisions(tx, release)).filter(({ area }) => isNamed(area));
     return { ...EMPTY_HIGH_WATER, releases, revisions };
   }
 
@@ -172,26 +177,29 @@ export class Releases {
     }
   }
 
-  #keep({ payload, digest }: SignedRelease, of: { envelope: Digest; actor: string; left: readonly SpiffeId[] }): void {
-    const { database, tables, audit, clock } = this.#options;
+  async #keep(
+    tx: Transaction,
+    { payload, digest }: SignedRelease,
+    of: { envelope: Digest; actor: string; left: readonly SpiffeId[] },
+  ): Promise<void> {
+    const { tables, audit, clock } = this.#options;
     const { area, ring, releaseSeq, rollback, reason, bundles, fallbacks } = payload;
     const { envelope, actor: author, left } = of;
-    database.transaction(() => {
-      const replaced = tables.currentRelease(payload)?.digest ?? null;
-      const acceptedAt = clock.wall();
-      tables.addRelease({ digest, area, ring, releaseSeq, envelope, rollback, reason, author, acceptedAt, bundles, fallbacks });
-      audit.act({
-        actor: author,
-        act: rollback ? 'rollback' : 'release',
-        object: `release ${area} ${ring} ${releaseSeq}`,
-        old_digest: replaced,
-        new_digest: digest,
-        area,
-        ring,
-        release_seq: releaseSeq,
-        detail: detailOf(payload, left),
-      });
+    const replaced = (await tables.currentRelease(tx, payload))?.digest ?? null;
+    const acceptedAt = clock.wall();
+    await tables.addRelease(tx, { digest, area, ring, releaseSeq, envelope, rollback, reason, author, acceptedAt, bundles, fallbacks });
+    await audit.act(tx, {
+      actor: author,
+      act: rollback ? 'rollback' : 'release',
+      object: `release ${area} ${ring} ${releaseSeq}`,
+      old_digest: replaced,
+      new_digest: digest,
+      area,
+      ring,
+      release_seq: releaseSeq,
+      detail: detailOf(payload, left),
     });
+    tx.announce();
   }
 }
 

@@ -1,7 +1,7 @@
 /** Bundles and releases that were accepted, for ever: versions are added and never changed. */
 
 import type { AgentName, Area, Digest, Instant, PartName, ReleaseSeq, Revision, Ring } from '@sallyport/model';
-import type { Migration, Row, ServiceDatabase } from '@sallyport/store';
+import type { Migration, Row, ServiceDatabase, Transaction } from '@sallyport/store';
 import type { PartRecord } from '@sallyport/trust';
 
 export const PUBLISH_MIGRATIONS: readonly Migration[] = [
@@ -90,30 +90,31 @@ export interface Place {
 }
 
 export interface PublishTables {
-  bundle(digest: Digest): StoredBundle | undefined;
-  newestBundle(area: Area): StoredBundle | undefined;
+  bundle(tx: Transaction, digest: Digest): Promise<StoredBundle | undefined>;
+  newestBundle(tx: Transaction, area: Area): Promise<StoredBundle | undefined>;
   /** The newest first. */
-  bundles(area: Area, limit: number): readonly StoredBundle[];
+  bundles(tx: Transaction, area: Area, limit: number): Promise<readonly StoredBundle[]>;
   addBundle(
+    tx: Transaction,
     bundle: StoredBundle,
     of: { readonly parts: Readonly<Record<PartName, PartRecord>>; readonly agents: readonly AgentName[] },
-  ): void;
-  parts(bundle: Digest): Readonly<Partial<Record<PartName, Digest>>>;
+  ): Promise<void>;
+  parts(tx: Transaction, bundle: Digest): Promise<Readonly<Partial<Record<PartName, Digest>>>>;
   /** Areas and digests of the bundles that hold this part. */
-  bundlesWithPart(part: Digest): readonly { readonly bundle: Digest; readonly area: Area }[];
+  bundlesWithPart(tx: Transaction, part: Digest): Promise<readonly { readonly bundle: Digest; readonly area: Area }[]>;
   /** Length of a part that a bundle names. */
-  partBytes(part: Digest): number | undefined;
-  hasAgent(bundle: Digest, agent: string): boolean;
-  release(digest: Digest): StoredRelease | undefined;
-  currentRelease(place: Place): StoredRelease | undefined;
+  partBytes(tx: Transaction, part: Digest): Promise<number | undefined>;
+  hasAgent(tx: Transaction, bundle: Digest, agent: string): Promise<boolean>;
+  release(tx: Transaction, digest: Digest): Promise<StoredRelease | undefined>;
+  currentRelease(tx: Transaction, place: Place): Promise<StoredRelease | undefined>;
   /** The newest first. */
-  releases(place: Place, limit: number): readonly StoredRelease[];
-  /** The current release of every area and ring. */
-  heads(): readonly StoredRelease[];
-  addRelease(release: StoredRelease): void;
+  releases(tx: Transaction, place: Place, limit: number): Promise<readonly StoredRelease[]>;
+  /** The current release of every area and ring; what it names is not read. */
+  heads(tx: Transaction): Promise<readonly Omit<StoredRelease, 'bundles' | 'fallbacks'>[]>;
+  addRelease(tx: Transaction, release: StoredRelease): Promise<void>;
   /** The highest revision of each area that any release of this place has named. */
-  highestRevisions(place: Place): readonly { readonly area: Area; readonly revision: Revision }[];
-  isNamed(bundle: Digest, place: Place): boolean;
+  highestRevisions(tx: Transaction, place: Place): Promise<readonly { readonly area: Area; readonly revision: Revision }[]>;
+  isNamed(tx: Transaction, bundle: Digest, place: Place): Promise<boolean>;
 }
 
 const BUNDLE = 'digest, area, revision, envelope, previous, source_commit, author, accepted_at_ms';
@@ -148,36 +149,48 @@ export function publishTables(database: ServiceDatabase): PublishTables {
     `SELECT 1 AS found FROM publish_release_bundle n JOIN publish_release r ON r.digest = n.release
      WHERE n.bundle = ? AND r.area = ? AND r.ring = ? LIMIT 1`,
   );
-  const release = (row: Row): StoredRelease => ({ ...releaseOf(row), ...bundlesOfRelease(namedBy.all(row['digest'] ?? null)) });
-  const first = <T>(rows: readonly T[]): T | undefined => rows[0];
+  const release = async (tx: Transaction, row: Row): Promise<StoredRelease> => ({
+    ...releaseOf(row),
+    ...bundlesOfRelease(await namedBy.all(tx, row['digest'] ?? null)),
+  });
+  /** One after another: a transaction has one connection. */
+  const all = async (tx: Transaction, rows: readonly Row[]): Promise<readonly StoredRelease[]> => {
+    const read: StoredRelease[] = [];
+    for (const row of rows) read.push(await release(tx, row));
+    return read;
+  };
   return {
-    bundle: (digest) => optional(bundleBy.get(digest), bundleOf),
-    newestBundle: (area) => optional(bundlesOf.get(area, 1), bundleOf),
-    bundles: (area, limit) => bundlesOf.all(area, limit).map(bundleOf),
-    addBundle(bundle, { parts, agents }) {
+    bundle: async (tx, digest) => optional(await bundleBy.get(tx, digest), bundleOf),
+    newestBundle: async (tx, area) => optional(await bundlesOf.get(tx, area, 1), bundleOf),
+    bundles: async (tx, area, limit) => (await bundlesOf.all(tx, area, limit)).map(bundleOf),
+    async addBundle(tx, bundle, { parts, agents }) {
       const { digest, area, revision, envelope, previous, sourceCommit, author, acceptedAt } = bundle;
-      insertBundle.run(digest, area, revision, envelope, previous, sourceCommit, author, acceptedAt);
-      for (const [name, part] of Object.entries(parts)) insertPart.run(digest, name, part.digest, part.bytes);
-      for (const agent of agents) insertAgent.run(digest, agent);
+      await insertBundle.run(tx, digest, area, revision, envelope, previous, sourceCommit, author, acceptedAt);
+      for (const [name, part] of Object.entries(parts)) await insertPart.run(tx, digest, name, part.digest, part.bytes);
+      for (const agent of agents) await insertAgent.run(tx, digest, agent);
     },
-    parts: (bundle) =>
-      Object.fromEntries(partsOf.all(bundle).map((row) => [row['name'], row['digest']])) as Partial<Record<PartName, Digest>>,
-    bundlesWithPart: (part) => withPart.all(part).map((row) => ({ bundle: row['bundle'] as Digest, area: row['area'] as Area })),
-    partBytes: (part) => bytesOf.get(part)?.['bytes'] as number | undefined,
-    hasAgent: (bundle, agent) => findAgent.get(bundle, agent) !== undefined,
-    release: (digest) => optional(releaseBy.get(digest), release),
-    currentRelease: ({ area, ring }) => first(releasesOf.all(area, ring, 1).map(release)),
-    releases: ({ area, ring }, limit) => releasesOf.all(area, ring, limit).map(release),
-    heads: () => headsOf.all().map(release),
-    addRelease({ digest, area, ring, releaseSeq, envelope, rollback, reason, author, acceptedAt, bundles, fallbacks }) {
-      insertRelease.run(digest, area, ring, releaseSeq, envelope, rollback ? 1 : 0, reason, author, acceptedAt);
+    parts: async (tx, bundle) =>
+      Object.fromEntries((await partsOf.all(tx, bundle)).map((row) => [row['name'], row['digest']])) as Partial<Record<PartName, Digest>>,
+    bundlesWithPart: async (tx, part) =>
+      (await withPart.all(tx, part)).map((row) => ({ bundle: row['bundle'] as Digest, area: row['area'] as Area })),
+    partBytes: async (tx, part) => (await bytesOf.get(tx, part))?.['bytes'] as number | undefined,
+    hasAgent: async (tx, bundle, agent) => (await findAgent.get(tx, bundle, agent)) !== undefined,
+    async release(tx, digest) {
+      const row = await releaseBy.get(tx, digest);
+      return row === undefined ? undefined : release(tx, row);
+    },
+    currentRelease: async (tx, { area, ring }) => (await all(tx, await releasesOf.all(tx, area, ring, 1)))[0],
+    releases: async (tx, { area, ring }, limit) => all(tx, await releasesOf.all(tx, area, ring, limit)),
+    heads: async (tx) => (await headsOf.all(tx)).map(releaseOf),
+    async addRelease(tx, { digest, area, ring, releaseSeq, envelope, rollback, reason, author, acceptedAt, bundles, fallbacks }) {
+      await insertRelease.run(tx, digest, area, ring, releaseSeq, envelope, rollback ? 1 : 0, reason, author, acceptedAt);
       for (const [position, bundle] of bundles.entries())
-        insertNamed.run(digest, position, 'named', bundle.digest, bundle.area, bundle.revision);
-      for (const [position, fallback] of fallbacks.entries()) insertNamed.run(digest, position, 'fallback', fallback, null, null);
+        await insertNamed.run(tx, digest, position, 'named', bundle.digest, bundle.area, bundle.revision);
+      for (const [position, fallback] of fallbacks.entries()) await insertNamed.run(tx, digest, position, 'fallback', fallback, null, null);
     },
-    highestRevisions: ({ area, ring }) =>
-      revisionsOf.all(area, ring).map((row) => ({ area: row['area'] as Area, revision: row['revision'] as Revision })),
-    isNamed: (bundle, { area, ring }) => findNamed.get(bundle, area, ring) !== undefined,
+    highestRevisions: async (tx, { area, ring }) =>
+      (await revisionsOf.all(tx, area, ring)).map((row) => ({ area: row['area'] as Area, revision: row['revision'] as Revision })),
+    isNamed: async (tx, bundle, { area, ring }) => (await findNamed.get(tx, bundle, area, ring)) !== undefined,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The revocation log as signed: every entry's envelope, contiguous from 1. */
 
 import type { Digest, Instant } from '@sallyport/model';
-import type { Migration, ServiceDatabase } from '@sallyport/store';
+import type { Migration, ServiceDatabase, Transaction } from '@sallyport/store';
 import type { RevocationHead } from '@sallyport/trust';
 
 export const REVOCATION_MIGRATIONS: readonly Migration[] = [
@@ -24,10 +24,10 @@ export interface LoggedRevocation {
 }
 
 export interface RevocationTable {
-  head(): RevocationHead;
-  add(entry: LoggedRevocation, by: { readonly author: string; readonly at: Instant }): void;
+  head(tx: Transaction): Promise<RevocationHead>;
+  add(tx: Transaction, entry: LoggedRevocation, by: { readonly author: string; readonly at: Instant }): Promise<void>;
   /** Entries above `seq`, in order. */
-  after(seq: number, limit: number): readonly LoggedRevocation[];
+  after(tx: Transaction, seq: number, limit: number): Promise<readonly LoggedRevocation[]>;
 }
 
 export function revocationTable(database: ServiceDatabase): RevocationTable {
@@ -35,16 +35,18 @@ export function revocationTable(database: ServiceDatabase): RevocationTable {
   const insert = database.prepare('INSERT INTO revocation_entry (seq, digest, envelope, author, accepted_at_ms) VALUES (?, ?, ?, ?, ?)');
   const above = database.prepare('SELECT seq, digest, envelope FROM revocation_entry WHERE seq > ? ORDER BY seq LIMIT ?');
   return {
-    head: () => {
-      const row = last.get();
+    head: async (tx) => {
+      const row = await last.get(tx);
       return row === undefined ? { seq: 0, head: null } : { seq: row['seq'] as number, head: row['digest'] as Digest };
     },
-    add: ({ seq, digest, envelope }, { author, at }) => void insert.run(seq, digest, envelope, author, at),
-    after: (seq, limit) =>
-      above.all(seq, limit).map((row) => ({
+    add: async (tx, { seq, digest, envelope }, { author, at }) => void (await insert.run(tx, seq, digest, envelope, author, at)),
+    after: async (tx, seq, limit) => {
+      const rows = await above.all(tx, seq, limit);
+      return rows.map((row) => ({
         seq: row['seq'] as number,
         digest: row['digest'] as Digest,
         envelope: row['envelope'] as Uint8Array,
-      })),
+      }));
+    },
   };
 }

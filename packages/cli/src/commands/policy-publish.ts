@@ -2,8 +2,9 @@
 
 import type { Signer } from '@sallyport/crypto/keys';
 import { fail, ok } from '@sallyport/model';
-import type { Digest, Problem, Result } from '@sallyport/model';
-import { digestOfPayload, signEnvelope } from '@sallyport/trust';
+import type { Area, Digest, Problem, Result } from '@sallyport/model';
+import { areasCovering, digestOfPayload, signEnvelope } from '@sallyport/trust';
+import type { ReleasedBundle } from '@sallyport/trust';
 import { unsignedBundle } from '../bundle/manifest.ts';
 import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
@@ -18,6 +19,7 @@ import type { Refusal } from '../output.ts';
 import { areaOption, commitProblems, placeOf, placeProblems, ringOption } from '../places.ts';
 import { readTestedPolicy } from '../policy/tested-policy.ts';
 import type { TestedPolicy } from '../policy/tested-policy.ts';
+import { fetchBeneath, readAbove, readWith } from '../publish/layers.ts';
 import { readHeads } from '../publish/heads.ts';
 import { strangePublishers, strangeReleasers } from '../publish/own-keys.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
@@ -37,6 +39,8 @@ const OPTIONS = {
   ring: ringOption,
   key: many('--key FILE', 'private key of a publisher, or command:FILE (repeatable; default: signing/publisher.pem in the folder)'),
   commit: text('--commit HEX', 'commit that the policy was taken from, for the log'),
+  layer: flag('--layer', 'build it as one layer of several, also where nothing is published above it'),
+  with: many('--with AREA=VERSION', 'version of a layer above that it is built beneath (repeatable; default: its newest revision)'),
   noPromote: flag('--no-promote', 'publish the bundle, and leave releasing it to others'),
   force: flag('--force', 'publish and release it although nothing has changed'),
   ...RELEASE_OPTIONS,
@@ -51,6 +55,7 @@ export const policyPublish: Command = command({
   details: [
     'Keys stay here: the control plane gets signatures, checks them as a sidecar would, and refuses what does not compile or fails its tests. Only parts that it does not hold travel. Nothing is in force before every connected sidecar of the ring has staged it.',
     'What is in force already is not published again, and nothing new is released; what is only published is released.',
+    'Areas are nested by path (acme, acme/tools, acme/tools/support). Where something is published for an area that covers this one, the policy is built, tested and released beneath it, as one layer; above it only ceilings stand (docs/spec/policy-v1.md, section 15). A layer above, which has no agents of its own, is published with --layer and --no-promote, and comes into force by release promote for the areas below.',
     'Of two who publish at once one is refused: look at policy log before trying again, since what the other has published would be replaced.',
   ],
   arguments: [POLICY_DIR],
@@ -73,10 +78,17 @@ export const policyPublish: Command = command({
     if (absent !== undefined) return out.refuse({ exit: 64, problems: [absent] });
     const signers = ownSigners(call);
     if (!signers.ok) return out.refuse({ exit: 64, problems: signers.error });
-    const tested = readTestedPolicy(dir, io);
-    if (!tested.ok) return out.refuse(tested.error);
-    out.progress(`${counted(tested.value.report.passed, 'test')} passed`);
-    return withLink(options, call, (link) => publish({ link, tested: tested.value, signers: signers.value }, call));
+    // What stands alone is judged before anybody is called; a layer is tried beneath what the control plane has above it.
+    if (!mayBeLayer(options)) {
+      const tested = readTestedPolicy(dir, io);
+      if (!tested.ok) return out.refuse(tested.error);
+      out.progress(`${counted(tested.value.report.passed, 'test')} passed`);
+      return withLink(options, call, (link) => publish({ link, tested: tested.value, above: [], signers: signers.value }, call));
+    }
+    return withLink(options, call, async (link) => {
+      const layer = await readLayer(link, call);
+      return layer.ok ? publish({ link, ...layer.value, signers: signers.value }, call) : out.refuse(layer.error);
+    });
   },
 });
 
@@ -89,7 +101,34 @@ interface Signers {
 interface Publishing {
   readonly link: Link;
   readonly tested: TestedPolicy;
+  /** What it was built beneath, and is released with. */
+  readonly above: readonly ReleasedBundle[];
   readonly signers: Signers;
+}
+
+function mayBeLayer({ area, layer }: Pick<Call['options'], 'area' | 'layer'>): boolean {
+  return layer || areasCovering(area as Area).length > 1;
+}
+
+/** Read, built and tested beneath the layers that are published above it. */
+async function readLayer(link: Link, call: Call): Promise<Result<Pick<Publishing, 'tested' | 'above'>, Refusal>> {
+  const {
+    arguments: [dir = ''],
+    options,
+    io,
+    out,
+  } = call;
+  const place = placeOf(options);
+  const held = readWith(options.with);
+  const above = held.ok ? await readAbove(link, place, { held: held.value, io }) : held;
+  if (!above.ok) return above;
+  const beneath = above.value.length > 0 || options.layer ? await fetchBeneath(link, place, { above: above.value, io }) : ok(undefined);
+  if (!beneath.ok) return beneath;
+  for (const { area, revision } of above.value) out.progress(`beneath revision ${revision} of ${area}`);
+  const tested = readTestedPolicy(dir, io, { beneath: beneath.value });
+  if (!tested.ok) return tested;
+  out.progress(`${counted(tested.value.report.passed, 'test')} passed`);
+  return ok({ tested: tested.value, above: above.value });
 }
 
 /** Every key that will be asked for, before any work is done for it. */
@@ -102,7 +141,7 @@ function ownSigners({ options, io }: Call): Result<Signers, readonly Problem[]> 
 }
 
 async function publish(publishing: Publishing, call: Call): Promise<Exit> {
-  const { link, signers, tested } = publishing;
+  const { link, signers, tested, above } = publishing;
   const { options, io, out } = call;
   const place = placeOf(options);
   const strange = [
@@ -112,7 +151,7 @@ async function publish(publishing: Publishing, call: Call): Promise<Exit> {
   if (strange.length > 0) return out.refuse({ exit: 1, problems: strange });
   const versions = await readVersions(link, place, io);
   if (!versions.ok) return out.refuse(versions.error);
-  const unchanged = options.force ? undefined : await findUnchanged(link, tested.built.parts, versions.value, io);
+  const unchanged = options.force ? undefined : await findUnchanged(link, { parts: tested.built.parts, above }, versions.value, io);
   if (unchanged !== undefined && (options.noPromote || unchanged.release !== undefined)) return tellUnchanged(link, unchanged, call);
   const bundle = unchanged === undefined ? await publishBundle(publishing, call) : await publishedBefore(link, unchanged, call);
   if (!bundle.ok) return out.refuse(bundle.error);
@@ -201,7 +240,7 @@ async function publishedBefore(link: Link, { bundle }: Unchanged, { options, io 
 
 async function releaseBundle(
   bundle: PublishedBundle,
-  { link, signers }: Publishing,
+  { link, above, signers }: Publishing,
   { options, io }: Call,
 ): Promise<Result<AcceptedRelease, Refusal>> {
   const envelope = await signRelease(
@@ -209,6 +248,7 @@ async function releaseBundle(
       place: placeOf(options),
       releaseSeq: bundle.releaseSeq,
       bundle,
+      above,
       freshnessTtlMsMax: link.trust.root.freshnessTtlMsMax,
       fallbacks: bundle.previous === null ? [] : [bundle.previous],
       now: io.clock.wall(),

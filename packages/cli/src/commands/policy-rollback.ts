@@ -13,6 +13,7 @@ import { areaOption, placeOf, placeProblems, ringOption } from '../places.ts';
 import { readHeads } from '../publish/heads.ts';
 import { strangeReleasers } from '../publish/own-keys.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
+import { aboveInForce } from '../publish/layers.ts';
 import { signRelease, submitRelease } from '../publish/submit-release.ts';
 import { tellReleased } from '../publish/tell-released.ts';
 import { findDifferent, isSamePolicy } from '../publish/unchanged.ts';
@@ -70,14 +71,18 @@ async function rollback(link: Link, call: Invocation<typeof OPTIONS>): Promise<E
   const bundle = findBundle(versions.value, options.to);
   if (!bundle.ok) return out.refuse(bundle.error);
   const current = versions.value.releases[0];
-  if (current?.bundles[0] === bundle.value.digest) return out.refuse(refusal(1, `revision ${bundle.value.revision} is in force already`));
+  if (current?.bundles.at(-1) === bundle.value.digest)
+    return out.refuse(refusal(1, `revision ${bundle.value.revision} is in force already`));
   const futile = await judgeFutile(link, { target: bundle.value, versions: versions.value }, call);
   if (futile !== undefined) return out.refuse(futile);
   const heads = await readHeads(link, place, io);
   if (!heads.ok) return out.refuse(heads.error);
+  const above = await aboveInForce(link, current?.digest, io);
+  if (!above.ok) return out.refuse(above.error);
   const envelope = await signRelease(
     {
       place,
+      above: above.value,
       releaseSeq: heads.value.releaseSeq + 1,
       bundle: bundle.value,
       freshnessTtlMsMax: link.trust.root.freshnessTtlMsMax,
@@ -108,7 +113,7 @@ async function judgeFutile(
   { target, versions }: { readonly target: BundleVersion; readonly versions: Versions },
   { options, io, out }: Invocation<typeof OPTIONS>,
 ): Promise<Refusal | undefined> {
-  const current = versions.bundles.find(({ digest }) => digest === versions.releases[0]?.bundles[0]);
+  const current = versions.bundles.find(({ digest }) => digest === versions.releases[0]?.bundles.at(-1));
   if (current === undefined || !(await isSamePolicy(link, [target.digest, current.digest], io))) return undefined;
   const different = await findDifferent(link, { digest: current.digest, from: target.revision, versions }, io);
   const message = `revision ${target.revision} is the same policy as revision ${current.revision}, which is in force`;

@@ -12,10 +12,11 @@ import type { Link } from '../connect.ts';
 import { at, outProblem, readBytes, writeFile } from '../files.ts';
 import { homeOf } from '../home.ts';
 import type { Exit } from '../io.ts';
-import { flag, positive, text } from '../option.ts';
+import { flag, many, positive, text } from '../option.ts';
 import { refusal } from '../output.ts';
 import type { Refusal } from '../output.ts';
 import { areaOption, digestProblems, placeOf, placeProblems, ringOption } from '../places.ts';
+import { readAbove, readWith } from '../publish/layers.ts';
 import { readHeads } from '../publish/heads.ts';
 import { strangeReleasers } from '../publish/own-keys.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
@@ -28,6 +29,7 @@ import { readOwnTrust } from '../trust-files.ts';
 
 const OPTIONS = {
   to: text('--to VERSION', 'the bundle: a revision (7), release:12 or a digest (default: the newest revision)'),
+  with: many('--with AREA=VERSION', 'version of a layer above, as in --to (repeatable; default: its newest revision)'),
   rollback: text('--rollback REASON', 'say that it goes back, and why; takes as many keys as Root asks for'),
   file: text('--file FILE', 'a release that others have signed: add to it, or submit it as it is'),
   signOnly: flag('--sign-only', 'sign and write the release, and submit nothing'),
@@ -49,7 +51,8 @@ export const releasePromote: Command = command({
   summary: 'sign a release of a published bundle, and put it in force',
   details: [
     'Signs with release-1 of the folder unless other keys are named. Where several people have to sign, the first writes the release with --sign-only, and each of the others adds a signature with --file.',
-    'With --bundle, --revision and --release-seq nothing but files is needed to sign.',
+    'Areas are nested by path, and a release joins the bundle of its area with those of the areas that cover it: of each the newest revision, unless --with names another.',
+    'With --bundle, --revision and --release-seq nothing but files is needed to sign; that is for a bundle with no layers above it.',
   ],
   options: OPTIONS,
   examples: [
@@ -92,14 +95,19 @@ async function fromVersions(link: Link, call: Call): Promise<Exit> {
   if (newest === undefined) return out.refuse(refusal(1, `nothing is published for ${options.area} yet`, 'see `sallyport policy publish`'));
   const bundle = findBundle(versions.value, options.to ?? String(newest));
   if (!bundle.ok) return out.refuse(bundle.error);
-  if (versions.value.releases[0]?.bundles[0] === bundle.value.digest)
+  const held = readWith(options.with);
+  if (!held.ok) return out.refuse(held.error);
+  const above = await readAbove(link, place, { held: held.value, io });
+  if (!above.ok) return out.refuse(above.error);
+  const set = [...above.value, bundle.value].map(({ digest }) => digest);
+  if (versions.value.releases[0]?.bundles.join(' ') === set.join(' '))
     return out.refuse(refusal(1, `revision ${bundle.value.revision} is in force already`));
   const wentBack = options.rollback === undefined ? wentBackFrom(versions.value, bundle.value.digest) : undefined;
   if (wentBack !== undefined) out.progress(`warning: ${wentBack}`);
   const heads = await readHeads(link, place, io);
   if (!heads.ok) return out.refuse(heads.error);
   const signed = await sign(
-    { bundle: bundle.value, releaseSeq: heads.value.releaseSeq + 1, ttlMsMax: link.trust.root.freshnessTtlMsMax },
+    { bundle: bundle.value, above: above.value, releaseSeq: heads.value.releaseSeq + 1, ttlMsMax: link.trust.root.freshnessTtlMsMax },
     call,
   );
   if (!signed.ok) return out.refuse(signed.error);
@@ -107,19 +115,20 @@ async function fromVersions(link: Link, call: Call): Promise<Exit> {
 }
 
 async function sign(
-  wish: { readonly bundle: ReleaseWish['bundle']; readonly releaseSeq: number; readonly ttlMsMax: number },
+  wish: Pick<ReleaseWish, 'bundle' | 'above' | 'releaseSeq'> & { readonly ttlMsMax: number },
   call: Call,
 ): Promise<Result<Uint8Array, Refusal>> {
   const { options, io } = call;
   const signers = releaseSigners(options.releaseKey, homeOf(options.dir, io), io, ['release-1']);
   if (!signers.ok) return signers;
   warnOfStrangers(signers.value, call);
-  const { bundle, releaseSeq, ttlMsMax } = wish;
+  const { bundle, above = [], releaseSeq, ttlMsMax } = wish;
   const { digest, revision } = bundle;
   const release: ReleaseWish = {
     place: placeOf(options),
     releaseSeq,
     bundle: { digest, revision },
+    above,
     freshnessTtlMsMax: ttlMsMax,
     ...(options.rollback === undefined ? {} : { rollbackReason: options.rollback }),
     fallbacks: [],
@@ -184,8 +193,8 @@ async function submit(link: Link, envelope: Uint8Array, call: Call): Promise<Exi
   if (!accepted.ok) return out.refuse(accepted.error);
   const { area, ring, bundles } = release.value;
   const { releaseSeq } = accepted.value;
-  const told = `released ${releaseSeq} to ${area}, ring ${ring}: ${bundles.map(({ revision }) => `revision ${revision}`).join(', ')}`;
-  const json = { bundles: bundles.map(({ revision, digest }) => ({ area, revision, digest })) };
+  const told = `released ${releaseSeq} to ${area}, ring ${ring}: ${namedBundles(bundles, area)}`;
+  const json = { bundles: bundles.map(({ area: of, revision, digest }) => ({ area: of, revision, digest })) };
   return tellReleased({ link, release: accepted.value, call: { ...call, options: { ...options, area, ring } }, json, text: '', told });
 }
 
@@ -196,6 +205,13 @@ function releaseIn(envelope: Uint8Array): Result<Release, Refusal> {
 }
 
 function describe({ area, ring, releaseSeq, bundles, rollback, reason }: Release): string {
-  const named = bundles.map(({ revision, digest }) => `revision ${revision} (${digest.slice(0, 19)})`).join(', ');
+  const named = bundles
+    .map(({ area: of, revision, digest }) => `${of === area ? '' : `${of} `}revision ${revision} (${digest.slice(0, 19)})`)
+    .join(', ');
   return `release ${releaseSeq} of ${area}, ring ${ring}: ${named}${rollback ? `, going back: ${reason ?? ''}` : ''}`;
+}
+
+/** Each by its revision, and those of other areas by these too. */
+function namedBundles(bundles: Release['bundles'], own: string): string {
+  return bundles.map(({ area, revision }) => `${area === own ? '' : `${area} `}revision ${revision}`).join(', ');
 }

@@ -48,7 +48,7 @@ export function createPublisher({ policyDir, place, amend, io }: PublisherOption
   // What is uploaded and how is nobody's concern here.
   const out = { ...createOutput(io, { isJson: false, command: 'dev' }), progress: () => undefined };
   return {
-    read: () => readTestedPolicy(policyDir, io, amend),
+    read: () => readTestedPolicy(policyDir, io, { amend }),
     async publish(tested, link) {
       const { built, report } = tested;
       const digests = PART_NAMES.map((name) => digestOfPayload(built.parts[name])).join();

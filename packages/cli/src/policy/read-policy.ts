@@ -4,7 +4,7 @@ import { posix } from 'node:path';
 import { fail, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
 import { buildParts, parseDocuments } from '@sallyport/policy';
-import type { BuiltParts, PolicyFile, PolicySource } from '@sallyport/policy';
+import type { Beneath, BuiltParts, PolicyFile, PolicySource } from '@sallyport/policy';
 import { at, filesBelow, readText } from '../files.ts';
 import type { Io } from '../io.ts';
 import type { Refusal } from '../output.ts';
@@ -16,13 +16,23 @@ const FILE_BYTES_MAX = 1_048_576;
 /** What is made of the documents before they are built; the documents unless given. */
 export type Amend = (source: PolicySource) => PolicySource;
 
+export interface ReadOptions {
+  readonly amend?: Amend;
+  /** The layers above, for a policy that is one of several. */
+  readonly beneath?: Beneath | undefined;
+}
+
 /** Reads and builds `dir` (as it was typed). Problems and warnings name files so that they can be opened from here. */
-export function readPolicy(dir: string, io: Pick<Io, 'cwd'>, amend: Amend = (source) => source): Result<BuiltParts, Refusal> {
+export function readPolicy(
+  dir: string,
+  io: Pick<Io, 'cwd'>,
+  { amend = (source) => source, beneath }: ReadOptions = {},
+): Result<BuiltParts, Refusal> {
   const files = policyFiles(dir, io);
   if (!files.ok) return fail({ exit: 64, problems: files.error });
-  const source = parseDocuments(files.value);
+  const source = parseDocuments(files.value, beneath);
   if (!source.ok) return fail({ exit: 1, problems: located(dir, source.error) });
-  const built = buildParts(amend(source.value));
+  const built = buildParts(amend(source.value), beneath);
   if (!built.ok) return fail({ exit: 1, problems: located(dir, built.error) });
   return ok({ ...built.value, warnings: located(dir, built.value.warnings) });
 }

@@ -58,7 +58,8 @@ export function policyOf(parts: Readonly<Record<PartName, { readonly digest: Dig
     .join('\n');
 }
 
-async function fetchObject(
+/** An object's bytes, unjudged; `undefined` where it is not there or is longer. */
+export async function fetchObject(
   link: Link,
   { digest, bytesMax }: { readonly digest: Digest; readonly bytesMax: number },
   io: Io,

@@ -18,7 +18,7 @@ export async function registrationWarnings(
   if (!versions.ok) return [];
   const warning = (message: string, remedy: string): Problem => ({ path: '', severity: 'warning', message, remedy });
   const [newest] = versions.value.bundles;
-  const released = versions.value.releases[0]?.bundles[0] ?? newest?.digest;
+  const released = versions.value.releases[0]?.bundles.at(-1) ?? newest?.digest;
   if (newest === undefined || released === undefined)
     return [warning(`nothing is published in area ${place.area} yet`, 'a sidecar enrols once a bundle registers its agent')];
   const bundle = await fetchBundle(link, released, io);

@@ -5,6 +5,7 @@ import type { Signer } from '@sallyport/crypto/keys';
 import { fail, ok } from '@sallyport/model';
 import type { Digest, Instant, Problem, ReleaseSeq, Result, Revision } from '@sallyport/model';
 import { encodeRelease, signEnvelope } from '@sallyport/trust';
+import type { ReleasedBundle } from '@sallyport/trust';
 import { CALL_MS, refusedBy } from '../connect.ts';
 import type { Link } from '../connect.ts';
 import type { Io } from '../io.ts';
@@ -16,6 +17,8 @@ export interface ReleaseWish {
   readonly place: Place;
   readonly releaseSeq: number;
   readonly bundle: { readonly digest: Digest; readonly revision: number };
+  /** The layers that it is joined with, the broadest first; none unless given. */
+  readonly above?: readonly ReleasedBundle[];
   readonly freshnessTtlMsMax: number;
   /** Why it goes back; `undefined` for a release that goes forward. */
   readonly rollbackReason?: string;
@@ -25,14 +28,14 @@ export interface ReleaseWish {
 
 /** The signed envelope. */
 export function signRelease(
-  { place, releaseSeq, bundle, freshnessTtlMsMax, rollbackReason, fallbacks, now }: ReleaseWish,
+  { place, releaseSeq, bundle, above = [], freshnessTtlMsMax, rollbackReason, fallbacks, now }: ReleaseWish,
   signers: readonly Signer[],
 ): Promise<Uint8Array> {
   const payload = encodeRelease({
     area: place.area,
     ring: place.ring,
     releaseSeq: releaseSeq as ReleaseSeq,
-    bundles: [{ area: place.area, digest: bundle.digest, revision: bundle.revision as Revision }],
+    bundles: [...above, { area: place.area, digest: bundle.digest, revision: bundle.revision as Revision }],
     freshnessTtlMsMax,
     rollback: rollbackReason !== undefined,
     reason: rollbackReason ?? null,

@@ -16,17 +16,27 @@ export interface Unchanged {
 }
 
 /** The version in force, or else the newest revision, that is this policy; `undefined` where neither is. */
-export async function findUnchanged(link: Link, parts: BuiltParts['parts'], versions: Versions, io: Io): Promise<Unchanged | undefined> {
+export async function findUnchanged(
+  link: Link,
+  { parts, above }: { readonly parts: BuiltParts['parts']; readonly above: readonly { readonly digest: Digest }[] },
+  versions: Versions,
+  io: Io,
+): Promise<Unchanged | undefined> {
   const wanted = policyOf(describeParts(parts));
   const [release] = versions.releases;
-  const inForce = versions.bundles.find(({ digest }) => digest === release?.bundles[0]);
+  const inForce = versions.bundles.find(({ digest }) => digest === release?.bundles.at(-1));
   const [newest] = versions.bundles;
   for (const bundle of new Set([inForce, newest])) {
     const manifest = bundle === undefined ? undefined : await fetchBundle(link, bundle.digest, io);
     if (bundle !== undefined && manifest !== undefined && policyOf(manifest.parts) === wanted)
-      return { bundle, release: bundle === inForce ? release : undefined };
+      return { bundle, release: bundle === inForce && isJoinedWith(release, above) ? release : undefined };
   }
   return undefined;
+}
+
+/** A release with older layers above is another one. */
+function isJoinedWith(release: ReleaseVersion | undefined, above: readonly { readonly digest: Digest }[]): boolean {
+  return release !== undefined && release.bundles.slice(0, -1).join(' ') === above.map(({ digest }) => digest).join(' ');
 }
 
 /** How many versions are looked at for one that differs. */

@@ -27,6 +27,7 @@ export interface BundleVersion extends Common {
 export interface ReleaseVersion extends Common {
   readonly kind: 'release';
   readonly releaseSeq: number;
+  /** The broadest area's first, so that the one of its own area is the last. */
   readonly bundles: readonly Digest[];
   readonly isRollback: boolean;
   readonly reason: string | null;
@@ -95,9 +96,9 @@ const DIGEST_PREFIX = /^sha256:[0-9a-f]{8,64}$/;
  * beginning where that is enough. Where nothing is said, the one in force before the one in force now.
  */
 export function findBundle({ bundles, releases }: Versions, wanted: string | undefined): Result<BundleVersion, Refusal> {
-  const current = releases[0]?.bundles[0];
+  const current = releases[0]?.bundles.at(-1);
   if (wanted === undefined) {
-    const before = releases.find((release) => release.bundles[0] !== current)?.bundles[0];
+    const before = releases.find((release) => release.bundles.at(-1) !== current)?.bundles.at(-1);
     const found = bundles.find(({ digest }) => digest === before);
     return found === undefined
       ? fail(refusal(1, 'nothing was in force before what is in force now', 'see `sallyport policy log`, and name it with --to'))
@@ -114,7 +115,7 @@ export function findBundle({ bundles, releases }: Versions, wanted: string | und
 function match(bundles: Versions['bundles'], releases: Versions['releases'], wanted: string): readonly BundleVersion[] | undefined {
   const release = /^release:([1-9][0-9]{0,15})$/.exec(wanted)?.[1];
   if (release !== undefined) {
-    const named = releases.find(({ releaseSeq }) => releaseSeq === Number(release))?.bundles[0];
+    const named = releases.find(({ releaseSeq }) => releaseSeq === Number(release))?.bundles.at(-1);
     return bundles.filter(({ digest }) => digest === named);
   }
   if (/^[1-9][0-9]{0,15}$/.test(wanted)) return bundles.filter(({ revision }) => revision === Number(wanted));

@@ -1,0 +1,135 @@
+/** Layers by hand: a company, the owners of its tools and a team publish with their own keys, and the team's area is released. */
+
+import { join } from 'node:path';
+import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ALLOWED, codeOf } from '../../support/answers.ts';
+import { issuerDocument } from '../../support/policies.ts';
+import { eventually, startWorld, type RunningSidecar, type World } from '../../support/world.ts';
+import { deskOf, type Desk } from './desk.ts';
+
+const TEAM = 'acme/support';
+const SALES = 'acme/sales';
+
+const team = (agent: string, rule: string): string => `apiVersion: sallyport.dev/v1
+kind: Agent
+name: ${agent}
+owner: team
+uses: [orders]
+sessions: { roots: [operator], idle: 15m, max: 8h }
+---
+kind: Policy
+agent: ${agent}
+rules:
+  - { id: ${rule}, allow: [orders/refund], for: { roles: [support-rep] } }
+---
+kind: Test
+given: { roles: [support-rep] }
+cases:
+  - { call: orders/refund, args: { amount: 20 }, expect: allow }
+  - { call: orders/refund, args: { amount: 900 }, expect: no_matching_policy }
+`;
+
+describe('layers by hand', () => {
+  let world: World;
+  let up: RecordingUpstream;
+  let desk: Desk;
+  let sidecar: RunningSidecar;
+  const company = (ceiling: number): string => `apiVersion: sallyport.dev/v1
+kind: ToolServer
+name: orders
+http: { url: "${up.url}" }
+network: loopback
+---
+kind: Tool
+name: orders/refund
+effect: write
+classes: [money]
+route: { method: POST, path: /refund }
+arguments: { required: [amount], properties: { amount: { type: integer } } }
+---
+kind: Policy
+agents: "*"
+rules:
+  - { id: ceiling, deny: [{ class: money }], when: args.amount > ${ceiling} }
+${issuerDocument(world.idp)}`;
+  const key = (area: string): string => join(world.dir, 'signing', `publisher.${area.replaceAll('/', '.')}.pem`);
+  const publish = (dir: string, area: string, ...more: readonly string[]) =>
+    desk.admin('policy', 'publish', dir, '--area', area, '--key', key(area), ...more);
+  const refunds = async (amount: number): Promise<readonly [number, unknown]> => {
+    const session = await sidecar.session({ roles: ['support-rep'] });
+    return codeOf(await sidecar.call('orders/refund', { amount }, session));
+  };
+
+  beforeAll(async () => {
+    up = await recordingUpstream();
+    world = await startWorld({ areas: ['acme', TEAM, SALES] });
+    desk = deskOf(world, up.url);
+    desk.write('company/policy.yaml', company(500));
+    desk.write('team/policy.yaml', team('support-triage', 'refunds'));
+  });
+  afterAll(async () => {
+    await world?.close();
+    await up?.close();
+  });
+
+  it('a company publishes its layer; a team’s is built, tested and released beneath it', async () => {
+    expect(await publish('company', 'acme', '--layer', '--no-promote')).toMatchObject({ exit: 0 });
+    const published = await publish('team', TEAM);
+    expect([published.exit, published.err]).toEqual([0, expect.stringContaining('beneath revision 1 of acme')]);
+    sidecar = await world.startSidecar({ area: TEAM });
+    await eventually(() => sidecar.ready(), 'readiness');
+    expect([await refunds(400), await refunds(600)]).toEqual([ALLOWED, [403, 'no_matching_policy']]);
+  });
+
+  it('a team that says what its company owns learns of it at its desk, with both places', async () => {
+    desk.write('forged/policy.yaml', team('support-triage', 'ceiling'));
+    const forged = await publish('forged', TEAM);
+    expect([forged.exit, forged.err]).toEqual([1, expect.stringMatching(/forged\/policy\.yaml:\d+.*declares rule `ceiling` anew/)]);
+    const without = await publish('team', TEAM, '--with', 'elsewhere=1');
+    expect([without.exit, without.err]).toEqual([2, expect.stringContaining('does not cover')]);
+  });
+
+  it('the company’s change is in force where the area is promoted, and promoting it again changes nothing', async () => {
+    desk.write('company/policy.yaml', company(300));
+    expect(await publish('company', 'acme', '--layer', '--no-promote')).toMatchObject({ exit: 0 });
+    expect(await refunds(400)).toEqual(ALLOWED);
+    const promoted = await desk.admin('release', 'promote', '--area', TEAM, '--wait', '--json');
+    expect(promoted.exit).toBe(0);
+    expect(JSON.parse(promoted.out)).toMatchObject({
+      bundles: [
+        { area: 'acme', revision: 2 },
+        { area: TEAM, revision: 1 },
+      ],
+      release: { area: TEAM, release_seq: 2 },
+      fleet: { active: 1, missing: [] },
+    });
+    expect([await refunds(400), await refunds(200)]).toEqual([[403, 'no_matching_policy'], ALLOWED]);
+    const again = await desk.admin('release', 'promote', '--area', TEAM);
+    expect([again.exit, again.err]).toEqual([1, expect.stringContaining('in force already')]);
+    // Nothing of its own has changed, and nothing above it.
+    const same = await publish('team', TEAM);
+    expect([same.exit, same.out]).toEqual([0, expect.stringContaining('nothing changed')]);
+  });
+
+  it('an older layer of the company’s is going back, and takes two keys', async () => {
+    const alone = await desk.admin('release', 'promote', '--area', TEAM, '--with', 'acme=1');
+    expect([alone.exit, alone.err]).toEqual([1, expect.stringContaining('bundle_rollback_refused')]);
+    const keys = ['release-1', 'release-2'].flatMap((name) => ['--release-key', join(world.dir, 'signing', `${name}.pem`)]);
+    const back = await desk.admin('release', 'promote', '--area', TEAM, '--with', 'acme=1', '--rollback', 'too strict', '--wait', ...keys);
+    expect(back.exit).toBe(0);
+    expect(await refunds(400)).toEqual(ALLOWED);
+  });
+
+  it('a team that goes back to its own older bundle leaves the layers above as they are in force', async () => {
+    desk.write('team/policy.yaml', team('support-triage', 'refunds-anew'));
+    expect(await publish('team', TEAM, '--wait')).toMatchObject({ exit: 0 });
+    // Built beneath the company's newest, it took that up as well.
+    expect(await refunds(400)).toEqual([403, 'no_matching_policy']);
+    const back = await desk.admin('policy', 'rollback', '--area', TEAM, '--to', '1', '--reason', 'anew was wrong', '--wait');
+    expect([back.exit, back.err]).toEqual([0, expect.any(String)]);
+    expect([await refunds(400), await refunds(200)]).toEqual([[403, 'no_matching_policy'], ALLOWED]);
+    const log = await desk.admin('policy', 'log', '--area', TEAM);
+    expect(log.exit).toBe(0);
+  });
+});

@@ -5,7 +5,7 @@
  * docs/spec/control-plane.md section 3.
  */
 
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { equalBytes, fromUtf8, readCertificate } from '@sallyport/crypto';
 import { loadPrivateKey, loadSigner, signerFromPem } from '@sallyport/crypto/keys';
 import type { CertificateAuthority, LocalSigner } from '@sallyport/crypto/keys';
@@ -32,7 +32,7 @@ export interface Held<T> {
   readonly trusted: T;
 }
 
-/** Everything that other parts need of keys and signed files. Made once, at start. */
+/** Everything that other parts need of keys and signed files, as read at one moment. */
 export interface Authority {
   readonly root: TrustedRoot;
   /** Envelope of Root n at index n - 1. */
@@ -104,6 +104,7 @@ export function readAuthority(config: ControlPlaneConfig, options: AuthorityOpti
 }
 
 interface Files {
+  readonly disk: FileSystem;
   readonly problems: Problem[];
   bytes(path: string, file: string, bytesMax: number): Uint8Array | undefined;
   signer(path: string, file: string): LocalSigner | undefined;
@@ -117,6 +118,7 @@ function reader(disk: FileSystem, problems: Problem[]): Files {
     return undefined;
   };
   return {
+    disk,
     problems,
     refuse,
     bytes(path, file, bytesMax) {
@@ -144,13 +146,28 @@ interface Roots {
 
 function readRoots(config: ControlPlaneConfig, files: Files, now: Instant): Roots | undefined {
   const pin = readPin(config, files);
-  const envelopes = config.root_files.flatMap((file, index) => files.bytes(`root_files[${index}]`, file, ENVELOPE_BYTES_MAX.Root) ?? []);
-  if (pin === undefined || envelopes.length !== config.root_files.length) return undefined;
+  const rootFiles = withSuccessors(config.root_files, files.disk);
+  const envelopes = rootFiles.flatMap((file, index) => files.bytes(`root_files[${index}]`, file, ENVELOPE_BYTES_MAX.Root) ?? []);
+  if (pin === undefined || envelopes.length !== rootFiles.length) return undefined;
   const trusted = trustRoot({ pin, chain: envelopes, allowDevelopmentRoot: config.allow_development_root });
   if (!trusted.ok) return files.refuse({ path: 'root_files', message: explainRejection(trusted.error) });
   const expired = judgeRootExpiry(trusted.value, now);
   if (expired !== undefined) return files.refuse({ path: 'root_files', message: explainRejection(expired) });
   return { trusted: trusted.value, envelopes };
+}
+
+const ROOTS_MAX = 256;
+
+/** Roots that were put beside the last one since: `3.json` after `2.json`. A chain from the pin is all that makes them count. */
+function withSuccessors(rootFiles: readonly string[], disk: FileSystem): readonly string[] {
+  const found = [...rootFiles];
+  const last = rootFiles.at(-1) ?? '';
+  const [, suffix] = /^[0-9]+([^0-9/].*)?$/.exec(basename(last)) ?? [];
+  if (suffix === undefined || basename(last) !== `${rootFiles.length}${suffix}`) return found;
+  const names = new Set(listOf(disk, dirname(last)));
+  while (found.length < ROOTS_MAX && names.has(`${found.length + 1}${suffix}`))
+    found.push(join(dirname(last), `${found.length + 1}${suffix}`));
+  return found;
 }
 
 function readPin(config: ControlPlaneConfig, files: Files): Digest | undefined {

@@ -1,6 +1,7 @@
 /** What one service tells the others that it has done; nobody who listens can refuse or delay it. */
 
 import type { Area, Ring } from '@sallyport/model';
+import type { AuthorityChange } from './live-authority.ts';
 
 export type Change =
   /** A bundle of this area was accepted. */
@@ -11,7 +12,9 @@ export type Change =
   | { readonly kind: 'staging'; readonly area: Area; readonly ring: Ring }
   | { readonly kind: 'revocation' }
   /** Another process on the same database has committed something, or may have. */
-  | { readonly kind: 'elsewhere' };
+  | { readonly kind: 'elsewhere' }
+  /** Signed files of the administrators were replaced. */
+  | { readonly kind: 'authority'; readonly change: AuthorityChange };
 
 export interface Changes {
   tell(change: Change): void;

@@ -52,6 +52,7 @@ export interface Services {
   readonly served: Served;
   readonly policyPlane: PolicyPlaneService;
   readonly fleet: Fleet;
+  readonly changes: Changes;
 }
 
 interface PolicyServices {
@@ -102,9 +103,15 @@ export async function openServices(config: ControlPlaneConfig, options: ServiceO
     clock,
     log,
     metrics,
-    root,
-    signer: authority.freshness,
-    key: authority.freshnessKey,
+    get root() {
+      return authority.root;
+    },
+    get signer() {
+      return authority.freshness;
+    },
+    get key() {
+      return authority.freshnessKey;
+    },
     ttlMs: config.freshness_ttl_ms,
     leaves: async (tx) => publish.leaves(tx),
     revocationHead: async (tx) => revocation.head(tx),
@@ -149,6 +156,7 @@ export async function openServices(config: ControlPlaneConfig, options: ServiceO
     },
   });
   return {
+    changes,
     fleet,
     freshness,
     policyPlane,

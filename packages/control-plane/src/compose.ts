@@ -16,6 +16,8 @@ import type { Log, Metrics } from '@sallyport/telemetry';
 import { openAudit } from './audit/api.ts';
 import { readAuthority } from './authority.ts';
 import type { Authority } from './authority.ts';
+import { liveAuthority } from './live-authority.ts';
+import type { LiveAuthority } from './live-authority.ts';
 import { openServices } from './compose-services.ts';
 import type { Services } from './compose-services.ts';
 import type { ControlPlaneConfig } from './config.ts';
@@ -62,6 +64,8 @@ const DATABASE = 'control-plane.db';
 /** The index over the segments, of this process alone. */
 const INDEX = 'audit.db';
 const FLUSH_MS = 1_000;
+/** How often signed files are looked at; what is in force meanwhile is what it was. */
+const SIGNED_FILES_MS = 5_000;
 
 /** Makes a control plane of its configuration. Nothing is read or opened before `start`. */
 export function compose(config: ControlPlaneConfig, options: ComposeOptions): ControlPlane {
@@ -102,7 +106,8 @@ async function begin(config: ControlPlaneConfig, options: BeginOptions): Promise
   // What was opened, and how it is ended when a later step fails.
   const opened: (() => Promise<void>)[] = [];
   try {
-    return await beginOn(config, { ...options, authority: authority.value, opened });
+    const live = liveAuthority({ config, first: authority.value, disk, clock, log });
+    return await beginOn(config, { ...options, live, authority: live.authority, opened });
   } catch (error) {
     await endAll(opened, log);
     throw error;
@@ -121,12 +126,13 @@ async function endAll(opened: readonly (() => Promise<void>)[], log: Log): Promi
 }
 
 interface BeginOnOptions extends BeginOptions {
+  readonly live: LiveAuthority;
   readonly authority: Authority;
   readonly opened: (() => Promise<void>)[];
 }
 
 async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Promise<Running> {
-  const { clock, random, log, disk, metrics, authority, opened } = options;
+  const { clock, random, log, disk, metrics, live, authority, opened } = options;
   const { root } = authority;
   const identity = formatSpiffeId({ trustDomain: root.trustDomain, purpose: { kind: 'control_plane' } });
   const issue = certificateIssuer({ ca: authority.ca, clock, random, lifetimeMs: config.workload_certificate_ms });
@@ -181,6 +187,13 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   drain.track('freshness', services.policyPlane.run(signal));
   const onFailure = (error: unknown): void => log.error('task.failed', { name: 'fleet' }, error);
   drain.track('fleet', repeat(clock, { everyMs: FLUSH_MS, act: async () => services.fleet.flush(), onFailure, signal }));
+  const act = (): void => {
+    const change = live.reread();
+    if (change !== undefined) services.changes.tell({ kind: 'authority', change });
+    for (const detail of live.ending()) void audit.alert({ code: 'ENDING', subject: null, detail, source: 'signed files' });
+  };
+  const onUnread = (error: unknown): void => log.error('task.failed', { name: 'signed files' }, error);
+  drain.track('signed files', repeat(clock, { everyMs: SIGNED_FILES_MS, act, onFailure: onUnread, signal }));
   for (const service of ['grpc', 'enrolment'] as const)
     log.info('control_plane.listening', { service, host: servers[service].host, port: servers[service].port });
   log.info('control_plane.started', { identity });

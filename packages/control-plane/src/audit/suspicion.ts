@@ -18,6 +18,7 @@ export const ALERT_CODES = [
   'IDENTITY_FORK',
   'BEHIND',
   'CLOCK_STEP',
+  'ENDING',
 ] as const;
 export type AlertCode = (typeof ALERT_CODES)[number];
 

@@ -12,9 +12,11 @@ import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus, StreamWriter } from '@sallyport/net';
 import type { Counter, Log, Metrics } from '@sallyport/telemetry';
 import type { AuditService } from '../audit/api.ts';
+import type { Authority } from '../authority.ts';
 import type { Change, Changes } from '../changes.ts';
 import type { EnrolmentService } from '../enrolment/api.ts';
 import type { IssueProblem, IssuedStatement } from '../freshness/api.ts';
+import type { AuthorityChange } from '../live-authority.ts';
 import type { Place } from '../publish/api.ts';
 import { repeat } from '../repeat.ts';
 import type { ProvenCall, ProvenHandlers } from '../rpc.ts';
@@ -57,8 +59,6 @@ const BEHIND_JITTER_MS = 4_000;
 
 export class PolicyPlaneService {
   readonly #options: PolicyPlaneOptions;
-  readonly #roots: readonly Message[];
-  readonly #book: OfferBook;
   readonly #unsent: Counter<'code'>;
   // Owner of what follows: this service. One stream per sidecar: a newer one takes the place of the older.
   readonly #subscribers = new Map<SpiffeId, Subscriber>();
@@ -69,12 +69,12 @@ export class PolicyPlaneService {
   /** Changes and statements, one after the other: what is sent first was current first. */
   #turn: Promise<void> = Promise.resolve();
   #last: IssuedStatement | undefined;
+  #book: OfferBook;
   readonly handlers: ProvenHandlers<typeof PolicyPlane>;
 
   constructor(options: PolicyPlaneOptions) {
     const { metrics, objects, publish, enrolment, limits } = options;
     this.#options = options;
-    this.#roots = options.authority.rootEnvelopes.map(rootMessage);
     this.#book = offerBook(options.random);
     this.#unsent = metrics.counter({
       name: 'sallyport_statements_not_issued_total',
@@ -111,7 +111,7 @@ export class PolicyPlaneService {
     await this.#broadcast();
   }
 
-  async #broadcast(): Promise<void> {
+  async #broadcast(onlineKeys?: Uint8Array): Promise<void> {
     const issued = await this.#options.freshness.state();
     if (!issued.ok) {
       this.#unissued(issued.error);
@@ -121,7 +121,7 @@ export class PolicyPlaneService {
     const messages = new Map<string, Message>();
     for (const subscriber of this.#streams()) {
       const name = placeName(subscriber.place);
-      const message = messages.get(name) ?? statementMessage(issued.value, subscriber.place);
+      const message = messages.get(name) ?? statementMessage(issued.value, subscriber.place, onlineKeys);
       messages.set(name, message);
       subscriber.send(message);
     }
@@ -129,6 +129,7 @@ export class PolicyPlaneService {
 
   async #onChange(change: Change): Promise<void> {
     this.#isDirty = true;
+    if (change.kind === 'authority') return this.#onAuthority(change.change);
     // Revocations are ahead of everything, also of what has to be read first.
     if (change.kind === 'elsewhere') await this.#options.revocation.refresh();
     if (change.kind === 'revocation' || change.kind === 'elsewhere')
@@ -173,6 +174,21 @@ export class PolicyPlaneService {
       const view = await this.#options.database.read(async (tx) => viewOf(tx, place, of));
       this.#views.set(placeName(place), view);
     });
+  }
+
+  /** Under another root everything is verified anew, so everybody begins anew; newer keys and delegations travel on the stream. */
+  async #onAuthority({ root, delegations, onlineKeys }: AuthorityChange): Promise<void> {
+    // Offers carry the delegation that they were made with.
+    if (delegations || root) this.#book = offerBook(this.#options.random);
+    if (root) for (const subscriber of this.#streams()) subscriber.reconnect('there is a new root');
+    await this.#readViews();
+    if (onlineKeys && !root) await this.#broadcast(this.#options.authority.onlineKeys.envelope);
+  }
+
+  /** What a greeting hangs on. */
+  #inForce(): string {
+    const { root, onlineKeys } = this.#options.authority;
+    return `${root.digest} ${onlineKeys.trusted.digest}`;
   }
 
   /** A copy: sending can end a stream, which takes it out. */
@@ -229,11 +245,12 @@ export class PolicyPlaneService {
     const { place } = stream;
     const behind = await database.read(async (tx) => judgeBehind(tx, { hello: hello.value, place, present: this.#options }));
     if (behind !== undefined) {
-      await this.#sendAway(behind, stream);
+      await this.#sendAway(behind, hello.value, stream);
       return undefined;
     }
     audit.noteContact(spiffeId);
     if (hello.value.auditHead !== undefined) await audit.noteHead(spiffeId, hello.value.auditHead);
+    const inForce = this.#inForce();
     const proof = await freshness.prove({ nonce: hello.value.nonce, identity: spiffeId });
     if (!proof.ok) {
       this.#unissued(proof.error);
@@ -242,6 +259,8 @@ export class PolicyPlaneService {
     await this.#requireView(place);
     const subscriber = this.#greet(hello.value, proof.value, stream);
     await this.#tellRevocations(subscriber);
+    // Replaced while it was being greeted: whoever is told of that now, it is not among them.
+    if (this.#inForce() !== inForce) subscriber.reconnect('the signed files have changed');
     if (stream.life.signal.aborted || subscriber.ended.aborted) return fail(grpcStatus('unavailable', 'connect again'));
     this.#join(subscriber, hello.value, { ...stream, proof: proof.value });
     return ok(subscriber);
@@ -261,7 +280,7 @@ export class PolicyPlaneService {
       verdictWaitMsMax: limits.verdictWaitMsMax,
       active: activeAt(hello.held, place)?.release,
     });
-    for (const root of this.#roots.slice(hello.rootNumber)) subscriber.send(root);
+    for (const root of rootsAfter(hello, authority)) subscriber.send(root);
     subscriber.send(proofMessage(proof, place, authority.onlineKeys.envelope));
     return subscriber;
   }
@@ -297,13 +316,16 @@ export class PolicyPlaneService {
   }
 
   /** Attack, or a database restored from a backup: what is behind the sidecar must not issue anything to it. */
-  async #sendAway(behind: string, { call, out }: Stream): Promise<void> {
+  async #sendAway(behind: string, hello: ReadHello, { call, out }: Stream): Promise<void> {
     const { spiffeId } = call.caller;
+    // A root that replaces the keys which counted so far makes it begin anew: that is how a stolen key is undone.
+    const roots = rootsAfter(hello, this.#options.authority);
+    for (const root of roots) out.write(root, { priority: false });
     const detail = `it holds ${behind}, which this control plane does not know: was its state lost, or restored from a backup?`;
     this.#options.log.error('sidecar.ahead', { identity: spiffeId, detail });
     await this.#options.audit.alert({ code: 'BEHIND', subject: null, detail: `\`${spiffeId}\` holds ${behind}`, source: spiffeId });
     const reason = 'this replica is behind';
-    out.write(reconnectMessage({ afterMs: BEHIND_AFTER_MS, jitterMs: BEHIND_JITTER_MS, reason }), { priority: true });
+    out.write(reconnectMessage({ afterMs: BEHIND_AFTER_MS, jitterMs: BEHIND_JITTER_MS, reason }), { priority: roots.length === 0 });
   }
 
   /** False for a message that ends the stream. */
@@ -355,6 +377,10 @@ export class PolicyPlaneService {
       },
     };
   }
+}
+
+function rootsAfter({ rootNumber }: ReadHello, { rootEnvelopes }: Authority): readonly Message[] {
+  return rootEnvelopes.slice(rootNumber).map(rootMessage);
 }
 
 /** A stream that has not said Hello yet. */

@@ -93,9 +93,9 @@ export function proofMessage(statement: IssuedStatement, place: Place, onlineKey
   return encode(ServerMessageSchema, { message: { case: 'liveProof', value: freshness(statement, place, onlineKeys) } });
 }
 
-/** A statement, for every receiver of one place. */
-export function statementMessage(statement: IssuedStatement, place: Place): Message {
-  return encode(ServerMessageSchema, { message: { case: 'freshness', value: freshness(statement, place) } });
+/** A statement, for every receiver of one place; with the online keys where they are newer than what receivers may hold. */
+export function statementMessage(statement: IssuedStatement, place: Place, onlineKeys?: Uint8Array): Message {
+  return encode(ServerMessageSchema, { message: { case: 'freshness', value: freshness(statement, place, onlineKeys) } });
 }
 
 export function reconnectMessage(of: { readonly afterMs: number; readonly jitterMs: number; readonly reason: string }): Message {

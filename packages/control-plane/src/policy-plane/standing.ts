@@ -34,7 +34,7 @@ export interface Present {
 export const placeName = ({ area, ring }: Place): string => `${area} ${ring}`;
 
 /** Whether a change can mean something new for the sidecars of a place. */
-export function isConcerned(change: Exclude<Change, { kind: 'revocation' }>, place: Place): boolean {
+export function isConcerned(change: Exclude<Change, { kind: 'revocation' | 'authority' }>, place: Place): boolean {
   if (change.kind === 'elsewhere') return true;
   // A bundle of a broader area concerns the places below it once a release joins it: then the release says so.
   return change.area === place.area && (change.kind === 'bundle' || change.ring === place.ring);

@@ -57,7 +57,7 @@ export async function openPublish(options: PublishOptions): Promise<PublishServi
   const bundles = new Bundles({ ...options, tables });
   const releases = new Releases({ ...options, tables, bundles });
   return {
-    handlers: publishHandlers({ database, tables, objects, bundles, releases, revocation, rootNumber: authority.root.number, clock }),
+    handlers: publishHandlers({ database, tables, objects, bundles, releases, revocation, authority, clock }),
     leaves: async (tx) =>
       (await tables.heads(tx)).map(({ area, ring, digest, releaseSeq }) => ({ area, ring, release: digest, releaseSeq })),
     currentRelease: async (tx, place) => tables.currentRelease(tx, place),

@@ -21,6 +21,7 @@ import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus } from '@sallyport/net';
 import { PART_BYTES_MAX, parseSelector } from '@sallyport/trust';
 import type { RevocationEntry } from '@sallyport/trust';
+import type { Authority } from '../authority.ts';
 import type { Database } from '@sallyport/store';
 import type { Objects } from '../objects/api.ts';
 import type { RevocationService } from '../revocation/api.ts';
@@ -38,7 +39,7 @@ export interface PublishHandlersOptions {
   readonly bundles: Bundles;
   readonly releases: Releases;
   readonly revocation: RevocationService;
-  readonly rootNumber: number;
+  readonly authority: Pick<Authority, 'root'>;
   readonly clock: Clock;
 }
 
@@ -70,7 +71,7 @@ export function publishHandlers(options: PublishHandlersOptions): Handlers {
           releaseSeq: BigInt(release?.releaseSeq ?? 0),
           release: release?.digest ?? '',
           revocationSeq: BigInt(revoked.seq),
-          rootNumber: BigInt(options.rootNumber),
+          rootNumber: BigInt(options.authority.root.number),
         }),
       );
     },

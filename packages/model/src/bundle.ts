@@ -57,6 +57,8 @@ export interface Agent {
   readonly delegation?: AgentDelegation;
   /** With which it seals calls of tools that want an envelope. */
   readonly signingKeys?: readonly PinnedJwk[];
+  /** Tools that want an agent which is kept from going round its sidecar are content with one that is not. */
+  readonly isolation?: 'advisory';
   readonly sessions: {
     /** What may open a session. */
     readonly roots: readonly SessionRoot[];

@@ -195,6 +195,7 @@ function inputs(policy: CompiledPolicy): readonly PolicyInput[] {
       session: facts,
       now: NOW,
       chain: [],
+      isolation: 'enforced',
     };
   });
 }

@@ -11,6 +11,7 @@ import type {
   Effect,
   HttpMethod,
   Instant,
+  Isolation,
   JsonObject,
   RuleId,
   ServerName,
@@ -104,6 +105,8 @@ export interface DemandValues {
   /** CEL that yields the text which a person must have reviewed. */
   readonly reviewed: string;
   readonly approval: { readonly when?: string; readonly by: ApprovedBy; readonly count: number };
+  /** `advisory` asks for none; an allow rule without it asks what its agent and tool ask. */
+  readonly isolation: Isolation;
 }
 
 /** Who may approve: anyone with the role, anyone of the group, or one person. */
@@ -166,6 +169,7 @@ export interface TestGiven {
   /** The agents between the person and this one, first to last. */
   readonly chain: readonly Hop[];
   readonly approvals: readonly Approver[];
+  readonly isolation: Isolation;
 }
 
 /** What a session has come to before the first call of a test. */

@@ -53,7 +53,7 @@ describe('operating from the command line', () => {
           ring: 'default',
           release_seq: 1,
           drifted: false,
-          isolation: 'advisory',
+          isolation: 'enforced',
         }),
       ]);
     });

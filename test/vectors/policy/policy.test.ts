@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { digestOf } from '@sallyport/crypto';
 import { formatProblem } from '@sallyport/model';
-import type { AgentName, Instant, PartName, Principal, SessionId, ToolName } from '@sallyport/model';
+import type { AgentName, Instant, Isolation, PartName, Principal, SessionId, ToolName } from '@sallyport/model';
 import { buildParts, compile, decide, parseDocuments, readParts } from '@sallyport/policy';
 import type { CompiledPolicy, PolicyFile, SessionFacts } from '@sallyport/policy';
 import { judge } from '@sallyport/strict';
@@ -17,6 +17,7 @@ interface VectorRequest {
   readonly tool: string;
   readonly arguments: string;
   readonly session: Omit<SessionFacts, 'hasCompleted' | 'id'> & { readonly id: string };
+  readonly isolation?: Isolation;
   readonly decision: Readonly<Record<string, unknown>>;
 }
 
@@ -61,6 +62,7 @@ function answer(policy: CompiledPolicy, request: VectorRequest): Readonly<Record
     args: validated.value,
     session,
     now: 0 as Instant,
+    isolation: request.isolation ?? 'enforced',
   });
   if (decision.decision === 'allow') {
     const reservations = decision.reservations.map(({ kind, ruleId, key, scope, windowMs, max }) => ({

@@ -152,6 +152,7 @@ function callOf(record: Extract<AuditRecord, { kind: 'DECISION' }>, held: HeldSe
       ? { decision: record.decision, code: record.code, ruleId: record.rule_id }
       : { decision: 'deny' as const, code: observed[1] ?? '', ruleId: observed[2] ?? '', isObserved: true as const }),
     // The hop that the call itself would add is its own agent's.
+    ...(record.isolation === undefined ? {} : { isolation: record.isolation }),
     ...(record.hops?.some(({ agent }) => agent !== record.agent_id) === true ? { isDelegated: true as const } : {}),
     gate: record.gate,
     policyDigest: record.policy_digest,

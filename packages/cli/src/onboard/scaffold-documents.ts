@@ -15,6 +15,9 @@ kind: Agent
 name: ${agent}
 owner: ${JSON.stringify(owner)}
 uses: [${server}]
+# For one machine, where the agent and its sidecar run as one user. Leave it out where the agent runs as another: tools that
+# move money, personal data or exports, or destroy, then want that the agent cannot go round its sidecar.
+isolation: advisory
 sessions: { roots: [operator], idle: 15m, max: 8h }
 `;
 }

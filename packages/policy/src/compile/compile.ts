@@ -8,6 +8,7 @@ import type {
   AttributeType,
   CalledAgent,
   DelegatesTo,
+  Isolation,
   Issuer,
   Problem,
   Result,
@@ -40,6 +41,7 @@ import { notedBy } from '../expression/types.ts';
 import type { Noted } from '../expression/types.ts';
 import type { Observe } from '../grammar/observe.ts';
 import { ToolIndex } from '../grammar/selectors.ts';
+import { isGuarded } from '../reader/forms.ts';
 import { LIMITS } from '../reader/limits.ts';
 import type { Step } from '../reader/locate.ts';
 import { Problems, childPath, compareText } from '../reader/node.ts';
@@ -85,7 +87,8 @@ export interface Entry {
   readonly toolFacts: Readonly<Record<string, unknown>>;
   /** Where the tool is another agent's. */
   readonly handingOn?: HandingOn;
-  readonly agentFacts: Readonly<Record<string, unknown>>;
+  /** By its isolation. */
+  readonly agentFacts: Readonly<Record<Isolation, Readonly<Record<string, unknown>>>>;
   /** What conditions of these rules may read of the principal and the session. */
   readonly reads: Reads;
   /** Attributes of the directory that conditions of effective rules may read. */
@@ -341,6 +344,7 @@ function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<A
   );
   for (const found of plan.rules.toSorted((a, b) => compareText(a.rule.id, b.rule.id))) {
     const compiled = compileRule(found, parts, programs);
+    let guarded = found.rule.verb === 'allow' && found.rule.isolation === undefined ? undefined : compiled;
     for (const { agent, tools } of found.targets) {
       const ofAgent = drafts.get(agent.name) ?? new Map<ToolName, Draft>();
       drafts.set(agent.name, ofAgent);
@@ -348,7 +352,8 @@ function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<A
         const draft = ofAgent.get(tool.name) ?? { tool, agent, denies: [], requires: [], allows: [], shadows: [] };
         ofAgent.set(tool.name, draft);
         const rulesOf = { allow: draft.allows, deny: draft.denies, require: draft.requires };
-        (found.rule.shadow === true ? draft.shadows : rulesOf[found.rule.verb]).push(compiled);
+        const asked = agent.isolation === undefined && isGuarded(tool) ? (guarded ??= demandingIsolation(compiled)) : compiled;
+        (found.rule.shadow === true ? draft.shadows : rulesOf[found.rule.verb]).push(asked);
       }
     }
   }
@@ -364,6 +369,15 @@ function indexRules(plan: Plan, parts: Parts, programs: Programs): ReadonlyMap<A
   });
   return new Map([...drafts].map(([name, ofAgent]) => [name, new Map([...ofAgent].map(([tool, draft]) => [tool, entryOfDraft(draft)]))]));
 }
+
+/** An allow rule that does not say, about a tool that must not be reached by an agent which could go round its sidecar. */
+function demandingIsolation(compiled: CompiledRule): CompiledRule {
+  const rule: Rule = { ...compiled.rule, isolation: 'enforced' };
+  const added = demandsOf(rule).filter(({ field }) => field === 'isolation');
+  return { ...compiled, rule, demands: [...compiled.demands, ...added.map((demand) => ({ ...demand, conditions: NO_CONDITIONS }))] };
+}
+
+const NO_CONDITIONS: ReadonlyMap<string, Condition> = new Map();
 
 /** What the agent may hand on by a tool that is another agent's. */
 function handedOn({ agent, tool }: Draft, called: ReadonlyMap<ServerName, CalledAgent>): Pick<Entry, 'handingOn'> {
@@ -414,7 +428,10 @@ function entryFrom({
       classes: tool.classes,
       ...(tool.route === undefined ? {} : { method: tool.route.method, path: tool.route.path }),
     },
-    agentFacts: { name: agent.name, owner: agent.owner },
+    agentFacts: {
+      enforced: { name: agent.name, owner: agent.owner, isolation: 'enforced' },
+      advisory: { name: agent.name, owner: agent.owner, isolation: 'advisory' },
+    },
   };
 }
 

@@ -16,6 +16,7 @@ export const LAYER_FEATURE = 'policy.layer';
 export const FEATURES: readonly string[] = [
   'agent.callers',
   'agent.delegation',
+  'agent.isolation',
   'agent.jobs',
   'agent.signing_keys',
   'agent.tie',
@@ -126,10 +127,11 @@ function featuresOfCredential({ source, leakedAt }: Credential): readonly string
   return [`credential.${source.kind}`, ...(leakedAt === undefined ? [] : ['credential.leaked_at'])];
 }
 
-function featuresOfAgent({ callers, delegation, signingKeys, sessions }: Agent): readonly string[] {
+function featuresOfAgent({ callers, delegation, isolation, signingKeys, sessions }: Agent): readonly string[] {
   return [
     ...(callers === undefined ? [] : ['agent.callers']),
     ...(delegation === undefined ? [] : ['agent.delegation']),
+    ...(isolation === undefined ? [] : ['agent.isolation']),
     ...(signingKeys === undefined ? [] : ['agent.signing_keys']),
     ...(sessions.jobs === undefined ? [] : ['agent.jobs']),
     ...(sessions.tie === undefined ? [] : ['agent.tie']),

@@ -111,6 +111,7 @@ function call(policy: CompiledPolicy, given: Given = {}): PolicyDecision {
     args: validated.value,
     session,
     now: 0 as Instant,
+    isolation: 'enforced',
   });
 }
 
@@ -470,6 +471,7 @@ describe('determinism', () => {
       args: args.value,
       session,
       now: 0 as Instant,
+      isolation: 'enforced',
     });
     expect(answer(decision)).toBe('no_matching_policy d');
   });

@@ -21,7 +21,7 @@ export function factsOf(input: PolicyInput, entry: Entry, policy: CompiledPolicy
     session: valuesOf(entry.reads.session, given),
     env: environmentOf(policy),
     tool: entry.toolFacts,
-    agent: entry.agentFacts,
+    agent: entry.agentFacts[input.isolation ?? 'advisory'],
     chain: input.chain ?? NONE,
   };
 }

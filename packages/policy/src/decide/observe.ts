@@ -11,7 +11,7 @@ import type { CompiledPolicy, CompiledRule, Entry } from '../compile/compile.ts'
 import { unfitLimit } from '../demand/limit.ts';
 import type { Observe } from '../grammar/observe.ts';
 import type { PolicyInput } from '../input.ts';
-import { GUARDED_CLASSES } from '../reader/forms.ts';
+import { isGuarded } from '../reader/forms.ts';
 import { demandsOn, firstDenial } from './ceilings.ts';
 import type { PolicyDecision } from './decide.ts';
 import { unknownAttribute } from './directory.ts';
@@ -61,8 +61,7 @@ export function observe(policy: CompiledPolicy, input: PolicyInput, refusal: Ref
 function isObservable({ from, until, classesExcluded }: Observe, { tool }: Entry, { now }: PolicyInput): boolean {
   // Written so that a moment that is no number is outside.
   if (!(now >= from && now < until)) return false;
-  if (tool.effect === 'destructive') return false;
-  return !tool.classes.some((name) => GUARDED_CLASSES.includes(name) || classesExcluded.includes(name));
+  return !isGuarded(tool) && !tool.classes.some((name) => classesExcluded.includes(name));
 }
 
 /** What the layers above the agent's own deny and demand is a ceiling, and not the agent's to look through. */

@@ -172,7 +172,7 @@ function inputOf(policy: CompiledPolicy, call: Given): Parameters<typeof decide>
     denied: [],
     hasCompleted: (name) => call.completed.includes(name),
   };
-  return { principal, agent: AGENT, tool, args: args.value, session, now: 0 as Instant };
+  return { principal, agent: AGENT, tool, args: args.value, session, now: 0 as Instant, isolation: 'enforced' };
 }
 
 const judgeCall = (policy: CompiledPolicy, call: Given): PolicyDecision => decide(policy, inputOf(policy, call));

@@ -43,7 +43,8 @@ export type DemandField =
   | 'risk'
   | 'step_up'
   | 'reviewed'
-  | 'approval';
+  | 'approval'
+  | 'isolation';
 
 export interface Demand<V> {
   readonly field: DemandField;

@@ -115,6 +115,7 @@ const DEMANDS: Readonly<Record<string, fc.Arbitrary<Json>>> = {
     })
     .filter(({ from, to }) => from !== to) as fc.Arbitrary<JsonObject>,
   justification: some({ chars_min: count(1, 9) }),
+  isolation: fc.constant('enforced'),
   risk: some({ max: count(0, 100) }, ['max']),
   step_up: fc
     .tuple(atLeastOne({ max_age: span, acr: names, amr: few }), some({ when: bool }))
@@ -247,9 +248,10 @@ function callOf({ text, number, names: list }: Odd, moment: fc.Arbitrary<number>
       now: moment,
       chain: maybe(fc.array(fc.record({ agent: text, first_party: fc.boolean() }), { maxLength: 3 })),
       justification: maybe(text),
+      isolation: maybe(fc.constantFrom('enforced', 'advisory')),
       approvals: maybe(fc.array(fc.record({ person: text, roles: list, groups: list }), { maxLength: 3 })),
     })
-    .map(({ args, principal, session, now, chain, justification, approvals }): Input => (policy) => {
+    .map(({ args, principal, session, now, chain, justification, approvals, isolation }): Input => (policy) => {
       const tool = policy.tool('crm/pay' as ToolName);
       const judged = judge(utf8(JSON.stringify(args)));
       const typed = judged.ok ? policy.argumentSchema('crm/pay' as ToolName)?.validate(judged.value) : undefined;
@@ -273,7 +275,7 @@ function callOf({ text, number, names: list }: Odd, moment: fc.Arbitrary<number>
           ...known(facts),
         },
         now,
-        ...known({ chain, justification, approvals }),
+        ...known({ chain, justification, approvals, isolation }),
       } as unknown as PolicyInput;
     });
 }

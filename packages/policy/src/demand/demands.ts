@@ -2,6 +2,7 @@
 
 import type { DemandValues, Rule } from '../rule.ts';
 import type { Demand, DemandField } from './demand.ts';
+import { isolation } from './isolation.ts';
 import { approval, justification, reviewed, stepUp } from './proof.ts';
 import { delegation, requirePurpose, risk, session, task } from './session.ts';
 import { hours, valid } from './time.ts';
@@ -20,6 +21,7 @@ export const DEMANDS: { readonly [K in DemandName]: Demand<DemandValues[K]> } = 
   stepUp,
   reviewed,
   approval,
+  isolation,
 };
 
 export const DEMAND_NAMES: readonly DemandName[] = Object.keys(DEMANDS) as DemandName[];

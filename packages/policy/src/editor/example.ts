@@ -27,6 +27,7 @@ delegation:
       tenant: partners
       roles: [guest]
       scopes: [refunds:write]
+isolation: advisory
 sessions:
   roots: [operator, schedule, event]
   idle: 15m
@@ -352,6 +353,7 @@ rules:
     when: args.amount <= principal.attributes.refund_max && principal.attributes.region in env.regions
     justification: { chars_min: 10 }
     risk: { max: 50 }
+    isolation: enforced
     once: { per: args.order_id, within: 30d }
     budget: { sum: args.amount, max: "\${env.refund_budget}", per: principal, within: 24h }
   - id: answer
@@ -372,13 +374,8 @@ rules:
     require: [orders/create_refund]
     for: { tenants: [tiny] }
     approval: { by: { person: "owner@example.com" } }
-  - id: ask-billing
-    allow: [billing/ask]
-    for: { roles: [support-rep] }
-    delegation: { depth: 1 }
-  - id: nothing-for-guests
-    deny: [{ effect: write }, orders/*]
-    for: { roles: [guest] }
+  - { id: ask-billing, allow: [billing/ask], for: { roles: [support-rep] }, delegation: { depth: 1 } }
+  - { id: nothing-for-guests, deny: [{ effect: write }, orders/*], for: { roles: [guest] } }
 ---
 kind: Policy
 agents: "*"
@@ -407,6 +404,7 @@ given:
   justification: the parcel never arrived
   chain: [{ agent: front-desk, first_party: true }]
   approvals: [{ person: "lead@example.com", roles: [support-lead], groups: [controllers] }]
+  isolation: enforced
   session:
     case: T-7
     task: refunds

@@ -73,6 +73,13 @@ export const AGENT: Kind = {
       shape: list(KEY, { min: 1, max: SIGNING_KEYS_MAX, isSet: true }),
       otherwise: 'it can call no tool that wants an envelope',
     },
+    isolation: {
+      says:
+        'Its tools that move money, personal data or exports, or destroy, are content with an agent that could go round its sidecar, ' +
+        'such as on a laptop.',
+      shape: word(['advisory']),
+      otherwise: 'they are refused to such an agent, unless the allow rule says `isolation: advisory`',
+    },
     callers: {
       says:
         'Whom it may act for: a principal that any of them names. Where it is left out nobody reaches the agent by the inbound port, ' +

@@ -1,6 +1,6 @@
 /** What may be done: rules. And what is given in tests of them. */
 
-import { DENIAL_CODES } from '@sallyport/model';
+import { DENIAL_CODES, ISOLATIONS } from '@sallyport/model';
 import { REQUIREMENTS } from '../decide/requirements.ts';
 import type { Requirement } from '../decide/requirements.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
@@ -204,6 +204,11 @@ const RULE_FIELDS: Readonly<Record<string, Field>> = {
       { atLeastOne: ['max_age', 'acr', 'amr'] },
     ),
   ),
+  isolation: demand(
+    'isolation',
+    'The agent is kept from going round its sidecar (`enforced`); `advisory` asks for nothing, and only an allow rule can say so.',
+    word(ISOLATIONS),
+  ),
   reviewed: demand('reviewed', 'A person has reviewed, in this session, the very text that this yields.', condition('text')),
   approval: demand(
     'approval',
@@ -352,6 +357,7 @@ const GIVEN: MapShape = map('Given', {
     ),
     default: [],
   },
+  isolation: { says: 'Whether the agent is kept from going round its sidecar.', shape: word(ISOLATIONS), default: 'enforced' },
   session: {
     says: 'What the session has come to before the first call.',
     shape: map('GivenSession', {

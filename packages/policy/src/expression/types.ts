@@ -1,6 +1,6 @@
 /** The types of what a condition can read: from a tool's argument schema, the issuers' attributes, the environment. */
 
-import { attributesOf } from '@sallyport/model';
+import { ISOLATIONS, attributesOf } from '@sallyport/model';
 import type { AttributeType, Issuer, Tool } from '@sallyport/model';
 import type { ObjectType, SchemaType } from '@sallyport/strict';
 import { LIST_CAPS } from '../reader/limits.ts';
@@ -84,7 +84,11 @@ const TOOL = recordOf('field', {
   path: optional(STRING),
 });
 
-const AGENT = recordOf('field', { name: required(STRING), owner: required(STRING) });
+const AGENT = recordOf('field', {
+  name: required(STRING),
+  owner: required(STRING),
+  isolation: required({ kind: 'string', values: ISOLATIONS }),
+});
 
 const CHAIN = listOf(recordOf('field', { agent: required(STRING), first_party: required(BOOL) }), LIST_CAPS.chain);
 

@@ -1,6 +1,6 @@
 /** What a test takes for given: who calls, when, with what proof, and what the session has come to. */
 
-import { formatInstant } from '@sallyport/model';
+import { ISOLATIONS, formatInstant } from '@sallyport/model';
 import type { Instant, Json } from '@sallyport/model';
 import { CHAIN_ROOTS } from '../demand/session.ts';
 import { WORD, calledAgentName, className, token, toolNameReader } from '../reader/forms.ts';
@@ -41,11 +41,25 @@ export const NOTHING_GIVEN: TestGiven = {
   amr: [],
   chain: [],
   approvals: [],
+  isolation: 'enforced',
 };
 
 const names = (max: number): Reader<readonly string[]> => list('a list of names', token, { max });
 
-const GIVEN = ['principal', 'tenant', 'roles', 'scopes', 'attributes', 'session', 'at', 'signed_in', 'justification', 'chain', 'approvals'];
+const GIVEN = [
+  'principal',
+  'tenant',
+  'roles',
+  'scopes',
+  'attributes',
+  'session',
+  'at',
+  'signed_in',
+  'justification',
+  'chain',
+  'approvals',
+  'isolation',
+];
 
 export const testGiven: Reader<TestGiven> = (node, problems) => {
   const declared = fields(node, problems, '`given`', GIVEN);
@@ -63,6 +77,7 @@ export const testGiven: Reader<TestGiven> = (node, problems) => {
     ...(justification === undefined ? {} : { justification }),
     chain: declared.get('chain', list('`chain`', hop, { max: LIMITS.chainMax })) ?? [],
     approvals: declared.get('approvals', list('`approvals`', approver)) ?? [],
+    isolation: declared.get('isolation', oneOf('isolation', ISOLATIONS)) ?? NOTHING_GIVEN.isolation,
   };
 };
 
@@ -150,7 +165,8 @@ const givenSession: Reader<GivenSession> = (node, problems) => {
 
 /** What differs from nothing; names are always written. */
 export function encodeGiven(given: TestGiven): Json {
-  const { principal, tenant, roles, scopes, attributes, session, at, authAgeMs, acr, amr, justification, chain, approvals } = given;
+  const { principal, tenant, roles, scopes, attributes, session, at, authAgeMs, acr, amr, justification, chain, approvals, isolation } =
+    given;
   const signed = {
     ...(authAgeMs === 0 ? {} : { ago: formatSpan(authAgeMs) }),
     ...(acr === undefined ? {} : { acr }),
@@ -168,6 +184,7 @@ export function encodeGiven(given: TestGiven): Json {
     ...(justification === undefined ? {} : { justification }),
     ...(chain.length === 0 ? {} : { chain: chain.map((one) => ({ ...one })) }),
     ...(approvals.length === 0 ? {} : { approvals: approvals.map((one) => ({ ...one })) }),
+    ...(isolation === NOTHING_GIVEN.isolation ? {} : { isolation }),
   };
 }
 

@@ -21,7 +21,16 @@ export const SIGNING_KEYS_MAX = 8;
 
 /** An agent; sessions are opened by operators, idle for 15 minutes at most and over after 8 hours, unless said otherwise. */
 export const agent: Reader<Agent> = (node, problems) => {
-  const declared = fields(node, problems, 'an Agent', ['name!', 'owner!', 'uses!', 'callers', 'delegation', 'signing_keys', 'sessions']);
+  const declared = fields(node, problems, 'an Agent', [
+    'name!',
+    'owner!',
+    'uses!',
+    'callers',
+    'delegation',
+    'signing_keys',
+    'isolation',
+    'sessions',
+  ]);
   const name = declared?.get('name', agentName);
   if (declared === undefined || name === undefined) return undefined;
   const callers = declared.get('callers', list('`callers`', callerGrant));
@@ -30,6 +39,7 @@ export const agent: Reader<Agent> = (node, problems) => {
     'signing_keys',
     list('`signing_keys`', publicKey, { min: 1, max: SIGNING_KEYS_MAX, key: (key) => key.kid }),
   );
+  const isolation = declared.get('isolation', oneOf('isolation of an Agent', ['advisory']));
   return {
     name,
     owner: declared.get('owner', text('an owner')) ?? '',
@@ -37,6 +47,7 @@ export const agent: Reader<Agent> = (node, problems) => {
     ...(callers === undefined ? {} : { callers }),
     ...(delegation === undefined ? {} : { delegation }),
     ...(signingKeys === undefined ? {} : { signingKeys }),
+    ...(isolation === undefined ? {} : { isolation }),
     sessions: declared.get('sessions', sessionRules) ?? USUAL_SESSIONS,
   };
 };
@@ -65,7 +76,7 @@ function encodeCallerGrant(grant: CallerGrant): Json {
   );
 }
 
-export function encodeAgent({ name, owner, uses, callers, delegation, signingKeys, sessions }: Agent): Json {
+export function encodeAgent({ name, owner, uses, callers, delegation, signingKeys, isolation, sessions }: Agent): Json {
   // In the order of the document: which of them granted is on record by its place.
   const granted = callers === undefined ? {} : { callers: callers.map(encodeCallerGrant) };
   return {
@@ -75,6 +86,7 @@ export function encodeAgent({ name, owner, uses, callers, delegation, signingKey
     ...granted,
     ...(delegation === undefined ? {} : { delegation: encodeAgentDelegation(delegation) }),
     ...(signingKeys === undefined ? {} : { signing_keys: signingKeys.map(encodeKey) }),
+    ...(isolation === undefined ? {} : { isolation }),
     sessions: encodeSessionRules(sessions),
   };
 }

@@ -11,7 +11,21 @@ import type { Problems } from '../reader/node.ts';
 import { count, isTrue } from '../reader/read-more.ts';
 import type { Fields, Reader } from '../reader/read.ts';
 import { duration, fields, formatSpan, list, oneOf, record, text } from '../reader/read.ts';
-import type { Budget, Concerned, LimitSpan, Max, Once, Precondition, Rule, RuleBody, RuleFor, Selector, Sequence, Verb } from '../rule.ts';
+import type {
+  Budget,
+  Concerned,
+  DemandValues,
+  LimitSpan,
+  Max,
+  Once,
+  Precondition,
+  Rule,
+  RuleBody,
+  RuleFor,
+  Selector,
+  Sequence,
+  Verb,
+} from '../rule.ts';
 import { METHODS, schemaNode } from './catalog.ts';
 
 const VERBS = ['allow', 'deny', 'require'] as const;
@@ -66,6 +80,9 @@ function readRule(whose: Concerned, declared: Fields, problems: Problems): Rule 
     verb === undefined
       ? undefined
       : declared.get(verb, list(`\`${verb}\``, selector, { min: 1, key: (entry) => JSON.stringify(encodeSelector(entry)) }));
+  const demands: Partial<DemandValues> = Object.fromEntries(
+    DEMAND_NAMES.map((name) => [name, declared.get(DEMANDS[name].field, DEMANDS[name].read as Reader<unknown>)]),
+  );
   const parts = {
     shadow: declared.get('shadow', isTrue),
     for: declared.get('for', ruleFor),
@@ -78,7 +95,7 @@ function readRule(whose: Concerned, declared: Fields, problems: Problems): Rule 
     max: declared.get('max', max),
     sequence: declared.get('sequence', sequence),
     budget: declared.get('budget', budget),
-    ...Object.fromEntries(DEMAND_NAMES.map((name) => [name, declared.get(DEMANDS[name].field, DEMANDS[name].read as Reader<unknown>)])),
+    ...demands,
   };
   if (verb === 'deny') {
     for (const requirement of REQUIREMENTS.filter((key) => declared.has(key))) {
@@ -87,6 +104,10 @@ function readRule(whose: Concerned, declared: Fields, problems: Problems): Rule 
       });
     }
   }
+  if (verb === 'require' && demands.isolation === 'advisory')
+    problems.add(declared.node('isolation')?.place ?? declared.place, 'a require rule cannot ask for `isolation: advisory`', {
+      remedy: 'it would ask for nothing; say it in the allow rule, or once for all in the Agent',
+    });
   if (declared.has('shadow')) {
     for (const limit of LIMIT_FIELDS.filter((key) => declared.has(key))) {
       problems.add(declared.node(limit)?.place ?? declared.place, `a rule in shadow cannot have ${quote(limit)}`, {

@@ -108,11 +108,13 @@ const PAST: Readonly<Record<Verb, string>> = { allow: 'by', deny: 'past', requir
 
 function talliesOf(policy: CompiledPolicy): readonly Tally[] {
   const byId = new Map<RuleId, Tally>();
+  // As their authors wrote them: what a rule asks without saying so wants no test of its author's.
+  const written = new Map(policy.parts.rules.map((rule) => [rule.id, rule]));
   for (const { name } of policy.parts.agents) {
     for (const { tool, allows, denies, requires } of entriesOf(policy, name)) {
       for (const { rule, source } of [...allows, ...denies, ...requires]) {
         const tally = byId.get(rule.id) ?? {
-          rule,
+          rule: written.get(rule.id) ?? rule,
           source,
           about: new Set(),
           allows: 0,

@@ -150,6 +150,7 @@ function bentGivens(given: TestGiven, rules: readonly Rule[]): readonly TestGive
       return count > 1_000 ? [] : [denied(count), denied(count + 1)];
     }),
     ...momentsOf(rules).map((at) => ({ ...given, at })),
+    { ...given, isolation: 'advisory' },
     { ...given, approvals: [] },
     ...given.approvals.map((_, index) => ({ ...given, approvals: given.approvals.slice(0, index) })),
     ...withoutJustification(given),

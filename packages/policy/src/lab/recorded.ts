@@ -1,6 +1,6 @@
 /** A decision as a record tells it: who, what and when, never the arguments, roles or scopes. */
 
-import type { AgentName, Instant } from '@sallyport/model';
+import type { AgentName, Instant, Isolation } from '@sallyport/model';
 
 export interface RecordedCall {
   readonly decisionId: string;
@@ -21,6 +21,8 @@ export interface RecordedCall {
   readonly isObserved?: true;
   /** Another agent had handed it on. */
   readonly isDelegated?: true;
+  /** Absent where the record does not know. */
+  readonly isolation?: Isolation;
   readonly policyDigest: string | null;
   readonly detail: string | null;
   /** What the records before this one tell of its session. */

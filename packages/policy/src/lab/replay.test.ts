@@ -19,6 +19,7 @@ const ALLOWED: RecordedCall = {
   code: '-',
   gate: 'authorization',
   ruleId: 'refund',
+  isolation: 'enforced',
   policyDigest: OLD,
   detail: null,
   session: { completed: new Set(), isWhole: false },

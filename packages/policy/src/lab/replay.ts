@@ -100,7 +100,7 @@ function contextOf(policy: CompiledPolicy, { agent, tool }: RecordedCall): strin
   const { description: _description, deny_as: _denyAs, ...meaning } = known;
   return canonicalJson({
     tool: meaning,
-    agent: (entry?.agentFacts ?? {}) as Json,
+    agent: (entry?.agentFacts.enforced ?? {}) as Json,
     environment: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, encodeEnvironmentValue(value)])),
     attributes: Object.fromEntries(attributeTypesOf(policy)),
     notes: notesOfAll(policy),
@@ -121,7 +121,7 @@ const BESIDE_ARGUMENTS: ReadonlySet<string> = new Set(['description', 'deny_as',
 
 /** Of what was learned, what means the same whatever tools and values are: who called, and with which credential. */
 function ofCallerAlone({ holds, isInStep }: Knowledge): Knowledge {
-  const kept = [...holds].filter(([key]) => /^(?:unmet )?(?:for|scopes|task)\.|^row (?:for|scopes|task) /.test(key));
+  const kept = [...holds].filter(([key]) => /^(?:unmet )?(?:for|scopes|task|isolation)\.|^row (?:for|scopes|task|isolation) /.test(key));
   return { ...NOTHING_KNOWN, holds: new Map(kept), isInStep };
 }
 
@@ -249,11 +249,13 @@ class Replay {
     const known = this.#known.holds.get(atom.key);
     if (known !== undefined) return known;
     const { principal, tenant, session } = this.#call;
-    const among = (one: string | undefined, name: string): Tri => (one === undefined ? [name] : (value as readonly string[]).includes(one));
+    const among = (one: string | undefined, name: string, wanted = value as readonly string[]): Tri =>
+      one === undefined ? [name] : wanted.includes(one);
     if (requirement === 'for') {
       if (part === 'principals') return among(principal, 'principal.id');
       return part === 'tenants' ? among(tenant, 'principal.tenant') : ['principal.roles'];
     }
+    if (requirement === 'isolation') return value === 'advisory' ? true : among(this.#call.isolation, 'agent.isolation', ['enforced']);
     if (requirement === 'bind' || requirement === 'when') {
       const met = this.#condition(value as string, requirement);
       return met === 'fails' ? false : met;
@@ -305,7 +307,7 @@ class Replay {
       session: this.#call.case === undefined ? {} : { case: this.#call.case },
       env: environmentOf(this.#policy),
       tool: entry?.toolFacts ?? {},
-      agent: entry?.agentFacts ?? {},
+      agent: entry?.agentFacts[this.#call.isolation ?? 'advisory'] ?? {},
       chain: [],
     };
   }
@@ -324,7 +326,8 @@ function hasIn(expression: Expression): readonly (readonly string[])[] {
 }
 
 /** Whether the record says what a condition reads. */
-function isRecorded(path: string, { principal, tenant }: RecordedCall): boolean {
+function isRecorded(path: string, { principal, tenant, isolation }: RecordedCall): boolean {
+  if (path === 'agent' || path === 'agent.isolation') return isolation !== undefined;
   if (path === 'principal.id') return principal !== undefined;
   if (path === 'principal.tenant') return tenant !== undefined;
   // A case that was not recorded is one that the session does not have: reading it fails, as it did.

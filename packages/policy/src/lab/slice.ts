@@ -35,7 +35,7 @@ export function sliceOf(policy: CompiledPolicy, agent: AgentName, tool: ToolName
     attributes: Object.fromEntries(attributeTypesOf(policy)),
     countsSteps: entry.countsSteps,
     observe: observe === undefined ? null : encodeObserve({ ...observe, agents: '*' }),
-    agent: entry.agentFacts as Json,
+    agent: entry.agentFacts.enforced as Json,
     ...(entry.handingOn === undefined ? {} : { handingOn: entry.handingOn as unknown as Json }),
     // What a session notes is other tools' doing.
     session: /session\s*[.[]/.test(texts) ? notesOfAll(policy) : '',

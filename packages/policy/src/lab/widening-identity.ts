@@ -28,6 +28,8 @@ type Tightens = (before: Json | undefined, after: Json | undefined) => boolean;
 
 const AGENT_TIGHTENS: ReadonlyMap<string, Tightens> = new Map<string, Tightens>([
   ['uses', (before, after) => isWithin(after, before)],
+  // Said once, it lifts what guarded tools ask of the deployment.
+  ['isolation', (_, after) => after === undefined],
   // Without the field nobody reaches it by the inbound port, and it opens sessions for anybody by the other: both ways, some gain.
   ['callers', (before, after) => Array.isArray(before) && Array.isArray(after) && after.every((grant: Json) => isGranted(grant, before))],
 ]);

@@ -76,6 +76,8 @@ function tightens({ field, before, after }: FieldChange, verb: string): boolean 
     if (after === undefined) return true;
     return field === 'for' && before !== undefined && isNarrowerFor(before, after);
   }
+  // Without it an allow rule asks what its tools ask: something, or nothing.
+  if (field === 'isolation') return after === 'enforced' || (after === undefined && before === 'advisory');
   if (!DEMANDS.has(field)) return false;
   // Without `for` a grant is for everyone but those who are nobody: naming them is no narrowing.
   if (field === 'for' && namesNobody(after) && !namesNobody(before)) return false;

@@ -1,7 +1,7 @@
 /** What names may look like: ASCII and lower case where people compare them by eye, so that no two look alike. */
 
 import { isAgentName, isCredentialName, isServerName, isToolName } from '@sallyport/model';
-import type { AgentName, CredentialName, RuleId, ServerName, ToolName } from '@sallyport/model';
+import type { AgentName, CredentialName, RuleId, ServerName, Tool, ToolName } from '@sallyport/model';
 import { quote } from './node.ts';
 import type { Node, Problems } from './node.ts';
 import type { Reader } from './read.ts';
@@ -124,3 +124,8 @@ export function lookOf(name: string): string {
 
 /** Classes whose calls nobody takes back: never for `anonymous`, never observed. */
 export const GUARDED_CLASSES: readonly string[] = ['money', 'pii', 'export'];
+
+/** A tool that destroys, or is of such a class: it wants an agent that cannot go round its sidecar, and one person at a time. */
+export function isGuarded({ effect, classes }: Pick<Tool, 'effect' | 'classes'>): boolean {
+  return effect === 'destructive' || classes.some((name) => GUARDED_CLASSES.includes(name));
+}

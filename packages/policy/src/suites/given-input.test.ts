@@ -30,6 +30,7 @@ describe('what is given', () => {
       justification: 'because',
       chain: [{ agent: 'planner', first_party: true }],
       approvals: [{ person: 'bob', roles: ['lead'], groups: [] }],
+      isolation: 'enforced',
     });
   });
 

@@ -25,8 +25,16 @@ export function readGiven(given: Json): Result<GivenInput, readonly Problem[]> {
 
 /** The same of a test, in a session that may have gone on since. */
 export function inputGiven(given: TestGiven, session: SessionFacts): GivenInput {
-  const { at: now, chain, justification, approvals } = given;
-  return { principal: principalOf(given), session, now, chain, approvals, ...(justification === undefined ? {} : { justification }) };
+  const { at: now, chain, justification, approvals, isolation } = given;
+  return {
+    principal: principalOf(given),
+    session,
+    now,
+    chain,
+    approvals,
+    isolation,
+    ...(justification === undefined ? {} : { justification }),
+  };
 }
 
 function principalOf({ principal, tenant, roles, scopes, attributes, at, authAgeMs, acr, amr }: TestGiven): Principal {

@@ -1,7 +1,7 @@
 /** Calls for tests of decisions: a person of tenant acme in a new session, unless said otherwise. Used by tests only. */
 
 import { utf8 } from '@sallyport/crypto';
-import type { AgentName, Instant, Principal, PrincipalId, SessionId, TenantId, ToolName } from '@sallyport/model';
+import type { AgentName, Instant, Isolation, Principal, PrincipalId, SessionId, TenantId, ToolName } from '@sallyport/model';
 import { judge } from '@sallyport/strict';
 import type { CompiledPolicy } from '../compile/compile.ts';
 import type { PolicyInput } from '../input.ts';
@@ -14,10 +14,14 @@ export interface GivenCall {
   readonly principal?: Partial<Principal>;
   readonly step?: string;
   readonly now?: number;
+  readonly isolation?: Isolation;
 }
 
 /** The input of a call whose arguments the tool's schema takes; anything else throws. */
-export function inputOf(policy: CompiledPolicy, { tool: name, args, agent = 'triage', principal, step, now = 0 }: GivenCall): PolicyInput {
+export function inputOf(
+  policy: CompiledPolicy,
+  { tool: name, args, agent = 'triage', principal, step, now = 0, isolation = 'enforced' }: GivenCall,
+): PolicyInput {
   const tool = policy.tool(name as ToolName);
   const judged = judge(utf8(args));
   const shaped = judged.ok ? policy.shape(name as ToolName, judged.value) : undefined;
@@ -47,5 +51,6 @@ export function inputOf(policy: CompiledPolicy, { tool: name, args, agent = 'tri
       hasCompleted: () => false,
     },
     now: now as Instant,
+    isolation,
   };
 }

@@ -21,6 +21,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   require_purpose: ['true'],
   hours: ['{ from: "09:00", to: "17:00" }'],
   risk: ['{ max: 10 }', '{ max: 20 }'],
+  isolation: ['enforced', 'advisory'],
   max: ['{ count: 1 }', '{ count: 2 }'],
   budget: ['{ sum: args.amount, max: "5" }', '{ sum: args.amount, max: "7" }'],
 };

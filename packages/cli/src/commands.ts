@@ -13,6 +13,7 @@ import { bundleExport } from './commands/bundle-export.ts';
 import { bundleKeygen } from './commands/bundle-keygen.ts';
 import { bundleProve } from './commands/bundle-prove.ts';
 import { bundleSign } from './commands/bundle-sign.ts';
+import { bundleSubmit } from './commands/bundle-submit.ts';
 import { bundleVerify } from './commands/bundle-verify.ts';
 import { completion } from './commands/completion.ts';
 import { demo } from './commands/demo.ts';
@@ -90,6 +91,7 @@ export const COMMANDS: readonly Command[] = [
   onlineKeysAssemble,
   bundleKeygen,
   bundleSign,
+  bundleSubmit,
   bundleVerify,
   bundleExport,
   bundleProve,

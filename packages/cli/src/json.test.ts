@@ -53,6 +53,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'online-keys assemble': [64, 'nowhere'],
   'bundle keygen': [64, '--out', 'broken/x.yaml'],
   'bundle sign': [64, 'nowhere', '--key', 'nowhere'],
+  'bundle submit': [64, 'nowhere'],
   'bundle verify': [64, 'nowhere'],
   'bundle export': [64, '--to', 'watched'],
   'bundle prove': [64, '--challenge', 'nowhere', '--to', 'watched'],

@@ -136,6 +136,31 @@ describe('an answer under --json', () => {
     await desk.type('policy', 'build', 'p', '--out', 'signed', '--revision', '9');
     expect(await here('bundle sign', 'signed', '--dir', world.dir)).toHaveProperty('signatures');
     expect(await here('bundle verify', 'signed', '--dir', world.dir)).toMatchObject({ verified: true });
+    expect(await asked('bundle submit', 'signed')).toMatchObject({ bundle: { revision: 9 } });
+  });
+
+  it('of ceremonies', async () => {
+    const dir = ['--dir', world.dir];
+    const key = (name: string): readonly string[] => ['--key', `${world.dir}/signing/${name}.pem`];
+    const families = [
+      ['root', 'rotate', 'root', '--threshold', 'rollback=2'],
+      ['area', 'delegate', 'registrar', '--threshold', '1'],
+      ['online-keys', 'draft', 'release-1', '--renew'],
+    ] as const;
+    for (const [family, draft, signer, ...more] of families) {
+      const file = `${family}.draft`;
+      expect(await here(`${family} ${draft}`, ...more, '--out', file, ...dir)).toMatchObject({ number: 2, digest: expect.any(String) });
+      expect(await here(`${family} sign`, file, ...key(signer), '--out', `${file}.signed`, ...dir)).toMatchObject({ complete: true });
+      expect(await here(`${family} assemble`, `${file}.signed`, ...dir)).toMatchObject({ number: 2, files: [expect.any(String)] });
+    }
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g'])
+      await desk.type('bundle', 'keygen', '--out', `${name}.pem`, '--public', `${name}.pub`);
+    const holders = ['root=a', 'root=b', 'registrar=c', 'registrar=d', 'release=e', 'release=f', 'revocation=g'];
+    const keys = holders.flatMap((holder) => ['--key', `${holder}.pub`]);
+    expect(await here('root draft', '--trust-domain', 'acme.test', ...keys, '--out', 'root-1')).toMatchObject({
+      number: 1,
+      profile: 'production',
+    });
   });
 
   it('was asked of every command', () => {

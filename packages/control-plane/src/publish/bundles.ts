@@ -140,13 +140,19 @@ export class Bundles {
     };
   }
 
-  async #judgeHeads(tx: Transaction, { digest, area, revision }: VerifiedBundle): Promise<Problem | 'held' | undefined> {
+  async #judgeHeads(tx: Transaction, { digest, area, revision, payload }: VerifiedBundle): Promise<Problem | 'held' | undefined> {
     const { tables } = this.#options;
     if ((await tables.bundle(tx, digest)) !== undefined) return 'held';
     const newest = await tables.newestBundle(tx, area);
-    if (newest === undefined || revision > newest.revision) return undefined;
-    const message = `revision ${revision} of \`${area}\` does not come after ${newest.revision}`;
-    return { path: 'revision', message, remedy: 'build again on the present head; to go back, sign a release with `rollback: true`' };
+    if (newest === undefined) return undefined;
+    const isLater = revision > newest.revision;
+    // Two who began with the same bundle: the second would undo what the first has changed, and not say so.
+    if (isLater && (payload.previous === null || payload.previous === newest.digest)) return undefined;
+    const message = isLater
+      ? `revision ${revision} of \`${area}\` was made from another bundle than revision ${newest.revision}, which \`${newest.author}\` has published`
+      : `revision ${revision} of \`${area}\` does not come after ${newest.revision}, which \`${newest.author}\` has published`;
+    const remedy = 'compare with what was published meanwhile, and build again on it; to go back, sign a release with `rollback: true`';
+    return { path: 'revision_conflict', message, remedy };
   }
 
   /** Why it was not kept, if it was not: while its envelope was being written another publisher may have come first. */

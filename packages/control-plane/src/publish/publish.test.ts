@@ -182,7 +182,7 @@ describe('accepting a bundle', () => {
   test('a revision that does not rise is refused, whoever signed it', async () => {
     await harness.publish(harnessPolicy(1));
     const { answer } = await harness.publish(harnessPolicy(2), { edit: (bundle) => ({ ...bundle, revision: 1 as never }) });
-    expect(answer.problems).toMatchObject([{ path: 'revision' }]);
+    expect(answer.problems).toMatchObject([{ path: 'revision_conflict' }]);
     expect(await heads()).toMatchObject({ revision: 1n });
   });
 
@@ -198,7 +198,7 @@ describe('accepting a bundle', () => {
     );
     const answers = await Promise.all(bundles.map(async (bundle) => harness.submit(bundle)));
     expect(answers.filter(({ digest }) => digest !== '')).toHaveLength(1);
-    expect(answers.find(({ digest }) => digest === '')?.problems).toMatchObject([{ path: 'revision' }]);
+    expect(answers.find(({ digest }) => digest === '')?.problems).toMatchObject([{ path: 'revision_conflict' }]);
     expect(await harness.acts()).toHaveLength(1);
   });
 });

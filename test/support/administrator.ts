@@ -6,6 +6,7 @@
 import {
   create,
   Audit,
+  Directory,
   Fleet,
   GetHeadsRequestSchema,
   GetObjectRequestSchema,
@@ -16,6 +17,7 @@ import {
   StatusRequestSchema,
   SubmitBundleRequestSchema,
   SubmitReleaseRequestSchema,
+  SubmitRequestSchema,
   TailRequestSchema,
   TailRequest_View,
   CreateJoinTokenRequestSchema,
@@ -32,6 +34,7 @@ import {
   type Area,
   type Clock,
   type Digest,
+  type DirectoryEntry,
   type Instant,
   type PartName,
   type ReleaseSeq,
@@ -44,6 +47,7 @@ import {
   describeParts,
   digestOfPayload,
   encodeBundle,
+  encodeDirectoryContent,
   encodeJoinToken,
   encodeRelease,
   parseEnvelope,
@@ -88,6 +92,8 @@ export interface Administrator {
   /** Both, with every refusal an error. */
   publish(policy: Policy, more?: Parameters<Administrator['promote']>[1]): Promise<PublishedPolicy>;
   revoke(selector: string, value: string, before?: Instant): Promise<number>;
+  /** Submits the whole of what the directory says; its seq, or why it was refused. */
+  directory(entries: readonly DirectoryEntry[]): Promise<{ readonly seq: number; readonly refusal: string }>;
   /** For `default` in ring `default` unless told otherwise. */
   joinToken(agent: string, place?: { readonly area?: string; readonly ring?: string }): Promise<string>;
   status(): Promise<StatusResponse>;
@@ -116,10 +122,11 @@ export function administrator(
     trust: { kind: 'peer', tls: tls.value, trustDomain: 'demo.local', purpose: 'control_plane' },
     clock,
   });
-  const [publishClient, fleetClient, auditClient] = [
+  const [publishClient, fleetClient, auditClient, directoryClient] = [
     createClient(Publish, channel),
     createClient(Fleet, channel),
     createClient(Audit, channel),
+    createClient(Directory, channel),
   ];
   const signer = (name: string): LocalSigner => signerFromPem(read('signing', `${name}.pem`));
   const need = <T>(result: { ok: true; value: T } | { ok: false; error: { code: string; message: string } }): T => {
@@ -201,6 +208,16 @@ export function administrator(
     async revoke(selector, value, before) {
       const request = { selector, value, beforeMs: BigInt(before ?? 0), expiresAtMs: BigInt(clock.wall() + 3_600_000), reason: 'test' };
       return Number(need(await publishClient.revoke(create(RevokeRequestSchema, request), DEADLINE)).seq);
+    },
+    async directory(entries) {
+      const content = encodeDirectoryContent(entries);
+      const digest = digestOf(content);
+      const put = publishClient.putPart(DEADLINE);
+      put.out.write(create(PutPartRequestSchema, { digest, data: content }), { priority: true });
+      put.out.end();
+      need(await put.response);
+      const { seq, refusal } = need(await directoryClient.submit(create(SubmitRequestSchema, { digest }), DEADLINE));
+      return { seq: Number(seq), refusal };
     },
     async joinToken(agent, { area = AREA, ring = RING } = {}) {
       const secret = randomBytes(32);

@@ -108,6 +108,8 @@ export interface World {
 export interface WorldOptions {
   readonly clock?: Clock;
   readonly freshnessTtlMs?: number;
+  /** What Root leaves to the directory. */
+  readonly directoryAttributes?: readonly string[];
   readonly controlPlane?: Partial<ControlPlaneConfig>;
   /** Areas beside `default`, each with a publisher of its own. */
   readonly areas?: readonly string[];
@@ -180,6 +182,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     grpc: '127.0.0.1:0',
     enrolment: '127.0.0.1:0',
     freshnessTtlMs,
+    ...(options.directoryAttributes === undefined ? {} : { directoryAttributes: options.directoryAttributes }),
   });
   for (const { path, content, isPrivate } of made.files) {
     mkdirSync(dirname(join(dir, path)), { recursive: true });

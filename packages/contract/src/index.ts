@@ -117,6 +117,14 @@ export {
   ObjectChunkSchema,
   Publish,
 } from './gen/sallyport/publish/v1/publish_pb.ts';
+export type { SubmitRequest, SubmitResponse, GetHeadRequest, DirectoryHead } from './gen/sallyport/directory/v1/directory_pb.ts';
+export {
+  SubmitRequestSchema,
+  SubmitResponseSchema,
+  GetHeadRequestSchema,
+  DirectoryHeadSchema,
+  Directory,
+} from './gen/sallyport/directory/v1/directory_pb.ts';
 export type {
   StatusRequest,
   StatusResponse,

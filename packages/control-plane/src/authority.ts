@@ -44,6 +44,8 @@ export interface Authority {
   readonly freshnessKey: OnlineKey;
   readonly revocation: LocalSigner;
   readonly audit: LocalSigner;
+  /** Without it nothing is said of principals. */
+  readonly directory: LocalSigner | undefined;
   readonly ca: CertificateAuthority & { readonly notAfter: Instant };
 }
 
@@ -70,6 +72,7 @@ export function readAuthority(config: ControlPlaneConfig, options: AuthorityOpti
     freshness: files.signer('freshness_key_file', config.freshness_key_file),
     revocation: files.signer('revocation_key_file', config.revocation_key_file),
     audit: files.signer('audit_key_file', config.audit_key_file),
+    directory: config.directory_key_file === undefined ? undefined : files.signer('directory_key_file', config.directory_key_file),
   };
   if (root !== undefined) {
     judgeTtl(config, root.trusted, problems);
@@ -99,6 +102,7 @@ export function readAuthority(config: ControlPlaneConfig, options: AuthorityOpti
     freshnessKey,
     revocation: keys.revocation,
     audit: keys.audit,
+    directory: keys.directory,
     ca: { certificate: ca.certificate, privatePem: ca.privatePem, notAfter: ca.notAfter },
   });
 }
@@ -260,6 +264,7 @@ interface JudgedKeys {
   readonly freshness: LocalSigner | undefined;
   readonly revocation: LocalSigner | undefined;
   readonly audit: LocalSigner | undefined;
+  readonly directory: LocalSigner | undefined;
   readonly ca: LocalSigner | undefined;
   readonly root: TrustedRoot;
   readonly delegations: ReadonlyMap<Area, Held<TrustedDelegation>> | undefined;
@@ -276,6 +281,7 @@ function judgeKeys(judged: JudgedKeys, problems: Problem[]): void {
     { path: 'freshness_key_file', signer: judged.freshness },
     { path: 'revocation_key_file', signer: judged.revocation },
     { path: 'audit_key_file', signer: judged.audit },
+    { path: 'directory_key_file', signer: judged.directory },
     { path: 'workload_ca.key_file', signer: judged.ca },
   ];
   for (const [index, { path, signer }] of keys.entries()) {
@@ -304,6 +310,20 @@ function judgeKeys(judged: JudgedKeys, problems: Problem[]): void {
       path: 'revocation_key_file',
       message: `root ${root.number} wants ${revocation.threshold} revocation keys, and this process holds one`,
     });
+  if (judged.directory !== undefined) judgeDirectoryKey(judged.directory, root, problems);
+}
+
+function judgeDirectoryKey(signer: LocalSigner, root: TrustedRoot, problems: Problem[]): void {
+  const path = 'directory_key_file';
+  const { directory } = root;
+  if (directory === undefined || !directory.keys.some((key) => isSame(key, signer)))
+    problems.push({
+      path,
+      message: `root ${root.number} does not list this key for the directory`,
+      remedy: 'sign a root that does, with the attributes that it leaves to it',
+    });
+  else if (directory.threshold !== 1)
+    problems.push({ path, message: `root ${root.number} wants ${directory.threshold} directory keys, and this process holds one` });
 }
 
 const NEIGHBOURS_MAX = 256;
@@ -313,7 +333,13 @@ function judgeNeighbours(
   config: ControlPlaneConfig,
   { disk, root, delegations, problems }: Pick<JudgedKeys, 'root' | 'delegations'> & { disk: FileSystem; problems: Problem[] },
 ): void {
-  const own = [config.freshness_key_file, config.revocation_key_file, config.audit_key_file, config.workload_ca.key_file];
+  const own = [
+    config.freshness_key_file,
+    config.revocation_key_file,
+    config.audit_key_file,
+    config.workload_ca.key_file,
+    ...(config.directory_key_file === undefined ? [] : [config.directory_key_file]),
+  ];
   for (const folder of new Set(own.map((file) => dirname(file)))) {
     const names = listOf(disk, folder).filter((name) => !own.includes(join(folder, name)));
     for (const name of names.slice(0, NEIGHBOURS_MAX)) {

@@ -4,7 +4,7 @@
  * see is its service's business. docs/spec/control-plane.md section 2.
  */
 
-import { Audit, Enrolment, Fleet, PolicyPlane, Publish } from '@sallyport/contract';
+import { Audit, Directory, Enrolment, Fleet, PolicyPlane, Publish } from '@sallyport/contract';
 import type { WorkloadPurpose } from '@sallyport/identity';
 import { fail, ok } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
@@ -16,7 +16,8 @@ export const SERVICES: {
   readonly Audit: typeof Audit;
   readonly Fleet: typeof Fleet;
   readonly Enrolment: typeof Enrolment;
-} = { PolicyPlane, Publish, Audit, Fleet, Enrolment };
+  readonly Directory: typeof Directory;
+} = { PolicyPlane, Publish, Audit, Fleet, Enrolment, Directory };
 
 type Services = typeof SERVICES;
 /** The purposes that may call an RPC; `unproven` admits a caller without a certificate, and only `Enrol` has it. */
@@ -55,6 +56,10 @@ export const AUTHORIZATION: Table = {
   Enrolment: {
     enrol: 'unproven',
     renew: ['sidecar'],
+  },
+  Directory: {
+    submit: ['admin'],
+    getHead: ['admin'],
   },
 };
 

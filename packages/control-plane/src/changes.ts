@@ -11,6 +11,8 @@ export type Change =
   /** Bundles are wanted at the sidecars of this area and ring before a release names them. */
   | { readonly kind: 'staging'; readonly area: Area; readonly ring: Ring }
   | { readonly kind: 'revocation' }
+  /** Something is said of principals: something new, or the same again. */
+  | { readonly kind: 'directory' }
   /** Another process on the same database has committed something, or may have. */
   | { readonly kind: 'elsewhere' }
   /** Signed files of the administrators were replaced. */

@@ -13,6 +13,8 @@ import type { Authority } from './authority.ts';
 import { createChanges } from './changes.ts';
 import type { Changes } from './changes.ts';
 import type { ControlPlaneConfig } from './config.ts';
+import { openDirectory } from './directory/api.ts';
+import type { DirectoryService } from './directory/api.ts';
 import { EnrolmentService } from './enrolment/api.ts';
 import { clusterAttestation } from './enrolment/attestation.ts';
 import type { Issue } from './enrolment/certificates.ts';
@@ -53,6 +55,7 @@ export interface Services {
   readonly policyPlane: PolicyPlaneService;
   readonly fleet: Fleet;
   readonly changes: Changes;
+  readonly directory: DirectoryService;
 }
 
 interface PolicyServices {
@@ -131,6 +134,7 @@ export async function openServices(config: ControlPlaneConfig, options: ServiceO
     onUnattested: (detail) => log.warn('enrolment.not_attested', { detail }),
     ...(config.attestation === undefined ? {} : { attest: clusterAttestation(config.attestation, options) }),
   });
+  const directory = await openDirectory({ database, clock, authority, objects, audit, changes, log });
   const policyPlane = new PolicyPlaneService({
     database,
     clock,
@@ -144,6 +148,7 @@ export async function openServices(config: ControlPlaneConfig, options: ServiceO
     freshness,
     fleet,
     enrolment,
+    directory,
     audit,
     changes,
     draining,
@@ -158,6 +163,7 @@ export async function openServices(config: ControlPlaneConfig, options: ServiceO
   return {
     changes,
     fleet,
+    directory,
     freshness,
     policyPlane,
     served: {
@@ -167,6 +173,7 @@ export async function openServices(config: ControlPlaneConfig, options: ServiceO
         Audit: audit.handlers,
         Fleet: fleetHandlers({ database, fleet, publish, freshness, revocation, enrolment, audit, clock, draining }),
         Enrolment: enrolment.renewal,
+        Directory: directory.handlers,
       },
       strangers: enrolment.handlers,
     },

@@ -185,6 +185,7 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   const { signal } = ended;
   drain.track('own certificates', own.keepRenewed({ signal, onAudit: async (chain) => audit.certify(chain) }));
   drain.track('freshness', services.policyPlane.run(signal));
+  drain.track('directory', services.directory.run(config.directory_interval_ms, signal));
   const onFailure = (error: unknown): void => log.error('task.failed', { name: 'fleet' }, error);
   drain.track('fleet', repeat(clock, { everyMs: FLUSH_MS, act: async () => services.fleet.flush(), onFailure, signal }));
   const act = (): void => {

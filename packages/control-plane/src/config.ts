@@ -23,6 +23,8 @@ export interface ControlPlaneConfig {
   readonly online_keys_file: string;
   readonly freshness_key_file: string;
   readonly revocation_key_file: string;
+  readonly directory_key_file?: string;
+  readonly directory_interval_ms: number;
   readonly workload_ca: { readonly certificate_file: string; readonly key_file: string };
   readonly audit_key_file: string;
   readonly state_dir: string;
@@ -219,6 +221,19 @@ export const CONTROL_PLANE_CONFIG: Field<ControlPlaneConfig> = section('Control 
   revocation_key_file: filePath({
     says: 'Ed25519 private key that signs revocations, PEM (PKCS#8), readable by its owner alone',
     trusted: 'stop revocation; whoever can read it can deny, and never allow',
+  }),
+  directory_key_file: optional(
+    filePath({
+      says: 'Ed25519 private key that signs what the directory says of principals, PEM (PKCS#8), readable by its owner alone; without it nothing is said',
+      trusted:
+        'stop the directory; whoever can read it can say of principals what Root and bundles leave to the directory, and nothing else',
+    }),
+  ),
+  directory_interval_ms: durationMs({
+    says: 'How often the directory is signed again, so that it does not grow old; well below the `max_age` of its attributes',
+    min: SECOND,
+    max: HOUR,
+    default: MINUTE,
   }),
   workload_ca: workloadCa,
   audit_key_file: filePath({

@@ -100,6 +100,7 @@ function guardAll({ clock, log, metrics, services, root }: ListenOptions): { pro
       guarded(SERVICES.Audit, { ...guard, table: AUTHORIZATION.Audit, handlers: handlers.Audit }),
       guarded(SERVICES.Fleet, { ...guard, table: AUTHORIZATION.Fleet, handlers: handlers.Fleet }),
       guarded(SERVICES.Enrolment, { ...guard, table: AUTHORIZATION.Enrolment, handlers: handlers.Enrolment }),
+      guarded(SERVICES.Directory, { ...guard, table: AUTHORIZATION.Directory, handlers: handlers.Directory }),
     ],
     strangers: [guarded(SERVICES.Enrolment, { ...guard, table: AUTHORIZATION.Enrolment, handlers: strangers, isForStrangers: true })],
   };

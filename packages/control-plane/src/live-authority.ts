@@ -98,6 +98,9 @@ function viewOf(current: () => Authority): Authority {
     get audit() {
       return current().audit;
     },
+    get directory() {
+      return current().directory;
+    },
     get ca() {
       return current().ca;
     },

@@ -56,6 +56,8 @@ export interface ControlPlaneHarnessOptions {
   readonly layers?: readonly string[];
   /** The simulator's area; `default` unless given. */
   readonly area?: string;
+  /** What Root leaves to the directory, whose key the control plane then holds. */
+  readonly directoryAttributes?: readonly string[];
   /** CAs that Root lists beside the workload CA. */
   readonly moreAuthorities?: readonly CertificateAuthorityRecord[];
 }
@@ -413,10 +415,21 @@ interface Written {
 
 async function writeFiles(
   clock: Clock,
-  { config: overrides = {}, moreAuthorities = [], moreAreas = [], layers = [], area = 'default' }: ControlPlaneHarnessOptions,
+  {
+    config: overrides = {},
+    moreAuthorities = [],
+    moreAreas = [],
+    layers = [],
+    area = 'default',
+    directoryAttributes,
+  }: ControlPlaneHarnessOptions,
 ): Promise<Written> {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-control-plane-'));
-  const simulator = await trustSimulator({ at: (clock.wall() - DAY_MS) as Instant, area });
+  const simulator = await trustSimulator({
+    at: (clock.wall() - DAY_MS) as Instant,
+    area,
+    ...(directoryAttributes === undefined ? {} : { directoryAttributes }),
+  });
   const authority = await testAuthority(simulator.trustDomain);
   const { certificate } = authority.ca;
   await simulator.publishRoot({
@@ -445,6 +458,7 @@ async function writeFiles(
     online_keys_file: file('online-keys.json', simulator.onlineKeys.envelope),
     freshness_key_file: key('freshness.pem', simulator.privatePem('freshness-1')),
     revocation_key_file: key('revocation.pem', simulator.privatePem('revocation-1')),
+    ...(directoryAttributes === undefined ? {} : { directory_key_file: key('directory.pem', simulator.privatePem('directory-1')) }),
     audit_key_file: key('audit.pem', generateKey('ed25519').privatePem),
     workload_ca: { certificate_file: file('ca.crt', certificatePem(certificate)), key_file: key('ca.pem', authority.ca.privatePem) },
     state_dir: 'state',

@@ -46,6 +46,7 @@ export {
   encodeRevocationSnapshot,
 } from './objects/revocation.ts';
 
+export { isAttributeName } from './shapes.ts';
 export type { Directory } from './objects/directory.ts';
 export { readDirectory, readDirectoryContent, encodeDirectory, encodeDirectoryContent } from './objects/directory.ts';
 

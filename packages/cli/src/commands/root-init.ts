@@ -5,13 +5,14 @@ import { dirname, join } from 'node:path';
 import { fail, formatInstant, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
 import { makeFolders, parseListenAddress } from '@sallyport/runtime';
+import { DIRECTORY_ATTRIBUTES_MAX, isAttributeName } from '@sallyport/trust';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
 import { at, reasonOf, writeFile } from '../files.ts';
 import { dirOption, homeOf, shownPath } from '../home.ts';
 import type { Home } from '../home.ts';
 import type { Io } from '../io.ts';
-import { duration, flag, textOr } from '../option.ts';
+import { duration, flag, many, textOr } from '../option.ts';
 import { refusal } from '../output.ts';
 import { makeRoot } from '../root/make-root.ts';
 import type { MadeFile, RootOptions } from '../root/make-root.ts';
@@ -31,6 +32,7 @@ export const rootInit: Command = command({
     admin: textOr('--admin NAME', 'name of the first administrator, the author of what it publishes', 'admin'),
     grpc: textOr('--grpc ADDRESS', 'where the control plane listens for gRPC', '127.0.0.1:7443'),
     enrolment: textOr('--enrolment ADDRESS', 'where the control plane listens for enrolment', '127.0.0.1:7445'),
+    directoryAttribute: many('--directory-attribute NAME', 'an attribute of principals that the directory may say (repeatable)'),
     freshnessTtl: duration('--freshness-ttl SPAN', 'how long sidecars go on without hearing from the control plane', {
       otherwise: '15m',
       minMs: 2_000,
@@ -61,7 +63,13 @@ export const rootInit: Command = command({
           'name another folder with --dir, or move this one away',
         ),
       );
-    const rootOptions: RootOptions = { ...options, freshnessTtlMs: options.freshnessTtl, now: io.clock.wall(), random: io.random };
+    const rootOptions: RootOptions = {
+      ...options,
+      freshnessTtlMs: options.freshnessTtl,
+      directoryAttributes: options.directoryAttribute,
+      now: io.clock.wall(),
+      random: io.random,
+    };
     const made = await makeRoot(rootOptions);
     const written = writeHome(home.dir, made.files, io);
     if (!written.ok) return out.refuse({ exit: 64, problems: [written.error] });
@@ -85,7 +93,7 @@ export const rootInit: Command = command({
         '  delegations/      who publishes for area default',
         `  online-keys.json  the freshness key r1, valid to ${formatInstant(made.onlineKeysUntil)}`,
         '  signing/          five private keys that stay with people: never copy them to the control plane',
-        '  control-plane/    configuration and the four keys that it may hold',
+        `  control-plane/    configuration and the ${options.directoryAttribute.length > 0 ? 'five' : 'four'} keys that it may hold`,
         `  admin/            client certificate of ${options.admin}`,
         ...(isLoopback(options.grpc) && isLoopback(options.enrolment)
           ? []
@@ -104,6 +112,7 @@ function judgeNames(options: {
   readonly admin: string;
   readonly grpc: string;
   readonly enrolment: string;
+  readonly directoryAttribute: readonly string[];
 }): readonly Problem[] {
   const problems: Problem[] = [];
   if (!/^[a-z0-9._-]{1,255}$/.test(options.trustDomain))
@@ -118,10 +127,21 @@ function judgeNames(options: {
       message: `\`${options.admin}\` cannot stand in a SPIFFE id`,
       remedy: 'letters, digits, dots, dashes and underscores',
     });
+  problems.push(...attributeProblems(options.directoryAttribute));
   for (const name of ['grpc', 'enrolment'] as const)
     if (parseListenAddress(options[name])?.kind !== 'tcp')
       problems.push({ path: `--${name}`, message: `\`${options[name]}\` is not an address and port`, remedy: 'such as 127.0.0.1:7443' });
   return problems;
+}
+
+function attributeProblems(names: readonly string[]): readonly Problem[] {
+  const path = '--directory-attribute';
+  const unfit = names
+    .filter((name) => !isAttributeName(name))
+    .map((name): Problem => ({ path, message: `\`${name.slice(0, 80)}\` is not the name of an attribute`, remedy: 'such as department' }));
+  return names.length <= DIRECTORY_ATTRIBUTES_MAX
+    ? unfit
+    : [...unfit, { path, message: `more than ${DIRECTORY_ATTRIBUTES_MAX} attributes` }];
 }
 
 /** Whether only this machine reaches it. */

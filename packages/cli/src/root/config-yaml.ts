@@ -4,10 +4,11 @@ export interface ConfigYamlOptions {
   readonly grpc: string;
   readonly enrolment: string;
   readonly freshnessTtlMs: number;
+  readonly hasDirectory: boolean;
 }
 
 /** YAML for `sallyport control-plane --config`. */
-export function configYaml({ grpc, enrolment, freshnessTtlMs }: ConfigYamlOptions): string {
+export function configYaml({ grpc, enrolment, freshnessTtlMs, hasDirectory }: ConfigYamlOptions): string {
   return `# The control plane of a development root. Every key: docs/reference/control-plane-config.md
 root_files: [../root/1.json]
 root_pin_file: ../root-pin
@@ -17,7 +18,7 @@ delegation_files: [../delegations/default.json]
 online_keys_file: ../online-keys.json
 freshness_key_file: freshness.pem
 revocation_key_file: revocation.pem
-workload_ca:
+${hasDirectory ? 'directory_key_file: directory.pem\n' : ''}workload_ca:
   certificate_file: workload-ca.crt
   key_file: workload-ca.pem
 audit_key_file: audit.pem

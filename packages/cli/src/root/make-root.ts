@@ -31,6 +31,8 @@ export interface RootOptions {
   readonly grpc: string;
   readonly enrolment: string;
   readonly freshnessTtlMs: number;
+  /** What is left to the directory, whose key the control plane then holds; nothing unless given. */
+  readonly directoryAttributes?: readonly string[];
 }
 
 /** A file to be: its path below the folder, and who may read it. */
@@ -66,6 +68,7 @@ interface Keys {
   readonly freshness: GeneratedKey;
   readonly revocation: GeneratedKey;
   readonly audit: GeneratedKey;
+  readonly directory?: GeneratedKey;
 }
 
 /** Makes all of it in memory; nothing is on disk until the caller writes it. */
@@ -80,6 +83,7 @@ export async function makeRoot(options: RootOptions): Promise<MadeRoot> {
     freshness: ed(),
     revocation: ed(),
     audit: ed(),
+    ...(hasDirectory(options) ? { directory: ed() } : {}),
   };
   const ca = await makeCa(options);
   const root = rootPayload(keys, ca, options);
@@ -110,14 +114,17 @@ export async function makeRoot(options: RootOptions): Promise<MadeRoot> {
       pem('control-plane/freshness.pem', keys.freshness),
       pem('control-plane/revocation.pem', keys.revocation),
       pem('control-plane/audit.pem', keys.audit),
+      ...(keys.directory === undefined ? [] : [pem('control-plane/directory.pem', keys.directory)]),
       { path: 'control-plane/workload-ca.pem', content: ca.privatePem, isPrivate: true },
       shared('control-plane/workload-ca.crt', certificatePem(ca.certificate)),
-      shared('control-plane/config.yaml', configYaml(options)),
+      shared('control-plane/config.yaml', configYaml({ ...options, hasDirectory: keys.directory !== undefined })),
       { path: `admin/${options.admin}.pem`, content: admin.privatePem, isPrivate: true },
       shared(`admin/${options.admin}.crt`, admin.chainPem),
     ],
   };
 }
+
+const hasDirectory = ({ directoryAttributes = [] }: RootOptions): boolean => directoryAttributes.length > 0;
 
 const signerOf = ({ privatePem }: GeneratedKey): ReturnType<typeof signerFromPem> => signerFromPem(privatePem);
 
@@ -157,20 +164,25 @@ function rootPayload(keys: Keys, ca: CertificateAuthority, options: RootOptions)
     keyIds: held.map((key) => record(key).keyId),
     threshold: 1,
   });
+  const { directory } = keys;
+  const { directoryAttributes = [] } = options;
   return {
     number: 1,
     profile: 'development',
     trustDomain: options.trustDomain,
     expiresAt: addMs(options.now, ROOT_MS),
-    keys: [keys.root, keys.registrar, keys.release1, keys.release2, keys.revocation].map(record),
+    keys: [keys.root, keys.registrar, keys.release1, keys.release2, keys.revocation, ...(directory === undefined ? [] : [directory])].map(
+      record,
+    ),
     roles: {
       root: role(keys.root),
       registrar: role(keys.registrar),
       // Going back is a decision of its own: it takes both keys.
       release: { ...role(keys.release1, keys.release2), rollbackThreshold: 2 },
       revocation: role(keys.revocation),
+      ...(directory === undefined ? {} : { directory: role(directory) }),
     },
-    ceilings: { freshnessTtlMsMax: FRESHNESS_CEILING_MS },
+    ceilings: { freshnessTtlMsMax: FRESHNESS_CEILING_MS, ...(directory === undefined ? {} : { directoryAttributes }) },
     certificateAuthorities: [{ certificate: ca.certificate, prefixes: CA_PREFIXES }],
   };
 }

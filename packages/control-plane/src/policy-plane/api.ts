@@ -27,7 +27,7 @@ import { carriedHandlers } from './carried.ts';
 import { getPartHandler } from './get-part.ts';
 import { readActive, readHead, readHello } from './hello.ts';
 import type { ReadHello } from './hello.ts';
-import { offerBook, proofMessage, reconnectMessage, rootMessage, statementMessage } from './messages.ts';
+import { directoryMessage, offerBook, proofMessage, reconnectMessage, rootMessage, statementMessage } from './messages.ts';
 import type { Message, OfferBook } from './messages.ts';
 import { activeAt, isConcerned, judgeBehind, placeName, toldActive, viewOf } from './standing.ts';
 import type { PlaceView, Present } from './standing.ts';
@@ -73,7 +73,7 @@ export class PolicyPlaneService {
   readonly handlers: ProvenHandlers<typeof PolicyPlane>;
 
   constructor(options: PolicyPlaneOptions) {
-    const { metrics, objects, publish, enrolment, limits } = options;
+    const { metrics, objects, publish, enrolment, directory, limits } = options;
     this.#options = options;
     this.#book = offerBook(options.random);
     this.#unsent = metrics.counter({
@@ -85,7 +85,7 @@ export class PolicyPlaneService {
     options.changes.listen((change) => void this.#inTurn(async () => this.#onChange(change)));
     this.handlers = {
       subscribe: async (incoming, out, call) => this.#subscribe(incoming, out, call),
-      getPart: getPartHandler({ objects, publish, enrolment, partStreamsMax: limits.partStreamsMax }),
+      getPart: getPartHandler({ objects, publish, enrolment, directory, partStreamsMax: limits.partStreamsMax }),
       ...carriedHandlers({ ...options, onUnissued: (problem) => this.#unissued(problem) }),
     };
   }
@@ -130,6 +130,7 @@ export class PolicyPlaneService {
   async #onChange(change: Change): Promise<void> {
     this.#isDirty = true;
     if (change.kind === 'authority') return this.#onAuthority(change.change);
+    if (change.kind === 'directory') return this.#tellDirectory(this.#streams());
     // Revocations are ahead of everything, also of what has to be read first.
     if (change.kind === 'elsewhere') await this.#options.revocation.refresh();
     if (change.kind === 'revocation' || change.kind === 'elsewhere')
@@ -140,6 +141,7 @@ export class PolicyPlaneService {
     // once the revocations that it attests have been applied.
     if (change.kind === 'release' || change.kind === 'revocation' || change.kind === 'elsewhere') await this.#broadcast();
     if (change.kind === 'revocation') return;
+    if (change.kind === 'elsewhere' && (await this.#options.directory.refresh())) this.#tellDirectory(this.#streams());
     for (const subscriber of this.#streams()) if (isConcerned(change, subscriber.place)) subscriber.offerNext();
   }
 
@@ -189,6 +191,13 @@ export class PolicyPlaneService {
   #inForce(): string {
     const { root, onlineKeys } = this.#options.authority;
     return `${root.digest} ${onlineKeys.trusted.digest}`;
+  }
+
+  /** Encoded once, however many hear it. */
+  #tellDirectory(subscribers: readonly Subscriber[]): void {
+    const said = this.#options.directory.head();
+    const message = said === undefined ? undefined : directoryMessage(said.envelope);
+    if (message !== undefined) for (const subscriber of subscribers) subscriber.send(message);
   }
 
   /** A copy: sending can end a stream, which takes it out. */
@@ -299,6 +308,7 @@ export class PolicyPlaneService {
     else subscriber.ended.addEventListener('abort', () => life.end(), { once: true });
     // What was revoked while it was being greeted nobody has told it.
     void this.#tellRevocations(subscriber);
+    this.#tellDirectory([subscriber]);
     // Its place may have been without sidecars at a change in between.
     if (this.#views.has(placeName(place))) subscriber.offerNext();
     else void this.#requireView(place).then(() => subscriber.offerNext());

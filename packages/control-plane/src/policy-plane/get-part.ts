@@ -6,6 +6,7 @@ import { fail } from '@sallyport/model';
 import type { Result } from '@sallyport/model';
 import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus, StreamWriter } from '@sallyport/net';
+import type { DirectoryService } from '../directory/api.ts';
 import type { EnrolmentService } from '../enrolment/api.ts';
 import type { Objects } from '../objects/api.ts';
 import type { PublishService } from '../publish/api.ts';
@@ -17,12 +18,13 @@ export interface GetPartOptions {
   readonly objects: Objects;
   readonly publish: Pick<PublishService, 'partFor'>;
   readonly enrolment: Pick<EnrolmentService, 'placeOf'>;
+  readonly directory: Pick<DirectoryService, 'hasContent'>;
   readonly partStreamsMax: number;
 }
 
 type GetPart = (request: GetPartRequest, out: StreamWriter<PartChunk>, call: ProvenCall) => Promise<Result<void, GrpcStatus>>;
 
-export function getPartHandler({ objects, publish, enrolment, partStreamsMax }: GetPartOptions): GetPart {
+export function getPartHandler({ objects, publish, enrolment, directory, partStreamsMax }: GetPartOptions): GetPart {
   const turns = waitingTurns(partStreamsMax);
   return async (request, out, call) => {
     const digest = digestOfText(request.digest);
@@ -30,7 +32,8 @@ export function getPartHandler({ objects, publish, enrolment, partStreamsMax }: 
     if (digest === undefined || offset === undefined) return fail(grpcStatus('invalid_argument', 'a digest and an offset are needed'));
     const place = await enrolment.placeOf(call.caller.spiffeId);
     if (place === undefined) return fail(grpcStatus('unauthenticated', 'this identity was not enrolled here'));
-    const part = await publish.partFor(digest, place);
+    // The directory is one for all.
+    const part = directory.hasContent(digest) ? 'directory' : await publish.partFor(digest, place);
     if (part === 'unknown') return fail(grpcStatus('not_found', 'no bundle names this part'));
     // A sidecar may know the digest of another area's part; knowing is not being meant.
     if (part === 'forbidden') return fail(grpcStatus('permission_denied', 'the part is of a bundle that is not meant for this sidecar'));

@@ -23,6 +23,7 @@ export interface ReadHello {
   readonly rootNumber: number;
   readonly freshnessSeq: number;
   readonly revocationSeq: number;
+  readonly directorySeq: number;
   readonly held: readonly ToldRelease[];
   readonly auditHead: StreamEnd | undefined;
 }
@@ -32,10 +33,21 @@ const RELEASES_MAX = 16;
 const HEAD_BYTES = 32;
 
 export function readHello(hello: Hello): Result<ReadHello, string> {
-  const [rootNumber, freshnessSeq, revocationSeq] = [hello.rootNumber, hello.freshnessSeq, hello.revocationSeq].map(safeNumber);
+  const [rootNumber, freshnessSeq, revocationSeq, directorySeq] = [
+    hello.rootNumber,
+    hello.freshnessSeq,
+    hello.revocationSeq,
+    hello.directorySeq,
+  ].map(safeNumber);
   const held = readReleases(hello.held);
   if (hello.nonce.byteLength !== NONCE_BYTES) return fail('a nonce has 32 bytes');
-  if (rootNumber === undefined || freshnessSeq === undefined || revocationSeq === undefined || held === undefined)
+  if (
+    rootNumber === undefined ||
+    freshnessSeq === undefined ||
+    revocationSeq === undefined ||
+    directorySeq === undefined ||
+    held === undefined
+  )
     return fail('the statements held are not readable');
   return ok({
     nonce: hello.nonce,
@@ -44,6 +56,7 @@ export function readHello(hello: Hello): Result<ReadHello, string> {
     rootNumber,
     freshnessSeq,
     revocationSeq,
+    directorySeq,
     held,
     auditHead: readHead(hello.auditHead),
   });

@@ -88,6 +88,10 @@ export function snapshotMessage(envelope: Uint8Array): Message {
   return encode(ServerMessageSchema, { message: { case: 'revocationSnapshot', value: envelope } });
 }
 
+export function directoryMessage(envelope: Uint8Array): Message {
+  return encode(ServerMessageSchema, { message: { case: 'directory', value: envelope } });
+}
+
 /** A live proof, with the keys that certify its signer: the receiver may have none yet. */
 export function proofMessage(statement: IssuedStatement, place: Place, onlineKeys: Uint8Array): Message {
   return encode(ServerMessageSchema, { message: { case: 'liveProof', value: freshness(statement, place, onlineKeys) } });

@@ -5,6 +5,7 @@ import { makeDelta } from '@sallyport/net';
 import type { Database, Transaction } from '@sallyport/store';
 import type { Authority } from '../authority.ts';
 import type { Change } from '../changes.ts';
+import type { DirectoryService } from '../directory/api.ts';
 import type { Fleet } from '../fleet/api.ts';
 import type { FreshnessService } from '../freshness/api.ts';
 import type { Objects } from '../objects/api.ts';
@@ -28,13 +29,14 @@ export interface Present {
   readonly revocation: RevocationService;
   readonly freshness: FreshnessService;
   readonly fleet: Fleet;
+  readonly directory: Pick<DirectoryService, 'head' | 'headIn' | 'hasContent' | 'refresh'>;
 }
 
 /** A name for maps. */
 export const placeName = ({ area, ring }: Place): string => `${area} ${ring}`;
 
 /** Whether a change can mean something new for the sidecars of a place. */
-export function isConcerned(change: Exclude<Change, { kind: 'revocation' | 'authority' }>, place: Place): boolean {
+export function isConcerned(change: Exclude<Change, { kind: 'revocation' | 'authority' | 'directory' }>, place: Place): boolean {
   if (change.kind === 'elsewhere') return true;
   // A bundle of a broader area concerns the places below it once a release joins it: then the release says so.
   return change.area === place.area && (change.kind === 'bundle' || change.ring === place.ring);
@@ -120,10 +122,13 @@ export async function judgeBehind(
   of: { readonly hello: ReadHello; readonly place: Place; readonly present: Present },
 ): Promise<string | undefined> {
   const { hello, place, present } = of;
-  const { authority, freshness, revocation, publish } = present;
+  const { authority, freshness, revocation, publish, directory } = present;
   if (hello.rootNumber > authority.root.number) return `root ${hello.rootNumber}`;
   if (hello.freshnessSeq > (await freshness.lastSeq(tx))) return `statement ${hello.freshnessSeq}`;
   if (hello.revocationSeq > (await revocation.head(tx)).seq) return `revocation ${hello.revocationSeq}`;
+  // Without a directory key nothing is said here, and nothing could be behind.
+  const said = await directory.headIn(tx);
+  if (said !== undefined && hello.directorySeq > said.seq) return `directory ${hello.directorySeq}`;
   const held = activeAt(hello.held, place);
   const current = await publish.currentRelease(tx, place);
   if (held === undefined || held.releaseSeq < (current?.releaseSeq ?? 0)) return undefined;

@@ -26,6 +26,14 @@ export interface PartFetcher {
   ): Promise<Partial<Record<PartName, Uint8Array>>>;
 }
 
+export interface ContentFetcher {
+  /** As `PartFetcher`, of one blob whose signed length is within what may be read; `undefined` where it cannot be had. */
+  fetch(
+    content: Pick<MissingPart, 'digest' | 'bytes'>,
+    line: { readonly client: Client<typeof PolicyPlane>; readonly signal: AbortSignal },
+  ): Promise<Uint8Array | undefined>;
+}
+
 /** One buffer of the signed length: crumbs of a byte each would cost a hundred times as much. */
 interface Begun {
   readonly bytes: Uint8Array;
@@ -67,9 +75,27 @@ export function partFetcher({ clock }: { readonly clock: Clock }): PartFetcher {
   };
 }
 
+export function contentFetcher({ clock }: { readonly clock: Clock }): ContentFetcher {
+  // Owner: this fetcher, one content at a time.
+  const begun = new Map<Digest, Begun>();
+  return {
+    async fetch(content, { client, signal }) {
+      for (const digest of begun.keys()) if (digest !== content.digest) begun.delete(digest);
+      const over = deadline(clock, FETCH_MS_MAX, { signal, fault: () => tooSlow() });
+      try {
+        const brought = await fetchPart(content, { client, signal: over.signal, begun });
+        begun.delete(content.digest);
+        return brought;
+      } finally {
+        over.clear();
+      }
+    },
+  };
+}
+
 /** `undefined` where it is refused, or is not what was signed. */
 async function fetchPart(
-  { digest, bytes }: MissingPart,
+  { digest, bytes }: Pick<MissingPart, 'digest' | 'bytes'>,
   { client, signal, begun }: { client: Client<typeof PolicyPlane>; signal: AbortSignal; begun: Map<Digest, Begun> },
 ): Promise<Uint8Array | undefined> {
   const known = begun.get(digest);

@@ -26,7 +26,7 @@ import type { Activator } from './activator.ts';
 import type { Candidate, Verdict } from './candidate.ts';
 import { fromDeltas } from './from-deltas.ts';
 import type { Position } from './position.ts';
-import { partFetcher, type PartFetcher } from './part-fetcher.ts';
+import { contentFetcher, partFetcher, type ContentFetcher, type PartFetcher } from './part-fetcher.ts';
 
 export interface StreamSourceOptions {
   readonly activator: Activator;
@@ -55,7 +55,7 @@ const BEAT_MS = 5_000;
 /** Follows the stream until the signal aborts. */
 export async function followStream(options: StreamSourceOptions, { signal }: { signal: AbortSignal }): Promise<void> {
   const { clock, backoff } = options;
-  const parts = partFetcher({ clock });
+  const [parts, contents] = [partFetcher({ clock }), contentFetcher({ clock })];
   while (!signal.aborted) {
     const over = new AbortController();
     const stop = (): void => over.abort();
@@ -63,7 +63,7 @@ export async function followStream(options: StreamSourceOptions, { signal }: { s
     let wait: number | undefined;
     let why = 'ended';
     try {
-      wait = await followOnce({ ...options, parts }, over);
+      wait = await followOnce({ ...options, parts, contents }, over);
     } catch (thrown) {
       why = thrown instanceof Error ? thrown.message : String(thrown);
     } finally {
@@ -78,6 +78,7 @@ export async function followStream(options: StreamSourceOptions, { signal }: { s
 /** What every connection of one source shares. */
 interface Following extends StreamSourceOptions {
   readonly parts: PartFetcher;
+  readonly contents: ContentFetcher;
 }
 
 interface Connection {
@@ -97,20 +98,23 @@ async function followOnce(options: Following, over: AbortController): Promise<nu
   // Bundles are staged beside the stream, since parts may be long in coming, and releases beside it, since what they join
   // is tried first: one at a time, and of those that wait the newest. A revocation waits for neither.
   const offers = latest<ServerMessage>();
+  // The directory in a line of its own: it neither waits for bundles nor takes their place.
+  const directories = latest<ServerMessage>();
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
   const staging = take(offers, connection).catch(fail);
+  const learning = take(directories, connection).catch(fail);
   try {
-    return await Promise.race([failed, listen(incoming, { connection, offers })]);
+    return await Promise.race([failed, listen(incoming, { connection, offers, directories })]);
   } finally {
     out.end();
     over.abort();
-    await Promise.all([beating, staging]);
+    await Promise.all([beating, staging, learning]);
   }
 }
 
 async function listen(
   incoming: IncomingStream<ServerMessage>,
-  { connection, offers }: { connection: Connection; offers: Latest<ServerMessage> },
+  { connection, offers, directories }: { connection: Connection; offers: Latest<ServerMessage>; directories: Latest<ServerMessage> },
 ): Promise<number> {
   const { options } = connection;
   for await (const message of incoming) {
@@ -118,6 +122,7 @@ async function listen(
     if (message.message.case === 'reconnect') return message.message.value.afterMs + jitter(message.message.value.jitterMs, options);
     if (message.message.case === 'liveProof') options.onConnection('connected', '');
     if (message.message.case === 'bundle' || message.message.case === 'release') offers.put(message);
+    else if (message.message.case === 'directory') directories.put(message);
     else await answer(message, connection);
   }
   const status = await incoming.status;
@@ -182,6 +187,14 @@ function candidatesOf(message: ServerMessage['message'], { options, signal }: Co
       return [{ kind: 'revocation', envelope: message.value }];
     case 'revocationSnapshot':
       return [{ kind: 'revocation_snapshot', envelope: message.value }];
+    case 'directory':
+      return [
+        {
+          kind: 'directory',
+          envelope: message.value,
+          fetch: (content) => options.contents.fetch(content, { client: options.client(), signal }),
+        },
+      ];
     case 'reconnect':
     case undefined:
       return [];
@@ -220,7 +233,7 @@ function helloOf(
   nonce: Uint8Array,
   { activator, build, vitals }: StreamSourceOptions,
 ): NonNullable<Extract<ClientMessage['message'], { case: 'hello' }>['value']> {
-  const { rootNumber, freshnessSeq, revocationSeq } = activator.position;
+  const { rootNumber, freshnessSeq, revocationSeq, directorySeq } = activator.position;
   const now = vitals();
   return create(HelloSchema, {
     nonce,
@@ -229,6 +242,7 @@ function helloOf(
     rootNumber: BigInt(rootNumber),
     freshnessSeq: BigInt(freshnessSeq),
     revocationSeq: BigInt(revocationSeq),
+    directorySeq: BigInt(directorySeq),
     held: heldOf(activator.position),
     auditHead: headOf(now),
     isolation: now.isolation,

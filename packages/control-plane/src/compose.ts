@@ -5,12 +5,12 @@
 
 import { formatSpiffeId } from '@sallyport/identity';
 import { Fault, formatProblem } from '@sallyport/model';
-import type { Clock, Random, Result } from '@sallyport/model';
+import type { Clock, Random } from '@sallyport/model';
 import type { HttpListener } from '@sallyport/net';
 import { createDrain, lockState, realFileSystem } from '@sallyport/runtime';
 import type { FileSystem, ListenAddress } from '@sallyport/runtime';
-import { openLocalDatabase, openSqlite } from '@sallyport/store';
-import type { DatabaseProblem } from '@sallyport/store';
+import { openLocalDatabase } from '@sallyport/store';
+import type { PostgresAddress } from '@sallyport/store';
 import { createMetrics } from '@sallyport/telemetry';
 import type { Log, Metrics } from '@sallyport/telemetry';
 import { openAudit } from './audit/api.ts';
@@ -21,6 +21,7 @@ import type { LiveAuthority } from './live-authority.ts';
 import { openServices } from './compose-services.ts';
 import type { Services } from './compose-services.ts';
 import type { ControlPlaneConfig } from './config.ts';
+import { DATABASE_FILE, openAt, openControlPlaneDatabase, readDatabase } from './database.ts';
 import { certificateIssuer } from './enrolment/certificates.ts';
 import { startHealth } from './health.ts';
 import type { HealthOptions } from './health.ts';
@@ -60,7 +61,6 @@ export interface ControlPlane {
 
 /** Names this build in records. */
 const BUILD = 'sallyport/0.1.0';
-const DATABASE = 'control-plane.db';
 /** The index over the segments, of this process alone. */
 const INDEX = 'audit.db';
 const FLUSH_MS = 1_000;
@@ -102,12 +102,16 @@ interface BeginOptions extends Required<ComposeOptions> {
 async function begin(config: ControlPlaneConfig, options: BeginOptions): Promise<Running> {
   const { disk, clock, log } = options;
   const authority = readAuthority(config, { disk, now: clock.wall() });
-  if (!authority.ok) throw new Fault('config_invalid', 'internal', authority.error.map(formatProblem).join('\n'));
+  const address = readDatabase(config);
+  if (!authority.ok || !address.ok) {
+    const problems = [...(authority.ok ? [] : authority.error), ...(address.ok ? [] : address.error)];
+    throw new Fault('config_invalid', 'internal', problems.map(formatProblem).join('\n'));
+  }
   // What was opened, and how it is ended when a later step fails.
   const opened: (() => Promise<void>)[] = [];
   try {
     const live = liveAuthority({ config, first: authority.value, disk, clock, log });
-    return await beginOn(config, { ...options, live, authority: live.authority, opened });
+    return await beginOn(config, { ...options, live, authority: live.authority, address: address.value, opened });
   } catch (error) {
     await endAll(opened, log);
     throw error;
@@ -128,6 +132,7 @@ async function endAll(opened: readonly (() => Promise<void>)[], log: Log): Promi
 interface BeginOnOptions extends BeginOptions {
   readonly live: LiveAuthority;
   readonly authority: Authority;
+  readonly address: PostgresAddress | undefined;
   readonly opened: (() => Promise<void>)[];
 }
 
@@ -150,8 +155,9 @@ async function beginOn(config: ControlPlaneConfig, options: BeginOnOptions): Pro
   const unlock = lockState(disk, config.state_dir, 'control plane');
   opened.push(async () => Promise.resolve(unlock()));
   // A state folder that should not be empty is noticed here, or when the first sidecar turns out to be ahead.
-  if (!disk.list(config.state_dir).includes(DATABASE)) log.warn('control_plane.state_is_new', { file: config.state_dir });
-  const database = openAt(`${config.state_dir}/${DATABASE}`, openSqlite);
+  const first = options.address === undefined ? DATABASE_FILE : INDEX;
+  if (!disk.list(config.state_dir).includes(first)) log.warn('control_plane.state_is_new', { file: config.state_dir });
+  const database = await openControlPlaneDatabase({ address: options.address, stateDir: config.state_dir, clock, log });
   opened.push(async () => database.close());
   const index = openAt(`${config.state_dir}/${INDEX}`, openLocalDatabase);
   opened.push(async () => Promise.resolve(index.close()));
@@ -231,11 +237,4 @@ async function openHealth(
 function reasonsOf({ freshness }: Services, draining: AbortSignal): readonly string[] {
   const { problem } = freshness;
   return [...(draining.aborted ? ['draining'] : []), ...(problem === undefined ? [] : [`no freshness: ${problem.detail}`])];
-}
-
-function openAt<T>(path: string, open: (options: { readonly path: string }) => Result<T, DatabaseProblem>): T {
-  const found = open({ path });
-  if (found.ok) return found.value;
-  if (found.error.code === 'failed') throw found.error.fault;
-  throw new Fault('store_failed', 'internal', `while opening \`${path}\`: ${found.error.message}`);
 }

@@ -28,6 +28,7 @@ export interface ControlPlaneConfig {
   readonly workload_ca: { readonly certificate_file: string; readonly key_file: string };
   readonly audit_key_file: string;
   readonly state_dir: string;
+  readonly database?: { readonly url: string; readonly password_file?: string; readonly ca_file?: string };
   readonly listen: { readonly grpc: ListenAddress; readonly enrolment: ListenAddress; readonly health?: ListenAddress };
   readonly server_names: readonly string[];
   readonly attestation?: {
@@ -144,6 +145,21 @@ const audit = section('The collector: append-only segments, and the index over t
   }),
 });
 
+const database = section('A PostgreSQL that several control planes share; without it, SQLite in `state_dir` for one', {
+  url: text({
+    says: 'Where it is: `postgres://<user>@<host>:<port>/<database>`, reached by TLS unless it is this machine; no password, no parameters',
+    charactersMax: 1_024,
+  }),
+  password_file: optional(
+    filePath({
+      says: 'The password, one line, readable by its owner alone',
+      trusted:
+        'change which release is said to be current, and spend or make join tokens; signed objects and the log of revocations cannot be changed unnoticed',
+    }),
+  ),
+  ca_file: optional(filePath({ says: 'Authorities that certify the server, PEM; those of the platform unless given' })),
+});
+
 const limits = section('Bounds on what callers can make this process hold', {
   subscribers_max: count({
     says: 'Policy streams at once; more are answered `RESOURCE_EXHAUSTED`',
@@ -244,6 +260,7 @@ export const CONTROL_PLANE_CONFIG: Field<ControlPlaneConfig> = section('Control 
     says: 'Folder for the database, bundles and audit segments; made if absent, one process at a time',
     trusted: 'stop policy and destroy evidence; changes to signed objects and records are noticed',
   }),
+  database: optional(database),
   listen,
   server_names: listOf(text({ says: 'A DNS name or IP address', charactersMax: 253 }), {
     says: 'Names and addresses under which sidecars and administrators reach this process; they go into its certificate',

@@ -9,6 +9,7 @@ import { readAuthority } from './authority.ts';
 import { compose } from './compose.ts';
 import type { ControlPlane } from './compose.ts';
 import { CONTROL_PLANE_CONFIG } from './config.ts';
+import { readDatabase } from './database.ts';
 import { judgeAttestation } from './enrolment/attestation.ts';
 
 /** Where the command's own words go; its log goes to standard output. */
@@ -42,7 +43,9 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   const unfit = judgeAttestation(config.value);
   if (unfit.length > 0) return badConfig(unfit, flags.config, io);
   const authority = readAuthority(config.value, { disk: realFileSystem(), now: clock.wall() });
-  if (!authority.ok) return badConfig(authority.error, flags.config, io);
+  const database = readDatabase(config.value);
+  if (!authority.ok || !database.ok)
+    return badConfig([...(authority.ok ? [] : authority.error), ...(database.ok ? [] : database.error)], flags.config, io);
   if (flags.checkConfig) {
     io.stdout(`${flags.config}: ok\n`);
     return 0;

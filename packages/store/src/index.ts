@@ -47,3 +47,5 @@ export { openLocalDatabase } from './local-sqlite.ts';
 export { openSqlite } from './sqlite.ts';
 export type { PostgresOptions } from './postgres.ts';
 export { openPostgres } from './postgres.ts';
+export type { PostgresAddress } from './postgres-connection.ts';
+export { judgePostgresUrl } from './postgres-connection.ts';

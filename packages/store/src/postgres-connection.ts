@@ -64,6 +64,12 @@ export function readAddress({ url, password, ca, schema = DEFAULT_SCHEMA }: Post
   });
 }
 
+/** What is wrong with a URL, if anything; in words that hold no secret. */
+export function judgePostgresUrl(url: string): string | undefined {
+  const read = readAddress({ url });
+  return read.ok ? undefined : read.error;
+}
+
 const BIGINT = 20;
 const INTEGERS: ReadonlySet<number> = new Set([BIGINT, 21, 23]);
 const TEXTS: ReadonlySet<number> = new Set([25, 1043, 19]);

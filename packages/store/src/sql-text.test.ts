@@ -17,6 +17,7 @@ describe('a statement', () => {
     // What stands in quotes is no parameter.
     expect(numbers.length).toBe(sql.replaceAll(/'(?:[^']|'')*'/g, '').split('?').length - 1);
     expect(read.postgres).not.toMatch(/\w \. \w/);
+    expect(readStatement('t', 'select only from t_x').postgres).toBe('select "only" from t_x');
   });
 
   it.each([

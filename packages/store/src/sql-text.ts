@@ -139,11 +139,17 @@ function asPostgres(tokens: readonly Token[]): readonly Token[] {
   });
 }
 
+/** Names here that are PostgreSQL's own words, and that no statement here means as such. */
+const QUOTED: ReadonlySet<string> = new Set(['only', 'user']);
+
 /** With `$1`, `$2` for each `?`. */
 function format(tokens: readonly Token[]): string {
   let parameters = 0;
   return tokens
-    .map(({ kind, text }) => (kind === 'sign' && text === '?' ? `$${(parameters += 1)}` : text))
+    .map(({ kind, text }) => {
+      if (kind === 'sign' && text === '?') return `$${(parameters += 1)}`;
+      return kind === 'word' && QUOTED.has(text) ? `"${text}"` : text;
+    })
     .join(' ')
     .replaceAll(' . ', '.');
 }

@@ -38,6 +38,7 @@ import { policyRollback } from './commands/policy-rollback.ts';
 import { policySchemaCommand } from './commands/policy-schema.ts';
 import { policySuggest } from './commands/policy-suggest.ts';
 import { policyTest } from './commands/policy-test.ts';
+import { releaseExtend } from './commands/release-extend.ts';
 import { releasePromote } from './commands/release-promote.ts';
 import { revokePrincipal, revokeToken } from './commands/revoke.ts';
 import { rootDraft } from './commands/root-draft.ts';
@@ -96,6 +97,7 @@ export const COMMANDS: readonly Command[] = [
   bundleExport,
   bundleProve,
   releasePromote,
+  releaseExtend,
 ];
 
 /** What the commands of one first word have in common. */

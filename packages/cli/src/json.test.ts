@@ -58,6 +58,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'bundle export': [64, '--to', 'watched'],
   'bundle prove': [64, '--challenge', 'nowhere', '--to', 'watched'],
   'release promote': [64],
+  'release extend': [64, '--in', 'watched'],
 };
 
 let at: Terminal;

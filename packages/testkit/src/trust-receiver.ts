@@ -31,6 +31,7 @@ import {
   renewReleases,
   trustOnlineKeys,
   trustRoot,
+  verifyExtension,
   verifyFreshness,
   verifyLiveProof,
   verifyRelease,
@@ -72,6 +73,7 @@ export interface TrustReceiver {
   takeRelease(envelope: Uint8Array): Rejection | undefined;
   takeStatement(offer: StatementOffer): Rejection | undefined;
   takeProof(offer: StatementOffer): Rejection | undefined;
+  takeExtension(envelope: Uint8Array): Rejection | undefined;
   takeRevocation(envelope: Uint8Array): Rejection | undefined;
   takeSnapshot(envelope: Uint8Array): Rejection | undefined;
   /** Opens a question for a live proof. */
@@ -88,7 +90,7 @@ export interface ReceiverFiles {
   readonly onlineKeys: Uint8Array | undefined;
   readonly bundles: readonly Pick<PublishedBundle, 'envelope' | 'delegation' | 'parts'>[];
   readonly release: Uint8Array | undefined;
-  readonly statements: readonly { readonly kind: 'freshness' | 'proof'; readonly offer: StatementOffer }[];
+  readonly statements: readonly { readonly kind: 'freshness' | 'proof' | 'extension'; readonly offer: StatementOffer }[];
   readonly revocations: readonly Uint8Array[];
 }
 
@@ -153,9 +155,7 @@ export function trustReceiver(simulator: TrustSimulator, { features = [], receiv
     const cached = files;
     for (const revocation of cached.revocations) self.takeRevocation(revocation);
     verifyHeld();
-    for (const { kind, offer } of cached.statements)
-      if (kind === 'proof') self.takeProof(offer);
-      else self.takeStatement(offer);
+    for (const { kind, offer } of cached.statements) admit(kind, offer);
   }
 
   function verifyHeld(): void {
@@ -165,9 +165,10 @@ export function trustReceiver(simulator: TrustSimulator, { features = [], receiv
     if (held.release !== undefined) self.takeRelease(held.release);
   }
 
-  function admit(kind: 'freshness' | 'proof', offer: StatementOffer): Rejection | undefined {
+  function admit(kind: ReceiverFiles['statements'][number]['kind'], offer: StatementOffer): Rejection | undefined {
     invariant(online !== undefined, 'a receiver has online keys before statements');
-    const verified = kind === 'proof' ? verifyLiveProof(offer, online) : verifyFreshness(offer, online);
+    const verified =
+      kind === 'extension' ? verifyExtension(offer.envelope, root) : (kind === 'proof' ? verifyLiveProof : verifyFreshness)(offer, online);
     if (!verified.ok) return verified.error;
     const admitted = admitStatement(memory, verified.value, { root, highWater, revocations, now: now() });
     if (!admitted.ok) return admitted.error;
@@ -247,6 +248,7 @@ export function trustReceiver(simulator: TrustSimulator, { features = [], receiv
     },
     takeStatement: (offer) => admit('freshness', offer),
     takeProof: (offer) => admit('proof', offer),
+    takeExtension: (envelope) => admit('extension', { envelope, entries: [] }),
     takeRevocation(envelope) {
       const applied = applyRevocation(revocations, envelope, { root, at: at() });
       if (!applied.ok) return refused(applied);

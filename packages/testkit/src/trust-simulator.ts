@@ -19,6 +19,7 @@ import {
   encodeDirectory,
   encodeDirectoryContent,
   encodeEnvelope,
+  encodeExtension,
   encodeFreshness,
   encodeLiveProof,
   encodeOnlineKeys,
@@ -34,6 +35,7 @@ import {
 import type {
   AreaDelegation,
   Bundle,
+  Extension,
   Directory,
   Freshness,
   FreshnessLeaf,
@@ -132,6 +134,8 @@ export interface TrustSimulator {
     question: { readonly nonce: Uint8Array; readonly identity: string },
     bend?: Bend<LiveProof> & { readonly leaves?: readonly FreshnessLeaf[] },
   ): Promise<PublishedStatement<LiveProof>>;
+  /** The release role's own word that the last release published is still the one. */
+  extend(at: Instant, bend?: Bend<Extension>): Promise<Published<Extension>>;
   revoke(entry: Partial<RevocationEntry>, bend?: Bend<Revocation>): Promise<Published<Revocation>>;
   snapshotRevocations(bend?: Bend<RevocationSnapshot>): Promise<Published<RevocationSnapshot>>;
   /** The next directory, of these entries; `content` replaces what they would make. */
@@ -375,6 +379,18 @@ export async function trustSimulator(options: TrustSimulatorOptions = {}): Promi
       const { honest, entries } = statement(now, bend.leaves);
       const published = await publish('LiveProof', encodeLiveProof, { ...honest, ...question }, ['freshness-1'], bend);
       return { ...published, offer: { envelope: published.envelope, entries } };
+    },
+    extend(now, bend = {}) {
+      invariant(lastRelease !== undefined, 'what is extended has been released');
+      const honest: Extension = {
+        ...leafOf(lastRelease),
+        rootNumber: lastRoot().payload.number,
+        revocation: head(),
+        issuedAt: now,
+        ttlMs: lastRoot().payload.ceilings.freshnessTtlMsMax,
+        reason: 'the control plane is lost',
+      };
+      return publish('Extension', encodeExtension, honest, releasers, bend);
     },
     async revoke(entry, bend = {}) {
       const honest: Revocation = {

@@ -62,7 +62,8 @@ export function policyState(trusted: Trusted | undefined, now: Now): PolicyState
   const ttlMax = Math.min(release.payload.freshnessTtlMsMax, root.freshnessTtlMsMax);
   if (renewal === undefined) return { kind: 'stale', reason: 'never_renewed', ageMs: undefined, ttlMs: ttlMax };
   const { held } = renewal;
-  const ttlMs = Math.min(held.statement.payload.ttlMs, ttlMax);
+  // Who signs an extension could sign another release as well: of the two bounds the root's is left.
+  const ttlMs = Math.min(held.statement.payload.ttlMs, held.statement.byRelease ? root.freshnessTtlMsMax : ttlMax);
   const ageMs = ageOf(held, memory.signerTime, now);
   const stale = (reason: StaleReason): PolicyState => ({ kind: 'stale', reason, ageMs, ttlMs });
   // Written so that a reading that is no number is stale, too.

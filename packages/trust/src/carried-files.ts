@@ -9,7 +9,16 @@ import { BUNDLE_FILE_BYTES_MAX } from './bundle-file.ts';
 import { ENVELOPE_BYTES_MAX, RELEASE_BUNDLES_MAX } from './limits.ts';
 
 /** What lies there, in the order in which a receiver has to take it: each may need those before it. */
-export const CARRIED_KINDS = ['root', 'online_keys', 'revocation_snapshot', 'bundle', 'proof', 'freshness', 'release'] as const;
+export const CARRIED_KINDS = [
+  'root',
+  'online_keys',
+  'revocation_snapshot',
+  'bundle',
+  'proof',
+  'freshness',
+  'extension',
+  'release',
+] as const;
 export type CarriedKind = (typeof CARRIED_KINDS)[number];
 
 interface CarriedForm {
@@ -30,6 +39,7 @@ const FORMS: Readonly<Record<CarriedKind, CarriedForm>> = {
   bundle: { pattern: /^bundle-[0-9a-f]{64}\.json$/, bytesMax: BUNDLE_FILE_BYTES_MAX, filesMax: RELEASE_BUNDLES_MAX },
   proof: { pattern: /^proof-[0-9a-f]{64}\.json$/, bytesMax: STATEMENTS_BYTES_MAX, filesMax: 1 },
   freshness: { pattern: /^freshness\.json$/, bytesMax: STATEMENTS_BYTES_MAX, filesMax: 1 },
+  extension: { pattern: /^extension\.json$/, bytesMax: ENVELOPE_BYTES_MAX.Extension, filesMax: 1 },
   release: { pattern: /^release\.json$/, bytesMax: ENVELOPE_BYTES_MAX.Release, filesMax: 1 },
 };
 
@@ -80,4 +90,5 @@ export function proofFileName(nonce: Uint8Array): string {
 export const ONLINE_KEYS_FILE = 'online-keys.json';
 export const REVOCATION_SNAPSHOT_FILE = 'revocation-snapshot.json';
 export const FRESHNESS_FILE = 'freshness.json';
+export const EXTENSION_FILE = 'extension.json';
 export const RELEASE_FILE = 'release.json';

@@ -29,6 +29,7 @@ describe('envelope', () => {
       'application/vnd.sallyport.online-keys.v1+json',
       'application/vnd.sallyport.freshness.v1+json',
       'application/vnd.sallyport.live-proof.v1+json',
+      'application/vnd.sallyport.extension.v1+json',
       'application/vnd.sallyport.revocation.v1+json',
       'application/vnd.sallyport.revocation-snapshot.v1+json',
       'application/vnd.sallyport.directory.v1+json',

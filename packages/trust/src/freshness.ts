@@ -42,6 +42,7 @@ export function admitStatement(
   if (held !== undefined) return ok(memory);
   // Read again after a restart: it was accepted before, its age goes on, and it proves nothing anew.
   if (recalled !== undefined) return admitRecalled(memory, statement, recalled);
+  if (statement.byRelease) return admitExtension(memory, statement, context.now);
   const numbered = judgeNumber('statement', { number: statement.payload.seq, digest: statement.digest }, memory.mark);
   if (!numbered.ok) return numbered;
   // Accepted before, and how much of its life is used up is forgotten: it must not start anew.
@@ -55,10 +56,37 @@ function admitRecalled(
   statement: VerifiedStatement,
   { ageMs, since }: FreshnessMemory['recalled'][number],
 ): Result<FreshnessMemory, Rejection> {
-  const { seq } = statement.payload;
-  if (memory.last !== undefined && seq < memory.last.statement.payload.seq)
-    return fail(reject('ROLLBACK', `statement ${seq} comes after ${memory.last.statement.payload.seq}`));
+  if (memory.last !== undefined && isEarlier(statement, memory.last.statement)) {
+    const [mine, its] = [statement.payload, memory.last.statement.payload].map(
+      ({ seq, issuedAt }) => `${seq} of ${formatInstant(issuedAt)}`,
+    );
+    return fail(reject('ROLLBACK', `statement ${mine ?? ''} comes after ${its ?? ''}`));
+  }
   return ok({ ...memory, last: { statement, chargedMs: ageMs, since } });
+}
+
+/** By number; where one of them is an extension, which has none, by instant. */
+function isEarlier(one: VerifiedStatement, other: VerifiedStatement): boolean {
+  if (one.byRelease || other.byRelease) return one.payload.issuedAt < other.payload.issuedAt;
+  return one.payload.seq < other.payload.seq;
+}
+
+/**
+ * Attacks: an extension of an outage that is over, played again in the next; one that is kept for later. It has to be younger
+ * than everything accepted, and what was accepted is older than it from then on.
+ */
+function admitExtension(memory: FreshnessMemory, statement: VerifiedStatement, now: Now): Result<FreshnessMemory, Rejection> {
+  const { issuedAt } = statement.payload;
+  const { issuedAtMax } = memory;
+  if (issuedAtMax !== undefined && issuedAt <= issuedAtMax)
+    return fail(
+      reject(
+        'ROLLBACK',
+        `the extension is of ${formatInstant(issuedAt)}, and a statement of ${formatInstant(issuedAtMax)} has been accepted`,
+      ),
+    );
+  const admitted = admitFresh(memory, statement, now);
+  return admitted.ok ? ok({ ...admitted.value, mark: memory.mark }) : admitted;
 }
 
 /** Attacks: replay after a wiped disk; a stolen key or a fast signer ahead of time. */
@@ -168,7 +196,10 @@ export function renewReleases(
   for (const { area, ring, digest } of active) {
     const isNamed = last?.statement.leaves.some((leaf) => leaf.area === area && leaf.ring === ring && leaf.release === digest) === true;
     const previous = memory.renewals.find((renewal) => renewal.area === area && renewal.ring === ring && renewal.release === digest);
-    if (counts && isNamed) renewals.push({ area, ring, release: digest, held: last });
+    // Attack: ending an extension with a statement from before the outage that was held back.
+    const isOutlived =
+      previous?.held.statement.byRelease === true && last !== undefined && isEarlier(last.statement, previous.held.statement);
+    if (counts && isNamed && !isOutlived) renewals.push({ area, ring, release: digest, held: last });
     else if (previous !== undefined) renewals.push(previous);
   }
   return { ...memory, renewals };

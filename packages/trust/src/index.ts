@@ -36,6 +36,8 @@ export type { OnlineKeys, OnlineKey } from './objects/online-keys.ts';
 export { readOnlineKeys, encodeOnlineKeys } from './objects/online-keys.ts';
 export type { Freshness, LiveProof, FreshnessLeaf, FreshnessEntry, FreshnessTree, RevocationHead } from './objects/freshness.ts';
 export { readFreshness, readLiveProof, encodeFreshness, encodeLiveProof, freshnessLeaf, freshnessTree } from './objects/freshness.ts';
+export type { Extension } from './objects/extension.ts';
+export { encodeExtension, readExtension } from './objects/extension.ts';
 export type { Revocation, RevocationEntry, RevocationSnapshot, Selector, SelectorType } from './objects/revocation.ts';
 export {
   SELECTOR_TYPES,
@@ -71,7 +73,7 @@ export { areasCovering, covers, digestOfJoined } from './areas.ts';
 export type { ReleaseContext, ReleaseVerdict, SignedRelease } from './releases.ts';
 export { VerifiedRelease, readSignedRelease, verifyRelease } from './releases.ts';
 export type { StatementOffer } from './statements.ts';
-export { VerifiedStatement, verifyFreshness, verifyLiveProof } from './statements.ts';
+export { VerifiedStatement, verifyExtension, verifyFreshness, verifyLiveProof } from './statements.ts';
 
 export type { Now, SignerTime } from './signer-time.ts';
 export { estimateSignerTime } from './signer-time.ts';
@@ -115,6 +117,7 @@ export { DIRECTORY_FILE_BYTES_MAX, readDirectoryFile, writeDirectoryFile } from 
 export { BUNDLE_FILE_BYTES_MAX, readBundleFile, writeBundleFile } from './bundle-file.ts';
 export type { CarriedKind, CarriedName } from './carried-files.ts';
 export {
+  EXTENSION_FILE,
   FRESHNESS_FILE,
   ONLINE_KEYS_FILE,
   RELEASE_FILE,

@@ -14,6 +14,7 @@ export const SIGNED_KINDS = [
   'OnlineKeys',
   'Freshness',
   'LiveProof',
+  'Extension',
   'Revocation',
   'RevocationSnapshot',
   'Directory',

@@ -17,6 +17,7 @@ export const ENVELOPE_BYTES_MAX: Readonly<Record<SignedKind, number>> = {
   OnlineKeys: 64 * KB,
   Freshness: 4 * KB,
   LiveProof: 4 * KB,
+  Extension: 16 * KB,
   Revocation: 4 * KB,
   RevocationSnapshot: 16 * MB,
   Directory: 4 * KB,

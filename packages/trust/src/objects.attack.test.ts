@@ -8,6 +8,7 @@ import type { SignedKind } from './kinds.ts';
 import { readAreaDelegation } from './objects/area-delegation.ts';
 import { readBundle } from './objects/bundle.ts';
 import { readDirectory } from './objects/directory.ts';
+import { readExtension } from './objects/extension.ts';
 import { readFreshness, readLiveProof } from './objects/freshness.ts';
 import { readOnlineKeys } from './objects/online-keys.ts';
 import { readRelease } from './objects/release.ts';
@@ -23,6 +24,7 @@ const READERS: Readonly<Record<SignedKind, (payload: Uint8Array) => Result<unkno
   OnlineKeys: readOnlineKeys,
   Freshness: readFreshness,
   LiveProof: readLiveProof,
+  Extension: readExtension,
   Revocation: readRevocation,
   RevocationSnapshot: readRevocationSnapshot,
   Directory: readDirectory,
@@ -63,6 +65,7 @@ describe('unknown words in signed objects', () => {
     envelopes.set('OnlineKeys', sim.onlineKeys.envelope);
     envelopes.set('Freshness', (await sim.stateFreshness(at)).envelope);
     envelopes.set('LiveProof', (await sim.proveLive(at, question)).envelope);
+    envelopes.set('Extension', (await sim.extend(at)).envelope);
     envelopes.set('Revocation', revocation.envelope);
     envelopes.set('RevocationSnapshot', (await sim.snapshotRevocations()).envelope);
     envelopes.set('Directory', (await sim.publishDirectory(at, [])).envelope);

@@ -8,7 +8,7 @@ import type { StatementOffer } from './statements.ts';
 
 /** A statement and what it came as; a proof stays a proof when it is read again. */
 export interface KeptStatement {
-  readonly kind: 'freshness' | 'live_proof';
+  readonly kind: 'freshness' | 'live_proof' | 'extension';
   readonly offer: StatementOffer;
 }
 
@@ -39,7 +39,8 @@ export function readStatements(bytes: Uint8Array | undefined): readonly KeptStat
 function readStatement(row: unknown): KeptStatement | undefined {
   const { kind, envelope, entries } = (row ?? {}) as Record<string, unknown>;
   const bytes = typeof envelope === 'string' ? decodeBase64(envelope) : undefined;
-  if ((kind !== 'freshness' && kind !== 'live_proof') || bytes === undefined || !Array.isArray(entries)) return undefined;
+  if ((kind !== 'freshness' && kind !== 'live_proof' && kind !== 'extension') || bytes === undefined || !Array.isArray(entries))
+    return undefined;
   const read = entries.map(readEntry);
   return read.includes(undefined) ? undefined : { kind, offer: { envelope: bytes, entries: read.filter((entry) => entry !== undefined) } };
 }

@@ -9,14 +9,19 @@ import type { Digest, Result } from '@sallyport/model';
 import { digestOfPayload, parseEnvelope } from './envelope.ts';
 import type { Envelope } from './envelope.ts';
 import { FRESHNESS_ENTRIES_MAX, FRESHNESS_TTL_MS_MAX, PROOF_HASHES_MAX } from './limits.ts';
+import { readExtension } from './objects/extension.ts';
 import { freshnessLeaf, readFreshness, readLiveProof } from './objects/freshness.ts';
 import type { Freshness, FreshnessEntry, FreshnessLeaf, LiveProof } from './objects/freshness.ts';
 import type { TrustedOnlineKeys } from './online-keys.ts';
 import { reject } from './rejection.ts';
 import type { Rejection } from './rejection.ts';
-import { distinctSigners } from './threshold.ts';
+import type { TrustedRoot } from './roots.ts';
+import { countThreshold, distinctSigners } from './threshold.ts';
 
-let make: (payload: Freshness, verified: Verified) => VerifiedStatement;
+let make: (payload: StatementPayload, verified: Verified) => VerifiedStatement;
+
+/** What receivers need of a statement once its entries are verified. An extension has no number, and says 0. */
+export type StatementPayload = Omit<Freshness, 'merkleRoot'>;
 
 type ProofFields = Pick<LiveProof, 'nonce' | 'identity'>;
 
@@ -25,11 +30,12 @@ interface Verified {
   readonly root: Digest;
   readonly leaves: readonly FreshnessLeaf[];
   readonly proof: ProofFields | undefined;
+  readonly byRelease: boolean;
 }
 
 /** A statement that verifies, with the entries that it covers. Only this module makes one. */
 export class VerifiedStatement {
-  readonly #payload: Freshness;
+  readonly #payload: StatementPayload;
   readonly digest: Digest;
   /** Of the root that its keys were verified under. */
   readonly root: Digest;
@@ -37,20 +43,23 @@ export class VerifiedStatement {
   readonly leaves: readonly FreshnessLeaf[];
   /** Present on a live proof. */
   readonly proof: ProofFields | undefined;
+  /** Signed by the release threshold: an extension. Only the root's ceiling bounds it, and no number orders it. */
+  readonly byRelease: boolean;
 
-  private constructor(payload: Freshness, { digest, root, leaves, proof }: Verified) {
+  private constructor(payload: StatementPayload, { digest, root, leaves, proof, byRelease }: Verified) {
     this.#payload = payload;
     this.digest = digest;
     this.root = root;
     this.leaves = leaves;
     this.proof = proof;
+    this.byRelease = byRelease;
   }
 
   static {
     make = (payload, verified) => new VerifiedStatement(payload, verified);
   }
 
-  get payload(): Freshness {
+  get payload(): StatementPayload {
     return this.#payload;
   }
 }
@@ -84,6 +93,21 @@ export function verifyLiveProof(offer: StatementOffer, keys: TrustedOnlineKeys):
   return complete(parsed.value, payload, { offer, signers, root: keys.root, proof: { nonce, identity } });
 }
 
+/** Verifies an extension: the threshold of the release role, and nothing less. No entries travel beside it. */
+export function verifyExtension(bytes: Uint8Array, root: TrustedRoot): Result<VerifiedStatement, Rejection> {
+  const parsed = parseEnvelope('Extension', bytes);
+  if (!parsed.ok) return parsed;
+  const counted = countThreshold('Extension', parsed.value, root.role('release'));
+  if (!counted.ok) return counted;
+  const read = readExtension(parsed.value.payload);
+  if (!read.ok) return read;
+  const { area, ring, release, releaseSeq, rootNumber, revocation, issuedAt, ttlMs } = read.value;
+  if (ttlMs > FRESHNESS_TTL_MS_MAX) return fail(reject('ROOT', `\`ttl_ms\` ${ttlMs} is above ${FRESHNESS_TTL_MS_MAX}`));
+  const leaves = [{ area, ring, release, releaseSeq }];
+  const of = { digest: digestOfPayload(parsed.value.payload), root: root.digest, leaves, proof: undefined, byRelease: true };
+  return ok(make({ seq: 0, rootNumber, revocation, issuedAt, ttlMs }, of));
+}
+
 interface Claim {
   readonly offer: StatementOffer;
   readonly signers: TrustedOnlineKeys['keys'];
@@ -101,7 +125,9 @@ function complete(envelope: Envelope, payload: Freshness, { offer, signers, root
   // Attack: fast-forward by a stolen key. At most one number per millisecond since 1970, so the next honest one always has room.
   if (payload.seq > payload.issuedAt) return fail(reject('ROLLBACK', `seq ${payload.seq} is ahead of every honest signer`));
   const leaves = verifyEntries(offer.entries, payload.merkleRoot);
-  return leaves.ok ? ok(make(payload, { digest: digestOfPayload(envelope.payload), root, leaves: leaves.value, proof })) : leaves;
+  return leaves.ok
+    ? ok(make(payload, { digest: digestOfPayload(envelope.payload), root, leaves: leaves.value, proof, byRelease: false }))
+    : leaves;
 }
 
 /** Attack: mix-and-match. An entry counts only under an inclusion proof, and one (area, ring) has one release. */

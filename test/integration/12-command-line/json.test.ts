@@ -94,6 +94,8 @@ describe('an answer under --json', () => {
     const asks = { nonce: new Uint8Array(32), identity: 'spiffe://demo.local/sidecar/support-triage/one' };
     desk.write('challenge', encodeChallenge({ ...asks, area: AREA, ring: RING }, world.clock.wall()));
     expect(await asked('bundle prove', '--challenge', 'challenge', '--to', 'watched')).toMatchObject({ identity: asks.identity });
+    const extended = await here('release extend', '--in', 'watched', '--ttl', '1m', '--reason', 'a test', '--dir', world.dir);
+    expect(extended).toMatchObject({ release_seq: 4, complete: true });
     expect(await asked('agents join-token', '--agent', 'support-triage', '--out', 'join-token')).toHaveProperty('expires_at');
     expect(await asked('revoke principal', 'mallory', '--reason', 'a test')).toHaveProperty('seq');
     expect(await asked('revoke token', 'jti-1', '--reason', 'a test')).toHaveProperty('seq');

@@ -2,6 +2,7 @@ import { recordingUpstream, type FakeClock, type RecordingUpstream } from '@sall
 import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { terminal } from '../../../packages/cli/src/testing/terminal.ts';
 import { tcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { versionOf } from '../../support/versions.ts';
 import { eventually, pass, startWorld, testClock, type RunningSidecar, type World } from '../../support/world.ts';
@@ -140,5 +141,26 @@ describe('a site without a stream', () => {
     await pass(clock, 5_000);
     expect([await one.ready(), await two.ready()]).toEqual([true, false]);
     await prove(two);
+  });
+
+  it('the control plane is lost: release extend serves the site for as long as it says, and no longer, and freshness ends it', async () => {
+    await carry();
+    const sidecar = await start();
+    await prove(sidecar);
+    await world.stopControlPlane();
+    await pass(clock, TTL_MS, 5_000);
+    expect(await call(sidecar)).toEqual([503, 'policy_stale']);
+    const signer = terminal({ clock });
+    const extend = (...more: readonly string[]): ReturnType<Desk['type']> =>
+      signer.type('release', 'extend', '--in', folder, '--dir', world.dir, ...more);
+    expect((await extend('--ttl', '4m', '--reason', 'the control plane is lost')).exit).toBe(0);
+    await until(() => sidecar.ready(), 'readiness by extension');
+    expect(await call(sidecar)).toEqual([200]);
+    await pass(clock, 4 * 60_000, 5_000);
+    expect(await call(sidecar)).toEqual([503, 'policy_stale']);
+
+    await world.restartControlPlane();
+    await carry();
+    await until(() => sidecar.ready(), 'readiness by freshness');
   });
 });

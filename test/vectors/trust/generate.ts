@@ -527,6 +527,25 @@ async function liveProofVectors(): Promise<VectorFile> {
   return file('LiveProof', 'The answer to `question`, asked by a receiver without memory (section 8.4).', given, cases);
 }
 
+async function extensionVectors(): Promise<VectorFile> {
+  const sim = await trustSimulator({ seed: SEED });
+  await sim.publishRelease(await sim.publishBundle());
+  const good = await sim.extend(AT);
+  const made = async (name: string, bend: Parameters<TrustSimulator['extend']>[1], rejected: RejectCode): Promise<VectorCase> => ({
+    name,
+    envelope: text((await sim.extend(AT, bend)).envelope),
+    expect: { rejected },
+  });
+  const cases: VectorCase[] = [
+    { name: 'an honest extension', envelope: text(good.envelope), expect: accepted(good.envelope, 'Extension') },
+    await made('signed by a freshness key', { signers: ['freshness-1'] }, 'SIGNATURE'),
+    await made('a ttl above a day', { edit: (honest) => ({ ...honest, ttlMs: 86_400_001 }) }, 'ROOT'),
+    ...(await bends(sim, { kind: 'Extension', envelope: good.envelope, signers: ['release-1'], malformed: 'SIGNATURE', field: 'ttl_ms' })),
+    tooLong('Extension'),
+  ];
+  return file('Extension', 'The release role says that a release is still the one (section 6.7).', held(sim), cases);
+}
+
 async function revocationVectors(): Promise<VectorFile> {
   const sim = await trustSimulator({ seed: SEED });
   const [first, second, third] = [
@@ -644,6 +663,7 @@ export async function makeVectors(): Promise<ReadonlyMap<string, VectorFile>> {
     ['online-keys.json', await onlineKeysVectors()],
     ['freshness.json', await freshnessVectors()],
     ['live-proof.json', await liveProofVectors()],
+    ['extension.json', await extensionVectors()],
     ['revocation.json', await revocationVectors()],
     ['revocation-snapshot.json', await snapshotVectors()],
     ['directory.json', await directoryVectors()],

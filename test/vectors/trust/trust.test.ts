@@ -18,6 +18,7 @@ import {
   trustOnlineKeys,
   trustRoot,
   verifyDirectory,
+  verifyExtension,
   verifyFreshness,
   verifyLiveProof,
   verifyRelease,
@@ -44,6 +45,7 @@ const FILES = [
   'online-keys',
   'freshness',
   'live-proof',
+  'extension',
   'revocation',
   'revocation-snapshot',
   'directory',
@@ -148,6 +150,7 @@ const RUN: Readonly<Record<VectorFile['kind'], (given: Fields, one: VectorCase) 
     const keys = must(trustOnlineKeys(utf8(given['online_keys']), { root: rootOf(given), highWater: EMPTY_HIGH_WATER }));
     return digestOf(verifyFreshness({ envelope: envelopeOf(one), entries: entriesOf(one) }, keys));
   },
+  Extension: (given, one) => digestOf(verifyExtension(envelopeOf(one), rootOf(given))),
   LiveProof: (given, one) => {
     const root = rootOf(given);
     const keys = must(trustOnlineKeys(utf8(given['online_keys']), { root, highWater: EMPTY_HIGH_WATER }));

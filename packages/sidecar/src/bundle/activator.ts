@@ -34,8 +34,6 @@ import {
   renewReleases,
   trustOnlineKeys,
   trustRoot,
-  verifyFreshness,
-  verifyLiveProof,
   verifyRelease,
   type BundleFile,
   type Challenge,
@@ -47,7 +45,6 @@ import {
   type Rejection,
   type RevocationState,
   type SignedManifest,
-  type StatementOffer,
   type TrustedOnlineKeys,
   type TrustedRoot,
   type VerifiedRelease,
@@ -59,6 +56,7 @@ import type { Holder } from './holder.ts';
 import { isLayer, VettedSets } from './policy-bytes.ts';
 import { placeOf, type Position } from './position.ts';
 import { heldPart, keptBundles, knownParts, missingParts } from './staged.ts';
+import { verifyStatement } from './statement.ts';
 import {
   partBytes,
   policyDigestOf,
@@ -298,7 +296,8 @@ export class Activator {
         return this.#takeRelease(candidate.envelope, { isKept: false });
       case 'freshness':
       case 'live_proof':
-        return this.#takeStatement(candidate.kind, candidate.offer);
+      case 'extension':
+        return this.#takeStatement(candidate);
       case 'revocation':
       case 'revocation_snapshot':
         return this.#takeRevocation(candidate.kind, candidate.envelope);
@@ -450,11 +449,10 @@ export class Activator {
     return ok('active');
   }
 
-  async #takeStatement(kind: KeptStatement['kind'], offer: StatementOffer): Promise<Result<Verdict, Rejection>> {
-    const [root, online] = [this.#root, this.#online];
-    if (root === undefined || online === undefined)
-      return fail(reject('ROOT', 'a statement came before the keys that could have signed it'));
-    const verified = kind === 'live_proof' ? verifyLiveProof(offer, online) : verifyFreshness(offer, online);
+  async #takeStatement({ kind, offer }: KeptStatement): Promise<Result<Verdict, Rejection>> {
+    const root = this.#root;
+    if (root === undefined) return fail(reject('ROOT', 'a statement came before a root'));
+    const verified = verifyStatement({ kind, offer }, { root, online: this.#online });
     if (!verified.ok) return verified;
     const context = { root, highWater: this.#highWater, revocations: this.#revocations, now: this.#now() };
     const admitted = admitStatement(this.#memory, verified.value, context);

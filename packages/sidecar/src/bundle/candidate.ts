@@ -11,7 +11,7 @@ export type Candidate =
   | { readonly kind: 'root'; readonly envelope: Uint8Array }
   | { readonly kind: 'online_keys'; readonly envelope: Uint8Array }
   | { readonly kind: 'release'; readonly envelope: Uint8Array }
-  | { readonly kind: 'freshness' | 'live_proof'; readonly offer: StatementOffer }
+  | { readonly kind: 'freshness' | 'live_proof' | 'extension'; readonly offer: StatementOffer }
   | { readonly kind: 'revocation' | 'revocation_snapshot'; readonly envelope: Uint8Array };
 
 export interface BundleCandidate {

@@ -11,6 +11,7 @@ import {
 } from '@sallyport/testkit';
 import {
   bundleFileName,
+  EXTENSION_FILE,
   FRESHNESS_FILE,
   ONLINE_KEYS_FILE,
   proofFileName,
@@ -399,6 +400,51 @@ describe('a folder whose files are replaced', () => {
     await site.settle();
     await site.settle();
     expect(site.side.serves()).toBe('release 7');
+  });
+});
+
+describe('an extension by file', () => {
+  it('serves on what is in force when nobody else can say so, through a restart, and ends', async () => {
+    await serving();
+    await site.side.run(TTL_MS);
+    expect(site.side.serves()).toBe('denies (expired)');
+    put(EXTENSION_FILE, (await simulator.extend(site.side.clock.wall())).envelope);
+    await site.settle();
+    expect(site.side.serves()).toBe('release 1');
+    await site.side.run(TTL_MS / 2);
+    site = await startSite({ clock: nextBoot(site.side.clock) });
+    await site.settle();
+    // The statements of before the outage are still there, and are not heard a second time; the extension goes on.
+    expect([site.side.serves(), site.side.refusals]).toEqual(['release 1', ['live_proof ROLLBACK', 'freshness ROLLBACK']]);
+    await site.side.run(TTL_MS / 2);
+    expect(site.side.serves()).toBe('denies (expired)');
+  });
+
+  it('freeze: put back after freshness has come again, it is refused', async () => {
+    await serving();
+    const old = (await simulator.extend(site.side.clock.wall())).envelope;
+    await site.side.run(10_000);
+    await putFreshness();
+    await site.settle();
+    await site.side.run(TTL_MS);
+    put(EXTENSION_FILE, old);
+    await site.settle();
+    expect([site.side.serves(), site.side.refusals]).toEqual(['denies (expired)', ['extension ROLLBACK']]);
+  });
+
+  it('of a freshness key it is refused', async () => {
+    await serving();
+    await site.side.run(TTL_MS);
+    put(EXTENSION_FILE, (await simulator.extend(site.side.clock.wall(), { signers: ['freshness-1'] })).envelope);
+    await site.settle();
+    expect([site.side.serves(), site.side.refusals]).toEqual(['denies (expired)', ['extension SIGNATURE']]);
+  });
+
+  it('answers no question: without memory it is not even tried', async () => {
+    await putPolicy();
+    put(EXTENSION_FILE, (await simulator.extend(site.side.clock.wall())).envelope);
+    await site.settle();
+    expect([site.side.serves(), site.side.refusals]).toEqual(['denies (never_renewed)', []]);
   });
 });
 

@@ -145,6 +145,8 @@ function candidatesIn(
       const bundle = readBundleFile(bytes);
       return bundle === undefined ? undefined : [{ ...bundle, kind, fetch: async () => bundle.parts }];
     }
+    case 'extension':
+      return activator.mustProve ? [] : [{ kind, offer: { envelope: bytes, entries: [] } }];
     case 'proof':
     case 'freshness': {
       const statements = readStatements(bytes).filter((one) => one.kind === (kind === 'proof' ? 'live_proof' : 'freshness'));

@@ -18,6 +18,7 @@ import { bundleVerify } from './commands/bundle-verify.ts';
 import { completion } from './commands/completion.ts';
 import { demo } from './commands/demo.ts';
 import { dev } from './commands/dev.ts';
+import { directoryImport, directoryShow } from './commands/directory.ts';
 import { doctor } from './commands/doctor.ts';
 import { doctorSession } from './commands/doctor-session.ts';
 import { explain } from './commands/explain.ts';
@@ -75,6 +76,8 @@ export const COMMANDS: readonly Command[] = [
   operatorToken,
   revokeToken,
   revokePrincipal,
+  directoryImport,
+  directoryShow,
   explain,
   auditTail,
   auditSession,
@@ -111,6 +114,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   doctor: 'look for what is wrong with this machine, or with the way of one request',
   fleet: 'see every sidecar: what it enforces and how fresh it is',
   revoke: 'take trust away within a second, ahead of any release',
+  directory: 'what is said of principals beside their tokens',
   audit: 'read the record of every decision, and prove it',
   bundle: 'keys and signatures of bundles, for signers; policy as files for where no stream goes',
   release: 'put a bundle in force, for signers',

@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCertificate } from '@sallyport/crypto';
 import { loadPrivateKey } from '@sallyport/crypto/keys';
-import { Audit, Fleet, PolicyPlane, Publish } from '@sallyport/contract';
+import { Audit, Directory, Fleet, PolicyPlane, Publish } from '@sallyport/contract';
 import { fail, formatInstant, ok } from '@sallyport/model';
 import type { Instant, Problem, Result } from '@sallyport/model';
 import type { Client, GrpcStatus, TlsMaterial } from '@sallyport/net';
@@ -52,6 +52,7 @@ export interface Link {
   readonly policyPlane: Client<typeof PolicyPlane>;
   readonly fleet: Client<typeof Fleet>;
   readonly audit: Client<typeof Audit>;
+  readonly directory: Client<typeof Directory>;
   close(): void;
 }
 
@@ -107,6 +108,7 @@ export async function openLink(options: LinkOptions, io: Io): Promise<Result<Lin
     policyPlane: createClient(PolicyPlane, channel),
     fleet: createClient(Fleet, channel),
     audit: createClient(Audit, channel),
+    directory: createClient(Directory, channel),
     close: () => channel.close(),
   });
 }

@@ -36,6 +36,8 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'operator token': [64],
   'revoke token': [64, 'x', '--reason', 'x'],
   'revoke principal': [64, 'x', '--reason', 'x'],
+  'directory import': [64, 'nowhere.ndjson'],
+  'directory show': [64, 'alice'],
   explain: [1, '--socket', 'nowhere'],
   'audit tail': [64],
   'audit verify': [64, 'nowhere.ndjson'],

@@ -96,6 +96,8 @@ const LINES: readonly (readonly [name: string, ...more: string[]])[] = [
   ['agents join-token', '--agent', 'helper'],
   ['revoke token', 'x', '--reason', 'x'],
   ['revoke principal', 'x', '--reason', 'x'],
+  ['directory import', 'nowhere.ndjson'],
+  ['directory show', 'alice'],
   ['audit tail'],
   ['audit verify', 'export.ndjson'],
   ['bundle sign', 'built'],

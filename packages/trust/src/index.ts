@@ -50,7 +50,14 @@ export {
 
 export { isAttributeName } from './shapes.ts';
 export type { Directory } from './objects/directory.ts';
-export { readDirectory, readDirectoryContent, encodeDirectory, encodeDirectoryContent } from './objects/directory.ts';
+export {
+  readDirectory,
+  readDirectoryContent,
+  readDirectoryEntry,
+  directoryKeyOf,
+  encodeDirectory,
+  encodeDirectoryContent,
+} from './objects/directory.ts';
 
 export type { RootOptions, SoundRoot } from './roots.ts';
 export { TrustedRoot, trustRoot, followRoot, judgeRootExpiry, readSoundRoot, replacesKeys } from './roots.ts';

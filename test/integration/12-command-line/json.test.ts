@@ -27,7 +27,7 @@ describe('an answer under --json', () => {
   beforeAll(async () => {
     up = await recordingUpstream();
     tools = await startListing([listedTool('get', { annotations: { readOnlyHint: true } })]);
-    world = await startWorld();
+    world = await startWorld({ directoryAttributes: ['groups'] });
     desk = deskOf(world, up.url);
     desk.writePolicy('p');
   });
@@ -97,6 +97,10 @@ describe('an answer under --json', () => {
     const extended = await here('release extend', '--in', 'watched', '--ttl', '1m', '--reason', 'a test', '--dir', world.dir);
     expect(extended).toMatchObject({ release_seq: 4, complete: true });
     expect(await asked('agents join-token', '--agent', 'support-triage', '--out', 'join-token')).toHaveProperty('expires_at');
+    const said = { issuer: world.idp.issuer, tenant: 'acme', principal: 'carol', attributes: { groups: ['support'] } };
+    desk.write('people.ndjson', JSON.stringify(said));
+    expect(await asked('directory import', 'people.ndjson')).toMatchObject({ seq: 1, added: 1 });
+    expect(await asked('directory show', 'carol')).toMatchObject({ entries: [{ attributes: { groups: ['support'] } }] });
     expect(await asked('revoke principal', 'mallory', '--reason', 'a test')).toHaveProperty('seq');
     expect(await asked('revoke token', 'jti-1', '--reason', 'a test')).toHaveProperty('seq');
   });

@@ -27,7 +27,11 @@ export async function submitBundle(
   { envelope, parts, dir }: SubmittedBundle,
   { io, out }: { readonly io: Io; readonly out: Output },
 ): Promise<Result<number, Refusal>> {
-  const sent = await uploadParts(link, parts, { io, out });
+  const sent = await uploadParts(
+    link,
+    PART_NAMES.map((name) => parts[name]),
+    { io, out },
+  );
   if (!sent.ok) return sent;
   const answer = await link.publish.submitBundle(create(SubmitBundleRequestSchema, { envelope }), {
     deadlineMs: CALL_MS * 2,
@@ -38,12 +42,13 @@ export async function submitBundle(
   return sent;
 }
 
-async function uploadParts(
+/** The number of blobs that travelled. */
+export async function uploadParts(
   link: Link,
-  parts: SubmittedBundle['parts'],
+  parts: readonly Uint8Array[],
   { io, out }: { readonly io: Io; readonly out: Output },
 ): Promise<Result<number, Refusal>> {
-  const byDigest = new Map<Digest, Uint8Array>(PART_NAMES.map((name) => [digestOfPayload(parts[name]), parts[name]]));
+  const byDigest = new Map<Digest, Uint8Array>(parts.map((part) => [digestOfPayload(part), part]));
   const missing = await link.publish.missingParts(create(MissingPartsRequestSchema, { digests: [...byDigest.keys()] }), {
     deadlineMs: CALL_MS,
     signal: io.signal,

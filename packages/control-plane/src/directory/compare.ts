@@ -1,6 +1,7 @@
 /** How two contents differ, in numbers: what the record of an act may hold. */
 
 import type { DirectoryEntry } from '@sallyport/model';
+import { directoryKeyOf } from '@sallyport/trust';
 
 export interface Difference {
   readonly added: number;
@@ -9,7 +10,9 @@ export interface Difference {
 }
 
 export function compareContents(before: readonly DirectoryEntry[], after: readonly DirectoryEntry[]): Difference {
-  const [old, next] = [before, after].map((entries) => new Map(entries.map((entry) => [nameOf(entry), JSON.stringify(entry.attributes)])));
+  const [old, next] = [before, after].map(
+    (entries) => new Map(entries.map((entry) => [directoryKeyOf(entry), JSON.stringify(entry.attributes)])),
+  );
   let [added, changed] = [0, 0];
   for (const [name, attributes] of next ?? []) {
     const held = old?.get(name);
@@ -19,5 +22,3 @@ export function compareContents(before: readonly DirectoryEntry[], after: readon
   const removed = [...(old?.keys() ?? [])].filter((name) => next?.has(name) !== true).length;
   return { added, changed, removed };
 }
-
-const nameOf = ({ issuer, tenant, principal }: DirectoryEntry): string => JSON.stringify([issuer, tenant, principal]);

@@ -5,7 +5,7 @@
 
 import { equalBytes, utf8 } from '@sallyport/crypto';
 import { fail, formatInstant, ok } from '@sallyport/model';
-import type { AttributeValue, Digest, DirectoryEntry, Instant, Result } from '@sallyport/model';
+import type { AttributeValue, Digest, DirectoryEntry, Instant, Json, Problem, Result } from '@sallyport/model';
 import * as z from 'zod/mini';
 import { API_VERSION } from '../kinds.ts';
 import {
@@ -84,6 +84,17 @@ export function readDirectory(payload: Uint8Array): Result<Directory, Rejection>
 /** The payload bytes to sign. */
 export function encodeDirectory({ seq, content: { digest: ofContent, bytes }, issuedAt }: Directory): Uint8Array {
   return encodePayload('Directory', { seq, content: { digest: ofContent, bytes }, issued_at: formatInstant(issuedAt) });
+}
+
+/** One entry as an administrator hands it in, with every problem and its path. */
+export function readDirectoryEntry(json: Json): Result<DirectoryEntry, readonly Problem[]> {
+  const read = readShape('Directory', json, entry);
+  return read.ok ? read : fail(read.error.problems);
+}
+
+/** Of one principal: no two entries may have the same. */
+export function directoryKeyOf({ issuer, tenant, principal }: DirectoryEntry): string {
+  return JSON.stringify([issuer, tenant, principal]);
 }
 
 /** Content whose digest was compared. Its entries are in the one order that they may have, each principal once. */

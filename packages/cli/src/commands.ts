@@ -26,6 +26,7 @@ import { fleetStatus } from './commands/fleet-status.ts';
 import { identitiesExport } from './commands/identities-export.ts';
 import { init } from './commands/init.ts';
 import { login } from './commands/login.ts';
+import { onlineKeysKeygen } from './commands/online-keys-keygen.ts';
 import { onlineKeysDraft } from './commands/online-keys-draft.ts';
 import { operatorToken } from './commands/operator-token.ts';
 import { policyBuild } from './commands/policy-build.ts';
@@ -90,6 +91,7 @@ export const COMMANDS: readonly Command[] = [
   areaDelegate,
   areaSign,
   areaAssemble,
+  onlineKeysKeygen,
   onlineKeysDraft,
   onlineKeysSign,
   onlineKeysAssemble,

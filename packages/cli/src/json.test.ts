@@ -50,6 +50,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'area delegate': [64, '--out', 'd'],
   'area sign': [64, 'nowhere', '--key', 'nowhere', '--out', 'signed'],
   'area assemble': [64, 'nowhere'],
+  'online-keys keygen': [2, '--trust-domain', 'Not a name'],
   'online-keys draft': [64, '--out', 'o'],
   'online-keys sign': [64, 'nowhere', '--key', 'nowhere', '--out', 'signed'],
   'online-keys assemble': [64, 'nowhere'],

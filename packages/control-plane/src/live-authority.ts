@@ -134,9 +134,14 @@ function needsStart(held: Authority, next: Authority): boolean {
     replacesKeys(held.root, next.root, 'revocation') ||
     !equalBytes(held.revocation.publicRaw, next.revocation.publicRaw) ||
     !equalBytes(held.audit.publicRaw, next.audit.publicRaw) ||
+    !isSameKey(held.directory, next.directory) ||
     !equalBytes(held.ca.certificate, next.ca.certificate) ||
     authorities(held) !== authorities(next)
   );
+}
+
+function isSameKey(a: Authority['directory'], b: Authority['directory']): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a.publicRaw, b.publicRaw);
 }
 
 function changeOf(held: Authority, next: Authority): AuthorityChange | undefined {

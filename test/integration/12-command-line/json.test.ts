@@ -163,6 +163,7 @@ describe('an answer under --json', () => {
       await desk.type('bundle', 'keygen', '--out', `${name}.pem`, '--public', `${name}.pub`);
     const holders = ['root=a', 'root=b', 'registrar=c', 'registrar=d', 'release=e', 'release=f', 'revocation=g'];
     const keys = holders.flatMap((holder) => ['--key', `${holder}.pub`]);
+    expect(await here('online-keys keygen', '--trust-domain', 'acme.test', '--dir', 'online')).toMatchObject({ admin: 'admin' });
     expect(await here('root draft', '--trust-domain', 'acme.test', ...keys, '--out', 'root-1')).toMatchObject({
       number: 1,
       profile: 'production',

@@ -17,7 +17,10 @@ const SILENT = 'spiffe://demo.local/sidecar/support-triage/silent';
 /** The limits that the configuration has by itself, but for a short patience with those who do not stage. */
 function impatient(): Pick<ControlPlaneConfig, 'limits'> {
   const at = terminal();
-  at.write('config.yaml', configYaml({ grpc: '127.0.0.1:0', enrolment: '127.0.0.1:0', freshnessTtlMs: 60_000, hasDirectory: false }));
+  at.write(
+    'config.yaml',
+    configYaml({ grpc: '127.0.0.1:0', enrolment: '127.0.0.1:0', freshnessTtlMs: 60_000, hasDirectory: false, isDevelopment: true }),
+  );
   const read = readConfig(CONTROL_PLANE_CONFIG, { file: at.path('config.yaml') });
   at.close();
   if (!read.ok) throw new Error(JSON.stringify(read.error));

@@ -55,6 +55,7 @@ function describe({ root, roles }: SoundRoot, held: TrustedRoot | undefined): re
   return [
     `root ${root.number} of ${root.trustDomain}, profile ${root.profile}, valid to ${formatInstant(root.expiresAt)}`,
     ...ROOT_ROLES.map((name) => `  ${name.padEnd(10)} ${thresholds(name)} of ${roles[name].keys.map(({ keyId }) => keyId).join(', ')}`),
+    ...directoryLines(root).map((line) => `  ${line}`),
     `  freshness  at most ${formatSpan(root.ceilings.freshnessTtlMsMax)}`,
     ...root.certificateAuthorities.map((authority) => `  authority  ${fingerprint(authority)} for ${authority.prefixes.join(', ')}`),
     ...(before === undefined ? [] : changes(before.payload, { root, roles }, before)),
@@ -76,6 +77,9 @@ function changes(before: Root, { root, roles }: Pick<SoundRoot, 'root' | 'roles'
   if (backBefore !== back) lines.push(`  ~ threshold of going back: ${backBefore} to ${back}`);
   const [ttlBefore, ttl] = [before.ceilings.freshnessTtlMsMax, root.ceilings.freshnessTtlMsMax];
   if (ttlBefore !== ttl) lines.push(`  ~ freshness at most: ${formatSpan(ttlBefore)} to ${formatSpan(ttl)}`);
+  const [directoryBefore, directory] = [directoryLines(before), directoryLines(root)];
+  lines.push(...directory.filter((line) => !directoryBefore.includes(line)).map((line) => `  + ${line}`));
+  lines.push(...directoryBefore.filter((line) => !directory.includes(line)).map((line) => `  - ${line}`));
   const [oldCas, newCas] = [before, root].map(({ certificateAuthorities }) => certificateAuthorities.map(authorityLine)) as [
     string[],
     string[],
@@ -83,6 +87,14 @@ function changes(before: Root, { root, roles }: Pick<SoundRoot, 'root' | 'roles'
   lines.push(...newCas.filter((line) => !oldCas.includes(line)).map((line) => `  + ${line}`));
   lines.push(...oldCas.filter((line) => !newCas.includes(line)).map((line) => `  - ${line}`));
   return lines.length === 0 ? ['  nothing changes but how long it is valid'] : lines;
+}
+
+/** Who says what the directory says, and all that it may say; none where nobody does. */
+function directoryLines({ roles: { directory }, ceilings }: Root): readonly string[] {
+  if (directory === undefined) return [];
+  return [
+    `directory  ${directory.threshold} of ${directory.keyIds.join(', ')}, which may say ${(ceilings.directoryAttributes ?? []).join(', ')}`,
+  ];
 }
 
 /** trust-v1 section 5.4. */

@@ -107,7 +107,7 @@ export const rootInit: Command = command({
   },
 });
 
-function judgeNames(options: {
+export function judgeNames(options: {
   readonly trustDomain: string;
   readonly admin: string;
   readonly grpc: string;

@@ -5,16 +5,19 @@ export interface ConfigYamlOptions {
   readonly enrolment: string;
   readonly freshnessTtlMs: number;
   readonly hasDirectory: boolean;
+  readonly isDevelopment: boolean;
 }
 
+const DEVELOPMENT = `# This root was made by one command on one machine: good for trying, not for production.
+allow_development_root: true
+`;
+
 /** YAML for `sallyport control-plane --config`. */
-export function configYaml({ grpc, enrolment, freshnessTtlMs, hasDirectory }: ConfigYamlOptions): string {
-  return `# The control plane of a development root. Every key: docs/reference/control-plane-config.md
+export function configYaml({ grpc, enrolment, freshnessTtlMs, hasDirectory, isDevelopment }: ConfigYamlOptions): string {
+  return `# The control plane of a ${isDevelopment ? 'development' : 'production'} root. Every key: docs/reference/control-plane-config.md
 root_files: [../root/1.json]
 root_pin_file: ../root-pin
-# This root was made by one command on one machine: good for trying, not for production.
-allow_development_root: true
-delegation_files: [../delegations/default.json]
+${isDevelopment ? DEVELOPMENT : ''}delegation_files: [../delegations/default.json]
 online_keys_file: ../online-keys.json
 freshness_key_file: freshness.pem
 revocation_key_file: revocation.pem

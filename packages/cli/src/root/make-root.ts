@@ -117,7 +117,7 @@ export async function makeRoot(options: RootOptions): Promise<MadeRoot> {
       ...(keys.directory === undefined ? [] : [pem('control-plane/directory.pem', keys.directory)]),
       { path: 'control-plane/workload-ca.pem', content: ca.privatePem, isPrivate: true },
       shared('control-plane/workload-ca.crt', certificatePem(ca.certificate)),
-      shared('control-plane/config.yaml', configYaml({ ...options, hasDirectory: keys.directory !== undefined })),
+      shared('control-plane/config.yaml', configYaml({ ...options, hasDirectory: keys.directory !== undefined, isDevelopment: true })),
       { path: `admin/${options.admin}.pem`, content: admin.privatePem, isPrivate: true },
       shared(`admin/${options.admin}.crt`, admin.chainPem),
     ],
@@ -135,12 +135,12 @@ function lifetime({ now }: RootOptions): { readonly notBefore: Instant; readonly
   return { notBefore: wholeSeconds(addMs(now, -BACKDATED_MS)), notAfter: wholeSeconds(addMs(now, ROOT_MS)) };
 }
 
-function makeCa(options: RootOptions): Promise<CertificateAuthority> {
+export function makeCa(options: RootOptions): Promise<CertificateAuthority> {
   const { privatePem } = generateKey('es256');
   return createCa({ trustDomain: options.trustDomain, privatePem, serial: options.random(16), ...lifetime(options) });
 }
 
-async function makeAdmin(
+export async function makeAdmin(
   ca: CertificateAuthority,
   options: RootOptions,
 ): Promise<{ readonly privatePem: string; readonly chainPem: string }> {

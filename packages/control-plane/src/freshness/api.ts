@@ -35,7 +35,7 @@ export interface Question {
 
 /** Why nothing was issued; for the log. */
 export interface IssueProblem {
-  readonly code: 'root_expired' | 'key_out_of_period' | 'store_failed';
+  readonly code: 'root_expired' | 'key_out_of_period' | 'store_failed' | 'database_behind';
   readonly detail: string;
 }
 
@@ -62,6 +62,16 @@ interface Attested {
   readonly leaves: readonly FreshnessLeaf[];
 }
 
+/** Undoes the transaction that has taken a number which was issued before. */
+class BehindError extends Error {
+  readonly seq: number;
+
+  constructor(seq: number) {
+    super(`number ${seq} was issued before`);
+    this.seq = seq;
+  }
+}
+
 interface Asked {
   readonly question: Question;
   readonly answer: (result: Result<IssuedStatement, IssueProblem>) => void;
@@ -74,6 +84,8 @@ export class FreshnessService {
   readonly #issued: Counter<'kind'>;
   /** Questions that wait for the end of their turn. Owner: this service. */
   #asked: Asked[] = [];
+  /** The highest number that this process has taken: a database that gives it again was restored from a backup. Owner: this service. */
+  #highestSeq = 0;
   /** What kept the last statement from being issued. Owner: this service. */
   #problem: IssueProblem | undefined;
 
@@ -184,6 +196,7 @@ export class FreshnessService {
       const attested = await database.transaction(async (tx) => {
         // The number first: who has a higher one has read later heads.
         const firstSeq = await this.#table.nextSeq(tx);
+        if (firstSeq <= this.#highestSeq) throw new BehindError(firstSeq);
         for (let taken = 1; taken < count; taken++) await this.#table.nextSeq(tx);
         const [leaves, revocation] = [await this.#options.leaves(tx), await this.#options.revocationHead(tx)];
         // Another process may have a clock that is ahead: statements never go back.
@@ -191,12 +204,21 @@ export class FreshnessService {
         await this.#table.setIssuedAt(tx, issuedAt);
         return { firstSeq, issuedAt, revocation, leaves };
       });
+      this.#highestSeq = Math.max(this.#highestSeq, attested.firstSeq + count - 1);
       const late = this.#judgeInstant(attested.issuedAt);
       return late === undefined ? ok(attested) : fail(late);
     } catch (error) {
+      if (error instanceof BehindError) return fail(await this.#behind(error.seq));
       log.error('freshness.read_failed', {}, error);
       return fail({ code: 'store_failed', detail: 'the heads could not be read' });
     }
+  }
+
+  /** Equal numbers with other contents would be equivocation: what follows the number that was given before is not issued. */
+  async #behind(seq: number): Promise<IssueProblem> {
+    const detail = `the database gives number ${seq} again, and ${this.#highestSeq} was issued: was it restored from a backup?`;
+    await this.#options.audit.alert({ code: 'BEHIND', subject: null, detail, source: 'freshness' });
+    return { code: 'database_behind', detail };
   }
 
   /** Why nothing may say that it was issued then. */

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fault, addMs } from '@sallyport/model';
 import type { Area, Digest, ReleaseSeq, Ring } from '@sallyport/model';
@@ -130,6 +131,18 @@ describe('a statement', () => {
     database = openFile();
     const again = await service();
     expect(await database.read(async (tx) => again.lastSeq(tx))).toBe(0);
+  });
+
+  test('restore from backup, under a running process: a number that was issued is not issued again', async () => {
+    const freshness = await service();
+    for (let n = 0; n < 3; n++) issued(await freshness.state());
+    const thief = new DatabaseSync(join(directory, 'db'));
+    thief.exec("update store_sequences set value = 1 where service = 'freshness'");
+    thief.close();
+    expect(await freshness.state()).toMatchObject({ ok: false, error: { code: 'database_behind' } });
+    expect(await freshness.prove({ nonce: NONCE, identity: 'x' })).toMatchObject({ ok: false, error: { code: 'database_behind' } });
+    expect(alerts).toContain('BEHIND');
+    expect(freshness.problem?.code).toBe('database_behind');
   });
 
   test('nothing is signed outside of the period of the freshness key', async () => {

@@ -58,8 +58,7 @@ export async function openPublish(options: PublishOptions): Promise<PublishServi
   const releases = new Releases({ ...options, tables, bundles });
   return {
     handlers: publishHandlers({ database, tables, objects, bundles, releases, revocation, authority, clock }),
-    leaves: async (tx) =>
-      (await tables.heads(tx)).map(({ area, ring, digest, releaseSeq }) => ({ area, ring, release: digest, releaseSeq })),
+    leaves: async (tx) => signed.heads(tx),
     currentRelease: async (tx, place) => tables.currentRelease(tx, place),
     bundle: async (tx, digest) => tables.bundle(tx, digest),
     release: async (tx, digest) => tables.release(tx, digest),

@@ -15,6 +15,7 @@ import { bundleProve } from './commands/bundle-prove.ts';
 import { bundleSign } from './commands/bundle-sign.ts';
 import { bundleSubmit } from './commands/bundle-submit.ts';
 import { bundleVerify } from './commands/bundle-verify.ts';
+import { chaosList, chaosRun } from './commands/chaos.ts';
 import { completion } from './commands/completion.ts';
 import { demo } from './commands/demo.ts';
 import { dev } from './commands/dev.ts';
@@ -83,6 +84,8 @@ export const COMMANDS: readonly Command[] = [
   auditTail,
   auditSession,
   auditVerify,
+  chaosRun,
+  chaosList,
   rootInit,
   rootDraft,
   rootRotate,
@@ -118,6 +121,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   revoke: 'take trust away within a second, ahead of any release',
   directory: 'what is said of principals beside their tokens',
   audit: 'read the record of every decision, and prove it',
+  chaos: 'attacks, staged at an installation of their own, to see it fail closed',
   bundle: 'keys and signatures of bundles, for signers; policy as files for where no stream goes',
   release: 'put a bundle in force, for signers',
   root: 'the root of trust, for signers',

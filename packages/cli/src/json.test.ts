@@ -42,6 +42,8 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'audit tail': [64],
   'audit verify': [64, 'nowhere.ndjson'],
   'audit session': [2, 'x'],
+  'chaos run': [2, 'rolback'],
+  'chaos list': [2, 'x'],
   'root init': [2],
   'root draft': [1, '--trust-domain', 'acme.test', '--out', 'root-1'],
   'root rotate': [64, '--out', 'root-2'],

@@ -3,11 +3,9 @@
  * of 127.0.0.1 that nobody else has. Everything started here is ended here.
  */
 
-import { appendFileSync, chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '@sallyport/model';
-import { deadline, delay } from '@sallyport/runtime';
 import type { Command } from '../command.ts';
 import { agentsJoinToken } from '../commands/agents-join-token.ts';
 import { auditSession } from '../commands/audit-session.ts';
@@ -19,20 +17,18 @@ import { policyPublish } from '../commands/policy-publish.ts';
 import { policyTest } from '../commands/policy-test.ts';
 import { releasePromote } from '../commands/release-promote.ts';
 import { rootInit } from '../commands/root-init.ts';
-import { reasonOf } from '../files.ts';
 import type { Io } from '../io.ts';
 import { passingIssuer } from '../onboard/dev-issuer.ts';
 import type { DevIssuer } from '../onboard/dev-issuer.ts';
 import { copyExample } from './example.ts';
 import { startApp, stopApp } from './processes.ts';
 import type { AppProcess } from './processes.ts';
+import { temporaryDir, untilServing, waitUntil } from './scratch.ts';
 import { type } from './typed.ts';
 import type { Typed } from './typed.ts';
 
 /** How long sidecars go on without the control plane: short enough to watch it end. */
 export const FRESHNESS_TTL_MS = 5_000;
-/** The most that anything here waits for anything else. */
-const CEILING_MS = 30_000;
 const POLL_MS = 50;
 const SIDECAR = 'the sidecar';
 const COMMANDS: readonly Command[] = [
@@ -88,7 +84,7 @@ export interface StageOptions {
 
 /** Makes the folder; starts nothing yet. */
 export async function setStage({ io, ports, agent, issuer: issuerUrl, example, environment }: StageOptions): Promise<Stage> {
-  const dir = temporaryDir();
+  const dir = temporaryDir('demo');
   const [grpc = 0, enrolment = 0, outboundPort = 0, healthPort = 0] = ports;
   const adminSocket = join(dir, 'admin.sock');
   const policyDir = join(dir, POLICY_DIR);
@@ -131,12 +127,12 @@ export async function setStage({ io, ports, agent, issuer: issuerUrl, example, e
       const argv = ['control-plane', '--config', '.sallyport/control-plane/config.yaml'];
       const app = await start('the control plane', argv, 'control-plane.log');
       running.controlPlane = app;
-      await untilServing(app, { until, event: 'control_plane.started' });
+      await untilServing(app, io, 'control_plane.started');
     },
     async startSidecar() {
       const app = await start(SIDECAR, ['sidecar', '--config', 'sidecar.yaml'], 'sidecar.log');
       running.sidecar = app;
-      await untilServing(app, { until, event: 'started' });
+      await untilServing(app, io, 'started');
     },
     async close({ isKept }) {
       const started = (await Promise.allSettled(starts)).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
@@ -146,18 +142,6 @@ export async function setStage({ io, ports, agent, issuer: issuerUrl, example, e
       if (!isKept) rmSync(dir, { recursive: true, force: true });
     },
   };
-}
-
-/** Of this user alone: it holds every key of the stage. */
-function temporaryDir(): string {
-  try {
-    const dir = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-demo-')));
-    chmodSync(dir, 0o700);
-    return dir;
-  } catch (cause) {
-    const why = `no folder can be made in \`${tmpdir()}\`: ${reasonOf(cause)}; set TMPDIR to a folder that you may write`;
-    throw new Fault('config_invalid', 'internal', why, { cause });
-  }
 }
 
 async function initRoot(typed: Stage['type'], dir: string, ports: { readonly grpc: number; readonly enrolment: number }): Promise<void> {
@@ -194,39 +178,4 @@ hold_while_syncing_ms: 0
 drain_ms: 2000
 audit: { checkpoint_interval_ms: 1000 }
 `;
-}
-
-/**
- * Waits until a process says that it serves. Its own word counts, not an open port: that may be somebody else's, who got
- * there first.
- */
-async function untilServing(app: AppProcess, { until, event }: { readonly until: Stage['until']; readonly event: string }): Promise<void> {
-  const hasSaid = async (): Promise<boolean> => app.words().includes(`"event":"${event}"`);
-  const isUp = await until(async () => !app.isRunning || (await hasSaid()));
-  if (app.isRunning && isUp) return;
-  const what = app.isRunning ? 'does not serve' : 'ended while starting';
-  throw new Fault('listen_failed', 'internal', `${app.name} ${what}: ${lastLine(app.words())}`);
-}
-
-const LOG_CHARS_MAX = 400;
-
-/** The last words of a process, which are most often the reason. */
-function lastLine(words: string): string {
-  // Of a crash Node tells the place and its own version after the reason.
-  const line = words.split('\n').findLast((one) => /^[^\s]/.test(one) && !one.startsWith('Node.js v')) ?? '';
-  return line === '' ? 'it said nothing' : line.slice(0, LOG_CHARS_MAX);
-}
-
-async function waitUntil(isTrue: () => Promise<boolean>, everyMs: number, io: Io): Promise<boolean> {
-  const over = deadline(io.clock, CEILING_MS, { signal: io.signal, fault: () => new Fault('aborted', 'internal', 'the wait is over') });
-  try {
-    while (!over.signal.aborted) {
-      if (await isTrue()) return true;
-      await delay(io.clock, everyMs, { signal: over.signal });
-    }
-    if (io.signal.aborted) throw new Fault('aborted', 'internal', 'stopped');
-    return false;
-  } finally {
-    over.clear();
-  }
 }

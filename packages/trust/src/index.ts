@@ -24,8 +24,8 @@ export { parseEnvelope, encodeEnvelope, signEnvelope, cosignEnvelope, digestOfPa
 
 export type { KeyRecord, RoleRecord } from './objects/keys.ts';
 export { keyRecordOf } from './objects/keys.ts';
-export type { Root, RootRole, Profile, CaPrefix, CertificateAuthorityRecord } from './objects/root.ts';
-export { ROOT_ROLES, CA_PREFIXES, readRoot, encodeRoot } from './objects/root.ts';
+export type { KeyRole, Root, RootRole, Profile, CaPrefix, CertificateAuthorityRecord } from './objects/root.ts';
+export { KEY_ROLES, ROOT_ROLES, CA_PREFIXES, readRoot, encodeRoot } from './objects/root.ts';
 export type { AreaDelegation } from './objects/area-delegation.ts';
 export { readAreaDelegation, encodeAreaDelegation } from './objects/area-delegation.ts';
 export type { Bundle, PartRecord } from './objects/bundle.ts';

@@ -9,8 +9,8 @@ import type { Digest, Instant, Result } from '@sallyport/model';
 import { digestOfPayload, parseEnvelope } from './envelope.ts';
 import type { Envelope } from './envelope.ts';
 import { FRESHNESS_TTL_MS_MAX, FRESHNESS_TTL_MS_MIN, ROOT_LINKS_MAX } from './limits.ts';
-import { ROOT_ROLES, readRoot } from './objects/root.ts';
-import type { CertificateAuthorityRecord, Profile, Root, RootRole } from './objects/root.ts';
+import { KEY_ROLES, readRoot } from './objects/root.ts';
+import type { CertificateAuthorityRecord, KeyRole, Profile, Root, RootRole } from './objects/root.ts';
 import { reject } from './rejection.ts';
 import type { Rejection } from './rejection.ts';
 import { countThreshold, identityOf, resolveRole } from './threshold.ts';
@@ -161,7 +161,7 @@ type RolesOf = Pick<TrustedRoot, 'role' | 'directory'>;
  * Whether Root n + 1 replaces a role's keys: those that stay could not reach the new threshold by themselves, so
  * nothing old verifies any more, and what the old keys counted may start anew (fast-forward recovery, section 5.4).
  */
-export function replacesKeys(previous: RolesOf, next: RolesOf, role: RootRole | 'directory'): boolean {
+export function replacesKeys(previous: RolesOf, next: RolesOf, role: KeyRole): boolean {
   const [before, after] = role === 'directory' ? [previous.directory, next.directory] : [previous.role(role), next.role(role)];
   // A role that is gone verifies nothing any more.
   if (after === undefined) return true;
@@ -193,8 +193,8 @@ export function readSoundRoot(payload: Uint8Array): Result<SoundRoot, Rejection>
   if (!read.ok) return read;
   const root = read.value;
   const problems: string[] = [];
-  const roles: Partial<Record<RootRole | 'directory', RoleKeys>> = {};
-  for (const name of [...ROOT_ROLES, 'directory'] as const) {
+  const roles: Partial<Record<KeyRole, RoleKeys>> = {};
+  for (const name of KEY_ROLES) {
     const role = root.roles[name];
     if (role === undefined) continue;
     const resolved = resolveRole(name, role, root.keys);
@@ -210,8 +210,8 @@ export function readSoundRoot(payload: Uint8Array): Result<SoundRoot, Rejection>
 /** A key used in two roles: whoever steals it would hold both. A key without a role is a leftover that invites mistakes. */
 function keyProblems(root: Root, roles: ResolvedRoles): string[] {
   const problems: string[] = [];
-  const roleOf = new Map<string, RootRole | 'directory'>();
-  for (const name of [...ROOT_ROLES, 'directory'] as const) {
+  const roleOf = new Map<string, KeyRole>();
+  for (const name of KEY_ROLES) {
     for (const key of roles[name]?.keys ?? []) {
       const other = roleOf.get(identityOf(key));
       if (other !== undefined && other !== name) problems.push(`key \`${key.keyId}\` serves both \`${other}\` and \`${name}\``);

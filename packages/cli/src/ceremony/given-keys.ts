@@ -3,15 +3,15 @@
 import { readCertificate } from '@sallyport/crypto';
 import { fail, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
-import { CA_PREFIXES, ROOT_ROLES } from '@sallyport/trust';
-import type { CaPrefix, CertificateAuthorityRecord, KeyRecord, RootRole } from '@sallyport/trust';
+import { CA_PREFIXES, DIRECTORY_ATTRIBUTES_MAX, KEY_ROLES, isAttributeName } from '@sallyport/trust';
+import type { CaPrefix, CertificateAuthorityRecord, KeyRecord, KeyRole } from '@sallyport/trust';
 import { at, readText } from '../files.ts';
 import type { Io } from '../io.ts';
 import { pemCertificates } from '../pem.ts';
 import { readPublicKey } from '../public-key.ts';
 
 export interface GivenKey {
-  readonly role: RootRole;
+  readonly role: KeyRole;
   readonly record: KeyRecord;
   /** As typed. */
   readonly shown: string;
@@ -25,12 +25,12 @@ export function readKeys(option: string, given: readonly string[], io: Io): Resu
   const problems: Problem[] = [];
   for (const shown of given) {
     const [, word = '', file = ''] = /^([a-z]+)=(.+)$/.exec(shown) ?? [];
-    const role = ROOT_ROLES.find((one) => one === word);
+    const role = KEY_ROLES.find((one) => one === word);
     if (role === undefined) {
       problems.push({
         path: option,
         message: `\`${shown.slice(0, 80)}\` names no role`,
-        remedy: `ROLE=FILE, with one of ${ROOT_ROLES.join(', ')}`,
+        remedy: `ROLE=FILE, with one of ${KEY_ROLES.join(', ')}`,
       });
       continue;
     }
@@ -51,9 +51,9 @@ export function readKeys(option: string, given: readonly string[], io: Io): Resu
 }
 
 /** What `--threshold` can speak of. `rollback` is the number of release keys that going back takes. */
-type ThresholdName = RootRole | 'rollback';
+type ThresholdName = KeyRole | 'rollback';
 export type Thresholds = Readonly<Partial<Record<ThresholdName, number>>>;
-const THRESHOLDS: readonly ThresholdName[] = [...ROOT_ROLES, 'rollback'];
+const THRESHOLDS: readonly ThresholdName[] = [...KEY_ROLES, 'rollback'];
 
 export function readThresholds(given: readonly string[]): Result<Thresholds, readonly Problem[]> {
   const thresholds: Partial<Record<ThresholdName, number>> = {};
@@ -100,4 +100,18 @@ function readAuthority(shown: string, prefixes: readonly CaPrefix[], io: Io): Re
   if (certificate === undefined || more.length > 0 || readCertificate(certificate)?.isCa !== true)
     return fail({ path: '', file: shown, message: 'holds no single CA certificate in PEM' });
   return ok({ certificate, prefixes });
+}
+
+/** The names that a root leaves to the directory. */
+export function attributeProblems(option: string, names: readonly string[]): readonly Problem[] {
+  const unfit = names
+    .filter((name) => !isAttributeName(name))
+    .map((name): Problem => ({
+      path: option,
+      message: `\`${name.slice(0, 80)}\` is not the name of an attribute`,
+      remedy: 'such as department',
+    }));
+  return names.length <= DIRECTORY_ATTRIBUTES_MAX
+    ? unfit
+    : [...unfit, { path: option, message: `more than ${DIRECTORY_ATTRIBUTES_MAX} attributes` }];
 }

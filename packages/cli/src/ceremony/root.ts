@@ -3,8 +3,8 @@
 import { encodeHex, sha256 } from '@sallyport/crypto';
 import { fail, formatInstant, ok } from '@sallyport/model';
 import type { Json, Result } from '@sallyport/model';
-import { ROOT_ROLES, followRoot, readSoundRoot, replacesKeys, trustRoot } from '@sallyport/trust';
-import type { CertificateAuthorityRecord, Root, RootRole, SoundRoot, TrustedRoot } from '@sallyport/trust';
+import { KEY_ROLES, ROOT_ROLES, followRoot, readSoundRoot, replacesKeys, trustRoot } from '@sallyport/trust';
+import type { CertificateAuthorityRecord, KeyRole, Root, RootRole, SoundRoot, TrustedRoot } from '@sallyport/trust';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFile } from '../files.ts';
@@ -65,12 +65,12 @@ function describe({ root, roles }: SoundRoot, held: TrustedRoot | undefined): re
 /** What the next root does to the one in force, each change a line; the ones that undo memory in words. */
 function changes(before: Root, { root, roles }: Pick<SoundRoot, 'root' | 'roles'>, held: TrustedRoot): readonly string[] {
   const lines: string[] = [];
-  for (const name of ROOT_ROLES) {
-    const [old, next] = [before.roles[name], root.roles[name]];
+  for (const name of KEY_ROLES) {
+    const [old, next] = [before.roles[name] ?? NO_ROLE, root.roles[name] ?? NO_ROLE];
     lines.push(...next.keyIds.filter((id) => !old.keyIds.includes(id)).map((id) => `  + ${name} key ${id}`));
     lines.push(...old.keyIds.filter((id) => !next.keyIds.includes(id)).map((id) => `  - ${name} key ${id}`));
     if (old.threshold !== next.threshold) lines.push(`  ~ threshold of ${name}: ${old.threshold} to ${next.threshold}`);
-    if (replacesKeys(held, { role: (one) => roles[one], directory: roles.directory }, name))
+    if (old !== NO_ROLE && replacesKeys(held, { role: (one) => roles[one], directory: roles.directory }, name))
       lines.push(`  ! replaces the ${name} keys: ${ANEW[name]}`);
   }
   const [backBefore, back] = [before.roles.release.rollbackThreshold, root.roles.release.rollbackThreshold];
@@ -98,12 +98,14 @@ function directoryLines({ roles: { directory }, ceilings }: Root): readonly stri
 }
 
 /** trust-v1 section 5.4. */
-const ANEW: Readonly<Record<RootRole, string>> = {
+const ANEW: Readonly<Record<KeyRole, string>> = {
   root: 'nobody of the old ones signs the next root',
   registrar: 'every area has to be delegated again, and its numbers start anew',
   release: 'releases and online keys have to be signed again, their numbers start anew, and everybody needs a live proof',
   revocation: 'the log waits for a snapshot signed by the release role',
+  directory: 'what was said of principals is not known until it is signed by the new ones',
 };
+const NO_ROLE = { keyIds: [], threshold: 0 } as const;
 
 function authorityLine(authority: CertificateAuthorityRecord): string {
   return `authority ${fingerprint(authority)} for ${authority.prefixes.join(', ')}`;

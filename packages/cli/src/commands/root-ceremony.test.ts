@@ -116,6 +116,21 @@ describe('root draft, sign and assemble', () => {
     expect(existsSync(at.path('signed'))).toBe(false);
   });
 
+  it('leave attributes to a directory key, or refuse one without the other', async () => {
+    makeSigners(at, ['desk']);
+    const withKey = [...ROOT_1, '--key', 'directory=desk.pub'];
+    for (const line of [withKey, [...ROOT_1, '--directory-attribute', 'groups']])
+      expect(await at.type(...line, '--out', 'root-1')).toMatchObject({
+        exit: 1,
+        err: expect.stringContaining('role `directory` and `directory_attributes` go together'),
+      });
+    const bad = await at.type(...withKey, '--directory-attribute', 'Groups', '--out', 'root-1');
+    expect([bad.exit, bad.err]).toEqual([1, expect.stringContaining('`Groups` is not the name of an attribute')]);
+    const drafted = await at.type(...withKey, '--directory-attribute', 'level', '--directory-attribute', 'groups', '--out', 'root-1');
+    expect(drafted.out).toMatch(/directory {2}1 of [0-9a-f]{32}, which may say groups, level/);
+    expect((await sign(at, 'root', 'root-1', ['alice', 'bob'])).exit).toBe(0);
+  });
+
   it('never join signatures over two drafts that look alike', async () => {
     await at.type(...ROOT_1, '--out', 'root-1');
     await at.type(...ROOT_1, '--valid-for', '30d', '--out', 'other');
@@ -208,6 +223,26 @@ describe('root rotate', () => {
     ];
     const { out } = await rotate('root-2', '--remove', erin, '--remove', frank, '--add', 'release=grace.pub', '--add', 'release=heidi.pub');
     expect(out).toContain('! replaces the release keys: releases and online keys have to be signed again');
+  });
+
+  it('gives the directory a key, keeps it, replaces it, and takes it away', async () => {
+    makeSigners(at, ['desk', 'other']);
+    const next = async (n: number, ...more: readonly string[]): Promise<string> => {
+      const { out, err } = await rotate(`root-${n}`, ...more);
+      expect(err).toBe('');
+      expect((await sign(at, 'root', `root-${n}`, ['alice', 'bob'])).exit).toBe(0);
+      return out;
+    };
+    expect(await next(2, '--add', 'directory=desk.pub', '--directory-attribute', 'groups')).toContain(
+      '+ attribute groups of the directory',
+    );
+    // What is not named stays as it was.
+    expect(await next(3, '--valid-for', '30d')).toMatch(/directory {2}1 of [0-9a-f]{32}, which may say groups/);
+    const desk = (JSON.parse(at.read('root-2')) as { roles: { directory: { keyids: string[] } } }).roles.directory.keyids[0] ?? '';
+    expect(await next(4, '--remove', desk, '--add', 'directory=other.pub')).toContain('! replaces the directory keys');
+    const other = (JSON.parse(at.read('root-4')) as { roles: { directory: { keyids: string[] } } }).roles.directory.keyids[0] ?? '';
+    expect(await next(5, '--remove', other)).toMatch(/- directory {2}1 of [0-9a-f]{32}, which may say groups/);
+    expect(at.read('root-5')).not.toContain('directory');
   });
 
   it.each([

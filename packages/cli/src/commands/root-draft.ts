@@ -3,9 +3,9 @@
 import { addMs, fail, formatInstant, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
 import { ROOT_ROLES, digestOfPayload, encodeRoot, readSoundRoot } from '@sallyport/trust';
-import type { Root, RootRole } from '@sallyport/trust';
+import type { KeyRole, RoleRecord, Root, RootRole } from '@sallyport/trust';
 import { rejected } from '../ceremony/ceremony.ts';
-import { readAuthorities, readKeys, readThresholds } from '../ceremony/given-keys.ts';
+import { attributeProblems, readAuthorities, readKeys, readThresholds } from '../ceremony/given-keys.ts';
 import type { GivenKey, Thresholds } from '../ceremony/given-keys.ts';
 import { ROOT_CEREMONY } from '../ceremony/root.ts';
 import { command } from '../command.ts';
@@ -20,18 +20,23 @@ export const DRAFT_OPTIONS: {
   readonly out: Option<string>;
   readonly threshold: Option<readonly string[]>;
   readonly ca: Option<readonly string[]>;
+  readonly directoryAttribute: Option<readonly string[]>;
   readonly validFor: Option<number>;
 } = {
   out: required('--out FILE', 'new file for the draft'),
   threshold: many('--threshold ROLE=N', 'how many keys of a role have to sign; rollback=N for going back (repeatable)'),
   ca: many('--ca FILE', 'certificate of an authority, or PREFIX,PREFIX=FILE for less than everything (repeatable)'),
+  directoryAttribute: many('--directory-attribute NAME', 'an attribute of principals that the directory may say (repeatable)'),
   validFor: duration('--valid-for SPAN', 'how long the root is good', { otherwise: '365d', minMs: 3_600_000, maxMs: 3_650 * 86_400_000 }),
 };
 
 const OPTIONS = {
   ...DRAFT_OPTIONS,
   trustDomain: required('--trust-domain NAME', 'SPIFFE trust domain of every identity'),
-  key: many('--key ROLE=FILE', 'public key of a signer; roles are root, registrar, release, revocation (repeatable)'),
+  key: many(
+    '--key ROLE=FILE',
+    'public key of a signer; roles are root, registrar, release, revocation, and directory where there is to be one (repeatable)',
+  ),
   freshnessTtlMax: duration('--freshness-ttl-max SPAN', 'the longest that a sidecar may ever go on without a statement', {
     otherwise: '1d',
     minMs: 15_000,
@@ -71,6 +76,7 @@ export const rootDraft: Command = command({
       ...(keys.ok ? missingRoles(keys.value) : keys.error),
       ...(thresholds.ok ? [] : thresholds.error),
       ...(authorities.ok ? [] : authorities.error),
+      ...attributeProblems('--directory-attribute', options.directoryAttribute),
     ];
     if (problems.length > 0 || !keys.ok || !thresholds.ok || !authorities.ok) return out.refuse({ exit: 1, problems });
     const roles = rolesOf(keys.value, { ...USUAL, ...thresholds.value });
@@ -82,7 +88,7 @@ export const rootDraft: Command = command({
         expiresAt: addMs(io.clock.wall(), options.validFor),
         keys: keys.value.map(({ record }) => record),
         roles,
-        ceilings: { freshnessTtlMsMax: options.freshnessTtlMax },
+        ceilings: { freshnessTtlMsMax: options.freshnessTtlMax, ...directoryCeiling(options.directoryAttribute) },
         certificateAuthorities: authorities.value,
       },
       options.out,
@@ -100,16 +106,23 @@ function missingRoles(keys: readonly GivenKey[]): readonly Problem[] {
 }
 
 function rolesOf(keys: readonly GivenKey[], thresholds: Thresholds & Readonly<Record<RootRole, number>>): Root['roles'] {
-  const role = (name: RootRole): Root['roles'][RootRole] => ({
+  const role = (name: KeyRole): RoleRecord => ({
     keyIds: keys.filter((key) => key.role === name).map(({ record }) => record.keyId),
-    threshold: thresholds[name],
+    threshold: thresholds[name] ?? 1,
   });
+  const directory = role('directory');
   return {
     root: role('root'),
     registrar: role('registrar'),
     release: { ...role('release'), rollbackThreshold: thresholds.rollback ?? Math.max(2, thresholds.release) },
     revocation: role('revocation'),
+    ...(directory.keyIds.length === 0 ? {} : { directory }),
   };
+}
+
+/** Nothing is left to the directory where nothing is named. */
+export function directoryCeiling(names: readonly string[]): Pick<Root['ceilings'], 'directoryAttributes'> {
+  return names.length === 0 ? {} : { directoryAttributes: [...new Set(names)].toSorted() };
 }
 
 /** Judges a draft as every receiver will, and writes it. What is unsound is never there to be signed. */

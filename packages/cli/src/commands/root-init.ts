@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fail, formatInstant, ok } from '@sallyport/model';
 import type { Problem, Result } from '@sallyport/model';
 import { makeFolders, parseListenAddress } from '@sallyport/runtime';
-import { DIRECTORY_ATTRIBUTES_MAX, isAttributeName } from '@sallyport/trust';
+import { attributeProblems } from '../ceremony/given-keys.ts';
 import { command } from '../command.ts';
 import type { Command } from '../command.ts';
 import { at, reasonOf, writeFile } from '../files.ts';
@@ -127,21 +127,11 @@ export function judgeNames(options: {
       message: `\`${options.admin}\` cannot stand in a SPIFFE id`,
       remedy: 'letters, digits, dots, dashes and underscores',
     });
-  problems.push(...attributeProblems(options.directoryAttribute));
+  problems.push(...attributeProblems('--directory-attribute', options.directoryAttribute));
   for (const name of ['grpc', 'enrolment'] as const)
     if (parseListenAddress(options[name])?.kind !== 'tcp')
       problems.push({ path: `--${name}`, message: `\`${options[name]}\` is not an address and port`, remedy: 'such as 127.0.0.1:7443' });
   return problems;
-}
-
-function attributeProblems(names: readonly string[]): readonly Problem[] {
-  const path = '--directory-attribute';
-  const unfit = names
-    .filter((name) => !isAttributeName(name))
-    .map((name): Problem => ({ path, message: `\`${name.slice(0, 80)}\` is not the name of an attribute`, remedy: 'such as department' }));
-  return names.length <= DIRECTORY_ATTRIBUTES_MAX
-    ? unfit
-    : [...unfit, { path, message: `more than ${DIRECTORY_ATTRIBUTES_MAX} attributes` }];
 }
 
 /** Whether only this machine reaches it. */

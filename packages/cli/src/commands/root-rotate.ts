@@ -3,8 +3,8 @@
 import { addMs } from '@sallyport/model';
 import type { KeyId, Problem } from '@sallyport/model';
 import { ROOT_ROLES } from '@sallyport/trust';
-import type { Root, RootRole } from '@sallyport/trust';
-import { readAuthorities, readKeys, readThresholds } from '../ceremony/given-keys.ts';
+import type { KeyRole, Root, RootRole } from '@sallyport/trust';
+import { attributeProblems, readAuthorities, readKeys, readThresholds } from '../ceremony/given-keys.ts';
 import type { GivenKey, Thresholds } from '../ceremony/given-keys.ts';
 import { fingerprint } from '../ceremony/root.ts';
 import { command } from '../command.ts';
@@ -13,7 +13,7 @@ import { at, outProblem } from '../files.ts';
 import { dirOption, homeOf } from '../home.ts';
 import { many, maybeDuration } from '../option.ts';
 import { readOwnTrust } from '../trust-files.ts';
-import { DRAFT_OPTIONS, writeDraft } from './root-draft.ts';
+import { DRAFT_OPTIONS, directoryCeiling, writeDraft } from './root-draft.ts';
 
 export const rootRotate: Command = command({
   name: 'root rotate',
@@ -52,6 +52,7 @@ export const rootRotate: Command = command({
       ...(added.ok ? takenKeys(held, added.value, options.remove) : added.error),
       ...(thresholds.ok ? [] : thresholds.error),
       ...(authorities.ok ? [] : authorities.error),
+      ...attributeProblems('--directory-attribute', options.directoryAttribute),
       ...unknown(
         '--remove',
         options.remove,
@@ -61,13 +62,17 @@ export const rootRotate: Command = command({
     ];
     if (problems.length > 0 || !added.ok || !thresholds.ok || !authorities.ok) return out.refuse({ exit: 1, problems });
     const keys = held.keys.filter(({ keyId }) => !options.remove.includes(keyId));
+    const roles = nextRoles(held, { added: added.value, removed: options.remove, thresholds: thresholds.value });
     const next: Root = {
       ...held,
       number: held.number + 1,
       expiresAt: addMs(io.clock.wall(), options.validFor),
       keys: [...keys, ...added.value.map(({ record }) => record)],
-      roles: nextRoles(held, { added: added.value, removed: options.remove, thresholds: thresholds.value }),
-      ceilings: { ...held.ceilings, freshnessTtlMsMax: options.freshnessTtlMax ?? held.ceilings.freshnessTtlMsMax },
+      roles,
+      ceilings: {
+        freshnessTtlMsMax: options.freshnessTtlMax ?? held.ceilings.freshnessTtlMsMax,
+        ...directoryCeiling(attributesOf(held, { roles, named: options.directoryAttribute })),
+      },
       certificateAuthorities: [
         ...held.certificateAuthorities.filter((authority) => !options.removeCa.includes(fingerprint(authority))),
         ...authorities.value,
@@ -84,19 +89,28 @@ interface RoleChanges {
 }
 
 function nextRoles({ roles }: Root, { added, removed, thresholds }: RoleChanges): Root['roles'] {
-  const keyIds = (name: RootRole): readonly KeyId[] => [
-    ...roles[name].keyIds.filter((id) => !removed.includes(id)),
+  const keyIds = (name: KeyRole): readonly KeyId[] => [
+    ...(roles[name]?.keyIds ?? []).filter((id) => !removed.includes(id)),
     ...added.filter(({ role }) => role === name).map(({ record }) => record.keyId),
   ];
   const next = Object.fromEntries(
     ROOT_ROLES.map((name) => [name, { keyIds: keyIds(name), threshold: thresholds[name] ?? roles[name].threshold }]),
   ) as Record<RootRole, Root['roles'][RootRole]>;
-  const { directory } = roles;
+  const directory = { keyIds: keyIds('directory'), threshold: thresholds.directory ?? roles.directory?.threshold ?? 1 };
   return {
     ...next,
-    ...(directory === undefined ? {} : { directory }),
+    ...(directory.keyIds.length === 0 ? {} : { directory }),
     release: { ...next.release, rollbackThreshold: thresholds.rollback ?? roles.release.rollbackThreshold },
   };
+}
+
+/** Those that are named, else those of the root before. Without keys nothing is left to anybody; what is named then is refused. */
+function attributesOf(
+  { ceilings }: Root,
+  { roles, named }: { readonly roles: Root['roles']; readonly named: readonly string[] },
+): readonly string[] {
+  if (named.length > 0) return named;
+  return roles.directory === undefined ? [] : (ceilings.directoryAttributes ?? []);
 }
 
 function takenKeys(held: Root, added: readonly GivenKey[], removed: readonly string[]): readonly Problem[] {

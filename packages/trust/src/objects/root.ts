@@ -26,6 +26,9 @@ export interface CertificateAuthorityRecord {
 /** The roles that every Root has, their keys in itself. Publishers stand in delegations, freshness keys in OnlineKeys. */
 export const ROOT_ROLES = ['root', 'registrar', 'release', 'revocation'] as const;
 export type RootRole = (typeof ROOT_ROLES)[number];
+/** Every role whose keys can stand in Root; `directory` may be missing. */
+export const KEY_ROLES = ['root', 'registrar', 'release', 'revocation', 'directory'] as const;
+export type KeyRole = (typeof KEY_ROLES)[number];
 
 export interface Root {
   /** 1, 2, 3, … without a gap. */

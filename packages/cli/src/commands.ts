@@ -42,6 +42,7 @@ import { policySchemaCommand } from './commands/policy-schema.ts';
 import { policySuggest } from './commands/policy-suggest.ts';
 import { policyTest } from './commands/policy-test.ts';
 import { releaseExtend } from './commands/release-extend.ts';
+import { releaseFallback } from './commands/release-fallback.ts';
 import { releasePromote } from './commands/release-promote.ts';
 import { revokePrincipal, revokeToken } from './commands/revoke.ts';
 import { rootDraft } from './commands/root-draft.ts';
@@ -105,6 +106,7 @@ export const COMMANDS: readonly Command[] = [
   bundleExport,
   bundleProve,
   releasePromote,
+  releaseFallback,
   releaseExtend,
 ];
 

@@ -63,6 +63,7 @@ const FAILURES: Readonly<Record<string, readonly [exit: number, ...argv: string[
   'bundle export': [64, '--to', 'watched'],
   'bundle prove': [64, '--challenge', 'nowhere', '--to', 'watched'],
   'release promote': [64],
+  'release fallback': [64, '--reason', 'x'],
   'release extend': [64, '--in', 'watched'],
 };
 

@@ -9,6 +9,8 @@ import type { AcceptanceContext, Receiver, VerifiedBundle } from './acceptance.t
 import { covers } from './areas.ts';
 import { digestOfPayload, parseEnvelope } from './envelope.ts';
 import type { Envelope } from './envelope.ts';
+import { judgeFallback, readListing } from './fallbacks.ts';
+import type { Listing } from './fallbacks.ts';
 import { areasLeftOut, highestRevision, judgeNumber, judgeRootMark } from './high-water.ts';
 import type { HighWater } from './high-water.ts';
 import { FRESHNESS_TTL_MS_MIN, RELEASE_BYTES_MAX } from './limits.ts';
@@ -20,7 +22,7 @@ import { isBundleRevoked } from './revocations.ts';
 import type { RevocationState } from './revocations.ts';
 import { judgeRootExpiry } from './roots.ts';
 import type { TrustedRoot } from './roots.ts';
-import { countThreshold } from './threshold.ts';
+import { countThreshold, distinctSigners } from './threshold.ts';
 
 let make: (payload: Release, verified: Verified) => VerifiedRelease;
 
@@ -97,7 +99,7 @@ export function readSignedRelease(bytes: Uint8Array, context: Pick<ReleaseContex
 export function verifyRelease(bytes: Uint8Array, context: ReleaseContext): Result<ReleaseVerdict, Rejection> {
   const signed = readSigned(bytes, context);
   if (!signed.ok) return signed;
-  const { payload: release, digest, envelope } = signed.value;
+  const { payload: release, digest, envelope, listing } = signed.value;
   const misplaced =
     judgeRootMark(context.highWater, context.root) ?? judgePlace(release, context.receiver) ?? judgeTtl(release, context.root);
   if (misplaced !== undefined) return fail(misplaced);
@@ -105,7 +107,7 @@ export function verifyRelease(bytes: Uint8Array, context: ReleaseContext): Resul
   if (!sequence.ok) return sequence;
   const joined = joinBundles(release, context);
   if (!joined.ok) return joined;
-  const unbacked = judgeReturn(release, envelope, context);
+  const unbacked = listing === undefined ? judgeReturn(release, envelope, context) : judgeFallback(release, listing, context.highWater);
   if (unbacked !== undefined) return fail(unbacked);
   return ok({
     release: make(release, { digest, root: context.root.digest, bundles: joined.value }),
@@ -116,16 +118,21 @@ export function verifyRelease(bytes: Uint8Array, context: ReleaseContext): Resul
 function readSigned(
   bytes: Uint8Array,
   { root, at }: Pick<ReleaseContext, 'root' | 'at'>,
-): Result<SignedRelease & { readonly envelope: Envelope }, Rejection> {
+): Result<SignedRelease & { readonly envelope: Envelope; readonly listing: Listing | undefined }, Rejection> {
   const parsed = parseEnvelope('Release', bytes);
   if (!parsed.ok) return parsed;
   const expired = judgeRootExpiry(root, at);
   if (expired !== undefined) return fail(expired);
   const counted = countThreshold('Release', parsed.value, root.role('release'));
-  if (!counted.ok) return counted;
+  // One key is enough for what says itself that it goes to a listed fallback; whether it does is judged later.
+  if (!counted.ok && distinctSigners('Release', parsed.value, root.role('release').keys).length === 0) return counted;
   const read = readRelease(parsed.value.payload);
-  if (!read.ok) return read;
-  return ok({ payload: read.value, digest: digestOfPayload(parsed.value.payload), envelope: parsed.value });
+  if (!read.ok) return counted.ok ? read : counted;
+  const { fallbackOf } = read.value;
+  if (fallbackOf === undefined && !counted.ok) return counted;
+  const listing = fallbackOf === undefined ? ok(undefined) : readListing(fallbackOf, root);
+  if (!listing.ok) return listing;
+  return ok({ payload: read.value, digest: digestOfPayload(parsed.value.payload), envelope: parsed.value, listing: listing.value });
 }
 
 /** Attacks: wrong area; a release of one ring shown to another. */

@@ -143,6 +143,7 @@ describe('an answer under --json', () => {
     expect(await here('bundle sign', 'signed', '--dir', world.dir)).toHaveProperty('signatures');
     expect(await here('bundle verify', 'signed', '--dir', world.dir)).toMatchObject({ verified: true });
     expect(await asked('bundle submit', 'signed')).toMatchObject({ bundle: { revision: 9 } });
+    expect(await asked('release fallback', '--reason', 'x')).toMatchObject({ rollback: true, release: { release_seq: 5 } });
   });
 
   it('of ceremonies', async () => {

@@ -24,6 +24,7 @@ import { signRelease, submitRelease } from '../publish/submit-release.ts';
 import type { ReleaseWish } from '../publish/submit-release.ts';
 import { tellReleased } from '../publish/tell-released.ts';
 import { findBundle, readVersions, wentBackFrom } from '../publish/versions.ts';
+import type { Versions } from '../publish/versions.ts';
 import { judgeReason } from '../reason.ts';
 import { readOwnTrust } from '../trust-files.ts';
 
@@ -107,22 +108,34 @@ async function fromVersions(link: Link, call: Call): Promise<Exit> {
   const heads = await readHeads(link, place, io);
   if (!heads.ok) return out.refuse(heads.error);
   const signed = await sign(
-    { bundle: bundle.value, above: above.value, releaseSeq: heads.value.releaseSeq + 1, ttlMsMax: link.trust.root.freshnessTtlMsMax },
+    {
+      bundle: bundle.value,
+      above: above.value,
+      releaseSeq: heads.value.releaseSeq + 1,
+      ttlMsMax: link.trust.root.freshnessTtlMsMax,
+      fallbacks: options.rollback === undefined ? inForceOf(versions.value) : [],
+    },
     call,
   );
   if (!signed.ok) return out.refuse(signed.error);
   return options.signOnly ? finish(signed.value, call) : submit(link, signed.value, call);
 }
 
+/** Where the release turns out to be wrong, one key brings back what is in force now. */
+function inForceOf({ bundles, releases }: Versions): readonly Digest[] {
+  const inForce = releases[0]?.bundles ?? [];
+  return bundles.filter(({ digest }) => inForce.includes(digest)).map(({ digest }) => digest);
+}
+
 async function sign(
-  wish: Pick<ReleaseWish, 'bundle' | 'above' | 'releaseSeq'> & { readonly ttlMsMax: number },
+  wish: Pick<ReleaseWish, 'bundle' | 'above' | 'releaseSeq'> & { readonly ttlMsMax: number; readonly fallbacks?: readonly Digest[] },
   call: Call,
 ): Promise<Result<Uint8Array, Refusal>> {
   const { options, io } = call;
   const signers = releaseSigners(options.releaseKey, homeOf(options.dir, io), io, ['release-1']);
   if (!signers.ok) return signers;
   warnOfStrangers(signers.value, call);
-  const { bundle, above = [], releaseSeq, ttlMsMax } = wish;
+  const { bundle, above = [], releaseSeq, ttlMsMax, fallbacks = [] } = wish;
   const { digest, revision } = bundle;
   const release: ReleaseWish = {
     place: placeOf(options),
@@ -131,7 +144,7 @@ async function sign(
     above,
     freshnessTtlMsMax: ttlMsMax,
     ...(options.rollback === undefined ? {} : { rollbackReason: options.rollback }),
-    fallbacks: [],
+    fallbacks,
     now: io.clock.wall(),
   };
   return ok(await signRelease(release, signers.value));

@@ -1,12 +1,13 @@
 /** Release: which bundles are enforced in one area and ring. `release_seq` alone orders what is enforced. Spec section 4.4. */
 
+import { encodeBase64 } from '@sallyport/crypto';
 import { formatInstant } from '@sallyport/model';
 import type { Area, Digest, Instant, ReleaseSeq, Result, Revision, Ring } from '@sallyport/model';
 import * as z from 'zod/mini';
 import { FALLBACKS_MAX, REASON_LENGTH_MAX, RELEASE_BUNDLES_MAX } from '../limits.ts';
 import { encodePayload, readPayload } from '../payload.ts';
 import type { Rejection } from '../rejection.ts';
-import { area, digest, head, instant, positive, ring } from '../shapes.ts';
+import { area, bytes, digest, head, instant, positive, ring } from '../shapes.ts';
 
 export interface ReleasedBundle {
   readonly area: Area;
@@ -24,10 +25,14 @@ export interface Release {
   /** The signers mean to go back; needs the rollback threshold. */
   readonly rollback: boolean;
   readonly reason: string | null;
-  /** Bundles that may be returned to. Stated for people and tools; receivers of this version give it no power. */
+  /** Bundles that one key may return to, in the release after this one. */
   readonly fallbacks: readonly Digest[];
   readonly createdAt: Instant;
+  /** Envelope of the release whose `fallbacks` name where this one goes back to: then one key is enough. */
+  readonly fallbackOf?: Uint8Array;
 }
+
+const FALLBACK_OF_BYTES_MAX = 8_192;
 
 const shape: z.ZodMiniType<Release> = z.pipe(
   z.strictObject({
@@ -41,6 +46,7 @@ const shape: z.ZodMiniType<Release> = z.pipe(
     reason: z.nullable(z.string().check(z.minLength(1), z.maxLength(REASON_LENGTH_MAX))),
     fallbacks: z.array(digest).check(z.maxLength(FALLBACKS_MAX)),
     created_at: instant,
+    fallback_of: z.optional(bytes(1, FALLBACK_OF_BYTES_MAX)),
   }),
   z.transform((wire): Release => ({
     area: wire.area,
@@ -52,6 +58,7 @@ const shape: z.ZodMiniType<Release> = z.pipe(
     reason: wire.reason,
     fallbacks: wire.fallbacks,
     createdAt: wire.created_at,
+    ...(wire.fallback_of === undefined ? {} : { fallbackOf: wire.fallback_of }),
   })),
 );
 
@@ -71,5 +78,6 @@ export function encodeRelease(release: Release): Uint8Array {
     reason: release.reason,
     fallbacks: release.fallbacks,
     created_at: formatInstant(release.createdAt),
+    ...(release.fallbackOf === undefined ? {} : { fallback_of: encodeBase64(release.fallbackOf) }),
   });
 }

@@ -24,6 +24,7 @@ import { createLeases } from '../../packages/sidecar/src/pipeline/leases.ts';
 import { answerRequest, judgeLease } from '../../packages/sidecar/src/pipeline/pipeline.ts';
 import type { Held, Ports, Revocations, Snapshot } from '../../packages/sidecar/src/pipeline/ports.ts';
 import { judgeStream } from '../../packages/sidecar/src/pipeline/mcp-answers.ts';
+import { sessionsServed } from '../../packages/sidecar/src/sessions/sessions-served.ts';
 import { jobStarts } from '../../packages/sidecar/src/sessions/job-starts.ts';
 import { mcpSessions } from '../../packages/sidecar/src/sessions/mcp-sessions.ts';
 import { mcpStreams } from '../../packages/sidecar/src/sessions/mcp-streams.ts';
@@ -158,6 +159,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
       perPrincipalMax: 100,
       onOver: () => {},
     }),
+    sessionsServed: sessionsServed(),
     jobStarts: jobStarts(clock),
     mcpSessions: mcpSessions({ random: randomBytes, sessionsMax: 4, onLast: (binding) => upstream.release(binding) }),
     mcpStreams: mcpStreams({ clock, streamsMax: 4, judge: (stream) => judgeStream(stream, ports), isDraining: () => false }),
@@ -194,7 +196,7 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
   const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
   const listen = parseListenAddress('127.0.0.1:0');
   if (listen === undefined) throw new Error('no address');
-  const outbound = servedExchange({ leg: 'outbound', clock, account, ids: ports.ids, answer });
+  const outbound = servedExchange({ leg: 'outbound', clock, account, sessionsServed: ports.sessionsServed, ids: ports.ids, answer });
   const listener = await startHttpListener({
     listen,
     clock: systemClock(),

@@ -70,6 +70,8 @@ export interface Agent {
     readonly tie?: 'tracestate';
     /** What may open a session but an operator; none where it is absent. */
     readonly jobs?: readonly AgentJob[];
+    /** While it serves more, it calls no tool that moves money, personal data or exports, or destroys; 1 where it is absent. */
+    readonly concurrentMax?: number;
   };
 }
 

@@ -34,6 +34,7 @@ import type { BundleHolder, CallerMethods, Counters, IsolationPort, Ports, Recor
 import { jobStarts } from './sessions/job-starts.ts';
 import { mcpSessions } from './sessions/mcp-sessions.ts';
 import { mcpStreams } from './sessions/mcp-streams.ts';
+import { sessionsServed } from './sessions/sessions-served.ts';
 import { sessionRegistry, type SweptRegistry } from './sessions/registry.ts';
 import { credentials, type Credentials } from './secrets/credentials.ts';
 import type { SecretTimes } from './secrets/held-secret.ts';
@@ -131,6 +132,7 @@ export function pipelinePorts(from: PortsFrom): {
     clientTokens: tokens.client,
     delegations: from.delegations,
     sessions,
+    sessionsServed: sessionsServed(),
     jobStarts: jobStarts(clock),
     mcpSessions: mcp,
     mcpStreams: mcpStreams({

@@ -324,7 +324,7 @@ class RunningSidecar implements Sidecar {
     });
     const { ports } = pipeline;
     const answer = (arrival: Arrival): Promise<Answer> => answerRequest(arrival, ports);
-    const served = (leg: Leg): Served => servedExchange({ leg, clock, account: this.#bytes, ids: ports.ids, answer });
+    const served = (leg: Leg): Served => servedExchange({ ...ports, leg, account: this.#bytes, answer });
     const legs = { inbound: served('inbound'), outbound: served('outbound') };
     const own = { config, clock, holder: this.#holder, metrics: this.#metrics, evidence: this.#evidence };
     this.#serving = { ...pipeline, served: Object.values(legs), credentials: registerOf(pipeline.secrets, own) };

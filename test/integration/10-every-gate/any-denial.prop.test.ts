@@ -186,6 +186,7 @@ async function run(facts: Facts, ports: Ports): Promise<{ status: number; text: 
     peer: '',
     peerChain: [],
     ends: {},
+    serving: { begin: () => {} },
     body: { read: async () => ok(Buffer.from(body)) },
     signal: new AbortController().signal,
   };

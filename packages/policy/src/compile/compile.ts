@@ -99,6 +99,8 @@ export interface Entry {
   readonly comparedArguments: readonly string[];
   /** Whether some rule of the agent counts calls in a row, so that every call is a step. */
   readonly countsSteps: boolean;
+  /** Of a guarded tool: how many sessions the agent may be serving when it is called. */
+  readonly sessionsConcurrentMax?: number;
 }
 
 /** An attribute whose type is declared. */
@@ -428,6 +430,7 @@ function entryFrom({
       classes: tool.classes,
       ...(tool.route === undefined ? {} : { method: tool.route.method, path: tool.route.path }),
     },
+    ...(isGuarded(tool) ? { sessionsConcurrentMax: agent.sessions.concurrentMax ?? 1 } : {}),
     agentFacts: {
       enforced: { name: agent.name, owner: agent.owner, isolation: 'enforced' },
       advisory: { name: agent.name, owner: agent.owner, isolation: 'advisory' },

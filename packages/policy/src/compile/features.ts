@@ -15,6 +15,7 @@ export const LAYER_FEATURE = 'policy.layer';
 /** Everything that this build understands, sorted. Spec: policy-v1 section 10. */
 export const FEATURES: readonly string[] = [
   'agent.callers',
+  'agent.concurrent_max',
   'agent.delegation',
   'agent.isolation',
   'agent.jobs',
@@ -134,6 +135,7 @@ function featuresOfAgent({ callers, delegation, isolation, signingKeys, sessions
     ...(isolation === undefined ? [] : ['agent.isolation']),
     ...(signingKeys === undefined ? [] : ['agent.signing_keys']),
     ...(sessions.jobs === undefined ? [] : ['agent.jobs']),
+    ...(sessions.concurrentMax === undefined ? [] : ['agent.concurrent_max']),
     ...(sessions.tie === undefined ? [] : ['agent.tie']),
   ];
 }

@@ -28,6 +28,8 @@ export type PolicyDecision =
       readonly reservations: readonly ReservationSpec[];
       /** Some rule of the agent counts calls in a row: this one is a step, also where it reserves nothing. */
       readonly isStep: boolean;
+      /** Refused where its agent serves more sessions than this when the call is let out; whoever counts them sees to it. */
+      readonly sessionsConcurrentMax?: number;
       /** Arguments whose values some precondition will compare, once the call has completed. */
       readonly comparedArguments: readonly string[];
       readonly source?: Source;
@@ -120,11 +122,13 @@ function handed({ entry, input }: Call): PolicyDecision | undefined {
 }
 
 function allow(call: Call, compiled: CompiledRule, requires: readonly CompiledRule[]): PolicyDecision {
+  const { sessionsConcurrentMax } = call.entry;
   return {
     decision: 'allow',
     ruleId: compiled.rule.id,
     reservations: reservationsOf(call, [compiled, ...requires]),
     isStep: call.entry.countsSteps,
+    ...(sessionsConcurrentMax === undefined ? {} : { sessionsConcurrentMax }),
     comparedArguments: call.entry.comparedArguments,
     ...(compiled.source === undefined ? {} : { source: compiled.source }),
   };

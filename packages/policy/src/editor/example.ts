@@ -33,6 +33,7 @@ sessions:
   idle: 15m
   max: 8h
   tie: tracestate
+  concurrent_max: 4
   jobs:
     - name: nightly-report
       root: schedule

@@ -1,6 +1,6 @@
 /** What opens the sessions of an agent, and how long they last. */
 
-import { JOBS_MAX, JOB_STARTS_MAX, JOB_WITHIN_MS_MAX } from '../grammar/sessions.ts';
+import { JOBS_MAX, JOB_STARTS_MAX, JOB_WITHIN_MS_MAX, SESSIONS_CONCURRENT_MAX } from '../grammar/sessions.ts';
 import { LIMITS, LIST_CAPS } from '../reader/limits.ts';
 import type { Field } from './shape.ts';
 import { list, map } from './shape.ts';
@@ -53,6 +53,12 @@ export const SESSIONS: Field = {
       says: 'How a call may name its session beside `Sallyport-Session`: by what the agent’s tracing library carries along.',
       shape: word(['tracestate']),
       otherwise: 'by `Sallyport-Session` alone',
+    },
+    concurrent_max: {
+      says: 'How many sessions it may be serving at once when it calls a tool that moves money, personal data or exports, or destroys: one that serves several can mix them up.',
+      shape: count(1, SESSIONS_CONCURRENT_MAX),
+      default: 1,
+      code: 'rate_limited',
     },
     jobs: {
       says: 'Kinds of job that open sessions without a person asking, each by its name in the header `Sallyport-Job`.',

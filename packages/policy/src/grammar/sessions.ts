@@ -15,6 +15,7 @@ const MAX_MS = 28_800_000;
 /** A job that opens more sessions in an hour has to say so. */
 const STARTS: AgentJob['max'] = { count: 60, withinMs: 3_600_000 };
 export const JOBS_MAX = 64;
+export const SESSIONS_CONCURRENT_MAX = 10_000;
 export const JOB_STARTS_MAX = 1_000;
 export const JOB_WITHIN_MS_MAX = 86_400_000;
 
@@ -23,7 +24,7 @@ export const USUAL_SESSIONS: Sessions = { roots: ['operator'], idleMs: IDLE_MS, 
 
 /** Idle for 15 minutes at most and over after 8 hours, unless said otherwise. */
 export const sessionRules: Reader<Sessions> = (node, problems) => {
-  const declared = fields(node, problems, '`sessions`', ['roots', 'idle', 'max', 'tie', 'jobs']);
+  const declared = fields(node, problems, '`sessions`', ['roots', 'idle', 'max', 'tie', 'jobs', 'concurrent_max']);
   if (declared === undefined) return undefined;
   const roots = declared.get('roots', list('`roots`', oneOf('root', ROOTS), { min: 1, key: (entry) => entry })) ?? USUAL_SESSIONS.roots;
   const maxMs = declared.get('max', duration('`max`', LIMITS.sessionMaxMsMax)) ?? MAX_MS;
@@ -31,7 +32,12 @@ export const sessionRules: Reader<Sessions> = (node, problems) => {
   if (idleMs > maxMs) return problems.add(node.place, '`idle` is longer than `max`', { remedy: 'a session that is over cannot idle' });
   const tie = declared.get('tie', oneOf('tie', ['tracestate']));
   const jobs = declared.get('jobs', list('`jobs`', job, { min: 1, max: JOBS_MAX, key: ({ name }) => name }));
-  return { roots, idleMs, maxMs, ...(tie === undefined ? {} : { tie }), ...(jobs === undefined ? {} : { jobs }) };
+  const concurrentMax = declared.get('concurrent_max', count('`concurrent_max`', 1, SESSIONS_CONCURRENT_MAX));
+  const further = {
+    ...(jobs === undefined ? {} : { jobs }),
+    ...(concurrentMax === undefined || concurrentMax === 1 ? {} : { concurrentMax }),
+  };
+  return { roots, idleMs, maxMs, ...(tie === undefined ? {} : { tie }), ...further };
 };
 
 const job: Reader<AgentJob> = (node, problems) => {
@@ -73,7 +79,7 @@ const jobPrincipal: Reader<JobPrincipal> = (node, problems) => {
   };
 };
 
-export function encodeSessionRules({ roots, idleMs, maxMs, tie, jobs }: Sessions): Json {
+export function encodeSessionRules({ roots, idleMs, maxMs, tie, jobs, concurrentMax }: Sessions): Json {
   const sorted = jobs?.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return {
     roots: roots.toSorted(),
@@ -81,6 +87,7 @@ export function encodeSessionRules({ roots, idleMs, maxMs, tie, jobs }: Sessions
     max: formatSpan(maxMs),
     ...(tie === undefined ? {} : { tie }),
     ...(sorted === undefined ? {} : { jobs: sorted.map(encodeJob) }),
+    ...(concurrentMax === undefined ? {} : { concurrent_max: concurrentMax }),
   };
 }
 

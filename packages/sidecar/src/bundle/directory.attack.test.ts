@@ -87,7 +87,7 @@ describe('attacks on what the directory says', () => {
     const facts = { id: 's' as SessionId, root: 'operator', attempted: [], completed: [], failed: [], denied: [], classes: [] };
     const session = { principal, agent: 'support-triage' as AgentName, facts: () => facts };
     const gathered = authorization.gather(
-      { ask: { dialect: 'mcp' }, held, session, tool: pinned, args: {} } as never,
+      { ask: { dialect: 'mcp' }, serving: { begin: () => {} }, held, session, tool: pinned, args: {} } as never,
       { clock: of.clock, isolation: { of: () => undefined } } as never,
     );
     const { decision } = gathered as Exclude<typeof gathered, Promise<unknown>>;

@@ -6,6 +6,8 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Arrival } from '../pipeline/facts.ts';
 import type { Answer, AnswerUnit } from '../pipeline/gate.ts';
+import type { SessionsServed, UnderWay } from '../pipeline/ports.ts';
+import { sessionsServed } from '../sessions/sessions-served.ts';
 import { denialOfRefusal, servedExchange, type Served } from './served.ts';
 
 const closing: (() => Promise<void> | void)[] = [];
@@ -17,6 +19,7 @@ interface Bench {
   readonly listener: HttpListener;
   readonly outbound: Served;
   readonly account: ReturnType<typeof bytesAccount>;
+  readonly sessionsServed: SessionsServed;
   readonly arrivals: Arrival[];
   readonly bugs: unknown[];
   say(text: string): Promise<{ socket: Socket; heard: () => string; closed: Promise<unknown> }>;
@@ -24,6 +27,7 @@ interface Bench {
 
 async function bench(answer: (arrival: Arrival) => Promise<Answer>): Promise<Bench> {
   const account = bytesAccount(100_000);
+  const served = sessionsServed();
   const arrivals: Arrival[] = [];
   const bugs: unknown[] = [];
   let id = 0;
@@ -32,6 +36,7 @@ async function bench(answer: (arrival: Arrival) => Promise<Answer>): Promise<Ben
     leg: 'outbound',
     clock: systemClock(),
     account,
+    sessionsServed: served,
     ids,
     answer: (arrival) => {
       arrivals.push(arrival);
@@ -51,6 +56,7 @@ async function bench(answer: (arrival: Arrival) => Promise<Answer>): Promise<Ben
     listener,
     outbound,
     account,
+    sessionsServed: served,
     arrivals,
     bugs,
     say: async (text) => {
@@ -111,6 +117,30 @@ describe('the agent’s port', () => {
     await two.closed;
     expect(two.heard()).toMatch(/content-type: text\/event-stream\r\n/i);
     expect(two.heard().replaceAll(/\r\n[0-9a-f]+\r\n/g, '')).toMatch(/data: \{"a":1\}\n\n[^]*data: \{"b":2\}\n\n/);
+  });
+
+  it('serves a session until the exchange is over, however it ends: answered, thrown, or left by its client while the answer runs', async () => {
+    for (const how of ['answered', 'thrown', 'left'] as const) {
+      const session: UnderWay = { exchanges: 0 };
+      const [begun, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const { say, sessionsServed: all } = await bench(async ({ serving }) => {
+        serving.begin(session);
+        // A call that is judged anew is still one.
+        serving.begin(session);
+        begun.resolve();
+        if (how === 'thrown') throw new Bug('never');
+        // As the pipeline does: what became of the call is awaited, whoever has left.
+        return answerOf(units(unit('{}')), { close: () => (how === 'left' ? over.promise : Promise.resolve()) });
+      });
+      const client = await say(POST('hello'));
+      await begun.promise;
+      if (how === 'left') {
+        client.socket.destroy();
+        expect([all.count, session.exchanges]).toEqual([1, 1]);
+        over.resolve();
+      } else await client.closed;
+      await expect.poll(() => [all.count, session.exchanges]).toEqual([0, 0]);
+    }
   });
 
   it('gives the body’s bytes back and closes the answer, however it went', async () => {

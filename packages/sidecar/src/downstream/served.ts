@@ -9,6 +9,8 @@ import type { BytesAccount } from '@sallyport/runtime';
 import { writeSseComment, writeSseEvent } from '@sallyport/dialects';
 import type { Arrival } from '../pipeline/facts.ts';
 import type { Answer, Leg } from '../pipeline/gate.ts';
+import type { SessionsServed } from '../pipeline/ports.ts';
+import { Serving } from '../sessions/sessions-served.ts';
 import { requestBody } from './body.ts';
 import { keptAlive } from './keep-alive.ts';
 
@@ -16,6 +18,7 @@ export interface ServedOptions {
   readonly leg: Leg;
   readonly clock: Clock;
   readonly account: BytesAccount;
+  readonly sessionsServed: SessionsServed;
   readonly ids: { request(): RequestId; decision(): DecisionId };
   /** The pipeline. */
   readonly answer: (arrival: Arrival) => Promise<Answer>;
@@ -48,7 +51,8 @@ export function servedExchange(options: ServedOptions): Served {
   };
 }
 
-async function answered(exchange: HttpExchange, { leg, clock, account, ids, answer }: ServedOptions): Promise<void> {
+async function answered(exchange: HttpExchange, { leg, clock, account, sessionsServed, ids, answer }: ServedOptions): Promise<void> {
+  const serving = new Serving(sessionsServed);
   const body = requestBody({ contentLength: exchange.contentLength, bytes: () => exchange.body() }, account);
   const receivedAt: BootMs = clock.boot();
   const arrival: Arrival = {
@@ -65,6 +69,7 @@ async function answered(exchange: HttpExchange, { leg, clock, account, ids, answ
     peerChain: exchange.peerChain,
     ends: exchange.ends,
     body,
+    serving,
     signal: exchange.signal,
   };
   let taken: Answer | undefined;
@@ -76,7 +81,12 @@ async function answered(exchange: HttpExchange, { leg, clock, account, ids, answ
     if (!(thrown instanceof Fault && thrown.code === 'aborted')) throw thrown;
   } finally {
     body.release();
-    await taken?.close();
+    try {
+      // An agent that has left has not ended its call.
+      await taken?.close();
+    } finally {
+      serving.end();
+    }
   }
 }
 

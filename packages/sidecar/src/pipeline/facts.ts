@@ -15,7 +15,7 @@ import type { Ask } from './asked.ts';
 import type { ProvenOperator } from './delegated.ts';
 import type { CallIds, Dialect, Leg } from './gate.ts';
 import type { JobCaller } from './job-session.ts';
-import type { Held, OpenSession, PinnedTool } from './ports.ts';
+import type { Held, OpenSession, PinnedTool, UnderWay } from './ports.ts';
 
 /** What the listener hands over. Nothing in it has been judged. */
 export interface Arrival extends CallIds {
@@ -32,6 +32,8 @@ export interface Arrival extends CallIds {
   /** Of the connection; for whose user the agent is, never for who it is. */
   readonly ends: ConnectionEnds;
   readonly body: Body;
+  /** To be told which session the exchange serves, once that is known; it ends with the exchange. */
+  readonly serving: { begin(session: UnderWay): void };
   /** Aborted when the caller is gone or the sidecar must end the exchange. */
   readonly signal: AbortSignal;
 }

@@ -84,9 +84,10 @@ export function isCallerRevoked({ caller }: Pick<CallFacts, 'caller'>, { revocat
 
 /** A session as an invocation has it: what the gates write of a call is no fact of what the agent has done in it. */
 export function asInvoked(open: OpenSession): OpenSession {
-  const { id, principal, agent, tokenId, fingerprint, origin, delegation } = open;
+  const { id, principal, agent, tokenId, fingerprint, origin, delegation, underWay } = open;
   return {
     id,
+    underWay,
     principal,
     agent,
     case: open.case,

@@ -209,7 +209,21 @@ export interface Delegations {
   ): Result<EnteredDelegation, Denial>;
 }
 
+/** What is under way in one session; counted by `SessionsServed` alone. */
+export interface UnderWay {
+  exchanges: number;
+}
+
+/** Implemented in `sessions/`. */
+export interface SessionsServed {
+  /** Sessions of which something is under way. */
+  readonly count: number;
+  begin(session: UnderWay): void;
+  end(session: UnderWay): void;
+}
+
 export interface OpenSession {
+  readonly underWay: UnderWay;
   readonly id: SessionId;
   readonly principal: Principal;
   readonly agent: AgentName;
@@ -402,6 +416,7 @@ export interface Ports {
   readonly clientTokens: SessionTokens;
   readonly delegations: Delegations;
   readonly sessions: SessionRegistry;
+  readonly sessionsServed: SessionsServed;
   readonly jobStarts: JobStarts;
   readonly mcpSessions: McpSessions;
   readonly mcpStreams: McpStreams;

@@ -150,6 +150,7 @@ function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemo
   const { principal, agent, tokenId, origin, delegation } = opening;
   return {
     id,
+    underWay: { exchanges: 0 },
     principal,
     agent: agent.name,
     case: opening.case,

@@ -26,9 +26,11 @@ export const authorization: Gate<HeadFacts & Asked & InSession & Named & Validat
     agent: 'runs',
     session: { notApplicable: 'the session gate asks whether the agent may run for the operator' },
   },
-  gather: ({ leg, ends, ask, held, session, tool, args, caller }, ports) => {
+  gather: ({ leg, ends, serving, ask, held, session, tool, args, caller }, ports) => {
     const { policy, directory } = held.snapshot;
     const isolation = ports.isolation.of(leg, ends);
+    // From here the session is being served: the next gate counts how many are.
+    serving.begin(session.underWay);
     if (ask.dialect === 'agent') return { isolation, decision: invocationDecision(held.snapshot.agents.get(session.agent), caller) };
     const { principal, agent } = session;
     const chain = session.delegation?.call.chain ?? NO_HOPS;

@@ -31,6 +31,7 @@ const monthly: ReservationSpec = {
 const bench = (): {
   take: (specs: readonly ReservationSpec[], session?: string) => Promise<ReturnType<typeof decideReservation>>;
   clock: ReturnType<typeof fakeClock>;
+  ports: Ports;
 } => {
   const clock = fakeClock();
   const reservations = memoryReservations({ entriesMax: 10 });
@@ -38,6 +39,7 @@ const bench = (): {
   let id = 0;
   return {
     clock,
+    ports,
     take: async (specs, session = 's1') => {
       const facts = {
         decision: { reservations: specs, isStep: true },
@@ -48,6 +50,27 @@ const bench = (): {
     },
   };
 };
+
+describe('sessions at once', () => {
+  const judged = async (sessionsConcurrentMax: number | undefined, count: number): Promise<unknown> => {
+    const { ports } = bench();
+    const decision = { reservations: [], isStep: false, ...(sessionsConcurrentMax === undefined ? {} : { sessionsConcurrentMax }) };
+    const facts = { decision, decisionId: 'd' as DecisionId, session: { id: 's' as SessionId } };
+    const judgement = decideReservation(await reservation.gather(facts as never, { ...ports, sessionsServed: { count } } as never));
+    return judgement.verdict === 'deny' ? [judgement.denial.code, judgement.denial.retryAfterMs] : judgement.verdict;
+  };
+
+  it.each([
+    ['one more than may be', 1, 2, ['rate_limited', 1_000]],
+    ['many more', 1, 900, ['rate_limited', 1_000]],
+    ['one more than its agent takes', 4, 5, ['rate_limited', 1_000]],
+    ['its own alone', 1, 1, 'pass'],
+    ['as many as its agent takes', 4, 4, 'pass'],
+    ['any number, of a tool that asks nothing', undefined, 900, 'pass'],
+  ])('%s', async (_, most, count, expected) => {
+    expect(await judged(most, count)).toEqual(expected);
+  });
+});
 
 describe('budgets and rows', () => {
   const amount = (text: string): Decimal => Decimal.parse(text) ?? Decimal.fromBigInt(0n);

@@ -12,8 +12,13 @@ import { pass, refuse, type Gate, type Judgement } from '../gate.ts';
 import type { Ports } from '../ports.ts';
 
 type Facts = HeadFacts & Asked & InSession & Named & Validated & Authorized;
-type Gathered = { readonly taken: Reserving['reserved'] } | { readonly refused: Refused; readonly specs: readonly ReservationSpec[] };
+type Gathered =
+  | { readonly taken: Reserving['reserved'] }
+  | { readonly served: number; readonly servedMax: number }
+  | { readonly refused: Refused; readonly specs: readonly ReservationSpec[] };
 
+/** For a session that is served now to end. */
+const RETRY_AFTER_MS = 1_000;
 const NOTHING: Reserving['reserved'] = { frames: [], budgets: [], settle: async () => [], cancel: async () => {} };
 
 export const reservation: Gate<Facts, Gathered, Reserving, Ports> = {
@@ -24,8 +29,10 @@ export const reservation: Gate<Facts, Gathered, Reserving, Ports> = {
     agent: { notApplicable: 'spends nothing', instead: { reserved: NOTHING } },
     session: { notApplicable: 'spends nothing' },
   },
-  gather: ({ decision, decisionId, session }, { reservations, recorder, clock }) => {
-    const specs = decision.reservations;
+  gather: ({ decision, decisionId, session }, { reservations, recorder, clock, sessionsServed }) => {
+    const { reservations: specs, sessionsConcurrentMax: servedMax } = decision;
+    // An agent that serves several people at once can mix them up.
+    if (servedMax !== undefined && sessionsServed.count > servedMax) return { served: sessionsServed.count, servedMax };
     if (specs.length === 0 && !decision.isStep) return { taken: NOTHING };
     const limits = specs.map((spec) => limitOf(spec, session.id));
     const judged = (result: Result<Reserved, Refused>): Gathered => {
@@ -50,6 +57,16 @@ export const reservation: Gate<Facts, Gathered, Reserving, Ports> = {
 /** The code of the limit that is reached, with its rule; `overloaded` when no more limits can be kept. */
 export function decideReservation(gathered: Gathered): Judgement<Reserving> {
   if ('taken' in gathered) return pass({ reserved: gathered.taken });
+  if ('served' in gathered)
+    return refuse(
+      deny(
+        'rate_limited',
+        `the agent serves ${gathered.served} sessions at once, and may call this tool while it serves ${gathered.servedMax}`,
+        {
+          retryAfterMs: RETRY_AFTER_MS,
+        },
+      ),
+    );
   const { refused, specs } = gathered;
   if (refused.code === 'exhausted') return refuse(deny('overloaded', 'the store of reservations is full of live limits'));
   const spec = specs[refused.index];

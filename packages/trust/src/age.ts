@@ -60,7 +60,11 @@ export function policyState(trusted: Trusted | undefined, now: Now): PolicyState
   const { root, release, memory, revocations } = trusted;
   const renewal = memory.renewals.find((one) => one.release === release.digest && one.area === release.area && one.ring === release.ring);
   const ttlMax = Math.min(release.payload.freshnessTtlMsMax, root.freshnessTtlMsMax);
-  if (renewal === undefined) return { kind: 'stale', reason: 'never_renewed', ageMs: undefined, ttlMs: ttlMax };
+  if (renewal === undefined) {
+    // Where entries are missing, that is what keeps every statement from counting.
+    const reason = isContiguous(revocations) ? 'never_renewed' : 'revocation_gap';
+    return { kind: 'stale', reason, ageMs: undefined, ttlMs: ttlMax };
+  }
   const { held } = renewal;
   // Who signs an extension could sign another release as well: of the two bounds the root's is left.
   const ttlMs = Math.min(held.statement.payload.ttlMs, held.statement.byRelease ? root.freshnessTtlMsMax : ttlMax);

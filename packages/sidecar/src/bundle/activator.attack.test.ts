@@ -135,6 +135,16 @@ describe('attacks on what is enforced', () => {
       }
     });
 
+    it('after an honest life a restart alarms nobody: of its own statements it kept those whose age it remembers', async () => {
+      for (let heard = 0; heard < 3; heard++) {
+        await side.run(5_000);
+        await side.hear(sim);
+      }
+      await side.run(2_000);
+      const again = await restart();
+      expect([again.serves(), again.refusals]).toEqual(['release 1', []]);
+    });
+
     it('replay after restart: the same statement again goes on ageing where it was', async () => {
       await side.run(200_000);
       const said = await sim.stateFreshness((side.clock.wall() - 150_000) as Instant);

@@ -56,7 +56,7 @@ import type { Holder } from './holder.ts';
 import { isLayer, VettedSets } from './policy-bytes.ts';
 import { placeOf, type Position } from './position.ts';
 import { heldPart, keptBundles, knownParts, missingParts } from './staged.ts';
-import { verifyStatement } from './statement.ts';
+import { stillNeeded, verifyStatement, type HeldFile } from './statement.ts';
 import {
   partBytes,
   policyDigestOf,
@@ -97,7 +97,7 @@ export class Activator {
   #revocations: RevocationState = beginRevocations(EMPTY_HIGH_WATER.revocation);
   #staged = new Map<Digest, StagedBundle>();
   readonly #vetted = new VettedSets();
-  #statements: readonly KeptStatement[] = [];
+  #statements: readonly HeldFile[] = [];
   #active: { readonly bundle: TrustedBundle; readonly sinceMs: number } | undefined;
   /** Candidates under way or waiting; each begins when the one before has ended. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -458,7 +458,8 @@ export class Activator {
     const admitted = admitStatement(this.#memory, verified.value, context);
     if (!admitted.ok) return admitted;
     if (admitted.value === this.#memory) return ok('already');
-    const statements = [...this.#statements.filter((one) => one.offer !== offer), { kind, offer }].slice(-2);
+    const { digest } = verified.value;
+    const statements = stillNeeded([...this.#statements, { kind, offer, digest }], this.#renewed(admitted.value));
     if (!this.#isLoading) await this.#options.vault.keepStatements(statements);
     this.#statements = statements;
     // The mark is on disk before the statement counts: a restart must not be able to hear it for the first time again.
@@ -487,8 +488,12 @@ export class Activator {
   }
 
   #renew(): void {
+    this.#memory = this.#renewed(this.#memory);
+  }
+
+  #renewed(memory: FreshnessMemory): FreshnessMemory {
     const active = this.#active === undefined ? [] : [{ ...placeOf(this.#active.bundle), digest: this.#active.bundle.release.digest }];
-    this.#memory = renewReleases(this.#memory, { active, revocations: this.#revocations });
+    return renewReleases(memory, { active, revocations: this.#revocations });
   }
 
   /** Memory and mark together: on disk first, then in force. */

@@ -414,8 +414,8 @@ describe('an extension by file', () => {
     await site.side.run(TTL_MS / 2);
     site = await startSite({ clock: nextBoot(site.side.clock) });
     await site.settle();
-    // The statements of before the outage are still there, and are not heard a second time; the extension goes on.
-    expect([site.side.serves(), site.side.refusals]).toEqual(['release 1', ['live_proof ROLLBACK', 'freshness ROLLBACK']]);
+    // The statement of before the outage is still there, and is not heard a second time; the extension goes on.
+    expect([site.side.serves(), site.side.refusals]).toEqual(['release 1', ['freshness ROLLBACK']]);
     await site.side.run(TTL_MS / 2);
     expect(site.side.serves()).toBe('denies (expired)');
   });

@@ -6,6 +6,7 @@
 import { encodeHex } from '@sallyport/crypto';
 import type { Digest } from '@sallyport/model';
 import { BUNDLE_FILE_BYTES_MAX } from './bundle-file.ts';
+import { DIRECTORY_FILE_BYTES_MAX } from './directory-file.ts';
 import { ENVELOPE_BYTES_MAX, RELEASE_BUNDLES_MAX } from './limits.ts';
 
 /** What lies there, in the order in which a receiver has to take it: each may need those before it. */
@@ -17,6 +18,7 @@ export const CARRIED_KINDS = [
   'proof',
   'freshness',
   'extension',
+  'directory',
   'release',
 ] as const;
 export type CarriedKind = (typeof CARRIED_KINDS)[number];
@@ -40,6 +42,7 @@ const FORMS: Readonly<Record<CarriedKind, CarriedForm>> = {
   proof: { pattern: /^proof-[0-9a-f]{64}\.json$/, bytesMax: STATEMENTS_BYTES_MAX, filesMax: 1 },
   freshness: { pattern: /^freshness\.json$/, bytesMax: STATEMENTS_BYTES_MAX, filesMax: 1 },
   extension: { pattern: /^extension\.json$/, bytesMax: ENVELOPE_BYTES_MAX.Extension, filesMax: 1 },
+  directory: { pattern: /^directory\.json$/, bytesMax: DIRECTORY_FILE_BYTES_MAX, filesMax: 1 },
   release: { pattern: /^release\.json$/, bytesMax: ENVELOPE_BYTES_MAX.Release, filesMax: 1 },
 };
 
@@ -91,4 +94,5 @@ export const ONLINE_KEYS_FILE = 'online-keys.json';
 export const REVOCATION_SNAPSHOT_FILE = 'revocation-snapshot.json';
 export const FRESHNESS_FILE = 'freshness.json';
 export const EXTENSION_FILE = 'extension.json';
+export const DIRECTORY_FILE = 'directory.json';
 export const RELEASE_FILE = 'release.json';

@@ -124,6 +124,7 @@ export { DIRECTORY_FILE_BYTES_MAX, readDirectoryFile, writeDirectoryFile } from 
 export { BUNDLE_FILE_BYTES_MAX, readBundleFile, writeBundleFile } from './bundle-file.ts';
 export type { CarriedKind, CarriedName } from './carried-files.ts';
 export {
+  DIRECTORY_FILE,
   EXTENSION_FILE,
   FRESHNESS_FILE,
   ONLINE_KEYS_FILE,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   Directory,
+  ExportRequestSchema,
   GetHeadRequestSchema,
   GetPartRequestSchema,
   PolicyPlane,
@@ -20,7 +21,15 @@ import { createClient } from '@sallyport/net';
 import { realFileSystem } from '@sallyport/runtime';
 import { controlPlaneHarness, policyStream } from '@sallyport/testkit';
 import type { ControlPlaneHarness, ControlPlaneHarnessOptions, EnrolledSidecar, PolicyStream } from '@sallyport/testkit';
-import { EMPTY_HIGH_WATER, acceptDirectory, encodeDirectoryContent, trustRoot, verifyDirectory } from '@sallyport/trust';
+import {
+  DIRECTORY_FILE,
+  EMPTY_HIGH_WATER,
+  acceptDirectory,
+  encodeDirectoryContent,
+  readDirectoryFile,
+  trustRoot,
+  verifyDirectory,
+} from '@sallyport/trust';
 import type { VerifiedDirectory } from '@sallyport/trust';
 import { readAuthority } from '../authority.ts';
 
@@ -190,6 +199,21 @@ describe('a directory in force', () => {
     expect(after).toMatchObject({ seq: before.seq + 1n, content: before.content });
     expect(after.issuedAtMs).toBeGreaterThan(before.issuedAtMs);
     expect((await taken(sidecar, await next)).signed.number).toBe(Number(after.seq));
+  });
+
+  test('is among the files that are carried to where no stream reaches, as it is on a stream', async () => {
+    await submit(row('alice'));
+    const { bundle } = await harness.publish();
+    await harness.release(bundle, { leaveBehind: true });
+    const files = new Map<string, Uint8Array>();
+    const plane = await harness.client(PolicyPlane, '/admin/alice');
+    const incoming = plane.export(create(ExportRequestSchema, { area: 'default', ring: 'default' }), {
+      signal: new AbortController().signal,
+    });
+    for await (const { name, data } of incoming) files.set(name, concatBytes(files.get(name) ?? new Uint8Array(), data));
+    const carried = readDirectoryFile(files.get(DIRECTORY_FILE));
+    expect(carried?.content).toEqual(encodeDirectoryContent([row('alice')]));
+    expect((await taken(await harness.enrol(), carried?.envelope ?? new Uint8Array())).size).toBe(1);
   });
 
   test('outlives a restart, which signs it again', async () => {

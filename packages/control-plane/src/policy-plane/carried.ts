@@ -12,6 +12,7 @@ import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus } from '@sallyport/net';
 import type { Database, Transaction } from '@sallyport/store';
 import {
+  DIRECTORY_FILE,
   FRESHNESS_FILE,
   ONLINE_KEYS_FILE,
   RELEASE_FILE,
@@ -22,9 +23,11 @@ import {
   readBundle,
   rootFileName,
   writeBundleFile,
+  writeDirectoryFile,
   writeStatements,
 } from '@sallyport/trust';
 import type { Authority } from '../authority.ts';
+import type { DirectoryService } from '../directory/api.ts';
 import type { EnrolmentService } from '../enrolment/api.ts';
 import type { FreshnessService, IssueProblem, IssuedStatement } from '../freshness/api.ts';
 import type { Objects } from '../objects/api.ts';
@@ -40,6 +43,7 @@ export interface CarriedOptions {
   readonly publish: Pick<PublishService, 'currentRelease' | 'bundle' | 'bundleEnvelope' | 'releaseEnvelope'>;
   readonly revocation: Pick<RevocationService, 'snapshot'>;
   readonly freshness: Pick<FreshnessService, 'state' | 'prove'>;
+  readonly directory: Pick<DirectoryService, 'headIn'>;
   readonly enrolment: Pick<EnrolmentService, 'placeOf'>;
   /** That nothing could be issued, for the log. */
   readonly onUnissued: (problem: IssueProblem) => void;
@@ -89,7 +93,7 @@ export function carriedHandlers(options: CarriedOptions): Pick<ProvenHandlers<ty
 
 /** In the order in which a sidecar takes them; the statement is issued when its turn comes, over what is current then. */
 async function* filesOf(release: StoredRelease, options: CarriedOptions): AsyncGenerator<Result<NamedBytes, GrpcStatus>, void> {
-  const { authority, database, revocation, freshness, publish, onUnissued } = options;
+  const { authority, database, objects, directory, revocation, freshness, publish, onUnissued } = options;
   for (const [index, bytes] of authority.rootEnvelopes.entries()) yield ok({ name: rootFileName(index + 1), bytes });
   yield ok({ name: ONLINE_KEYS_FILE, bytes: authority.onlineKeys.envelope });
   const snapshot = revocation.snapshot();
@@ -107,6 +111,13 @@ async function* filesOf(release: StoredRelease, options: CarriedOptions): AsyncG
   // What is current now may be another release than the one whose bundles have gone out.
   const isSame = statement.value.entriesFor(release.area, release.ring).some((entry) => entry.release === release.digest);
   yield isSame ? ok({ name: FRESHNESS_FILE, bytes: statementFile(statement.value, release, 'freshness') }) : fail(OVERTAKEN);
+  const said = await database.read(async (tx) => directory.headIn(tx));
+  if (said !== undefined) {
+    const content = await database.read(async (tx) => objects.readIn(tx, said.content));
+    yield content.ok
+      ? ok({ name: DIRECTORY_FILE, bytes: writeDirectoryFile({ envelope: said.envelope, content: content.value }) })
+      : fail(DAMAGED);
+  }
   const envelope = await database.read(async (tx) => publish.releaseEnvelope(tx, release.digest));
   yield envelope === undefined ? fail(DAMAGED) : ok({ name: RELEASE_FILE, bytes: envelope });
 }

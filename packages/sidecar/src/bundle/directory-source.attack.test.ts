@@ -11,6 +11,7 @@ import {
 } from '@sallyport/testkit';
 import {
   bundleFileName,
+  DIRECTORY_FILE,
   EXTENSION_FILE,
   FRESHNESS_FILE,
   ONLINE_KEYS_FILE,
@@ -20,6 +21,7 @@ import {
   REVOCATION_SNAPSHOT_FILE,
   rootFileName,
   writeBundleFile,
+  writeDirectoryFile,
   writeStatements,
   type StatementOffer,
   type WrittenChallenge,
@@ -378,6 +380,30 @@ describe('a folder whose files are replaced', () => {
     put(REVOCATION_SNAPSHOT_FILE, (await simulator.snapshotRevocations()).envelope);
     await site.settle();
     expect(site.side.activator.position.revocationSeq).toBe(1);
+    expect(site.side.serves()).toBe('release 1');
+  });
+
+  it('what the directory says comes by file, and an older file gives nobody back what was taken', async () => {
+    simulator = await trustSimulator({ freshnessTtlMs: TTL_MS, directoryAttributes: ['groups'] });
+    disk = simulatedDisk();
+    site = await startSite({});
+    await serving();
+    const row = { issuer: 'https://idp.test', tenant: 'acme', principal: 'alice', attributes: { groups: ['support'] } };
+    const [old, next] = [
+      await simulator.publishDirectory(site.side.clock.wall(), [row]),
+      await simulator.publishDirectory(site.side.clock.wall(), []),
+    ];
+    put(DIRECTORY_FILE, writeDirectoryFile(next));
+    await site.settle();
+    expect(site.side.activator.position.directorySeq).toBe(2);
+    put(DIRECTORY_FILE, writeDirectoryFile(old));
+    await site.settle();
+    expect(site.side.refusals).toContain('directory ROLLBACK');
+    put(DIRECTORY_FILE, writeDirectoryFile({ ...next, content: old.content }));
+    await site.settle();
+    put(DIRECTORY_FILE, new TextEncoder().encode('{'));
+    await site.settle();
+    expect(site.side.activator.position.directorySeq).toBe(2);
     expect(site.side.serves()).toBe('release 1');
   });
 

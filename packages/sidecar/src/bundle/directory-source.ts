@@ -9,6 +9,7 @@ import { delay, type FileSystem } from '@sallyport/runtime';
 import {
   orderCarried,
   readBundleFile,
+  readDirectoryFile,
   readCarriedName,
   readStatements,
   rootNumberOf,
@@ -144,6 +145,10 @@ function candidatesIn(
     case 'bundle': {
       const bundle = readBundleFile(bytes);
       return bundle === undefined ? undefined : [{ ...bundle, kind, fetch: async () => bundle.parts }];
+    }
+    case 'directory': {
+      const said = readDirectoryFile(bytes);
+      return said === undefined ? undefined : [{ kind, envelope: said.envelope, fetch: async () => said.content }];
     }
     case 'extension':
       return activator.mustProve ? [] : [{ kind, offer: { envelope: bytes, entries: [] } }];

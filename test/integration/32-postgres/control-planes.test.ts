@@ -126,6 +126,12 @@ withPostgres('two control planes on one PostgreSQL', () => {
       ['here', true, false],
       ['there', true, false],
     ]);
+    // Its records go on being acknowledged where the first has left off.
+    await eventually(async () => {
+      const { sidecars: now } = await otherAdmin.status();
+      const one = now.find(({ instance }) => instance === 'here');
+      return one !== undefined && one.auditAckedSeq > 3n && one.auditAckedSeq === one.auditHeadSeq;
+    }, 'records that are acknowledged');
     // It comes back to a database that has gone on without it, and is not behind.
     await world.restartControlPlane();
     balanced.leadTo(world.controlPlane.addresses().grpc);
@@ -144,5 +150,18 @@ withPostgres('two control planes on one PostgreSQL', () => {
     for (const [index, sidecar] of [here, there].entries())
       await eventually(async () => (await sidecar.call('orders/get_order', ORDER, sessions[index] ?? '')).status === 401, 'the revocation');
     expect(await otherAdmin.revoke('token', 'another')).toBe(4);
+  });
+
+  test('nobody is alarmed by a sidecar that has changed over, and between them they hold every record of it', async () => {
+    const lines = await Promise.all([world.admin, otherAdmin].map(async (admin) => admin.tail()));
+    const records = lines
+      .flat()
+      .map((line) => JSON.parse(line) as { kind: string; code?: string; stream: string; seq: number; sidecar?: string });
+    expect(records.filter(({ kind }) => kind === 'ALERT').map(({ code }) => code)).toEqual([]);
+    const stream = records.find(({ kind, sidecar }) => kind === 'START' && sidecar?.endsWith('/here'))?.stream;
+    const seqs = new Set(records.filter((record) => record.stream === stream).map(({ seq }) => seq));
+    expect(seqs).toEqual(new Set(Array.from({ length: seqs.size }, (_, index) => index + 1)));
+    // Each holds a part.
+    for (const part of lines) expect(part.some((line) => line.includes(`"stream":"${stream}"`))).toBe(true);
   });
 });

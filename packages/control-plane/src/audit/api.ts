@@ -12,7 +12,7 @@ import type { SpiffeId } from '@sallyport/identity';
 import { Fault } from '@sallyport/model';
 import type { Clock, Random, StreamId } from '@sallyport/model';
 import type { FileSystem } from '@sallyport/runtime';
-import type { Database, LocalDatabase, Transaction } from '@sallyport/store';
+import type { Database, LocalDatabase, SegmentLog, Transaction } from '@sallyport/store';
 import type { Log, Metrics } from '@sallyport/telemetry';
 import type { TrustedRoot } from '@sallyport/trust';
 import type { ControlPlaneConfig } from '../config.ts';
@@ -21,6 +21,7 @@ import type { ProvenHandlers } from '../rpc.ts';
 import { createActs } from './acts.ts';
 import type { Act } from './acts.ts';
 import { ACTS_MIGRATIONS, actsTable } from './acts-table.ts';
+import { adoptedStreams, catchUp } from './adopted.ts';
 import { createAlerts } from './alerts.ts';
 import { Collector } from './collector.ts';
 import { Indexer } from './indexer.ts';
@@ -30,7 +31,10 @@ import { recoverSegments } from './recovery.ts';
 import { reportedHeads } from './reported.ts';
 import { judgeRestart } from './restart.ts';
 import { shipHandler } from './ship.ts';
+import { openSharedHeads } from './shared-heads.ts';
+import type { PutOutcome } from './shared-heads.ts';
 import { AUDIT_MIGRATIONS, auditTables } from './store.ts';
+import type { AuditTables } from './store.ts';
 import type { HeldStream } from './streams.ts';
 import type { Suspicion } from './suspicion.ts';
 import { tailHandler } from './tail.ts';
@@ -93,7 +97,9 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
   const { config, clock, random, database, index, log, metrics, identity, signer, certificates, root, draining } = options;
   const tables = auditTables(index.service('audit', AUDIT_MIGRATIONS));
   const replica = tables.replica(encodeHex(random(REPLICA_BYTES)));
-  const { segments, streams, found, actNames } = await recoverSegments({ ...options, database: index, tables });
+  const adopted = adoptedStreams(tables);
+  const heads = database.isShared ? await openSharedHeads(database) : undefined;
+  const { segments, streams, found, actNames } = await recoverSegments({ ...options, database: index, tables, adopted });
   const onFailure = (error: unknown): void => log.error('audit.index_failed', {}, error);
   const indexer = new Indexer({ database: index, tables, log: segments, streams, clock, onFailure });
   const keeper = createKeeper(segments, () => indexer.kick());
@@ -105,22 +111,31 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
   const alert = async (suspicion: Suspicion): Promise<void> => alerts.raise(suspicion);
   const noteContact = (writer: string): void => unclosed.noteContact(writer);
   const reported = reportedHeads({ database: index, tables, streams });
-  const unclosed = watchUnclosed({ clock, tables, streams, own: identity, afterMs: config.audit.unclosed_after_ms, alert });
+  const lineAt = storedLines({ indexer, tables, segments, draining });
+  const catchUpTo = async (stream: StreamId, writer: SpiffeId): Promise<PutOutcome> =>
+    heads === undefined ? 'kept' : catchUp({ stream, writer }, { streams, adopted, heads, lineAt });
+  const unclosed = watchUnclosed({
+    clock,
+    tables,
+    streams,
+    own: identity,
+    afterMs: config.audit.unclosed_after_ms,
+    alert,
+    catchUp: catchUpTo,
+  });
 
   const onBegun = async (begun: HeldStream): Promise<void> => {
+    // The stream before may have ended at another control plane.
+    if (begun.previous !== null && begun.writer !== identity) await catchUpTo(begun.previous.stream, begun.writer);
     const earlier = streams.ofWriter(begun.writer).filter((held) => held.chain.stream !== begun.chain.stream);
     const isKnownUnclosed = (held: HeldStream): boolean => unclosed.isKnown(held);
     const facts = { begun, earlier, reported: reported.of(begun.writer), isKnownUnclosed };
     for (const suspicion of judgeRestart(facts)) await alert(suspicion);
     for (const held of earlier) if (!held.isClosed && !unclosed.isKnown(held)) unclosed.remember(held.chain.stream);
   };
-  const lineAt = async (stream: StreamId, seq: number): Promise<Uint8Array | undefined> => {
-    await indexer.reached(segments.status.durableSequence, draining);
-    const place = tables.placeOf(stream, seq);
-    return place === undefined ? undefined : segments.read({ from: place, bytesMax: 1 })[0]?.bytes;
-  };
   const pendingBytesMax = config.limits.ship_pending_bytes_max;
-  const collector = new Collector({ streams, keeper, tables, clock, pendingBytesMax, lineAt, alert, onBegun });
+  const shared = { adopted, catchUp: catchUpTo, ...(heads === undefined ? {} : { heads }) };
+  const collector = new Collector({ streams, keeper, tables, clock, pendingBytesMax, lineAt, alert, onBegun, ...shared });
 
   await own.open();
   await onBegun(required(streams.of(own.stream)));
@@ -135,12 +150,7 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
   every(config.audit.checkpoint_interval_ms, 'checkpoint', async () => own.checkpoint());
   every(Math.min(SWEEP_MS_MAX, config.audit.unclosed_after_ms), 'unclosed streams', async () => unclosed.sweep());
   every(FLUSH_MS, 'reported heads', () => reported.flush());
-  const lagSeconds = (): number => indexer.lagMs() / 1_000;
-  metrics.gaugeFrom(
-    { name: 'sallyport_audit_index_lag_seconds', help: 'How long durable records have waited to be searchable' },
-    lagSeconds,
-  );
-  metrics.gaugeFrom({ name: 'sallyport_audit_segments_bytes', help: 'Bytes of all audit segments' }, () => segments.status.bytes);
+  measure(metrics, indexer, segments);
 
   return {
     act: async (tx, act) => acts.remember(tx, act),
@@ -187,4 +197,26 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
 function required<T>(value: T | undefined): T {
   if (value === undefined) throw new Fault('store_failed', 'internal', 'the own stream did not begin');
   return value;
+}
+
+function measure(metrics: Metrics, indexer: Indexer, segments: SegmentLog): void {
+  const lagSeconds = (): number => indexer.lagMs() / 1_000;
+  const help = 'How long durable records have waited to be searchable';
+  metrics.gaugeFrom({ name: 'sallyport_audit_index_lag_seconds', help }, lagSeconds);
+  metrics.gaugeFrom({ name: 'sallyport_audit_segments_bytes', help: 'Bytes of all audit segments' }, () => segments.status.bytes);
+}
+
+/** The stored line of a stream, from the index; waits for the index where it lags. */
+function storedLines(of: {
+  readonly indexer: Indexer;
+  readonly tables: AuditTables;
+  readonly segments: SegmentLog;
+  readonly draining: AbortSignal;
+}): (stream: StreamId, seq: number) => Promise<Uint8Array | undefined> {
+  const { indexer, tables, segments, draining } = of;
+  return async (stream, seq) => {
+    await indexer.reached(segments.status.durableSequence, draining);
+    const place = tables.placeOf(stream, seq);
+    return place === undefined ? undefined : segments.read({ from: place, bytesMax: 1 })[0]?.bytes;
+  };
 }

@@ -37,6 +37,8 @@ beforeEach(async () => {
     keeper: createKeeper(log, () => undefined),
     tables: auditTables(database.service('audit', AUDIT_MIGRATIONS)),
     clock,
+    adopted: { upTo: () => 0 },
+    catchUp: async () => Promise.resolve('kept'),
     pendingBytesMax: 1_048_576,
     // One stream alone: its places in the log are those in the stream.
     lineAt: async (_stream, seq) => Promise.resolve(log.read({ from: seq, bytesMax: 1 })[0]?.bytes),

@@ -5,14 +5,17 @@
  */
 
 import { digestOf, equalBytes } from '@sallyport/crypto';
+import type { SpiffeId } from '@sallyport/identity';
 import { Fault, fail, ok } from '@sallyport/model';
 import type { Clock, Digest, Result, StreamId } from '@sallyport/model';
 import { bytesAccount } from '@sallyport/runtime';
 import type { BytesAccount } from '@sallyport/runtime';
+import type { Adopted } from './adopted.ts';
 import { NO_HEAD, endOf } from './held-streams.ts';
 import type { HeldStreams } from './held-streams.ts';
 import type { Keeper } from './keeper.ts';
 import type { AuditTables } from './store.ts';
+import type { PutOutcome, SharedHeads } from './shared-heads.ts';
 import { takeLine } from './streams.ts';
 import type { HeldStream, LineContext, LineRefusal } from './streams.ts';
 import type { AlertCode, Suspicion } from './suspicion.ts';
@@ -42,6 +45,12 @@ export interface CollectorOptions {
   /** The stored line, from the index; waits for the index where it lags. */
   readonly lineAt: (stream: StreamId, seq: number) => Promise<Uint8Array | undefined>;
   readonly alert: (suspicion: Suspicion) => Promise<void>;
+  /** Streams of which another control plane holds a part. */
+  readonly adopted: Pick<Adopted, 'upTo'>;
+  /** What all control planes on one database know; absent where this one is alone. */
+  readonly heads?: Pick<SharedHeads, 'put'>;
+  /** Brings a stream together with what all know of it; nothing where this one is alone. */
+  readonly catchUp: (stream: StreamId, writer: SpiffeId) => Promise<PutOutcome>;
   /** A stream's first line has become durable. */
   readonly onBegun: (begun: HeldStream) => Promise<void>;
 }
@@ -80,7 +89,8 @@ export class Collector {
 
   /** What is durable of a stream that its writer takes up again at `firstSeq`. */
   async resume(about: About): Promise<Delivery> {
-    return (await this.#judgeStream(about)) ?? this.#ack(about.stream);
+    // What another control plane has acknowledged the sidecar does not have any more.
+    return (await this.#catchUp(about)) ?? (await this.#judgeStream(about)) ?? this.#ack(about.stream);
   }
 
   /** Takes a batch from a proven source. Resolves when what it took is durable. Throws a Fault when the segments have failed. */
@@ -103,7 +113,9 @@ export class Collector {
     const { streams, keeper } = this.#options;
     const { stream } = batch;
     const { source } = context;
-    const judged = await this.#judgeStream({ stream, seq: batch.firstSeq, source });
+    const about = { stream, seq: batch.firstSeq, source };
+    const behind = batch.firstSeq > this.#heldSeq(stream) + 1 ? await this.#catchUp(about) : undefined;
+    const judged = behind ?? (await this.#judgeStream(about));
     if (judged !== undefined) return judged;
     const fresh = await this.#newLines(batch, source);
     if (!fresh.ok) return fresh.error;
@@ -124,7 +136,19 @@ export class Collector {
     streams.set(next);
     for (const detail of suspicions) await this.#suspect('CHECKPOINT_INVALID', detail, { stream, source });
     if (before === undefined) await this.#options.onBegun(next);
+    const [last = new Uint8Array(0)] = fresh.value.slice(-1);
+    const put = await this.#options.heads?.put(next);
+    if (put === 'forked') return this.#fork('another control plane holds another record', last, { stream, seq: next.chain.seq, source });
+    // Somebody else has gone on with this stream meanwhile: the sidecar begins again by asking what is acknowledged.
+    if (put === 'overtaken') return { kind: 'slow_down', waitMs: BUSY_WAIT_MS };
     return this.#ack(stream);
+  }
+
+  /** Undefined where this process knows what all know. */
+  async #catchUp(about: About): Promise<Delivery | undefined> {
+    const outcome = await this.#options.catchUp(about.stream, about.source);
+    if (outcome === 'forked') return this.#fork('another control plane holds another history', new Uint8Array(0), about);
+    return outcome === 'overtaken' ? { kind: 'slow_down', waitMs: BUSY_WAIT_MS } : undefined;
   }
 
   /** What can be said of a stream before a line of it is looked at; `undefined` when it may go on. */
@@ -148,6 +172,8 @@ export class Collector {
       const seq = firstSeq + index;
       if (seq > heldSeq) return ok(lines.slice(index));
       const stored = await this.#options.lineAt(stream, seq);
+      // Held elsewhere, and acknowledged there: it cannot be compared here.
+      if (stored === undefined && seq <= this.#options.adopted.upTo(stream)) continue;
       if (stored === undefined || !equalBytes(stored, line))
         return fail(await this.#fork('it differs from the record held', line, { stream, seq, source }));
     }

@@ -9,6 +9,7 @@ import { decodeHex } from '@sallyport/crypto';
 import type { SpiffeId } from '@sallyport/identity';
 import type { StreamId } from '@sallyport/model';
 import type { LoggedFrame } from '@sallyport/store';
+import type { Adopted } from './adopted.ts';
 import { readLineHead } from './line.ts';
 import { takeLine } from './streams.ts';
 import type { HeldStream, LineContext } from './streams.ts';
@@ -53,11 +54,16 @@ export function heldStreams(): HeldStreams {
  * reported, and the stream goes on from what the line itself says came before, so that one edit is one finding and hides
  * no other.
  */
-export function recoverLine(frame: LoggedFrame, streams: HeldStreams): Suspicion | undefined {
+export function recoverLine(
+  frame: LoggedFrame,
+  { streams, adopted }: { readonly streams: HeldStreams; readonly adopted: Pick<Adopted, 'at'> },
+): Suspicion | undefined {
   const line = frame.bytes;
   const head = readLineHead(line);
   if (head === undefined) return edited(frame, undefined, 'it is no record line');
-  const held = streams.of(head.stream);
+  const before = streams.of(head.stream);
+  // Another control plane has taken the records in between, and this one went on after them.
+  const held = before?.chain.seq === head.seq - 1 ? before : (adopted.at(head.stream, head.seq - 1) ?? before);
   const source = held?.writer ?? startWriter(line);
   if (source === undefined) return edited(frame, held, `its stream ${head.stream} has no START`);
   const context: LineContext = { source, authorities: 'accepted_before' };
@@ -66,9 +72,9 @@ export function recoverLine(frame: LoggedFrame, streams: HeldStreams): Suspicion
     streams.set(taken.value.held);
     return undefined;
   }
-  const before = decodeHex(head.prev);
-  if (held !== undefined && before !== undefined) {
-    const resumed = takeLine({ ...held, isClosed: false, chain: { stream: head.stream, seq: head.seq - 1, head: before } }, line, context);
+  const prior = decodeHex(head.prev);
+  if (held !== undefined && prior !== undefined) {
+    const resumed = takeLine({ ...held, isClosed: false, chain: { stream: head.stream, seq: head.seq - 1, head: prior } }, line, context);
     if (resumed.ok) streams.set(resumed.value.held);
   }
   return edited(frame, held, `stream ${head.stream}, seq ${head.seq}: ${taken.error.detail}`);

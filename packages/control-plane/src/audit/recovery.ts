@@ -10,6 +10,7 @@ import { openSegmentLog } from '@sallyport/store';
 import type { LocalDatabase, LogProblem, SegmentLog } from '@sallyport/store';
 import type { ControlPlaneConfig } from '../config.ts';
 import { actName } from './acts.ts';
+import type { Adopted } from './adopted.ts';
 import { heldStreams, recoverLine } from './held-streams.ts';
 import type { HeldStreams } from './held-streams.ts';
 import type { AuditTables } from './store.ts';
@@ -29,6 +30,7 @@ export interface RecoveryOptions {
   readonly disk: FileSystem;
   readonly database: LocalDatabase;
   readonly tables: AuditTables;
+  readonly adopted: Adopted;
   /** Of this control plane: its own streams hold the acts. */
   readonly identity: SpiffeId;
 }
@@ -38,7 +40,7 @@ const FOUND_MAX = 64;
 const HEADROOM_SHARE = 16;
 
 /** Opens the segments; throws a Fault `store_failed` where they cannot be. */
-export async function recoverSegments({ config, disk, database, tables, identity }: RecoveryOptions): Promise<Recovered> {
+export async function recoverSegments({ config, disk, database, tables, adopted, identity }: RecoveryOptions): Promise<Recovered> {
   const streams = heldStreams();
   const found: Suspicion[] = [];
   const actNames = new Set<string>();
@@ -49,7 +51,7 @@ export async function recoverSegments({ config, disk, database, tables, identity
     logBytesMax: config.audit.log_bytes_max,
     headroomBytes: Math.floor(config.audit.log_bytes_max / HEADROOM_SHARE),
     onRecovered(frame) {
-      const suspicion = recoverLine(frame, streams);
+      const suspicion = recoverLine(frame, { streams, adopted });
       if (suspicion !== undefined && found.length < FOUND_MAX) found.push(suspicion);
       const name = streams.ofWriter(identity).length === 0 ? undefined : actName(frame.bytes);
       if (name !== undefined) actNames.add(name);

@@ -75,6 +75,15 @@ export const AUDIT_MIGRATIONS: readonly Migration[] = [
       DELETE FROM audit_stream;
       DELETE FROM audit_progress;`,
   },
+  {
+    name: 'streams that were taken over',
+    sql: `CREATE TABLE audit_adopted (
+      stream TEXT NOT NULL,
+      seq INTEGER NOT NULL,
+      held TEXT NOT NULL,
+      PRIMARY KEY (stream, seq)
+    ) STRICT, WITHOUT ROWID`,
+  },
 ];
 
 /** What the index knows of one record. */
@@ -102,6 +111,13 @@ export interface RecordFilter {
   /** Streams whose writer serves this agent. */
   readonly agent?: string;
   readonly session?: string;
+}
+
+/** Where a stream was taken over from another control plane, with what is needed to go on. */
+export interface AdoptedPlace {
+  readonly stream: StreamId;
+  readonly seq: number;
+  readonly held: string;
 }
 
 export interface AuditTables {
@@ -140,6 +156,8 @@ export interface AuditTables {
   reported(): readonly (StreamEnd & { readonly writer: SpiffeId })[];
   /** The name of this process among those that share a database, also after a restart; `proposed` where it has none yet. */
   replica(proposed: string): string;
+  addAdopted(at: AdoptedPlace): void;
+  adopted(): readonly AdoptedPlace[];
 }
 
 /** In the order of the table's columns. */
@@ -179,6 +197,8 @@ export function auditTables(database: LocalService): AuditTables {
   );
   const insertReplica = sql('INSERT INTO audit_replica (only, name) VALUES (1, ?) ON CONFLICT DO NOTHING');
   const readReplica = sql('SELECT name FROM audit_replica');
+  const insertAdopted = sql('INSERT OR IGNORE INTO audit_adopted (stream, seq, held) VALUES (?, ?, ?)');
+  const allAdopted = sql('SELECT stream, seq, held FROM audit_adopted');
   const countForks = sql('SELECT COUNT(*) AS forks FROM audit_fork WHERE stream = ?');
   const allForked = sql('SELECT DISTINCT stream FROM audit_fork');
   const allUnclosed = sql('SELECT stream FROM audit_unclosed');
@@ -236,6 +256,9 @@ export function auditTables(database: LocalService): AuditTables {
         seq: row['seq'] as number,
         head: row['head'] as string,
       })),
+    addAdopted: ({ stream, seq, held }) => void insertAdopted.run(stream, seq, held),
+    adopted: () =>
+      allAdopted.all().map((row) => ({ stream: row['stream'] as StreamId, seq: row['seq'] as number, held: row['held'] as string })),
     replica(proposed) {
       insertReplica.run(proposed);
       return readReplica.get()?.['name'] as string;

@@ -26,9 +26,11 @@ export interface UnclosedOptions {
   readonly own: SpiffeId;
   readonly afterMs: number;
   readonly alert: (suspicion: Suspicion) => Promise<void>;
+  /** Brings a stream together with what all control planes know of it. */
+  readonly catchUp: (stream: StreamId, writer: SpiffeId) => Promise<unknown>;
 }
 
-export function watchUnclosed({ clock, tables, streams, own, afterMs, alert }: UnclosedOptions): Unclosed {
+export function watchUnclosed({ clock, tables, streams, own, afterMs, alert, catchUp }: UnclosedOptions): Unclosed {
   // Owner: this closure. Silence is counted from this start at the earliest: before it nobody could be heard.
   const contacts = new Map<string, number>();
   const known = new Set<StreamId>(tables.unclosedStreams());
@@ -46,6 +48,12 @@ export function watchUnclosed({ clock, tables, streams, own, afterMs, alert }: U
       for (const held of Array.from(streams.all())) {
         const silentMs = now - (contacts.get(held.writer) ?? startedAt);
         if (held.isClosed || held.writer === own || known.has(held.chain.stream) || silentMs < afterMs) continue;
+        // Its writer may have changed over to another control plane, and be heard there.
+        await catchUp(held.chain.stream, held.writer);
+        if ((streams.of(held.chain.stream)?.chain.seq ?? 0) > held.chain.seq) {
+          contacts.set(held.writer, now);
+          continue;
+        }
         const detail = `its writer is silent for ${silentMs} ms, and the last record held is ${held.chain.seq}`;
         await alert({ code: 'UNCLOSED', subject: endOf(held), detail, source: held.writer });
         remember(held.chain.stream);

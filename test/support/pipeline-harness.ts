@@ -162,7 +162,13 @@ export async function pipelineHarness(yaml: string, options: HarnessOptions = {}
     sessionsServed: sessionsServed(),
     jobStarts: jobStarts(clock),
     mcpSessions: mcpSessions({ random: randomBytes, sessionsMax: 4, onLast: (binding) => upstream.release(binding) }),
-    mcpStreams: mcpStreams({ clock, streamsMax: 4, judge: (stream) => judgeStream(stream, ports), isDraining: () => false }),
+    mcpStreams: mcpStreams({
+      clock,
+      streamsMax: 4,
+      judge: (stream) => judgeStream(stream, ports),
+      revocationSeq: () => 0,
+      isDraining: () => false,
+    }),
     reservations: memoryReservations({ entriesMax: 1_000 }),
     recorder: {
       decision: async (body) => {

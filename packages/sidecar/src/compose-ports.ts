@@ -27,7 +27,7 @@ import { agentAuthentication } from './downstream/agent-auth.ts';
 import { envelopes } from './downstream/envelopes.ts';
 import { agentSide } from './agent-side.ts';
 import type { ProtectedResource } from './downstream/resource-metadata.ts';
-import { createLeases } from './pipeline/leases.ts';
+import { createLeases, revocationSeqOf } from './pipeline/leases.ts';
 import { judgeStream } from './pipeline/mcp-answers.ts';
 import { judgeLease } from './pipeline/pipeline.ts';
 import type { BundleHolder, CallerMethods, Counters, IsolationPort, Ports, Recorder } from './pipeline/ports.ts';
@@ -139,6 +139,7 @@ export function pipelinePorts(from: PortsFrom): {
       clock,
       streamsMax: config.limits.mcp_streams_max,
       judge: (stream) => judgeStream(stream, ports),
+      revocationSeq: () => revocationSeqOf(ports.bundle.read()),
       isDraining: from.isLeaving,
     }),
     reservations: from.reservations,

@@ -41,6 +41,7 @@ export { encodeExtension, readExtension } from './objects/extension.ts';
 export type { Revocation, RevocationEntry, RevocationSnapshot, Selector, SelectorType } from './objects/revocation.ts';
 export {
   SELECTOR_TYPES,
+  accountOf,
   parseSelector,
   readRevocation,
   readRevocationSnapshot,

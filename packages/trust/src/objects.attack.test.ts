@@ -131,7 +131,7 @@ describe('unknown words in signed objects', () => {
     expect(await bent('Root', (payload) => (first(payload['certificate_authorities'])['prefixes'] = ['/everything/']))).toBe('MIN_VERSION');
     expect(await bent('OnlineKeys', (payload) => (first(payload['keys'])['role'] = 'revocation'))).toBe('MIN_VERSION');
     const select = (type: string) => (payload: Tree) => (objectAt(payload, ['entry', 'selector'])['type'] = type);
-    expect(await bent('Revocation', select('run'))).toBe('MIN_VERSION');
+    expect(await bent('Revocation', select('planet'))).toBe('MIN_VERSION');
   });
 
   it.each(['2026-11-20T07:31:23Z', '2026-11-20T07:31:23.000+01:00', '2026-02-30T07:31:23.000Z', '1700000000000', ''])(

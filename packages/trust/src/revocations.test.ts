@@ -30,6 +30,12 @@ describe('isRevoked', () => {
     const when = authenticatedAt === undefined ? {} : { authenticatedAt };
     return {
       token: { value: 't1', ...when },
+      credentials: [
+        { value: 't1', ...when },
+        { value: 'sha256:aa', ...when },
+      ],
+      run: { value: 'r1', ...when },
+      account: { value: 'https://idp.test alice', ...when },
       session: { value: 's1', ...when },
       principal: { value: 'alice', ...when },
       agent: { value: 'support', ...when },
@@ -40,7 +46,11 @@ describe('isRevoked', () => {
   };
   const selectors: readonly Selector[] = [
     { type: 'token', value: 't1' },
+    { type: 'credential', value: 't1' },
+    { type: 'credential', value: 'sha256:aa' },
     { type: 'session', value: 's1' },
+    { type: 'run', value: 'r1' },
+    { type: 'account', value: 'https://idp.test alice' },
     { type: 'principal', value: 'alice' },
     { type: 'agent', value: 'support' },
     { type: 'sidecar', value: 'spiffe://x/sidecar/support/one' },
@@ -161,7 +171,9 @@ describe('parseSelector', () => {
     ['bundle', 'sha256:ab'],
     ['everything', 'all'],
     ['token', ''],
-    ['run', 'r1'],
+    ['planet', 'earth'],
+    ['account', 'alice'],
+    ['account', 'https://idp.test '],
     ['sidecar', 'one'],
   ])('refuses %s %j, which would select nothing', (type, value) => {
     expect(parseSelector(type, value)).toMatchObject({ ok: false });

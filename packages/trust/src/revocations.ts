@@ -162,8 +162,14 @@ export interface Credential {
 /** Everything about a call that a selector can name. What is not given cannot be selected. */
 export interface RevocationSubject {
   readonly token?: Credential;
+  /** All names of the credential in use: its id, and the hash by which one without an id is named. */
+  readonly credentials?: readonly Credential[];
   readonly session?: Credential;
+  /** What the session belongs to, as the credential that opened it says. */
+  readonly run?: Credential;
   readonly principal?: Credential;
+  /** The principal as its issuer vouches for it. */
+  readonly account?: Credential;
   readonly agent?: Credential;
   readonly sidecar?: Credential;
   readonly tool?: string;
@@ -183,9 +189,13 @@ export function isRevoked(state: RevocationState, subject: RevocationSubject, at
     entriesOf(state.index, { type, value }).find(
       (entry) => !(at > entry.expiresAt) && (entry.before === 'never' || authenticated < entry.before),
     );
-  for (const type of ['token', 'session', 'principal', 'agent', 'sidecar'] as const) {
+  for (const type of NAMED) {
     const credential = subject[type];
     const entry = credential === undefined ? undefined : denies(type, credential.value, instantOf(credential));
+    if (entry !== undefined) return entry;
+  }
+  for (const credential of subject.credentials ?? []) {
+    const entry = denies('credential', credential.value, instantOf(credential));
     if (entry !== undefined) return entry;
   }
   const tool = subject.tool === undefined ? undefined : denies('tool', subject.tool, earliest);
@@ -196,6 +206,8 @@ export function isRevoked(state: RevocationState, subject: RevocationSubject, at
   }
   return denies('everything', '*', earliest);
 }
+
+const NAMED = ['token', 'session', 'run', 'principal', 'account', 'agent', 'sidecar'] as const;
 
 /** Whether a bundle itself is withdrawn, whoever asks: then no release may name it. */
 export function isBundleRevoked(state: RevocationState, digest: Digest, at: Instant): boolean {

@@ -5,12 +5,12 @@
 
 import type { Clock, Digest, Instant } from '@sallyport/model';
 import {
+  accountOf,
   directoryAgeMs,
   estimateSignerTime,
   isRevoked,
   policyState,
   type PolicyState,
-  type RevocationState,
   type RevocationSubject as TrustSubject,
   type Trusted,
   type VerifiedDirectory,
@@ -128,7 +128,10 @@ export function createHolder({ clock, waitingMax }: { readonly clock: Clock; rea
     const at = (): Instant => estimateSignerTime(memory.signerTime, { wall: clock.wall(), boot: clock.boot() });
     return {
       seq: revocations.seq,
-      denies: (subject) => denies(revocations, { ...subjectOf(subject), sidecar: { value: sidecar }, bundles }, at),
+      // Subject and signer time are only made when there is something to look up.
+      denies: (subject) =>
+        revocations.index.size > 0 &&
+        isRevoked(revocations, { ...subjectOf(subject), sidecar: { value: sidecar }, bundles }, at()) !== undefined,
     };
   }
 }
@@ -137,19 +140,19 @@ function contentOf({ directory }: InForce): Digest | undefined {
   return directory?.signed.payload.content.digest;
 }
 
-/** Signer time is only asked for when there is something to look up. */
-function denies(state: RevocationState, subject: TrustSubject, at: () => Instant): boolean {
-  return state.index.size > 0 && isRevoked(state, subject, at()) !== undefined;
-}
-
 /** Agent and sidecar have no instant of their own here, and so count as authenticated before any entry. */
-function subjectOf({ tokenId, session, principal, agent, tool }: RevocationSubject): TrustSubject {
+function subjectOf({ tokenId, tokenDigest, run, session, principal, agent, tool }: RevocationSubject): TrustSubject {
   const since = principal === undefined ? {} : { authenticatedAt: principal.authenticatedAt };
+  const shown = [tokenId, tokenDigest].filter((name) => name !== undefined);
   return {
     agent: { value: agent },
+    credentials: shown.map((value) => ({ value, ...since })),
     ...(tokenId === undefined ? {} : { token: { value: tokenId, ...since } }),
     ...(session === undefined ? {} : { session: { value: session, ...since } }),
-    ...(principal === undefined ? {} : { principal: { value: principal.id, ...since } }),
+    ...(run === undefined ? {} : { run: { value: run, ...since } }),
+    ...(principal === undefined
+      ? {}
+      : { principal: { value: principal.id, ...since }, account: { value: accountOf(principal.issuer, principal.id), ...since } }),
     ...(tool === undefined ? {} : { tool }),
   };
 }

@@ -9,6 +9,7 @@ import { DEFAULT_DENY, judgeCaller, type PolicyDecision } from '@sallyport/polic
 import type { CallFacts, Caller, Named } from './facts.ts';
 import { takenBy, unlessTaken, type ProvenOperator } from './delegated.ts';
 import type { EnteredDelegation, OpenSession, Ports, Snapshot } from './ports.ts';
+import { revocationSubject } from './revocable.ts';
 
 const AGENTS = 'agents' as ServerName;
 /** Where the agent is, is configuration; the way out to it dials nothing that a call names. */
@@ -67,9 +68,8 @@ export function judgeClient(operator: ProvenOperator, snapshot: Snapshot, ports:
   if (agent === undefined) return deny('agent_not_registered', `agent \`${name}\` is not in the bundle`);
   if (operator.delegation === undefined && !agent.sessions.roots.includes('operator'))
     return deny('agent_not_registered', 'operators may not open sessions of this agent');
-  const { principal, tokenId } = operator;
-  if (revocations.denies({ tokenId: tokenId ?? undefined, principal, agent: name }, clock.wall()))
-    return deny('token_revoked', 'token, principal or agent revoked');
+  if (revocations.denies(revocationSubject(operator, { agent: name }), clock.wall()))
+    return deny('token_revoked', 'token, run, principal or agent revoked');
   const decision = invocationDecision(agent, { kind: 'client', operator, client: undefined });
   if (decision.decision === 'allow' && operator.delegation !== undefined) return unlessTaken(operator.delegation, snapshot, ports);
   return decision.decision === 'allow' ? undefined : deny(decision.code, decision.detail, { ruleId: decision.ruleId });
@@ -78,13 +78,12 @@ export function judgeClient(operator: ProvenOperator, snapshot: Snapshot, ports:
 /** Whether the credential that this request showed has been revoked; the session may have been opened with another. */
 export function isCallerRevoked({ caller }: Pick<CallFacts, 'caller'>, { revocations }: Snapshot, { agent, clock }: Ports): boolean {
   if (caller.kind !== 'client') return false;
-  const { principal, tokenId } = caller.operator;
-  return revocations.denies({ tokenId: tokenId ?? undefined, principal, agent }, clock.wall());
+  return revocations.denies(revocationSubject(caller.operator, { agent }), clock.wall());
 }
 
 /** A session as an invocation has it: what the gates write of a call is no fact of what the agent has done in it. */
 export function asInvoked(open: OpenSession): OpenSession {
-  const { id, principal, agent, tokenId, fingerprint, origin, delegation, underWay } = open;
+  const { id, principal, agent, tokenId, tokenDigest, fingerprint, origin, delegation, underWay } = open;
   return {
     id,
     underWay,
@@ -92,6 +91,7 @@ export function asInvoked(open: OpenSession): OpenSession {
     agent,
     case: open.case,
     tokenId,
+    tokenDigest,
     fingerprint,
     origin,
     ...(delegation === undefined ? {} : { delegation }),

@@ -82,7 +82,7 @@ function judgeBinding(operator: VerifiedOperator, open: OpenSession): Denial | u
 }
 
 function openedFor(
-  { principal, case: kase, purpose, tokenId, times, origin, delegation }: ProvenOperator,
+  { principal, case: kase, purpose, tokenId, tokenDigest, times, origin, delegation }: ProvenOperator,
   { agent, fingerprint }: { readonly agent: Agent; readonly fingerprint: string | undefined },
   { sessions }: Ports,
 ): Result<InSession, Denial> {
@@ -93,6 +93,7 @@ function openedFor(
     case: kase,
     purpose,
     tokenId,
+    tokenDigest,
     tokenExpiresAt: times.expiresAt,
     origin,
     ...(fingerprint === undefined ? {} : { fingerprint }),

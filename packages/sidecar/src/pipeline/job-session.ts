@@ -12,7 +12,8 @@ import type { OpenSession, Ports } from './ports.ts';
 import type { presentedAgain } from './presented.ts';
 
 /** Who opens a session: a person by a token, or a job as the service that the bundle makes of it. */
-export type Opener = Pick<VerifiedOperator, 'principal' | 'case' | 'purpose' | 'tokenId' | 'times' | 'origin'>;
+export type Opener = Pick<VerifiedOperator, 'principal' | 'case' | 'purpose' | 'tokenId' | 'times' | 'origin'> &
+  Partial<Pick<VerifiedOperator, 'tokenDigest'>>;
 
 export interface JobCaller {
   readonly kind: 'job';

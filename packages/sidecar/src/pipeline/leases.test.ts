@@ -3,12 +3,13 @@ import { fakeClock, type FakeClock } from '@sallyport/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CallFacts } from './facts.ts';
 import type { Dialect } from './gate.ts';
-import { createLeases, LEASE_RECHECK_MS, type Leases, type LeasesOptions } from './leases.ts';
+import { createLeases, LEASE_RECHECK_MS, REVOKED_RECHECK_MS, type Leases, type LeasesOptions } from './leases.ts';
 import type { Held } from './ports.ts';
 
 const CALL_MS_MAX = 60_000;
 
-const heldAs = (state: 'fresh' | 'stale', generation: number): Held => ({ state, snapshot: { generation } }) as unknown as Held;
+const heldAs = (state: 'fresh' | 'stale', generation: number, seq = 0): Held =>
+  ({ state, snapshot: { generation, revocations: { seq } } }) as unknown as Held;
 
 /** A call judged by release 1. */
 const call = (
@@ -84,6 +85,57 @@ describe('the lease of a call that is out', () => {
     held = heldAs('fresh', 3);
     await clock.advance(LEASE_RECHECK_MS);
     expect([judged.at(-1), lease.signal.aborted, lease.ended?.code]).toEqual([true, true, 'token_revoked']);
+  });
+
+  it.each<[dialect: Dialect, effect: Effect]>([
+    ['mcp', 'read'],
+    ['http-tool', 'read'],
+    ['agent', 'side_effect'],
+  ])('a revocation has a %s answer judged anew within a quarter of that, however young it is', async (dialect, effect) => {
+    const lease = leases().open(call(effect, { dialect }));
+    await clock.advance(REVOKED_RECHECK_MS);
+    expect(judged).toEqual([]);
+    held = heldAs('fresh', 2, 1);
+    verdict = async () => deny('token_revoked', 'revoked');
+    await clock.advance(REVOKED_RECHECK_MS);
+    expect([judged, lease.signal.aborted, lease.ended?.code]).toEqual([[true], true, 'token_revoked']);
+  });
+
+  it('a revocation that does not touch a call has it judged once, and it goes on', async () => {
+    const lease = leases().open(call('read'));
+    held = heldAs('fresh', 2, 1);
+    await clock.advance(3 * REVOKED_RECHECK_MS);
+    expect([judged, lease.signal.aborted]).toEqual([[true], false]);
+  });
+
+  it('a revocation that comes with a bundle gone stale does not let the call go on', async () => {
+    const lease = leases().open(call('read'));
+    held = heldAs('stale', 2, 1);
+    await clock.advance(REVOKED_RECHECK_MS);
+    expect(lease.ended?.code).toBe('policy_stale');
+  });
+
+  it('a revocation cuts no write that has been sent', async () => {
+    const lease = leases().open(call('write'));
+    held = heldAs('fresh', 2, 1);
+    verdict = async () => deny('token_revoked', 'revoked');
+    await clock.advance(4 * REVOKED_RECHECK_MS);
+    expect([judged, lease.signal.aborted]).toEqual([[], false]);
+  });
+
+  it('many calls are judged in slices, so that one revocation does not stop the process for all of them', async () => {
+    const all = leases();
+    const some = Array.from({ length: 200 }, () => all.open(call('read')));
+    verdict = async () => deny('token_revoked', 'revoked');
+    held = heldAs('fresh', 2, 1);
+    const sizes: number[] = [];
+    await clock.advance(REVOKED_RECHECK_MS);
+    for (let slice = 0; slice < 4; slice++) {
+      sizes.push(judged.length);
+      await clock.advance(1);
+    }
+    expect(sizes).toEqual([64, 128, 192, 200]);
+    expect(some.every(({ ended }) => ended?.code === 'token_revoked')).toBe(true);
   });
 
   it('a judgement that throws is a refusal', async () => {

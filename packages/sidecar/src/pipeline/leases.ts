@@ -1,7 +1,7 @@
 /**
  * Calls that were let out and have not come back. A permit is a lease (pipeline-v1, section 4): a read that outlives its
  * release, its session or its freshness is judged anew and cut where it would no longer be allowed, and no call at all
- * outlives `call_ms_max`. One timer for all of them, none per call.
+ * outlives `call_ms_max`. One timer for all of them, none per call, and many are judged in slices.
  */
 
 import type { RpcId } from '@sallyport/dialects';
@@ -12,6 +12,11 @@ import type { Held, McpBinding } from './ports.ts';
 
 /** How late the end of a lease may be noticed. */
 export const LEASE_RECHECK_MS = 1_000;
+/** How late a revocation may be. Beside it every call is compared by one number, so that this may be often. */
+export const REVOKED_RECHECK_MS = 250;
+/** Calls that are judged anew in one go; then the sockets have their turn. */
+const SLICE = 64;
+const SLICE_PAUSE_MS = 1;
 
 /** One call's lease, in the hands of whoever forwards it. */
 export interface Lease {
@@ -56,6 +61,7 @@ interface Entry {
   readonly over: AbortController;
   /** Owner: `look`. The release and revocations that the call was last judged by. */
   generation: number;
+  revocationSeq: number;
   /** Owner: `end`. */
   ended: Denial | undefined;
   /** Owner: `cancel`. */
@@ -75,35 +81,57 @@ export function createLeases({ clock, callMsMax, bundle, judge }: LeasesOptions)
     // What a write does is done, and its agent had better hear of it; a read can be cut and harms nothing.
     // An agent's answer may go on for as long as it likes: whoever hears it must still be somebody who may.
     const isCut = entry.call.tool.tool.effect === 'read' || entry.call.dialect === 'agent';
-    if (age < LEASE_RECHECK_MS || !isCut) return undefined;
+    if (!isCut) return undefined;
     const held = bundle.read();
+    const isRevoking = revocationSeqOf(held) !== entry.revocationSeq;
+    if (age < LEASE_RECHECK_MS && !isRevoking) return undefined;
     if (held.state !== 'fresh') return deny('policy_stale', 'the bundle turned stale while the call was out');
     const hasSwitched = held.snapshot.generation !== entry.generation;
     entry.generation = held.snapshot.generation;
+    entry.revocationSeq = held.snapshot.revocations.seq;
     return judge(entry.call, { held, hasSwitched });
   };
-
-  const sweep = (): void => {
-    for (const entry of out.members()) {
+  const lookAll = (due: readonly Entry[]): void => {
+    for (const entry of due.slice(0, SLICE)) {
       look(entry).then(
         (why) => why && end(entry, why),
         // What cannot be judged cannot go on.
         () => end(entry, deny('internal', 'the call could not be judged anew')),
       );
     }
+    if (due.length > SLICE) clock.timer(SLICE_PAUSE_MS, () => lookAll(due.slice(SLICE)), { signal: leaving.signal });
+    else again();
+  };
+  /** When all are looked at again; between, whoever a revocation may touch. Counted in time, since a machine may sleep. */
+  let allDueAt: number = clock.boot();
+  const sweep = (): void => {
+    const isFull = clock.boot() >= allDueAt;
+    if (isFull) allDueAt = clock.boot() + LEASE_RECHECK_MS;
+    const seq = revocationSeqOf(bundle.read());
+    lookAll([...out.members()].filter((entry) => isFull || entry.revocationSeq !== seq));
+  };
+  const again = (): void => {
     isSweeping = out.size > 0;
-    if (isSweeping) clock.timer(LEASE_RECHECK_MS, sweep, { signal: leaving.signal });
+    if (isSweeping) clock.timer(REVOKED_RECHECK_MS, sweep, { signal: leaving.signal });
   };
 
   return {
     open(call) {
-      const { generation } = call.held.snapshot;
-      const entry: Entry = { call, openedAt: clock.boot(), over: new AbortController(), generation, ended: undefined, isCancelled: false };
+      const { generation, revocations } = call.held.snapshot;
+      const entry: Entry = {
+        call,
+        openedAt: clock.boot(),
+        over: new AbortController(),
+        generation,
+        revocationSeq: revocations.seq,
+        ended: undefined,
+        isCancelled: false,
+      };
       const seat = out.join(entry);
       if (leaving.signal.aborted) end(entry, LEAVING);
       if (!isSweeping) {
-        isSweeping = true;
-        clock.timer(LEASE_RECHECK_MS, sweep, { signal: leaving.signal });
+        allDueAt = clock.boot() + LEASE_RECHECK_MS;
+        again();
       }
       const unfollow = followCaller(entry);
       return new OpenLease(entry, () => {
@@ -122,6 +150,11 @@ export function createLeases({ clock, callMsMax, bundle, judge }: LeasesOptions)
       return out.size;
     },
   };
+}
+
+/** The last revocation in force; -1, which no call was judged by, where nothing is. */
+export function revocationSeqOf(held: Held): number {
+  return held.state === 'absent' ? -1 : held.snapshot.revocations.seq;
 }
 
 /** What the entry says, to whoever forwards the call. */

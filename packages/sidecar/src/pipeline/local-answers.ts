@@ -31,6 +31,7 @@ export async function sessionAnswer({ operator, agent }: { operator: Opener; age
     case: operator.case,
     purpose: operator.purpose,
     tokenId: operator.tokenId,
+    tokenDigest: operator.tokenDigest,
     tokenExpiresAt: operator.times.expiresAt,
     origin: operator.origin,
   });

@@ -28,7 +28,7 @@ function ports({ state = 'fresh', now = 0, isOpen = true, hasMcpSession = true, 
     bundle: { read: () => (state === 'absent' ? { state } : { state, snapshot }) },
     clock: { wall: () => now },
     sessions: {
-      peek: (id: SessionId) => (isOpen && id === 's' ? { principal: {}, agent: 'triage', tokenId: null } : undefined),
+      peek: (id: SessionId) => (isOpen && id === 's' ? { principal: {}, agent: 'triage', tokenId: null, origin: {} } : undefined),
       find: () => {
         throw new Error('a stream that is looked at is no use of its session');
       },

@@ -19,6 +19,7 @@ import type { Asked, HeadFacts, InSession } from './facts.ts';
 import type { Answer, LocalAnswer } from './gate.ts';
 import { wholeAnswer } from './local-answers.ts';
 import type { McpStreamOf, McpStreamView, Ports } from './ports.ts';
+import { namedBy, revocationSubject } from './revocable.ts';
 import { shownTools } from './shown.ts';
 
 type Message = Exclude<McpAsk, { kind: 'call_tool' }>;
@@ -106,9 +107,14 @@ export function judgeStream({ session, server, mcpSession, expiresAt, stranger }
     return deny('session_expired', 'over while the stream was open');
   const { principal, agent } = open;
   const { revocations } = held.snapshot;
-  if (revocations.denies({ tokenId: open.tokenId ?? undefined, session, principal, agent }, now))
+  if (revocations.denies(revocationSubject(open, { agent, session }), now))
     return deny('token_revoked', 'revoked while the stream was open');
   if (!held.snapshot.agents.has(agent)) return deny('agent_not_registered', 'the agent was taken out of the bundle');
   const { generation } = held.snapshot;
-  return { generation, listing: () => listingText(shownTools(held.snapshot, server, { principal, agent })) };
+  const isNamed = namedBy(held.snapshot, open, now);
+  return {
+    generation,
+    revocationSeq: revocations.seq,
+    listing: () => listingText(shownTools(held.snapshot, server, { principal, agent, isNamed })),
+  };
 }

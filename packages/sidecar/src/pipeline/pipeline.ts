@@ -27,6 +27,7 @@ import { isCallerRevoked } from './invocation.ts';
 import { judgeInvoked } from './invoked-session.ts';
 import { mintPermit, type Permit } from './permit.ts';
 import type { Ports } from './ports.ts';
+import { revocationSubject } from './revocable.ts';
 import { failSafe, notForwarded, refuseCall, refuseHead } from './refusing.ts';
 
 /** Once per HTTP request, on headers only. */
@@ -119,13 +120,7 @@ function mint(facts: CallFacts, ports: Ports): { verdict: 'permit'; permit: Perm
   // Whoever ended it has been told so.
   if (ports.sessions.peek(open.id) === undefined)
     return { verdict: 'deny', denial: deny('session_expired', 'over while the call was recorded') };
-  const subject = {
-    tokenId: open.tokenId ?? undefined,
-    session: open.id,
-    principal: open.principal,
-    agent: open.agent,
-    tool: pinned.tool.name,
-  };
+  const subject = revocationSubject(open, { agent: open.agent, session: open.id, tool: pinned.tool.name });
   const { request } = facts.ask.dialect === 'agent' ? facts.ask : { request: undefined };
   const isRevoked = request !== undefined && isCallerRevoked(facts, held.snapshot, ports);
   if (isRevoked || held.snapshot.revocations.denies(subject, ports.clock.wall())) {

@@ -72,6 +72,9 @@ export interface PinnedTool {
 /** What of a call a revocation may name. */
 export interface RevocationSubject {
   readonly tokenId?: string | undefined;
+  /** Names a credential that has no id of its own. */
+  readonly tokenDigest?: Digest | undefined;
+  readonly run?: string | undefined;
   readonly session?: SessionId | undefined;
   readonly principal?: Principal | undefined;
   readonly agent: AgentName;
@@ -158,6 +161,8 @@ export interface McpStreamOf extends McpBinding {
 /** What a stream's caller may see, by the facts of this generation. */
 export interface McpStreamView {
   readonly generation: number;
+  /** The last revocation that was asked. */
+  readonly revocationSeq: number;
   /** The listing as one text. */
   listing(): string;
 }
@@ -176,6 +181,8 @@ export interface SessionOpening {
   readonly purpose: Purpose;
   /** `jti` of the operator's token, so that revoking it ends what it opened. */
   readonly tokenId: string | null;
+  /** Hash of that token, which a revocation may name it by. */
+  readonly tokenDigest?: Digest | undefined;
   /** When the operator's token ends; the session may outlive it, the token's renewal may not. */
   readonly tokenExpiresAt: Instant;
   readonly origin: SessionOrigin;
@@ -230,6 +237,7 @@ export interface OpenSession {
   readonly case: string | null;
   readonly fingerprint: string | undefined;
   readonly tokenId: string | null;
+  readonly tokenDigest?: Digest | undefined;
   readonly origin: SessionOrigin;
   /** Where another agent handed it on: its hops are in every record, and before the next. */
   readonly delegation?: EnteredDelegation;

@@ -5,6 +5,7 @@ import { unlessTakenStill } from './delegated.ts';
 import type { Caller } from './facts.ts';
 import { unlessJobStill } from './job-session.ts';
 import type { OpenSession, Ports, Snapshot } from './ports.ts';
+import { revocationSubject } from './revocable.ts';
 
 /** By the token of a session, or by what a request that is under way knows of its own. */
 interface Named {
@@ -20,9 +21,8 @@ export function openSessionOf({ claims }: Named, snapshot: Snapshot, ports: Port
   if (open === 'expired') return fail(deny('session_expired', 'the session is over, or of an earlier start'));
   const entry = registered(agent, snapshot);
   if (!entry.ok) return entry;
-  const subject = { tokenId: open.tokenId ?? undefined, session: open.id, principal: open.principal, agent };
-  if (snapshot.revocations.denies(subject, ports.clock.wall()))
-    return fail(deny('token_revoked', 'session, token, principal or agent revoked'));
+  if (snapshot.revocations.denies(revocationSubject(open, { agent, session: open.id }), ports.clock.wall()))
+    return fail(deny('token_revoked', 'session, token, run, principal or agent revoked'));
   const untaken =
     open.delegation === undefined ? unlessJobStill(open, entry.value) : unlessTakenStill(open, open.delegation, { snapshot, ports });
   return untaken === undefined ? ok(open) : fail(untaken);

@@ -11,12 +11,14 @@ describe('a stream that a client holds open', () => {
   let clock: FakeClock;
   let view: Denial | McpStreamView;
   let isDraining: boolean;
+  let seq: number;
   let streams: McpStreams;
   beforeEach(() => {
     clock = fakeClock();
-    view = { generation: 1, listing: () => 'a' };
+    view = { generation: 1, revocationSeq: 0, listing: () => 'a' };
     isDraining = false;
-    streams = mcpStreams({ clock, streamsMax: 2, judge: () => view, isDraining: () => isDraining });
+    seq = 0;
+    streams = mcpStreams({ clock, streamsMax: 2, judge: () => view, revocationSeq: () => seq, isDraining: () => isDraining });
   });
   const of = (mcpSession: string, signal = new AbortController().signal): McpStreamOf => ({
     session: 's' as SessionId,
@@ -41,9 +43,9 @@ describe('a stream that a client holds open', () => {
 
   it('says that the listing has changed, and says nothing of a switch that changes nothing for its caller', async () => {
     const stream = open('m');
-    view = { generation: 2, listing: () => 'a' };
+    view = { generation: 2, revocationSeq: 0, listing: () => 'a' };
     await clock.advance(LOOK_MS);
-    view = { generation: 3, listing: () => 'b' };
+    view = { generation: 3, revocationSeq: 0, listing: () => 'b' };
     await clock.advance(LOOK_MS);
     await clock.advance(LOOK_MS);
     streams.end('m');
@@ -51,9 +53,9 @@ describe('a stream that a client holds open', () => {
     expect(stream.outcome()).toEqual({ result: 'local' });
     const next = open('m');
     const told = heard(next);
-    view = { generation: 4, listing: () => 'c' };
+    view = { generation: 4, revocationSeq: 0, listing: () => 'c' };
     await clock.advance(LOOK_MS);
-    view = { generation: 5, listing: () => 'd' };
+    view = { generation: 5, revocationSeq: 0, listing: () => 'd' };
     await clock.advance(LOOK_MS);
     streams.end('m');
     expect(await told).toEqual([CHANGED, CHANGED]);
@@ -63,7 +65,7 @@ describe('a stream that a client holds open', () => {
     const stream = open('m');
     const first = stream.units[Symbol.asyncIterator]();
     for (const generation of [2, 3, 4]) {
-      view = { generation, listing: () => String(generation) };
+      view = { generation, revocationSeq: 0, listing: () => String(generation) };
       await clock.advance(LOOK_MS);
     }
     expect(new TextDecoder().decode((await first.next()).value?.bytes)).toBe(CHANGED);
@@ -84,6 +86,17 @@ describe('a stream that a client holds open', () => {
     expect([await told, stream.outcome()]).toEqual([[], { result: 'cut', code: denial.code }]);
   });
 
+  it('is judged anew within a quarter of a look after a revocation', async () => {
+    const stream = open('m');
+    const told = heard(stream);
+    view = deny('token_revoked', 'revoked');
+    await clock.advance(LOOK_MS / 4);
+    expect(stream.outcome()).toEqual({ result: 'local' });
+    seq = 1;
+    await clock.advance(LOOK_MS / 4);
+    expect([await told, stream.outcome()]).toEqual([[], { result: 'cut', code: 'token_revoked' }]);
+  });
+
   it('ends where it cannot be judged, and no other with it', async () => {
     let looks = 0;
     const picky = mcpStreams({
@@ -93,6 +106,7 @@ describe('a stream that a client holds open', () => {
         if (looks++ > 1 && mcpSession === 'a') throw new Error('broken');
         return view;
       },
+      revocationSeq: () => seq,
       isDraining: () => false,
     });
     const [a, b] = ['a', 'b'].map((mcpSession) => picky.open(of(mcpSession)));

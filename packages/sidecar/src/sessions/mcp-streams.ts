@@ -1,13 +1,13 @@
 /**
  * The streams that clients of the legacy era hold open by GET. One is a lease like a call that is out: it is looked at
- * every second, and ends with its session, its credential, its freshness or the drain. All that it ever says is that the
+ * every second, and sooner after a revocation; it ends with its session, its credential, its freshness or the drain. All that it ever says is that the
  * listing has changed; the caller then asks for it. docs/spec/mcp.md, section 4.
  */
 
 import { listChanged } from '@sallyport/dialects';
 import type { Clock, Denial } from '@sallyport/model';
 import type { Answer, AnswerUnit, Outcome } from '../pipeline/gate.ts';
-import { LEASE_RECHECK_MS } from '../pipeline/leases.ts';
+import { LEASE_RECHECK_MS, REVOKED_RECHECK_MS } from '../pipeline/leases.ts';
 import type { McpStreamOf, McpStreams, McpStreamView } from '../pipeline/ports.ts';
 
 export interface McpStreamsOptions {
@@ -16,6 +16,8 @@ export interface McpStreamsOptions {
   readonly streamsMax: number;
   /** What a stream's caller may see now, or why it may go on no longer. */
   readonly judge: (stream: McpStreamOf) => Denial | McpStreamView;
+  /** The last revocation that is in force here. */
+  readonly revocationSeq: () => number;
   readonly isDraining: () => boolean;
 }
 
@@ -23,6 +25,7 @@ interface Open {
   readonly of: McpStreamOf;
   /** Owner: `look`. The facts that the caller was last judged by, and what they let it see. */
   generation: number;
+  revocationSeq: number;
   listing: string;
   /** Owner: `look` and the reader, which takes it. Many changes are one. */
   isChanged: boolean;
@@ -32,7 +35,7 @@ interface Open {
   wake: (() => void) | undefined;
 }
 
-export function mcpStreams({ clock, streamsMax, judge, isDraining }: McpStreamsOptions): McpStreams {
+export function mcpStreams({ clock, streamsMax, judge, revocationSeq, isDraining }: McpStreamsOptions): McpStreams {
   // Owner: these streams. One for each MCP session.
   const streams = new Map<string, Open>();
   let isSweeping = false;
@@ -49,6 +52,7 @@ export function mcpStreams({ clock, streamsMax, judge, isDraining }: McpStreamsO
     if (isDraining()) return end(stream, OVER);
     const judged = judge(stream.of);
     if ('code' in judged) return end(stream, { result: 'cut', code: judged.code });
+    stream.revocationSeq = judged.revocationSeq;
     if (judged.generation === stream.generation) return undefined;
     const listing = judged.listing();
     stream.generation = judged.generation;
@@ -57,8 +61,14 @@ export function mcpStreams({ clock, streamsMax, judge, isDraining }: McpStreamsO
     stream.isChanged = true;
     return stream.wake?.();
   };
+  /** When all are looked at again; between, whoever a revocation may touch. Counted in time, since a machine may sleep. */
+  let allDueAt: number = clock.boot();
   const sweep = (): void => {
+    const isFull = clock.boot() >= allDueAt;
+    if (isFull) allDueAt = clock.boot() + LEASE_RECHECK_MS;
+    const seq = revocationSeq();
     for (const stream of streams.values()) {
+      if (!isFull && stream.revocationSeq === seq) continue;
       try {
         look(stream);
       } catch {
@@ -67,7 +77,7 @@ export function mcpStreams({ clock, streamsMax, judge, isDraining }: McpStreamsO
       }
     }
     isSweeping = streams.size > 0;
-    if (isSweeping) clock.timer(LEASE_RECHECK_MS, sweep, { signal });
+    if (isSweeping) clock.timer(REVOKED_RECHECK_MS, sweep, { signal });
   };
 
   return {
@@ -78,15 +88,17 @@ export function mcpStreams({ clock, streamsMax, judge, isDraining }: McpStreamsO
       const judged = judge(of);
       if ('code' in judged) return judged;
       if (streams.size >= streamsMax) return undefined;
-      const { generation } = judged;
-      const stream: Open = { of, generation, listing: judged.listing(), isChanged: false, ended: undefined, wake: undefined };
+      const { generation, revocationSeq: seq } = judged;
+      const listing = judged.listing();
+      const stream: Open = { of, generation, revocationSeq: seq, listing, isChanged: false, ended: undefined, wake: undefined };
       streams.set(of.mcpSession, stream);
       const onGone = (): void => end(stream, OVER);
       if (of.signal.aborted) onGone();
       else of.signal.addEventListener('abort', onGone, { once: true });
       if (!isSweeping) {
         isSweeping = true;
-        clock.timer(LEASE_RECHECK_MS, sweep, { signal });
+        allDueAt = clock.boot() + LEASE_RECHECK_MS;
+        clock.timer(REVOKED_RECHECK_MS, sweep, { signal });
       }
       return answerOf(stream, onGone);
     },

@@ -147,7 +147,7 @@ function rootOf({ rootKind }: SessionOpening['origin']): ChainRoot {
 }
 
 function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemory): OpenSession {
-  const { principal, agent, tokenId, origin, delegation } = opening;
+  const { principal, agent, tokenId, tokenDigest, origin, delegation } = opening;
   return {
     id,
     underWay: { exchanges: 0 },
@@ -155,6 +155,7 @@ function openSession(id: SessionId, opening: SessionOpening, memory: SessionMemo
     agent: agent.name,
     case: opening.case,
     tokenId,
+    tokenDigest,
     fingerprint: opening.fingerprint,
     origin,
     ...(delegation === undefined ? {} : { delegation }),

@@ -9,12 +9,24 @@ import type { Rejection } from '../rejection.ts';
 import { count, digest, head, instant, positive, textOf } from '../shapes.ts';
 
 /** What an entry can select. Only kinds that this build can match: another one is refused, never skipped. */
-export const SELECTOR_TYPES = ['token', 'session', 'principal', 'agent', 'sidecar', 'tool', 'bundle', 'everything'] as const;
+export const SELECTOR_TYPES = [
+  'token',
+  'credential',
+  'session',
+  'run',
+  'principal',
+  'account',
+  'agent',
+  'sidecar',
+  'tool',
+  'bundle',
+  'everything',
+] as const;
 export type SelectorType = (typeof SELECTOR_TYPES)[number];
 
 export interface Selector {
   readonly type: SelectorType;
-  /** Compared byte for byte; `*` for `everything`. */
+  /** Compared byte for byte; `*` for `everything`, and `<issuer> <principal>` for `account`. */
   readonly value: string;
 }
 
@@ -91,7 +103,7 @@ export function readRevocationSnapshot(payload: Uint8Array): Result<RevocationSn
 export function parseSelector(type: string, value: string): Result<Selector, Problem> {
   const known = SELECTOR_TYPES.find((one) => one === type);
   if (known === undefined)
-    return fail({ path: 'type', message: `unknown selector \`${type}\``, remedy: `use one of ${SELECTOR_TYPES.join(', ')}` });
+    return fail({ path: 'type', message: `unknown selector \`${type.slice(0, 80)}\``, remedy: `use one of ${SELECTOR_TYPES.join(', ')}` });
   const expected = EXPECTED[known];
   if (value.length > 0 && value.length <= SELECTOR_LENGTH_MAX && (expected === undefined || expected.fits(value)))
     return ok({ type: known, value });
@@ -102,7 +114,13 @@ export function parseSelector(type: string, value: string): Result<Selector, Pro
   });
 }
 
+/** The value of an `account`: a principal as one issuer vouches for it, and no other issuer's of the same id. */
+export function accountOf(issuer: string, principal: string): string {
+  return `${issuer} ${principal}`;
+}
+
 const EXPECTED: Readonly<Partial<Record<SelectorType, { readonly fits: (value: string) => boolean; readonly words: string }>>> = {
+  account: { fits: (value) => /^\S+ \S/.test(value), words: 'the issuer, a space, and the principal’s id' },
   agent: { fits: isAgentName, words: 'the name of an agent' },
   sidecar: { fits: (value) => value.startsWith('spiffe://'), words: 'a SPIFFE id' },
   tool: { fits: isToolName, words: 'a tool as `server/tool`' },

@@ -39,7 +39,7 @@ const ports = (over: object = {}): Ports =>
 
 const judged = async (f = facts(), p = ports()): Promise<ReturnType<typeof decideSession>> => decideSession(await session.gather(f, p));
 
-const operator = { kind: 'operator', operator: { principal: { id: 'alice' }, tokenId: 'j1' } };
+const operator = { kind: 'operator', operator: { principal: { id: 'alice' }, tokenId: 'j1', origin } };
 const snapshot = (over: object): object => ({
   held: { snapshot: { ...SNAPSHOT, ...over } },
 });
@@ -78,7 +78,7 @@ describe('session', () => {
     [
       'opening by a credential that nobody could judge at its head, and whose proof was so never taken',
       'identity_unavailable',
-      facts({ caller: { kind: 'operator', operator: { principal: { id: 'anonymous', kind: 'anonymous' }, tokenId: null } } }),
+      facts({ caller: { kind: 'operator', operator: { principal: { id: 'anonymous', kind: 'anonymous' }, tokenId: null, origin } } }),
     ],
     ['opening with a revoked token', 'token_revoked', facts({ caller: operator, ...snapshot({ revocations: { denies: () => true } }) })],
     ['opening one more than may be open', 'overloaded', facts({ caller: operator }), ports({ sessions: { hasRoom: () => false } })],

@@ -16,6 +16,7 @@ import { jobCaller, type JobCaller, type Opener } from '../job-session.ts';
 import { sessionAnswer } from '../local-answers.ts';
 import type { OpenSession, Ports, Snapshot } from '../ports.ts';
 import { presentedAgain } from '../presented.ts';
+import { revocationSubject } from '../revocable.ts';
 import { closingOf } from '../session-closing.ts';
 import { agentForOperators, openSessionOf } from '../session-lookup.ts';
 
@@ -147,9 +148,9 @@ function mayNotOpen(
   { revocations }: Snapshot,
   { sessions, clock }: Ports,
 ): Denial | undefined {
-  const { principal, tokenId } = operator;
-  const subject = { tokenId: tokenId ?? undefined, principal, agent: agent.name };
-  if (revocations.denies(subject, clock.wall())) return deny('token_revoked', 'token, principal or agent revoked');
+  const { principal } = operator;
+  const subject = revocationSubject(operator, { agent: agent.name });
+  if (revocations.denies(subject, clock.wall())) return deny('token_revoked', 'token, run, principal or agent revoked');
   // Whom the agent may act for is asked wherever a session begins; an agent that does not say opens them for anybody verified.
   const judged = isOperator ? judgeCaller(agent, principal) : undefined;
   if (judged?.verdict === 'refused') return deny('no_matching_policy', judged.detail, { ruleId: DEFAULT_DENY });

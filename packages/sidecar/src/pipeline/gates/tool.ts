@@ -11,6 +11,7 @@ import { askedTool } from '../asked.ts';
 import { agentAsNamed } from '../invocation.ts';
 import { mcpLocalAnswer } from '../mcp-answers.ts';
 import type { Ports } from '../ports.ts';
+import { namedBy } from '../revocable.ts';
 import { shownTools } from '../shown.ts';
 
 type Gathered =
@@ -28,7 +29,8 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
     const { ask, route, session, held } = facts;
     if (route.kind === 'agent') return { found: agentAsNamed(route.agent) };
     if (route.kind === 'session' || ask.dialect === 'agent' || ask.dialect === 'session') return { missing: 'no tool is named' };
-    const who = { principal: session.principal, agent: session.agent };
+    const isNamed = namedBy(held.snapshot, session, ports.clock.wall());
+    const who = { principal: session.principal, agent: session.agent, isNamed };
     const { policy, servers, tools, destinations } = held.snapshot;
     const server = servers.get(route.server);
     if (ask.dialect === 'mcp' && ask.message.kind !== 'call_tool') {
@@ -47,6 +49,7 @@ export const tool: Gate<HeadFacts & Asked & InSession, Gathered, Named, Ports> =
       return { missing: asked === undefined ? unmapped(facts) : `\`${route.server}/${asked}\` is not in the catalog` };
     }
     if (!visible(policy, who, pinned.tool.name)) return { forbidden: `no rule could allow ${pinned.tool.name}` };
+    if (isNamed(pinned.tool.name)) return { missing: `${pinned.tool.name} is revoked` };
     return { found: { tool: pinned, server, destination } };
   },
   decide: decideTool,

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Problem } from '@sallyport/model';
+import { homeOfConfig, keepDevelopmentKeys, renewDevelopmentKeys } from '../ceremony/renew-development.ts';
 import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
 import { at } from '../files.ts';
@@ -78,11 +79,25 @@ export const controlPlane: Command = command({
   summary: 'accept signed policy, stream it to sidecars, enrol them, and collect their records',
   details: [
     'Every key of the configuration: docs/reference/control-plane-config.md. Exits with 64 before any port opens where configuration, keys or signed files do not hold; also where it finds a key that it must not have.',
+    'Beside the release key of a development root it lets the online keys go on before they end.',
   ],
   options: OPTIONS,
   examples: [{ line: 'control-plane --config .sallyport/control-plane/config.yaml', says: 'as root init has set it up' }],
   async run(call) {
     const { run } = await import('@sallyport/control-plane');
-    return runApp(run, call, '`sallyport root init --development` makes one as .sallyport/control-plane/config.yaml');
+    const remedy = '`sallyport root init --development` makes one as .sallyport/control-plane/config.yaml';
+    const { io, options } = call;
+    const home = options.checkConfig ? undefined : homeOfConfig(at(io.cwd, options.config), io);
+    if (home === undefined) return runApp(run, call, remedy);
+    const ended = new AbortController();
+    // Before the start, which would refuse online keys that have ended.
+    await renewDevelopmentKeys(home, io);
+    const kept = keepDevelopmentKeys(home, io, ended.signal);
+    try {
+      return await runApp(run, call, remedy);
+    } finally {
+      ended.abort();
+      await kept;
+    }
   },
 });

@@ -21,7 +21,7 @@ import { readTestedPolicy } from '../policy/tested-policy.ts';
 import type { TestedPolicy } from '../policy/tested-policy.ts';
 import { fetchBeneath, readAbove, readWith } from '../publish/layers.ts';
 import { readHeads } from '../publish/heads.ts';
-import { strangePublishers, strangeReleasers } from '../publish/own-keys.ts';
+import { missingPublishers, strangePublishers, strangeReleasers } from '../publish/own-keys.ts';
 import { RELEASE_OPTIONS, releaseSigners } from '../publish/release-options.ts';
 import { submitBundle } from '../publish/submit-bundle.ts';
 import { signRelease, submitRelease } from '../publish/submit-release.ts';
@@ -209,6 +209,9 @@ async function publishBundle({ link, tested, signers }: Publishing, call: Call):
   } = call;
   const { built, report } = tested;
   const place = placeOf(options);
+  const publishing = { home: link.home, root: link.trust.root, area: place.area, at: io.clock.wall() };
+  const missing = missingPublishers(signers.publishers, publishing, io);
+  if (missing.length > 0) return fail({ exit: 1, problems: missing });
   const heads = await readHeads(link, place, io);
   if (!heads.ok) return heads;
   const revision = heads.value.revision + 1;

@@ -41,6 +41,7 @@ export const AUTHORIZATION: Table = {
     submitRelease: ['admin'],
     revoke: ['admin'],
     listVersions: ['admin'],
+    listReleased: ['admin'],
     getObject: ['admin'],
   },
   Audit: {

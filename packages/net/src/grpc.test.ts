@@ -118,6 +118,7 @@ const publish = (more: Partial<Handlers<typeof Publish>>): ServedService =>
       submitRelease: refuse,
       revoke: refuse,
       listVersions: refuse,
+      listReleased: refuse,
       getObject: refuse,
       ...more,
     },

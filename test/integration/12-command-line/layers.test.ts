@@ -1,6 +1,7 @@
 /** Layers by hand: a company, the owners of its tools and a team publish with their own keys, and the team's area is released. */
 
 import { join } from 'node:path';
+import type { AgentName } from '@sallyport/model';
 import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ALLOWED, codeOf } from '../../support/answers.ts';
@@ -131,5 +132,57 @@ ${issuerDocument(world.idp)}`;
     expect([await refunds(400), await refunds(200)]).toEqual([[403, 'no_matching_policy'], ALLOWED]);
     const log = await desk.admin('policy', 'log', '--area', TEAM);
     expect(log.exit).toBe(0);
+  });
+
+  describe('a change of the company’s for every team', () => {
+    let other: RunningSidecar;
+    const below = async (...more: readonly string[]) => desk.admin('release', 'promote', '--area', 'acme', '--all-below', ...more);
+    const sells = async (amount: number): Promise<readonly [number, unknown]> => {
+      const session = await other.session({ roles: ['support-rep'] });
+      return codeOf(await other.call('orders/refund', { amount }, session));
+    };
+    beforeAll(async () => {
+      desk.write('sales/policy.yaml', team('seller', 'sales'));
+      expect(await publish('sales', SALES)).toMatchObject({ exit: 0 });
+      // Where a team has gone back, whatever is released goes back as well, and takes two keys: it goes forwards again first.
+      expect(await desk.admin('release', 'promote', '--area', TEAM, '--wait')).toMatchObject({ exit: 0 });
+      other = await world.startSidecar({ name: 'sales', agent: 'seller' as AgentName, area: SALES });
+      await eventually(() => other.ready(), 'readiness');
+    });
+
+    it('is released to all of them by one command, and waited for', async () => {
+      desk.write('company/policy.yaml', company(100));
+      expect(await publish('company', 'acme', '--layer', '--no-promote')).toMatchObject({ exit: 0 });
+      expect([(await refunds(200))[0], (await sells(200))[0]]).toEqual([200, 200]);
+      const all = await below('--wait', '--json');
+      expect([all.exit, all.out]).toEqual([0, expect.any(String)]);
+      expect(all.json()).toMatchObject({
+        bundle: { area: 'acme', revision: 3 },
+        released: [{ area: SALES }, { area: TEAM }],
+        fleet: [
+          { area: SALES, active: 1, missing: [] },
+          { area: TEAM, active: 1, missing: [] },
+        ],
+      });
+      expect([(await refunds(200))[0], (await sells(200))[0], await refunds(50), await sells(50)]).toEqual([403, 403, ALLOWED, ALLOWED]);
+      const again = await below();
+      expect([again.exit, again.err]).toEqual([1, expect.stringContaining('in force already wherever')]);
+    });
+
+    it('that one of them does not fit is in force for the others, and says where it is not', async () => {
+      // From now on a test of the sales team fails beneath it: its own words say that 20 may be refunded.
+      desk.write('sales/policy.yaml', team('seller', 'sales').replace('amount: 20 }', 'amount: 60 }'));
+      expect(await publish('sales', SALES, '--wait')).toMatchObject({ exit: 0 });
+      desk.write('company/policy.yaml', company(40));
+      expect(await publish('company', 'acme', '--layer', '--no-promote')).toMatchObject({ exit: 0 });
+      const some = await below();
+      expect([some.exit, some.err]).toEqual([1, expect.stringMatching(/acme\/sales.*SELFTEST/)]);
+      await eventually(async () => (await refunds(50))[0] === 403, 'the company’s ceiling');
+      expect(await sells(50)).toEqual(ALLOWED);
+    });
+
+    it.each([['--sign-only'], ['--with', 'acme=1'], ['--file', 'r.json']])('goes with %s nowhere', async (...option) => {
+      expect(await below(...option)).toMatchObject({ exit: 2 });
+    });
   });
 });

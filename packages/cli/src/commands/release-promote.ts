@@ -4,7 +4,7 @@ import { digestOfPayload, cosignEnvelope, explainRejection, ENVELOPE_BYTES_MAX, 
 import type { Release } from '@sallyport/trust';
 import type { Signer } from '@sallyport/crypto/keys';
 import { fail, formatProblem, ok } from '@sallyport/model';
-import type { Digest, Result } from '@sallyport/model';
+import type { Digest, Result, Revision } from '@sallyport/model';
 import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
 import { LINK_OPTIONS, withLink } from '../connect.ts';
@@ -16,6 +16,7 @@ import { flag, many, positive, text } from '../option.ts';
 import { refusal } from '../output.ts';
 import type { Refusal } from '../output.ts';
 import { areaOption, digestProblems, placeOf, placeProblems, ringOption } from '../places.ts';
+import { promoteBelow } from '../publish/promote-below.ts';
 import { readAbove, readWith } from '../publish/layers.ts';
 import { readHeads } from '../publish/heads.ts';
 import { strangeReleasers } from '../publish/own-keys.ts';
@@ -30,6 +31,7 @@ import { readOwnTrust } from '../trust-files.ts';
 
 const OPTIONS = {
   to: text('--to VERSION', 'the bundle: a revision (7), release:12 or a digest (default: the newest revision)'),
+  allBelow: flag('--all-below', 'release the bundle wherever its area or one below it has a release; what else they join stays'),
   with: many('--with AREA=VERSION', 'version of a layer above, as in --to (repeatable; default: its newest revision)'),
   rollback: text('--rollback REASON', 'say that it goes back, and why; takes as many keys as Root asks for'),
   file: text('--file FILE', 'a release that others have signed: add to it, or submit it as it is'),
@@ -59,6 +61,7 @@ export const releasePromote: Command = command({
   examples: [
     { line: 'release promote --to 7 --wait', says: 'revision 7, and see it arrive' },
     { line: 'release promote --to 6 --rollback "7 refuses refunds" --sign-only --out r.json', says: 'the first of two signatures' },
+    { line: 'release promote --area acme --all-below --wait', says: 'a change of the company’s, for every team' },
     { line: 'release promote --file r.json --release-key release-2.pem', says: 'the second, and submit' },
   ],
   async run(call) {
@@ -77,6 +80,15 @@ export const releasePromote: Command = command({
     const misplaced =
       options.out === undefined ? undefined : outProblem(at(io.cwd, options.out), { as: 'replacement', shown: options.out });
     if (misplaced !== undefined) return out.refuse({ exit: 64, problems: [misplaced] });
+    if (options.allBelow && (options.file !== undefined || isOffline || options.signOnly || options.with.length > 0))
+      return out.refuse(
+        refusal(
+          2,
+          '`--all-below` signs several releases, each by what is in force there',
+          'leave out --file, --bundle, --sign-only and --with',
+        ),
+      );
+    if (options.allBelow) return withLink(options, call, (link) => toAllBelow(link, call));
     if (options.file !== undefined) return fromFile(options.file, call);
     if (!isOffline) return withLink(options, call, (link) => fromVersions(link, call));
     const trust = readOwnTrust(homeOf(options.dir, io), {}, io);
@@ -125,6 +137,31 @@ async function fromVersions(link: Link, call: Call): Promise<Exit> {
 function inForceOf({ bundles, releases }: Versions): readonly Digest[] {
   const inForce = releases[0]?.bundles ?? [];
   return bundles.filter(({ digest }) => inForce.includes(digest)).map(({ digest }) => digest);
+}
+
+/** One layer's bundle, wherever its area and those below it have something in force. */
+async function toAllBelow(link: Link, call: Call): Promise<Exit> {
+  const { options, io, out } = call;
+  const place = placeOf(options);
+  const versions = await readVersions(link, place, io);
+  if (!versions.ok) return out.refuse(versions.error);
+  const newest = versions.value.bundles[0]?.revision;
+  if (newest === undefined) return out.refuse(refusal(1, `nothing is published for ${options.area} yet`, 'see `sallyport policy publish`'));
+  const bundle = findBundle(versions.value, options.to ?? String(newest));
+  if (!bundle.ok) return out.refuse(bundle.error);
+  const signers = releaseSigners(options.releaseKey, homeOf(options.dir, io), io, ['release-1']);
+  if (!signers.ok) return out.refuse(signers.error);
+  warnOfStrangers(signers.value, call);
+  const { digest, revision } = bundle.value;
+  const wish = {
+    place,
+    bundle: { area: place.area, digest, revision: revision as Revision },
+    signers: signers.value,
+    rollbackReason: options.rollback,
+    leaveBehind: options.leaveBehind,
+    waitMsMax: options.wait ? options.timeout : undefined,
+  };
+  return promoteBelow(link, wish, call);
 }
 
 async function sign(

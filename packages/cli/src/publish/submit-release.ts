@@ -26,16 +26,27 @@ export interface ReleaseWish {
   readonly now: Instant;
 }
 
+/** The signed envelope of a release of one bundle, with the layers above it. */
+export function signRelease({ bundle, above = [], ...wish }: ReleaseWish, signers: readonly Signer[]): Promise<Uint8Array> {
+  const own = { area: wish.place.area, digest: bundle.digest, revision: bundle.revision as Revision };
+  return signJoined({ ...wish, bundles: [...above, own] }, signers);
+}
+
+/** What is released, whole: the broadest area's bundle first. */
+export interface JoinedWish extends Omit<ReleaseWish, 'bundle' | 'above'> {
+  readonly bundles: readonly ReleasedBundle[];
+}
+
 /** The signed envelope. */
-export function signRelease(
-  { place, releaseSeq, bundle, above = [], freshnessTtlMsMax, rollbackReason, fallbacks, now }: ReleaseWish,
+export function signJoined(
+  { place, releaseSeq, bundles, freshnessTtlMsMax, rollbackReason, fallbacks, now }: JoinedWish,
   signers: readonly Signer[],
 ): Promise<Uint8Array> {
   const payload = encodeRelease({
     area: place.area,
     ring: place.ring,
     releaseSeq: releaseSeq as ReleaseSeq,
-    bundles: [...above, { area: place.area, digest: bundle.digest, revision: bundle.revision as Revision }],
+    bundles,
     freshnessTtlMsMax,
     rollback: rollbackReason !== undefined,
     reason: rollbackReason ?? null,

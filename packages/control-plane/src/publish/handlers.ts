@@ -2,27 +2,39 @@
 
 import {
   HeadsSchema,
+  ListReleasedResponseSchema,
   ListVersionsResponseSchema,
   MissingPartsResponseSchema,
   ObjectChunkSchema,
   ProblemSchema,
   PutPartResponseSchema,
+  ReleasedBundleSchema,
+  ReleasedSchema,
   RevokeResponseSchema,
   SubmitBundleResponseSchema,
   SubmitReleaseResponseSchema,
   VersionSchema,
   create,
 } from '@sallyport/contract';
-import type { ObjectChunk, Problem as WireProblem, Publish, PutPartRequest, RevokeRequest, Version } from '@sallyport/contract';
+import type {
+  ListReleasedResponse,
+  ObjectChunk,
+  Problem as WireProblem,
+  Publish,
+  PutPartRequest,
+  Released,
+  RevokeRequest,
+  Version,
+} from '@sallyport/contract';
 import { concatBytes, digestOf } from '@sallyport/crypto';
 import { addMs, fail, isArea, isDigest, isRing, ok } from '@sallyport/model';
 import type { Clock, Problem, Result } from '@sallyport/model';
 import { grpcStatus } from '@sallyport/net';
 import type { GrpcStatus } from '@sallyport/net';
-import { PART_BYTES_MAX, parseSelector } from '@sallyport/trust';
+import { PART_BYTES_MAX, covers, parseSelector } from '@sallyport/trust';
 import type { RevocationEntry } from '@sallyport/trust';
 import type { Authority } from '../authority.ts';
-import type { Database } from '@sallyport/store';
+import type { Database, Transaction } from '@sallyport/store';
 import type { Objects } from '../objects/api.ts';
 import type { RevocationService } from '../revocation/api.ts';
 import type { ProvenHandlers } from '../rpc.ts';
@@ -46,6 +58,8 @@ export interface PublishHandlersOptions {
 const DIGESTS_MAX = 64;
 const PARTS_PER_STREAM_MAX = 64;
 const VERSIONS_MAX = 500;
+/** Places of one answer: with eight bundles each it is far below a megabyte. */
+const RELEASED_MAX = 250;
 const REASON_MAX = 500;
 /** How long a revocation lives that says nothing else: longer than any credential that it could select. */
 const REVOCATION_MS = 30 * 86_400_000;
@@ -126,6 +140,11 @@ export function publishHandlers(options: PublishHandlersOptions): Handlers {
         }),
       );
     },
+    async listReleased({ area, ring, after }) {
+      const place = placeOf(area, ring);
+      if (place === undefined) return invalid('an area and a ring are needed');
+      return ok(await database.read((tx) => listReleased(tx, { tables, place, after })));
+    },
     async getObject({ digest }, out, call) {
       if (!isDigest(digest)) return invalid('a digest is needed');
       // Signed objects are asked for by the digest of their payload, and stored under that of their envelope.
@@ -194,6 +213,32 @@ function bundleVersion(bundle: StoredBundle): Version {
     author: bundle.author,
     acceptedAtMs: BigInt(bundle.acceptedAt),
     sourceCommit: bundle.sourceCommit ?? '',
+  });
+}
+
+/** What is in force at a place and at the areas below it, in the order of their names. */
+async function listReleased(
+  tx: Transaction,
+  { tables, place, after }: { readonly tables: PublishTables; readonly place: Place; readonly after: string },
+): Promise<ListReleasedResponse> {
+  const heads = await tables.heads(tx);
+  const below = heads.filter((head) => head.ring === place.ring && covers(place.area, head.area) && head.area > after);
+  const page = below.toSorted((a, b) => (a.area < b.area ? -1 : 1)).slice(0, RELEASED_MAX);
+  const released: Released[] = [];
+  for (const { digest } of page) {
+    const release = await tables.release(tx, digest);
+    if (release !== undefined) released.push(releasedOf(release));
+  }
+  return create(ListReleasedResponseSchema, { released, more: below.length > page.length });
+}
+
+function releasedOf({ area, ring, releaseSeq, digest, bundles }: StoredRelease): Released {
+  return create(ReleasedSchema, {
+    area,
+    ring,
+    releaseSeq: BigInt(releaseSeq),
+    release: digest,
+    bundles: bundles.map((bundle) => create(ReleasedBundleSchema, { ...bundle, revision: BigInt(bundle.revision) })),
   });
 }
 

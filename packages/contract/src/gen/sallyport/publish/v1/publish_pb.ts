@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sallyport/publish/v1/publish.proto.
  */
 export const file_sallyport_publish_v1_publish: GenFile = /*@__PURE__*/
-  fileDesc("CiJzYWxseXBvcnQvcHVibGlzaC92MS9wdWJsaXNoLnByb3RvEhRzYWxseXBvcnQucHVibGlzaC52MSItCg9HZXRIZWFkc1JlcXVlc3QSDAoEYXJlYRgBIAEoCRIMCgRyaW5nGAIgASgJInwKBUhlYWRzEhAKCHJldmlzaW9uGAEgASgEEg4KBmJ1bmRsZRgCIAEoCRITCgtyZWxlYXNlX3NlcRgDIAEoBBIPCgdyZWxlYXNlGAQgASgJEhYKDnJldm9jYXRpb25fc2VxGAUgASgEEhMKC3Jvb3RfbnVtYmVyGAYgASgEIiYKE01pc3NpbmdQYXJ0c1JlcXVlc3QSDwoHZGlnZXN0cxgBIAMoCSInChRNaXNzaW5nUGFydHNSZXNwb25zZRIPCgdkaWdlc3RzGAEgAygJIi4KDlB1dFBhcnRSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCRIMCgRkYXRhGAIgASgMIhEKD1B1dFBhcnRSZXNwb25zZSInChNTdWJtaXRCdW5kbGVSZXF1ZXN0EhAKCGVudmVsb3BlGAEgASgMIm0KFFN1Ym1pdEJ1bmRsZVJlc3BvbnNlEg4KBmRpZ2VzdBgBIAEoCRIUCgxhbHJlYWR5X2hlbGQYAiABKAgSLwoIcHJvYmxlbXMYAyADKAsyHS5zYWxseXBvcnQucHVibGlzaC52MS5Qcm9ibGVtIlQKB1Byb2JsZW0SDAoEcGF0aBgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlbWVkeRgDIAEoCRIMCgRmaWxlGAQgASgJEgwKBGxpbmUYBSABKA0iPgoUU3VibWl0UmVsZWFzZVJlcXVlc3QSEAoIZW52ZWxvcGUYASABKAwSFAoMbGVhdmVfYmVoaW5kGAIgASgIInEKFVN1Ym1pdFJlbGVhc2VSZXNwb25zZRIOCgZkaWdlc3QYASABKAkSEwoLcmVsZWFzZV9zZXEYAiABKAQSDwoHcmVmdXNhbBgDIAEoCRIOCgZkZXRhaWwYBCABKAkSEgoKbm90X3N0YWdlZBgFIAMoCSJqCg1SZXZva2VSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEg0KBXZhbHVlGAIgASgJEhEKCWJlZm9yZV9tcxgDIAEoAxIVCg1leHBpcmVzX2F0X21zGAQgASgDEg4KBnJlYXNvbhgFIAEoCSIdCg5SZXZva2VSZXNwb25zZRILCgNzZXEYASABKAQiQAoTTGlzdFZlcnNpb25zUmVxdWVzdBIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSDQoFbGltaXQYAyABKA0iRwoUTGlzdFZlcnNpb25zUmVzcG9uc2USLwoIdmVyc2lvbnMYASADKAsyHS5zYWxseXBvcnQucHVibGlzaC52MS5WZXJzaW9uIsABCgdWZXJzaW9uEgwKBGtpbmQYASABKAkSDgoGZGlnZXN0GAIgASgJEhAKCHJldmlzaW9uGAMgASgEEhMKC3JlbGVhc2Vfc2VxGAQgASgEEg4KBmF1dGhvchgFIAEoCRIWCg5hY2NlcHRlZF9hdF9tcxgGIAEoAxIPCgdidW5kbGVzGAcgAygJEhAKCHJvbGxiYWNrGAggASgIEg4KBnJlYXNvbhgJIAEoCRIVCg1zb3VyY2VfY29tbWl0GAogASgJIiIKEEdldE9iamVjdFJlcXVlc3QSDgoGZGlnZXN0GAEgASgJIhsKC09iamVjdENodW5rEgwKBGRhdGEYASABKAwygQYKB1B1Ymxpc2gSTgoIR2V0SGVhZHMSJS5zYWxseXBvcnQucHVibGlzaC52MS5HZXRIZWFkc1JlcXVlc3QaGy5zYWxseXBvcnQucHVibGlzaC52MS5IZWFkcxJlCgxNaXNzaW5nUGFydHMSKS5zYWxseXBvcnQucHVibGlzaC52MS5NaXNzaW5nUGFydHNSZXF1ZXN0Giouc2FsbHlwb3J0LnB1Ymxpc2gudjEuTWlzc2luZ1BhcnRzUmVzcG9uc2USWAoHUHV0UGFydBIkLnNhbGx5cG9ydC5wdWJsaXNoLnYxLlB1dFBhcnRSZXF1ZXN0GiUuc2FsbHlwb3J0LnB1Ymxpc2gudjEuUHV0UGFydFJlc3BvbnNlKAESZQoMU3VibWl0QnVuZGxlEikuc2FsbHlwb3J0LnB1Ymxpc2gudjEuU3VibWl0QnVuZGxlUmVxdWVzdBoqLnNhbGx5cG9ydC5wdWJsaXNoLnYxLlN1Ym1pdEJ1bmRsZVJlc3BvbnNlEmgKDVN1Ym1pdFJlbGVhc2USKi5zYWxseXBvcnQucHVibGlzaC52MS5TdWJtaXRSZWxlYXNlUmVxdWVzdBorLnNhbGx5cG9ydC5wdWJsaXNoLnYxLlN1Ym1pdFJlbGVhc2VSZXNwb25zZRJTCgZSZXZva2USIy5zYWxseXBvcnQucHVibGlzaC52MS5SZXZva2VSZXF1ZXN0GiQuc2FsbHlwb3J0LnB1Ymxpc2gudjEuUmV2b2tlUmVzcG9uc2USZQoMTGlzdFZlcnNpb25zEikuc2FsbHlwb3J0LnB1Ymxpc2gudjEuTGlzdFZlcnNpb25zUmVxdWVzdBoqLnNhbGx5cG9ydC5wdWJsaXNoLnYxLkxpc3RWZXJzaW9uc1Jlc3BvbnNlElgKCUdldE9iamVjdBImLnNhbGx5cG9ydC5wdWJsaXNoLnYxLkdldE9iamVjdFJlcXVlc3QaIS5zYWxseXBvcnQucHVibGlzaC52MS5PYmplY3RDaHVuazABYgZwcm90bzM");
+  fileDesc("CiJzYWxseXBvcnQvcHVibGlzaC92MS9wdWJsaXNoLnByb3RvEhRzYWxseXBvcnQucHVibGlzaC52MSItCg9HZXRIZWFkc1JlcXVlc3QSDAoEYXJlYRgBIAEoCRIMCgRyaW5nGAIgASgJInwKBUhlYWRzEhAKCHJldmlzaW9uGAEgASgEEg4KBmJ1bmRsZRgCIAEoCRITCgtyZWxlYXNlX3NlcRgDIAEoBBIPCgdyZWxlYXNlGAQgASgJEhYKDnJldm9jYXRpb25fc2VxGAUgASgEEhMKC3Jvb3RfbnVtYmVyGAYgASgEIiYKE01pc3NpbmdQYXJ0c1JlcXVlc3QSDwoHZGlnZXN0cxgBIAMoCSInChRNaXNzaW5nUGFydHNSZXNwb25zZRIPCgdkaWdlc3RzGAEgAygJIi4KDlB1dFBhcnRSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCRIMCgRkYXRhGAIgASgMIhEKD1B1dFBhcnRSZXNwb25zZSInChNTdWJtaXRCdW5kbGVSZXF1ZXN0EhAKCGVudmVsb3BlGAEgASgMIm0KFFN1Ym1pdEJ1bmRsZVJlc3BvbnNlEg4KBmRpZ2VzdBgBIAEoCRIUCgxhbHJlYWR5X2hlbGQYAiABKAgSLwoIcHJvYmxlbXMYAyADKAsyHS5zYWxseXBvcnQucHVibGlzaC52MS5Qcm9ibGVtIlQKB1Byb2JsZW0SDAoEcGF0aBgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlbWVkeRgDIAEoCRIMCgRmaWxlGAQgASgJEgwKBGxpbmUYBSABKA0iPgoUU3VibWl0UmVsZWFzZVJlcXVlc3QSEAoIZW52ZWxvcGUYASABKAwSFAoMbGVhdmVfYmVoaW5kGAIgASgIInEKFVN1Ym1pdFJlbGVhc2VSZXNwb25zZRIOCgZkaWdlc3QYASABKAkSEwoLcmVsZWFzZV9zZXEYAiABKAQSDwoHcmVmdXNhbBgDIAEoCRIOCgZkZXRhaWwYBCABKAkSEgoKbm90X3N0YWdlZBgFIAMoCSJqCg1SZXZva2VSZXF1ZXN0EhAKCHNlbGVjdG9yGAEgASgJEg0KBXZhbHVlGAIgASgJEhEKCWJlZm9yZV9tcxgDIAEoAxIVCg1leHBpcmVzX2F0X21zGAQgASgDEg4KBnJlYXNvbhgFIAEoCSIdCg5SZXZva2VSZXNwb25zZRILCgNzZXEYASABKAQiQAoTTGlzdFZlcnNpb25zUmVxdWVzdBIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSDQoFbGltaXQYAyABKA0iRwoUTGlzdFZlcnNpb25zUmVzcG9uc2USLwoIdmVyc2lvbnMYASADKAsyHS5zYWxseXBvcnQucHVibGlzaC52MS5WZXJzaW9uIsABCgdWZXJzaW9uEgwKBGtpbmQYASABKAkSDgoGZGlnZXN0GAIgASgJEhAKCHJldmlzaW9uGAMgASgEEhMKC3JlbGVhc2Vfc2VxGAQgASgEEg4KBmF1dGhvchgFIAEoCRIWCg5hY2NlcHRlZF9hdF9tcxgGIAEoAxIPCgdidW5kbGVzGAcgAygJEhAKCHJvbGxiYWNrGAggASgIEg4KBnJlYXNvbhgJIAEoCRIVCg1zb3VyY2VfY29tbWl0GAogASgJIiIKEEdldE9iamVjdFJlcXVlc3QSDgoGZGlnZXN0GAEgASgJIhsKC09iamVjdENodW5rEgwKBGRhdGEYASABKAwiQAoTTGlzdFJlbGVhc2VkUmVxdWVzdBIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSDQoFYWZ0ZXIYAyABKAkiVgoUTGlzdFJlbGVhc2VkUmVzcG9uc2USMAoIcmVsZWFzZWQYASADKAsyHi5zYWxseXBvcnQucHVibGlzaC52MS5SZWxlYXNlZBIMCgRtb3JlGAIgASgIIoMBCghSZWxlYXNlZBIMCgRhcmVhGAEgASgJEgwKBHJpbmcYAiABKAkSEwoLcmVsZWFzZV9zZXEYAyABKAQSDwoHcmVsZWFzZRgEIAEoCRI1CgdidW5kbGVzGAUgAygLMiQuc2FsbHlwb3J0LnB1Ymxpc2gudjEuUmVsZWFzZWRCdW5kbGUiQAoOUmVsZWFzZWRCdW5kbGUSDAoEYXJlYRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIOCgZkaWdlc3QYAyABKAky6AYKB1B1Ymxpc2gSTgoIR2V0SGVhZHMSJS5zYWxseXBvcnQucHVibGlzaC52MS5HZXRIZWFkc1JlcXVlc3QaGy5zYWxseXBvcnQucHVibGlzaC52MS5IZWFkcxJlCgxNaXNzaW5nUGFydHMSKS5zYWxseXBvcnQucHVibGlzaC52MS5NaXNzaW5nUGFydHNSZXF1ZXN0Giouc2FsbHlwb3J0LnB1Ymxpc2gudjEuTWlzc2luZ1BhcnRzUmVzcG9uc2USWAoHUHV0UGFydBIkLnNhbGx5cG9ydC5wdWJsaXNoLnYxLlB1dFBhcnRSZXF1ZXN0GiUuc2FsbHlwb3J0LnB1Ymxpc2gudjEuUHV0UGFydFJlc3BvbnNlKAESZQoMU3VibWl0QnVuZGxlEikuc2FsbHlwb3J0LnB1Ymxpc2gudjEuU3VibWl0QnVuZGxlUmVxdWVzdBoqLnNhbGx5cG9ydC5wdWJsaXNoLnYxLlN1Ym1pdEJ1bmRsZVJlc3BvbnNlEmgKDVN1Ym1pdFJlbGVhc2USKi5zYWxseXBvcnQucHVibGlzaC52MS5TdWJtaXRSZWxlYXNlUmVxdWVzdBorLnNhbGx5cG9ydC5wdWJsaXNoLnYxLlN1Ym1pdFJlbGVhc2VSZXNwb25zZRJTCgZSZXZva2USIy5zYWxseXBvcnQucHVibGlzaC52MS5SZXZva2VSZXF1ZXN0GiQuc2FsbHlwb3J0LnB1Ymxpc2gudjEuUmV2b2tlUmVzcG9uc2USZQoMTGlzdFZlcnNpb25zEikuc2FsbHlwb3J0LnB1Ymxpc2gudjEuTGlzdFZlcnNpb25zUmVxdWVzdBoqLnNhbGx5cG9ydC5wdWJsaXNoLnYxLkxpc3RWZXJzaW9uc1Jlc3BvbnNlEmUKDExpc3RSZWxlYXNlZBIpLnNhbGx5cG9ydC5wdWJsaXNoLnYxLkxpc3RSZWxlYXNlZFJlcXVlc3QaKi5zYWxseXBvcnQucHVibGlzaC52MS5MaXN0UmVsZWFzZWRSZXNwb25zZRJYCglHZXRPYmplY3QSJi5zYWxseXBvcnQucHVibGlzaC52MS5HZXRPYmplY3RSZXF1ZXN0GiEuc2FsbHlwb3J0LnB1Ymxpc2gudjEuT2JqZWN0Q2h1bmswAWIGcHJvdG8z");
 
 /**
  * @generated from message sallyport.publish.v1.GetHeadsRequest
@@ -492,6 +492,125 @@ export const ObjectChunkSchema: GenMessage<ObjectChunk> = /*@__PURE__*/
   messageDesc(file_sallyport_publish_v1_publish, 17);
 
 /**
+ * @generated from message sallyport.publish.v1.ListReleasedRequest
+ */
+export type ListReleasedRequest = Message<"sallyport.publish.v1.ListReleasedRequest"> & {
+  /**
+   * @generated from field: string area = 1;
+   */
+  area: string;
+
+  /**
+   * @generated from field: string ring = 2;
+   */
+  ring: string;
+
+  /**
+   * Only areas after this one, in the order of their names; empty for the first page.
+   *
+   * @generated from field: string after = 3;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message sallyport.publish.v1.ListReleasedRequest.
+ * Use `create(ListReleasedRequestSchema)` to create a new message.
+ */
+export const ListReleasedRequestSchema: GenMessage<ListReleasedRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_publish_v1_publish, 18);
+
+/**
+ * @generated from message sallyport.publish.v1.ListReleasedResponse
+ */
+export type ListReleasedResponse = Message<"sallyport.publish.v1.ListReleasedResponse"> & {
+  /**
+   * @generated from field: repeated sallyport.publish.v1.Released released = 1;
+   */
+  released: Released[];
+
+  /**
+   * There is more after the last one.
+   *
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message sallyport.publish.v1.ListReleasedResponse.
+ * Use `create(ListReleasedResponseSchema)` to create a new message.
+ */
+export const ListReleasedResponseSchema: GenMessage<ListReleasedResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_publish_v1_publish, 19);
+
+/**
+ * @generated from message sallyport.publish.v1.Released
+ */
+export type Released = Message<"sallyport.publish.v1.Released"> & {
+  /**
+   * @generated from field: string area = 1;
+   */
+  area: string;
+
+  /**
+   * @generated from field: string ring = 2;
+   */
+  ring: string;
+
+  /**
+   * @generated from field: uint64 release_seq = 3;
+   */
+  releaseSeq: bigint;
+
+  /**
+   * @generated from field: string release = 4;
+   */
+  release: string;
+
+  /**
+   * The broadest area's first.
+   *
+   * @generated from field: repeated sallyport.publish.v1.ReleasedBundle bundles = 5;
+   */
+  bundles: ReleasedBundle[];
+};
+
+/**
+ * Describes the message sallyport.publish.v1.Released.
+ * Use `create(ReleasedSchema)` to create a new message.
+ */
+export const ReleasedSchema: GenMessage<Released> = /*@__PURE__*/
+  messageDesc(file_sallyport_publish_v1_publish, 20);
+
+/**
+ * @generated from message sallyport.publish.v1.ReleasedBundle
+ */
+export type ReleasedBundle = Message<"sallyport.publish.v1.ReleasedBundle"> & {
+  /**
+   * @generated from field: string area = 1;
+   */
+  area: string;
+
+  /**
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * @generated from field: string digest = 3;
+   */
+  digest: string;
+};
+
+/**
+ * Describes the message sallyport.publish.v1.ReleasedBundle.
+ * Use `create(ReleasedBundleSchema)` to create a new message.
+ */
+export const ReleasedBundleSchema: GenMessage<ReleasedBundle> = /*@__PURE__*/
+  messageDesc(file_sallyport_publish_v1_publish, 21);
+
+/**
  * For people and CI, on 7443 with a client certificate of purpose `/admin/<name>`; that name is the recorded author.
  *
  * @generated from service sallyport.publish.v1.Publish
@@ -562,6 +681,16 @@ export const Publish: GenService<{
     methodKind: "unary";
     input: typeof ListVersionsRequestSchema;
     output: typeof ListVersionsResponseSchema;
+  },
+  /**
+   * What is in force at an area and below it: where a change of that area's bundle has yet to be released.
+   *
+   * @generated from rpc sallyport.publish.v1.Publish.ListReleased
+   */
+  listReleased: {
+    methodKind: "unary";
+    input: typeof ListReleasedRequestSchema;
+    output: typeof ListReleasedResponseSchema;
   },
   /**
    * A stored signed object or part by digest, as stored.

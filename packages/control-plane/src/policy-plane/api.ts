@@ -135,11 +135,12 @@ export class PolicyPlaneService {
     if (change.kind === 'elsewhere') await this.#options.revocation.refresh();
     if (change.kind === 'revocation' || change.kind === 'elsewhere')
       await Promise.all(this.#streams().map(async (subscriber) => this.#tellRevocations(subscriber)));
-    await this.#readViews();
     // The statement that names a release comes before it, and is held: what becomes active is fresh at that very moment.
-    // The other way round every call in between would find policy that nothing vouches for yet. A statement counts only
-    // once the revocations that it attests have been applied.
+    // The other way round every call in between would find policy that nothing vouches for yet; so it is sent before the
+    // views are read, by which a verdict that comes meanwhile offers what is next. A statement counts only once the
+    // revocations that it attests have been applied.
     if (change.kind === 'release' || change.kind === 'revocation' || change.kind === 'elsewhere') await this.#broadcast();
+    await this.#readViews();
     if (change.kind === 'revocation') return;
     if (change.kind === 'elsewhere' && (await this.#options.directory.refresh())) this.#tellDirectory(this.#streams());
     for (const subscriber of this.#streams()) if (isConcerned(change, subscriber.place)) subscriber.offerNext();

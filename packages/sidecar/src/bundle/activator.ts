@@ -59,12 +59,12 @@ import { heldPart, keptBundles, knownParts, missingParts } from './staged.ts';
 import { stillNeeded, verifyStatement, type HeldFile } from './statement.ts';
 import {
   partBytes,
-  policyDigestOf,
   stageBundle,
   trustBundle,
-  unvettedBytes,
+  unvettedSet,
   type StagedBundle,
   type TrustedBundle,
+  type UnvettedSet,
 } from './trusted-bundle.ts';
 import type { Vault } from './vault.ts';
 import type { Vet } from './vetting.ts';
@@ -398,20 +398,24 @@ export class Activator {
    * release that does not verify goes on to be refused for that.
    */
   async #vetJoined(envelope: Uint8Array): Promise<Result<void, Rejection>> {
-    const unvetted = await this.#inTurn(async () => {
-      const release = this.#judgeRelease(envelope);
-      const bytes = release.ok && !this.#isSettled(release.value) ? unvettedBytes(release.value, this.#staged) : undefined;
-      return release.ok && bytes !== undefined ? { digest: policyDigestOf(release.value), bytes } : undefined;
-    });
+    const unvetted = await this.#unvetted(envelope);
     if (unvetted === undefined) return ok(undefined);
     const vetted = await this.#options.vet(unvetted.bytes);
     if (vetted.ok) this.#vetted.add(unvetted.digest);
     return vetted;
   }
 
-  /** What is enforced now, or was found good before. */
-  #isSettled(release: VerifiedRelease): boolean {
-    return this.#active?.bundle.release.digest === release.digest || this.#vetted.has(policyDigestOf(release));
+  /** Whether a release would have to be tried first, which takes as long as compiling does; one that does not verify would not. */
+  async needsVetting(envelope: Uint8Array): Promise<boolean> {
+    return (await this.#unvetted(envelope)) !== undefined;
+  }
+
+  #unvetted(envelope: Uint8Array): Promise<UnvettedSet | undefined> {
+    return this.#inTurn(async () => {
+      const release = this.#judgeRelease(envelope);
+      if (!release.ok || this.#active?.bundle.release.digest === release.value.digest) return undefined;
+      return unvettedSet(release.value, this.#staged, this.#vetted);
+    });
   }
 
   #judgeRelease(envelope: Uint8Array): Result<VerifiedRelease, Rejection> {
@@ -430,7 +434,7 @@ export class Activator {
     if (!judged.ok) return judged;
     const release = judged.value;
     if (this.#active?.bundle.release.digest === release.digest) return ok('already');
-    if (!isKept && unvettedBytes(release, this.#staged) !== undefined && !this.#vetted.has(policyDigestOf(release)))
+    if (!isKept && unvettedSet(release, this.#staged, this.#vetted) !== undefined)
       return fail(reject('RESOURCE', 'what the release joins was not vetted here'));
     const bundle = trustBundle(release, this.#staged);
     if (!bundle.ok) return bundle;

@@ -95,8 +95,8 @@ async function followOnce(options: Following, over: AbortController): Promise<nu
   const { nonce } = activator.ask();
   say(out, { case: 'hello', value: helloOf(nonce, options) });
   const beating = beat(out, options, over.signal);
-  // Bundles are staged beside the stream, since parts may be long in coming, and releases beside it, since what they join
-  // is tried first: one at a time, and of those that wait the newest. A revocation waits for neither.
+  // Bundles are staged beside the stream, since parts may be long in coming, and so is a release that joins what has to be
+  // tried first: one at a time, and of those that wait the newest. A revocation waits for neither.
   const offers = latest<ServerMessage>();
   // The directory in a line of its own: it neither waits for bundles nor takes their place.
   const directories = latest<ServerMessage>();
@@ -121,12 +121,17 @@ async function listen(
     options.backoff.reset();
     if (message.message.case === 'reconnect') return message.message.value.afterMs + jitter(message.message.value.jitterMs, options);
     if (message.message.case === 'liveProof') options.onConnection('connected', '');
-    if (message.message.case === 'bundle' || message.message.case === 'release') offers.put(message);
+    if (await isLong(message, options)) offers.put(message);
     else if (message.message.case === 'directory') directories.put(message);
     else await answer(message, connection);
   }
   const status = await incoming.status;
   throw new Error(`${status.code}: ${status.message}`);
+}
+
+/** Any other release is taken in its place: a statement that names the next one must not overtake it. */
+async function isLong({ message }: ServerMessage, { activator }: Following): Promise<boolean> {
+  return message.case === 'bundle' || (message.case === 'release' && (await activator.needsVetting(message.value.envelope)));
 }
 
 async function take(offers: Latest<ServerMessage>, connection: Connection): Promise<void> {

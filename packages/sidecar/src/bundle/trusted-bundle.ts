@@ -8,7 +8,7 @@ import { PART_NAMES, fail, ok, type Result } from '@sallyport/model';
 import type { CompiledPolicy, Parts } from '@sallyport/policy';
 import { digestOfJoined, reject, type Rejection, type VerifiedBundle, type VerifiedRelease } from '@sallyport/trust';
 import { callerProblems } from '../callers/caller-door.ts';
-import { compilePolicy, isLayer, type Enforceable, type PolicyBytes } from './policy-bytes.ts';
+import { compilePolicy, isLayer, type Enforceable, type PolicyBytes, type VettedSets } from './policy-bytes.ts';
 
 /** A bundle that was accepted here, staged until a release names it. */
 export interface StagedBundle {
@@ -41,15 +41,26 @@ export class TrustedBundle {
   }
 }
 
-export function policyDigestOf({ bundles, digest }: Pick<VerifiedRelease, 'bundles' | 'digest'>): Digest {
+function policyDigestOf({ bundles, digest }: Pick<VerifiedRelease, 'bundles' | 'digest'>): Digest {
   return digestOfJoined(bundles) ?? digest;
 }
 
-/** What is to be vetted before this release may count; `undefined` where that was done when its one bundle was staged. */
-export function unvettedBytes({ bundles }: VerifiedRelease, staged: ReadonlyMap<Digest, StagedBundle>): PolicyBytes | undefined {
-  const [first, ...others] = bundles;
+/** What a release joins, under the name of the set. */
+export interface UnvettedSet {
+  readonly digest: Digest;
+  readonly bytes: PolicyBytes;
+}
+
+/** What is to be vetted before this release may count; `undefined` where that was done, of one bundle when it was staged. */
+export function unvettedSet(
+  release: VerifiedRelease,
+  staged: ReadonlyMap<Digest, StagedBundle>,
+  vetted: Pick<VettedSets, 'has'>,
+): UnvettedSet | undefined {
+  const [first, ...others] = release.bundles;
   const stands = first !== undefined && others.length === 0 && staged.get(first.digest)?.alone !== undefined;
-  return stands ? undefined : joinedBytes(bundles);
+  const digest = policyDigestOf(release);
+  return stands || vetted.has(digest) ? undefined : { digest, bytes: joinedBytes(release.bundles) };
 }
 
 /** The policy of a release: compiled when its one bundle was staged, or joined now from its layers. */

@@ -247,7 +247,9 @@ export class Activator {
 
   async #loadHeld(vault: Vault): Promise<void> {
     const report = async (candidate: WholeCandidate): Promise<boolean> => {
-      const taken = await this.#take(candidate);
+      // What a release joins was vetted before it was kept.
+      const isRelease = candidate.kind === 'release';
+      const taken = await (isRelease ? this.#takeRelease(candidate.envelope, { isKept: true }) : this.#take(candidate));
       if (!taken.ok) this.#options.events.rejected(candidate.kind, taken.error);
       return taken.ok;
     };
@@ -266,15 +268,8 @@ export class Activator {
     // The vault knows no order; the newest are what a release may name next.
     this.#staged = new Map([...this.#staged].toSorted(([, a], [, b]) => a.verified.revision - b.verified.revision));
     // The first that still verifies is the one that the high-water mark names, or the one before it.
-    for (const envelope of vault.releases()) if (await this.#takeKeptRelease(envelope)) break;
+    for (const envelope of vault.releases()) if (await report({ kind: 'release', envelope })) break;
     for (const { kind, offer } of vault.statements()) await report({ kind, offer });
-  }
-
-  async #takeKeptRelease(envelope: Uint8Array): Promise<boolean> {
-    // It was vetted before it was kept.
-    const taken = await this.#takeRelease(envelope, { isKept: true });
-    if (!taken.ok) this.#options.events.rejected('release', taken.error);
-    return taken.ok;
   }
 
   /** Takes it, and shows what is true afterwards, also where the disk failed half-way. */

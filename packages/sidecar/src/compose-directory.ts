@@ -21,16 +21,18 @@ export interface WatchOptions {
 export function watchDirectory({ config, activator, clock, disk, log, drain }: WatchOptions): void {
   const { policy, area, ring, state_dir: state } = config;
   if (policy === undefined) return;
+  const challengeFile = join(state, 'bundle', 'challenge');
   const looking = followDirectory(
     {
       directory: policy.directory,
       lookMs: policy.look_ms,
-      challengeFile: join(state, 'bundle', 'challenge'),
+      challengeFile,
       place: { area: area as Area, ring: ring as Ring },
       activator,
       clock,
       disk,
       onProblem: (detail) => log.warn('policy_directory', { detail }),
+      onAsked: () => log.info('challenge_written', { detail: `\`${challengeFile}\` asks for a live proof: \`sallyport bundle prove\`` }),
     },
     { signal: drain.draining },
   );

@@ -40,7 +40,7 @@ describe('a fleet of twenty', () => {
   const outcomes = (): Promise<readonly string[]> =>
     Promise.all(
       fleet.map(async (one, index) => {
-        const [revoked = '', granted = ''] = sessions[index] ?? [];
+        const [revoked, granted] = sessions[index] ?? ['', ''];
         const answers = [await one.call('orders/get_order', ORDER, revoked), await one.call('orders/get_order', ORDER, granted)];
         return answers.map(({ status }) => status).join(' ');
       }),

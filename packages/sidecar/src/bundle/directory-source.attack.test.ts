@@ -87,6 +87,7 @@ async function startSite({ from = folder, ...options }: Partial<BundleSideOption
     clock: side.clock,
     disk: disk.fs,
     onProblem: (detail) => void problems.push(detail),
+    onAsked: () => undefined,
   });
   const look = (): Promise<void> => lookAt(new AbortController().signal);
   return {

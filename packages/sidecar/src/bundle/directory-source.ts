@@ -33,6 +33,8 @@ export interface DirectorySourceOptions {
   readonly disk: FileSystem;
   /** Something is wrong with the folder, or with a file of it: said once, and again after it was right. */
   readonly onProblem: (detail: string) => void;
+  /** A question lies in `challengeFile`, for somebody to carry. */
+  readonly onAsked: () => void;
 }
 
 /** What became of a file. */

@@ -14,6 +14,8 @@ export interface WrittenQuestionOptions {
   readonly activator: Pick<Activator, 'ask' | 'isOpen' | 'mustProve' | 'ttlMsMax'>;
   readonly clock: Clock;
   readonly disk: FileSystem;
+  /** The file lies there now. */
+  readonly onAsked: () => void;
 }
 
 export interface WrittenQuestion {
@@ -25,7 +27,7 @@ export interface WrittenQuestion {
   tend(): Promise<void>;
 }
 
-export function writtenQuestion({ challengeFile, place, activator, clock, disk }: WrittenQuestionOptions): WrittenQuestion {
+export function writtenQuestion({ challengeFile, place, activator, clock, disk, onAsked }: WrittenQuestionOptions): WrittenQuestion {
   // Owner: this question. Of an earlier start nothing is known: a question ends with the process that asked it.
   let open: Challenge | undefined;
   let isWanted = false;
@@ -39,6 +41,7 @@ export function writtenQuestion({ challengeFile, place, activator, clock, disk }
     isThere = true;
     await writeFileAtomically(disk, challengeFile, encodeChallenge({ ...asked, ...place }, clock.wall()));
     open = asked;
+    onAsked();
   };
   return {
     get answer() {

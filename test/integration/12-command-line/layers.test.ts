@@ -91,6 +91,22 @@ ${issuerDocument(world.idp)}`;
     expect([without.exit, without.err]).toEqual([2, expect.stringContaining('does not cover')]);
   });
 
+  it('a team’s policy is checked, tested and built beneath its company’s folder, with no control plane', async () => {
+    const beneath = ['--area', TEAM, '--above', 'acme=company'];
+    for (const line of [
+      ['policy', 'check', 'team', ...beneath],
+      ['policy', 'test', 'team', ...beneath],
+    ])
+      expect(await desk.type(...line)).toMatchObject({ exit: 0 });
+    const built = await desk.type('policy', 'build', 'team', '--out', 'built', '--json', ...beneath);
+    expect([built.exit, built.json()['features']]).toEqual([0, expect.arrayContaining(['policy.layer'])]);
+    const forged = await desk.type('policy', 'check', 'forged', ...beneath);
+    expect([forged.exit, `${forged.out}${forged.err}`]).toEqual([1, expect.stringContaining('declares rule `ceiling` anew')]);
+    expect(await desk.type('policy', 'check', 'team')).toMatchObject({ exit: 1 });
+    for (const wrong of ['acme', 'acme=', 'acme/sales=company', `${TEAM}=company`])
+      expect(await desk.type('policy', 'check', 'team', '--area', TEAM, '--above', wrong)).toMatchObject({ exit: 2 });
+  });
+
   it('the company’s change is in force where the area is promoted, and promoting it again changes nothing', async () => {
     desk.write('company/policy.yaml', company(300));
     expect(await publish('company', 'acme', '--layer', '--no-promote')).toMatchObject({ exit: 0 });

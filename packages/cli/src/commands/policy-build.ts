@@ -11,6 +11,7 @@ import { at, outProblem } from '../files.ts';
 import { positive, required, text } from '../option.ts';
 import { counted, table } from '../output.ts';
 import { areaOption, asDigest, commitProblems, digestProblems, placeProblems } from '../places.ts';
+import { aboveOption, readAboveFolders } from '../policy/above.ts';
 import { readTestedPolicy } from '../policy/tested-policy.ts';
 import { POLICY_DIR } from './policy-check.ts';
 
@@ -25,6 +26,7 @@ export const policyBuild: Command = command({
   options: {
     out: required('--out PATH', 'folder for the bundle, made where it is not there, or one file where it ends in .json'),
     area: areaOption,
+    above: aboveOption,
     revision: positive('--revision N', 'revision of the bundle (default: 1)'),
     previous: text('--previous DIGEST', 'digest of the bundle before it'),
     commit: text('--commit HEX', 'commit that the policy was taken from'),
@@ -39,7 +41,9 @@ export const policyBuild: Command = command({
     const path = at(io.cwd, options.out);
     const misplaced = outProblem(path, { as: 'replacement', shown: options.out });
     if (misplaced !== undefined) return out.refuse({ exit: 64, problems: [misplaced] });
-    const tested = readTestedPolicy(dir, io);
+    const beneath = readAboveFolders(options, io);
+    if (!beneath.ok) return out.refuse(beneath.error);
+    const tested = readTestedPolicy(dir, io, { beneath: beneath.value });
     if (!tested.ok) return out.refuse(tested.error);
     const { built, report } = tested.value;
     const files = unsignedBundle(built, report, {

@@ -6,6 +6,8 @@ import { at } from '../files.ts';
 import type { Io } from '../io.ts';
 import { checkedReport, problemsReport } from '../lab/policy-report.ts';
 import { answerReport, formatOption } from '../lab/report.ts';
+import { areaOption } from '../places.ts';
+import { aboveOption, readAboveFolders } from '../policy/above.ts';
 import { policyFileNames, readPolicy } from '../policy/read-policy.ts';
 
 export const POLICY_DIR = { name: 'DIR', says: 'folder with the policy: every .yaml and .json below it' } as const;
@@ -18,13 +20,16 @@ export const policyCheck: Command = command({
     'Reads the documents, compiles every condition against the types of the tools, and looks for rules that can never match. Exits with 1 where there is a problem; warnings alone do not count. Runs no tests: see policy test.',
   ],
   arguments: [POLICY_DIR],
-  options: { format: formatOption },
+  options: { above: aboveOption, area: areaOption, format: formatOption },
   examples: [
     { line: 'policy check examples/demo-policy', says: 'before every commit' },
+    { line: 'policy check team --area acme/support --above acme=company', says: 'beneath the company’s ceilings' },
     { line: 'policy check examples/demo-policy --format sarif', says: 'for a code host that shows problems beside their lines' },
   ],
   async run({ arguments: [dir = ''], options, io, out }) {
-    const read = readPolicy(dir, io);
+    const beneath = readAboveFolders(options, io);
+    if (!beneath.ok) return out.refuse(beneath.error);
+    const read = readPolicy(dir, io, { beneath: beneath.value });
     if (!read.ok && read.error.exit === 64) return out.refuse(read.error);
     const report = read.ok ? checkedReport(read.value) : problemsReport('policy check', read.error.problems, inFiles(dir, io));
     return answerReport(report, options.format, { out, io });

@@ -9,6 +9,8 @@ import { answerReport, formatOption } from '../lab/report.ts';
 import { testedReport } from '../lab/test-report.ts';
 import { flag } from '../option.ts';
 import { refusal } from '../output.ts';
+import { areaOption } from '../places.ts';
+import { aboveOption, readAboveFolders } from '../policy/above.ts';
 import { readPolicy } from '../policy/read-policy.ts';
 import { POLICY_DIR } from './policy-check.ts';
 
@@ -24,6 +26,8 @@ export const policyTest: Command = command({
   options: {
     coverage: flag('--coverage', 'say what the tests show of each rule'),
     requireCoverage: flag('--require-coverage', 'the same, and exit with 1 where a rule or a requirement is not shown'),
+    above: aboveOption,
+    area: areaOption,
     format: formatOption,
   },
   examples: [
@@ -32,7 +36,9 @@ export const policyTest: Command = command({
     { line: 'policy test examples/demo-policy --require-coverage --format junit', says: 'for CI' },
   ],
   async run({ arguments: [dir = ''], options, io, out }) {
-    const read = readPolicy(dir, io);
+    const beneath = readAboveFolders(options, io);
+    if (!beneath.ok) return out.refuse(beneath.error);
+    const read = readPolicy(dir, io, { beneath: beneath.value });
     const isReport = options.format !== 'text' && options.format !== 'json';
     if (!read.ok && isReport && read.error.exit === 1)
       return answerReport(problemsReport('policy test', read.error.problems), options.format, { out, io });

@@ -30,6 +30,7 @@ const LINES: readonly (readonly [name: string, ...more: string[]])[] = [
   ['online-keys sign', 'nowhere', '--key', 'nowhere'],
   ['bundle keygen'],
   ['release promote', '--sign-only'],
+  ['release extend', '--in', 'nowhere', '--ttl', '1m', '--reason', 'x'],
 ];
 
 describe('--out', () => {

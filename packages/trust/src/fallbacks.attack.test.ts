@@ -103,4 +103,24 @@ describe('a fallback', () => {
     expect(receiver.takeRelease(await goTo(older, { edit }))).toMatchObject({ code });
     expect(receiver.active).toBeDefined();
   });
+
+  it('a layer left out or put in by one stolen key: the areas stay as they were', async () => {
+    const inTeam = await trustSimulator({ profile: 'production', area: 'company/team' });
+    const at = trustReceiver(inTeam);
+    const [company, before, now] = [await inTeam.publishLayer('company'), await inTeam.publishBundle(), await inTeam.publishBundle()];
+    for (const bundle of [company, before, now]) expect(at.takeBundle(bundle)).toBeUndefined();
+    const lists = await inTeam.publishRelease([company, now], { edit: (release) => ({ ...release, fallbacks: [before.digest] }) });
+    expect(at.takeRelease(lists.envelope)).toBeUndefined();
+    const edit = (release: Release): Release => ({
+      ...release,
+      rollback: true,
+      reason: 'x',
+      releaseSeq: 2 as never,
+      fallbackOf: lists.envelope,
+    });
+    const without = await inTeam.publishRelease(before, { edit, signers: ONE_KEY });
+    expect(at.takeRelease(without.envelope)).toMatchObject({ code: 'AREA', detail: expect.stringContaining('of the same areas') });
+    const whole = await inTeam.publishRelease([company, before], { edit, signers: ONE_KEY });
+    expect(at.takeRelease(whole.envelope)).toBeUndefined();
+  });
 });

@@ -26,7 +26,7 @@ import type { Extension, RevocationHead, TrustedRoot } from '@sallyport/trust';
 import { prepareFolder } from '../bundle/carried.ts';
 import { command } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
-import { at, readBytes, writeFile } from '../files.ts';
+import { at, outProblem, readBytes, writeFile } from '../files.ts';
 import { dirOption, homeOf } from '../home.ts';
 import type { Exit } from '../io.ts';
 import { duration, formatSpan, many, required, text } from '../option.ts';
@@ -73,6 +73,9 @@ export const releaseExtend: Command = command({
   ],
   async run(call) {
     const { options, io, out } = call;
+    const misplaced =
+      options.out === undefined ? undefined : outProblem(at(io.cwd, options.out), { as: 'replacement', shown: options.out });
+    if (misplaced !== undefined) return out.refuse({ exit: 64, problems: [misplaced] });
     const trust = readOwnTrust(homeOf(options.dir, io), {}, io);
     if (!trust.ok) return out.refuse(trust.error);
     const { root } = trust.value;

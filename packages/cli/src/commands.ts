@@ -44,6 +44,7 @@ import { policyTest } from './commands/policy-test.ts';
 import { releaseExtend } from './commands/release-extend.ts';
 import { releaseFallback } from './commands/release-fallback.ts';
 import { releasePromote } from './commands/release-promote.ts';
+import { REVOKE_SELECTED } from './commands/revoke-selected.ts';
 import { revokePrincipal, revokeToken } from './commands/revoke.ts';
 import { rootDraft } from './commands/root-draft.ts';
 import { rootInit } from './commands/root-init.ts';
@@ -79,6 +80,7 @@ export const COMMANDS: readonly Command[] = [
   operatorToken,
   revokeToken,
   revokePrincipal,
+  ...REVOKE_SELECTED,
   directoryImport,
   directoryShow,
   explain,

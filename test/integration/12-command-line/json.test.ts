@@ -103,6 +103,19 @@ describe('an answer under --json', () => {
     expect(await asked('directory show', 'carol')).toMatchObject({ entries: [{ attributes: { groups: ['support'] } }] });
     expect(await asked('revoke principal', 'mallory', '--reason', 'a test')).toHaveProperty('seq');
     expect(await asked('revoke token', 'jti-1', '--reason', 'a test')).toHaveProperty('seq');
+    const others: readonly (readonly [selector: string, value: string])[] = [
+      ['credential', 'keys:1'],
+      ['session', 's-1'],
+      ['run', 'R-1'],
+      ['account', 'https://idp.test mallory'],
+      ['agent', 'left'],
+      ['sidecar', 'spiffe://demo.local/sidecar/left/one'],
+      ['tool', 'orders/left'],
+      ['bundle', `sha256:${'ab'.repeat(32)}`],
+    ];
+    for (const [selector, value] of others)
+      expect(await asked(`revoke ${selector}`, value, '--reason', 'a test')).toMatchObject({ selector: { type: selector, value } });
+    expect(await asked('revoke everything', '*', '--before', '2020-01-01T00:00:00.000Z', '--reason', 'a test')).toHaveProperty('seq');
   });
 
   it('of a sidecar, beside a control plane', async () => {

@@ -2,7 +2,7 @@ import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
 import { cpSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { certificatePem, generateKey, issueCertificate, randomBytes } from '@sallyport/crypto/keys';
-import { addMs } from '@sallyport/model';
+import { addMs, formatInstant } from '@sallyport/model';
 import { parseJoinToken } from '@sallyport/trust';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pemCertificates } from '../../../packages/cli/src/pem.ts';
@@ -197,6 +197,27 @@ describe('operating from the command line', () => {
       expect(out + err).not.toContain(token.slice(0, 40));
     });
 
+    it('a run is ended, and the moment and the end are those that were said', async () => {
+      const until = formatInstant(addMs(world.clock.wall(), 3_600_000));
+      const asked = ['R-7', '--reason', 'risk event', '--until', until, '--json'];
+      expect((await desk.admin('revoke', 'run', ...asked)).json()).toMatchObject({
+        selector: { type: 'run', value: 'R-7' },
+        before: 'never',
+        expires_at: until,
+      });
+      const from = formatInstant(world.clock.wall());
+      expect((await desk.admin('revoke', 'run', ...asked, '--before', from)).json()).toMatchObject({ before: from, expires_at: until });
+    });
+
+    it('a tool is taken away, until the revocation lapses', async () => {
+      const session = await sidecar.session({ sub: 'tom@company.com' });
+      expect(await call(session)).toBe(200);
+      const soon = formatInstant(addMs(world.clock.wall(), 4_000));
+      await desk.admin('revoke', 'tool', 'orders/get_order', '--until', soon, '--reason', 'threat feed');
+      await eventually(async () => (await call(session)) === 403, 'the refusal');
+      await eventually(async () => (await call(session)) === 200, 'the end of it');
+    });
+
     it.each([
       ['no token', ['token', '--reason', 'x'], 2, 'name the token once'],
       ['a token twice', ['token', 'a', '--file', 'b', '--reason', 'x'], 2, 'name the token once'],
@@ -209,6 +230,16 @@ describe('operating from the command line', () => {
         'two different things',
       ],
       ['an instant that is none', ['principal', 'bob', '--before', 'yesterday', '--reason', 'x'], 2, '`yesterday` is not an instant'],
+      ['a tool that is none', ['tool', 'orders', '--reason', 'x'], 2, 'write a tool as `server/tool`'],
+      ['an account without its issuer', ['account', 'bob', '--reason', 'x'], 2, 'write the issuer, a space, and the principal’s id'],
+      ['everything by another name', ['everything', 'all', '--reason', 'x'], 2, 'write `*`'],
+      ['a moment that is none', ['run', 'R-1', '--before', 'soon', '--reason', 'x'], 2, '`soon` is not an instant'],
+      [
+        'an end that has passed',
+        ['run', 'R-1', '--until', '2020-01-01T00:00:00.000Z', '--reason', 'x'],
+        2,
+        'is no instant of the next ten years',
+      ],
       ['no reason', ['principal', 'bob'], 2, 'option `--reason TEXT` is missing'],
       ['an empty name', ['principal', '', '--reason', 'x'], 2, 'selects nothing'],
       ['an empty reason', ['token', 'abc', '--reason', ''], 2, 'a reason has 1 to 500 characters'],

@@ -12,7 +12,7 @@ import { CALL_MS, LINK_OPTIONS, refusedBy, withLink } from '../connect.ts';
 import { at, readText } from '../files.ts';
 import type { Exit } from '../io.ts';
 import { duration, flag, text } from '../option.ts';
-import type { Options } from '../option.ts';
+import type { Options, Values } from '../option.ts';
 import { refusal } from '../output.ts';
 import { reasonOption } from '../reason.ts';
 
@@ -86,7 +86,7 @@ export const revokePrincipal: Command = command({
     if (options.ban && options.before !== undefined)
       return out.refuse(refusal(2, '`--ban` and `--before` are two different things', 'leave one out'));
     const now = io.clock.wall();
-    const before = options.before === undefined ? now : parseInstant(options.before);
+    const before = options.before === undefined || options.before === 'now' ? now : parseInstant(options.before);
     if (before === undefined)
       return out.refuse(refusal(2, `\`${options.before ?? ''}\` is not an instant`, `such as ${formatInstant(now)}`));
     // A ban that lapses quietly after a month would be no ban.
@@ -103,10 +103,11 @@ interface Entry {
   readonly expiresAt: Instant;
 }
 
-async function revoke(
+/** Asks for one entry, and says what was asked. */
+export async function revoke(
   { type, value, before, expiresAt }: Entry,
   call: Pick<Invocation<Options>, 'io' | 'out'> & {
-    readonly options: Invocation<typeof TOKEN_OPTIONS | typeof PRINCIPAL_OPTIONS>['options'];
+    readonly options: Values<typeof LINK_OPTIONS> & { readonly reason: string };
   },
 ): Promise<Exit> {
   const { options, io, out } = call;

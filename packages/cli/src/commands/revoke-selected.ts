@@ -113,12 +113,12 @@ const SHAPES: readonly Shape[] = [
   {
     type: 'everything',
     summary: 'sign everybody out, everywhere',
-    detail: 'Signing in anew helps, unless --before says never: then nothing is allowed until it lapses.',
+    detail: 'Signing in anew helps, unless --before says never: then nothing is allowed, and no sidecar is renewed, until it lapses.',
     argument: 'WHAT',
     says: 'an asterisk, in quotes for the shell',
     example: "'*'",
     before: 'now',
-    span: '1d',
+    span: '30d',
   },
 ];
 

@@ -328,8 +328,11 @@ function judgeCounter(known: Workload, counter: number | undefined, keys: Keys):
 async function isBanned(caller: Caller, agent: AgentName, { database, revocation, clock }: EnrolmentOptions): Promise<boolean> {
   const since = readCertificate(caller.certificate)?.notBefore as Instant | undefined;
   const at = since === undefined ? {} : { authenticatedAt: since };
-  const subject = { sidecar: { value: caller.spiffeId, ...at }, agent: { value: agent, ...at } };
-  return isRevoked(await database.read(async (tx) => revocation.state(tx)), subject, clock.wall()) !== undefined;
+  const now = clock.wall();
+  // Nobody's sign-in, but the proof of a key at this very moment: what signs everybody out must not let every sidecar run out.
+  const session = { value: caller.spiffeId, authenticatedAt: now };
+  const subject = { session, sidecar: { value: caller.spiffeId, ...at }, agent: { value: agent, ...at } };
+  return isRevoked(await database.read(async (tx) => revocation.state(tx)), subject, now) !== undefined;
 }
 
 function stateOf(

@@ -303,6 +303,15 @@ describe('renewing', () => {
     expect(codeOf(await renew(sidecar, 1n, newKeys()))).toBe('ok');
   });
 
+  test('signing everybody out lets no sidecar run out; a ban of everything does', async () => {
+    const publish = await harness.client(Publish, '/admin/alice');
+    const everything = { selector: 'everything', value: '*', beforeMs: BigInt(harness.clock.wall()) };
+    await publish.revoke(create(RevokeRequestSchema, everything), soon);
+    expect(codeOf(await renew(sidecar, 1n, newKeys()))).toBe('ok');
+    await publish.revoke(create(RevokeRequestSchema, { ...everything, beforeMs: 0n }), soon);
+    expect(codeOf(await renew(sidecar, 2n, newKeys()))).toBe('permission_denied');
+  });
+
   test('an identity that was never enrolled here is not renewed', async () => {
     const ghost = createClient(Enrolment, await harness.channel('/sidecar/support-triage/ghost'));
     expect(codeOf(await ghost.renew(create(RenewRequestSchema, { counter: 1n, ...newKeys() }), soon))).toBe('permission_denied');

@@ -128,6 +128,14 @@ describe('accepting a release', () => {
     expect(refused(await harness.release(bundle as PublishedBundle))).toBe('bundle_revoked');
   });
 
+  test('signing everybody out does not stop releases', async () => {
+    const [bundle] = await bundles(1);
+    const publish = await harness.client(Publish, '/admin/alice');
+    const everything = { selector: 'everything', value: '*', beforeMs: BigInt(harness.clock.wall()), reason: 'breach' };
+    expect(await publish.revoke(create(RevokeRequestSchema, everything), soon)).toMatchObject({ ok: true });
+    expect(refused(await harness.release(bundle as PublishedBundle))).toBe('');
+  });
+
   test('a release that stretches freshness beyond what Root allows is refused', async () => {
     const [bundle] = await bundles(1);
     const stretched = await harness.release(bundle as PublishedBundle, {

@@ -9,7 +9,7 @@ import { Fault, fail, ok } from '@sallyport/model';
 import type { Area, Clock, Digest, Result } from '@sallyport/model';
 import { deadline } from '@sallyport/runtime';
 import type { Database, Transaction } from '@sallyport/store';
-import { EMPTY_HIGH_WATER, isRevoked, readSignedRelease, verifyRelease } from '@sallyport/trust';
+import { EMPTY_HIGH_WATER, isBundleRevoked, readSignedRelease, verifyRelease } from '@sallyport/trust';
 import type { HighWater, Rejection, Release, SignedRelease, VerifiedBundle } from '@sallyport/trust';
 import type { AuditService } from '../audit/api.ts';
 import type { Authority } from '../authority.ts';
@@ -114,7 +114,7 @@ export class Releases {
     const { tables, bundles, authority, identity, clock, revocation } = this.#options;
     const at = clock.wall();
     const revocations = await revocation.state(tx);
-    const revoked = digestsOf(release).find((digest) => isRevoked(revocations, { bundles: [digest] }, at) !== undefined);
+    const revoked = digestsOf(release).find((digest) => isBundleRevoked(revocations, digest, at));
     if (revoked !== undefined) return refuse('bundle_revoked', `bundle \`${revoked}\` is revoked`);
     const verified = new Map<Digest, VerifiedBundle>();
     for (const digest of digestsOf(release)) {

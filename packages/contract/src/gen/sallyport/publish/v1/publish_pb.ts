@@ -296,7 +296,7 @@ export const SubmitReleaseResponseSchema: GenMessage<SubmitReleaseResponse> = /*
  */
 export type RevokeRequest = Message<"sallyport.publish.v1.RevokeRequest"> & {
   /**
-   * `token`, `session`, `principal`, `agent`, `sidecar`, `bundle`, `tool` or `everything`.
+   * `token`, `credential`, `session`, `run`, `principal`, `account`, `agent`, `sidecar`, `bundle`, `tool` or `everything`.
    *
    * @generated from field: string selector = 1;
    */

@@ -60,6 +60,11 @@ export function allEntries(index: RevocationIndex): readonly RevocationEntry[] {
   return index.buckets.flatMap((bucket) => [...bucket.values()].flat());
 }
 
+/** Whether whatever the second denies the first denies too, for as long. */
+export function coversAll(wide: RevocationIndex, narrow: RevocationIndex): boolean {
+  return allEntries(narrow).every((entry) => entriesOf(wide, entry.selector).some((other) => coversEntry(other, entry)));
+}
+
 function coversEntry(wide: RevocationEntry, narrow: RevocationEntry): boolean {
   const reaches = wide.before === 'never' || (narrow.before !== 'never' && wide.before >= narrow.before);
   return reaches && wide.expiresAt >= narrow.expiresAt;

@@ -12,7 +12,7 @@ import { readRevocation, readRevocationSnapshot } from './objects/revocation.ts'
 import type { RevocationEntry, SelectorType } from './objects/revocation.ts';
 import { reject } from './rejection.ts';
 import type { Rejection } from './rejection.ts';
-import { addEntries, entriesOf, liveEntries, noEntries } from './revocation-index.ts';
+import { addEntries, coversAll, entriesOf, liveEntries, noEntries } from './revocation-index.ts';
 import type { RevocationIndex } from './revocation-index.ts';
 import { replacesKeys } from './roots.ts';
 import type { TrustedRoot } from './roots.ts';
@@ -38,7 +38,9 @@ export function beginRevocations(mark: RevocationHead & { readonly awaitsRecover
 }
 
 export type RevocationStep =
-  | { readonly kind: 'applied' | 'already'; readonly state: RevocationState }
+  | { readonly kind: 'already'; readonly state: RevocationState }
+  /** `isWhole`: what was held before can be had from this object, and may be forgotten where it is kept; never so of an entry. */
+  | { readonly kind: 'applied'; readonly state: RevocationState; readonly isWhole: boolean }
   /** Entries between are missing; nothing is fresh until they come. */
   | { readonly kind: 'gap'; readonly state: RevocationState };
 
@@ -68,7 +70,7 @@ export function applyRevocation(
   const index = withEntries(state.index, [entry], at);
   // Not applied, so its seq stays missing, and what is missing is not fresh.
   if (index === undefined) return fail(reject('RESOURCE', `more than ${REVOCATIONS_MAX} revocations are in force`));
-  return ok({ kind: 'applied', state: advance(state, { seq, head: digest, index }) });
+  return ok({ kind: 'applied', state: advance(state, { seq, head: digest, index }), isWhole: false });
 }
 
 function alreadyHeld(state: RevocationState, seq: number, digest: Digest): Result<RevocationStep, Rejection> {
@@ -105,7 +107,13 @@ export function applySnapshot(
   const index = withEntries(byRelease ? noEntries() : state.index, entries, at);
   if (index === undefined) return fail(reject('RESOURCE', `more than ${REVOCATIONS_MAX} revocations are in force`));
   const knownSeq = state.awaitsRecovery ? seq : state.knownSeq;
-  return ok({ kind: 'applied', state: { ...advance({ ...state, knownSeq }, { seq, head, index }), awaitsRecovery: false } });
+  const isWhole = byRelease || carriesAll(state.index, entries, at);
+  return ok({ kind: 'applied', state: { ...advance({ ...state, knownSeq }, { seq, head, index }), awaitsRecovery: false }, isWhole });
+}
+
+/** Attack: a stolen revocation key that leaves an entry out, so that a restart from the snapshot alone would have lifted it. */
+function carriesAll(held: RevocationIndex, entries: readonly RevocationEntry[], at: Instant): boolean {
+  return coversAll(addEntries(noEntries(), entries), liveEntries(held, at));
 }
 
 /** Attack: after a restart, another log than the one that was held before it. */

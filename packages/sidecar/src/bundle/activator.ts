@@ -479,8 +479,10 @@ export class Activator {
     if (step.value.kind === 'already') return ok('already');
     if (step.value.kind === 'gap') return ok('held_back');
     const { vault } = this.#options;
-    if (!this.#isLoading)
-      await (kind === 'revocation' ? vault.keepRevocation(step.value.state.seq, envelope) : vault.keepRevocationSnapshot(envelope));
+    if (!this.#isLoading && kind === 'revocation') await vault.keepRevocation(step.value.state.seq, envelope);
+    // On disk it takes the place of what was kept before. One that leaves something of it out counts, and is not kept: after a
+    // restart the mark shows a gap, and nothing is fresh until the log has come again.
+    if (!this.#isLoading && kind === 'revocation_snapshot' && step.value.isWhole) await vault.keepRevocationSnapshot(envelope);
     await this.#write(this.#memory, this.#highWater);
     this.#renew();
     return ok('taken');

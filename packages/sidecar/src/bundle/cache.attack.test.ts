@@ -3,7 +3,9 @@
  * release that was enforced, or denies; and once honest bytes come again over the stream, it serves.
  */
 
+import type { AgentName } from '@sallyport/model';
 import { flipBit, simulatedDisk, trustSimulator, type Published, type PublishedBundle, type TrustSimulator } from '@sallyport/testkit';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Snapshot } from '../pipeline/ports.ts';
 import { feed, FOLDER, publishPolicy, startBundleSide, startClock, type BundleSide } from '../testing/bundle-side.ts';
@@ -176,6 +178,47 @@ describe('a torn, edited or swapped cache', () => {
     }
   });
 });
+
+describe('a stolen revocation key', () => {
+  it('cannot lift a ban by a snapshot that leaves it out, not even over a restart from disk', async () => {
+    const sim = await trustSimulator();
+    const disk = simulatedDisk();
+    const side = await startBundleSide({ simulator: sim, fs: disk.fs });
+    const bundle = await publishPolicy(sim);
+    const ban = await sim.revoke({ selector: { type: 'agent', value: 'support-triage' }, before: 'never' });
+    await feed(side, sim, { bundle, release: await sim.publishRelease(bundle) });
+    await side.offer({ kind: 'revocation', envelope: ban.envelope });
+    const next = await sim.revoke({ selector: { type: 'token', value: 'token-1' } });
+    const bent = await sim.snapshotRevocations({ edit: (honest) => ({ ...honest, entries: honest.entries.slice(1) }) });
+    await side.offer({ kind: 'revocation_snapshot', envelope: bent.envelope });
+    await side.hear(sim);
+    expect([side.serves(), isBanned(side)]).toEqual(['release 1', true]);
+
+    const again = await startBundleSide({ simulator: sim, fs: disk.fs, clock: startClock() });
+    expect(again.serves()).not.toBe('release 1');
+    await again.offer({ kind: 'revocation', envelope: next.envelope });
+    await again.prove(sim);
+    expect([again.serves(), isBanned(again)]).toEqual(['release 1', true]);
+  });
+
+  it('does not grow what is kept: an honest snapshot takes the place of what it carries', async () => {
+    const sim = await trustSimulator();
+    const disk = simulatedDisk();
+    const side = await startBundleSide({ simulator: sim, fs: disk.fs });
+    const bundle = await publishPolicy(sim);
+    await feed(side, sim, { bundle, release: await sim.publishRelease(bundle) });
+    const first = await sim.revoke({ selector: { type: 'principal', value: 'mallory' } });
+    await side.offer({ kind: 'revocation', envelope: first.envelope });
+    await sim.revoke({ selector: { type: 'token', value: 'token-1' } });
+    await side.offer({ kind: 'revocation_snapshot', envelope: (await sim.snapshotRevocations()).envelope });
+    expect(disk.fs.list(`${FOLDER}/revocations`)).toEqual(['snapshot.json']);
+  });
+});
+
+function isBanned(side: BundleSide): boolean {
+  const held = side.holder.read();
+  return held.state === 'fresh' && held.snapshot.revocations.denies({ agent: 'support-triage' as AgentName }, side.clock.wall());
+}
 
 /** What a snapshot lets calls be judged by, as text to compare. */
 function saidBy({ tools, agents, issuers, servers, destinations }: Snapshot): string {

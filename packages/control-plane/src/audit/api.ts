@@ -114,15 +114,8 @@ export async function openAudit(options: AuditServiceOptions): Promise<AuditServ
   const lineAt = storedLines({ indexer, tables, segments, draining });
   const catchUpTo = async (stream: StreamId, writer: SpiffeId): Promise<PutOutcome> =>
     heads === undefined ? 'kept' : catchUp({ stream, writer }, { streams, adopted, heads, lineAt });
-  const unclosed = watchUnclosed({
-    clock,
-    tables,
-    streams,
-    own: identity,
-    afterMs: config.audit.unclosed_after_ms,
-    alert,
-    catchUp: catchUpTo,
-  });
+  const watched = { clock, tables, streams, own: identity, alert, catchUp: catchUpTo };
+  const unclosed = watchUnclosed({ ...watched, afterMs: config.audit.unclosed_after_ms });
 
   const onBegun = async (begun: HeldStream): Promise<void> => {
     // The stream before may have ended at another control plane.

@@ -107,8 +107,8 @@ export class PolicyPlaneService {
   }
 
   async #beat(): Promise<void> {
-    if (this.#isDirty) await this.#readViews();
-    await this.#broadcast();
+    if (this.#isDirty) await this.#renew({ isAttested: true });
+    else await this.#broadcast();
   }
 
   async #broadcast(onlineKeys?: Uint8Array): Promise<void> {
@@ -135,12 +135,8 @@ export class PolicyPlaneService {
     if (change.kind === 'elsewhere') await this.#options.revocation.refresh();
     if (change.kind === 'revocation' || change.kind === 'elsewhere')
       await Promise.all(this.#streams().map(async (subscriber) => this.#tellRevocations(subscriber)));
-    // The statement that names a release comes before it, and is held: what becomes active is fresh at that very moment.
-    // The other way round every call in between would find policy that nothing vouches for yet; so it is sent before the
-    // views are read, by which a verdict that comes meanwhile offers what is next. A statement counts only once the
-    // revocations that it attests have been applied.
-    if (change.kind === 'release' || change.kind === 'revocation' || change.kind === 'elsewhere') await this.#broadcast();
-    await this.#readViews();
+    // A statement counts only once the revocations that it attests have been applied.
+    await this.#renew({ isAttested: change.kind === 'release' || change.kind === 'revocation' || change.kind === 'elsewhere' });
     if (change.kind === 'revocation') return;
     if (change.kind === 'elsewhere' && (await this.#options.directory.refresh())) this.#tellDirectory(this.#streams());
     for (const subscriber of this.#streams()) if (isConcerned(change, subscriber.place)) subscriber.offerNext();
@@ -156,17 +152,33 @@ export class PolicyPlaneService {
     }
   }
 
-  async #readViews(): Promise<void> {
+  /**
+   * Reads what is current and makes it what is offered. The statement that names a release comes before it, and is held:
+   * what becomes active is fresh at that very moment. The other way round every call in between would find policy that
+   * nothing vouches for yet. A verdict that comes meanwhile goes by what was offered before.
+   */
+  async #renew({ isAttested }: { readonly isAttested: boolean }): Promise<void> {
+    const views = await this.#readViews();
+    const isNew = Array.from(views).some(([name, view]) => releaseIn(view) !== releaseIn(this.#views.get(name)));
+    if (isAttested || isNew) await this.#broadcast();
+    this.#views.clear();
+    for (const [name, view] of views) this.#views.set(name, view);
+    this.#isDirty = false;
+    // Who joined meanwhile may be the first of its place.
+    const late = this.#streams().filter(({ place }) => !this.#views.has(placeName(place)));
+    if (late.length === 0) return;
+    await this.#renew({ isAttested: true });
+    for (const subscriber of late) subscriber.offerNext();
+  }
+
+  async #readViews(): Promise<ReadonlyMap<string, PlaceView>> {
     const places = new Map(this.#streams().map(({ place }) => [placeName(place), place]));
     const of = { present: this.#options, book: this.#book };
-    const views = await this.#options.database.read(async (tx) => {
+    return this.#options.database.read(async (tx) => {
       const read = new Map<string, PlaceView>();
       for (const [name, place] of places) read.set(name, await viewOf(tx, place, of));
       return read;
     });
-    this.#views.clear();
-    for (const [name, view] of views) this.#views.set(name, view);
-    this.#isDirty = false;
   }
 
   /** In turn, so that no change passes it by. */
@@ -184,7 +196,7 @@ export class PolicyPlaneService {
     // Offers carry the delegation that they were made with.
     if (delegations || root) this.#book = offerBook(this.#options.random);
     if (root) for (const subscriber of this.#streams()) subscriber.reconnect('there is a new root');
-    await this.#readViews();
+    await this.#renew({ isAttested: false });
     if (onlineKeys && !root) await this.#broadcast(this.#options.authority.onlineKeys.envelope);
   }
 
@@ -261,12 +273,13 @@ export class PolicyPlaneService {
     audit.noteContact(spiffeId);
     if (hello.value.auditHead !== undefined) await audit.noteHead(spiffeId, hello.value.auditHead);
     const inForce = this.#inForce();
+    // Before the proof, which then attests all that is offered.
+    await this.#requireView(place);
     const proof = await freshness.prove({ nonce: hello.value.nonce, identity: spiffeId });
     if (!proof.ok) {
       this.#unissued(proof.error);
       return fail(grpcStatus('unavailable', 'no freshness can be issued now'));
     }
-    await this.#requireView(place);
     const subscriber = this.#greet(hello.value, proof.value, stream);
     await this.#tellRevocations(subscriber);
     // Replaced while it was being greeted: whoever is told of that now, it is not among them.
@@ -310,11 +323,17 @@ export class PolicyPlaneService {
     // What was revoked while it was being greeted nobody has told it.
     void this.#tellRevocations(subscriber);
     this.#tellDirectory([subscriber]);
-    // Its place may have been without sidecars at a change in between.
-    if (this.#views.has(placeName(place))) subscriber.offerNext();
-    else void this.#requireView(place).then(() => subscriber.offerNext());
     // A statement that was issued while the proof was being made names what the proof could not.
     if (this.#last !== undefined && this.#last.seq > proof.seq) subscriber.send(statementMessage(this.#last, place));
+    if (this.#views.has(placeName(place))) {
+      subscriber.offerNext();
+      return;
+    }
+    // Its place was without sidecars at a change in between.
+    void this.#inTurn(async () => {
+      await this.#renew({ isAttested: true });
+      subscriber.offerNext();
+    });
   }
 
   #end(subscriber: Subscriber): void {
@@ -400,4 +419,9 @@ interface Stream {
   readonly place: Place;
   readonly out: StreamWriter<ServerMessage>;
   readonly life: StreamLife;
+}
+
+/** The release that a place should enforce. */
+function releaseIn(view: PlaceView | undefined): string | undefined {
+  return view?.wanted.find(({ kind }) => kind === 'release')?.digest;
 }

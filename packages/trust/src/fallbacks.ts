@@ -1,7 +1,7 @@
 /**
  * Going back in a hurry: the release in force names up to three bundles that one release key may return to. Whoever has
  * stolen one key can do that much, once, and nothing else: no layer goes missing, nothing lives longer, and the release
- * after it takes the usual keys again. docs/spec/trust-v1.md section 6.6.
+ * after it takes the usual keys again. docs/spec/trust-v1.md section 6.8.
  */
 
 import { fail, ok } from '@sallyport/model';

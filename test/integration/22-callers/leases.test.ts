@@ -33,7 +33,7 @@ principals: [{ subject: T0123ABCD/${user}, id: alice, tenant: acme, roles: [supp
 const keys = `kind: CallerMethod
 name: keys
 api_key: { keys: [${JSON.stringify(encodeApiKeyEntry(key.entry))}] }
-principals: [{ subject: ${key.entry.id}, id: partner, kind: service, tenant: acme, roles: [support-rep] }]
+principals: [{ subject: "${key.entry.id}", id: partner, kind: service, tenant: acme, roles: [support-rep] }]
 `;
 const all = (...documents: readonly string[]): string => documents.join('---\n');
 
@@ -61,7 +61,7 @@ function markerMethod(marker: string): string {
   return `kind: CallerMethod
 name: marker
 api_key: { header: x-marker-key, keys: [${JSON.stringify(encodeApiKeyEntry(made.entry))}] }
-principals: [{ subject: ${made.entry.id}, id: marker, kind: service, tenant: acme, roles: [support-rep] }]
+principals: [{ subject: "${made.entry.id}", id: marker, kind: service, tenant: acme, roles: [support-rep] }]
 `;
 }
 

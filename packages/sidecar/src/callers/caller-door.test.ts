@@ -21,7 +21,7 @@ principals: [{ subject: T123/U123, ${ROW} }]
 kind: CallerMethod
 name: keys
 api_key: { keys: [${JSON.stringify(encodeApiKeyEntry(entry))}] }
-principals: [{ subject: ${entry.id}, ${ROW} }]
+principals: [{ subject: "${entry.id}", ${ROW} }]
 ---
 kind: CallerMethod
 name: signers

@@ -3,7 +3,7 @@
  * What one of them publishes is in force for all whom it concerns, and for nobody else.
  */
 
-import { createClient, openChannel, tlsHolder, type Channel } from '@sallyport/net';
+import { createClient, type Channel } from '@sallyport/net';
 import { create, GetPartRequestSchema, PolicyPlane } from '@sallyport/contract';
 import { digestOf } from '@sallyport/crypto';
 import type { AgentName } from '@sallyport/model';
@@ -12,10 +12,10 @@ import { digestOfJoined } from '@sallyport/trust';
 import { recordingUpstream, type RecordingUpstream } from '@sallyport/testkit';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { identityFiles } from '../../../packages/sidecar/src/enrolment/identity-files.ts';
 import { ALLOWED, codeOf } from '../../support/answers.ts';
 import { areasOf, type Areas, type PublishedLayer } from '../../support/areas.ts';
 import { issuerDocument } from '../../support/policies.ts';
+import { stolenIdentity, tlsOf, workloadChannel } from '../../support/workload-channel.ts';
 import { eventually, startWorld, type HttpAnswer, type RunningSidecar, type World } from '../../support/world.ts';
 
 const COMPANY = 'acme';
@@ -100,15 +100,8 @@ describe('areas', () => {
       }, `release ${seq} of ${team}`);
     }
   };
-  const channelOf = async (team: Team): Promise<Channel> => {
-    const owner = { agent: agentOf(team), instance: team };
-    const held = await identityFiles(realFileSystem(), join(at(team).stateDir, 'identity'), owner).read();
-    if (held === undefined) throw new Error('it has no identity');
-    const tls = tlsHolder({ chain: held.tlsChain, privatePem: held.tlsPem, authorities: held.tlsChain.slice(-1) });
-    if (!tls.ok) throw new Error(JSON.stringify(tls.error));
-    const trust = { kind: 'peer', tls: tls.value, trustDomain: 'demo.local', purpose: 'control_plane' } as const;
-    return openChannel({ ...world.controlPlane.addresses().grpc, trust, clock: world.clock });
-  };
+  const channelOf = async (team: Team): Promise<Channel> =>
+    workloadChannel(world, tlsOf(await stolenIdentity(at(team), { agent: agentOf(team), instance: team })));
 
   beforeAll(async () => {
     up = await recordingUpstream();

@@ -188,6 +188,7 @@ export class Subscriber {
         this.#session?.destroy();
         return;
       case 'root':
+      case 'directory':
       case 'freshness':
       case undefined:
     }

@@ -9,10 +9,10 @@ import { eventually, startWorld, type RunningSidecar, type World } from '../../s
 import { deskOf, type Desk } from './desk.ts';
 
 /**
- * Said elsewhere: two run until they are told to stop, signing in needs a person (`login.test.ts`), and the way of a session an
- * agent (`doctor-session.test.ts`).
+ * Said elsewhere: two run until they are told to stop, signing in needs a person (`login.test.ts`), the way of a session an
+ * agent (`doctor-session.test.ts`), and attacks take their minute (`test/faults/chaos.test.ts`).
  */
-const ELSEWHERE = new Set(['demo', 'dev', 'doctor session', 'login']);
+const ELSEWHERE = new Set(['chaos run', 'demo', 'dev', 'doctor session', 'login']);
 
 /** Each command once, with the answer that programs get; in an order in which each finds what it needs. */
 describe('an answer under --json', () => {
@@ -61,6 +61,7 @@ describe('an answer under --json', () => {
     expect(await here('policy test', 'mine')).toMatchObject({ passed: 2, failed: 0 });
     expect(await here('policy diff', 'mine', 'mine')).toMatchObject({ identical: true, newly_allowed: [] });
     expect(await here('policy schema')).toHaveProperty('$schema');
+    expect(await here('chaos list')).toHaveProperty('attacks');
     expect(await here('policy explain', 'mine', '--call', 'files/get', '--args', '{"path":"x"}', '--as', 'roles=member')).toMatchObject({
       decision: 'allow',
     });

@@ -17,6 +17,7 @@ import { grpcStatus } from '@sallyport/net';
 import type { GrpcCode, GrpcStatus } from '@sallyport/net';
 import type { Database, Transaction } from '@sallyport/store';
 import { isRevoked } from '@sallyport/trust';
+import type { RevocationEntry, RevocationState } from '@sallyport/trust';
 import type { AuditService } from '../audit/api.ts';
 import type { Caller } from '../callers.ts';
 import type { PublishService } from '../publish/api.ts';
@@ -62,6 +63,7 @@ const SECRET_BYTES = 32;
 const TOKEN_MEMORY_MS = 7 * 86_400_000;
 
 const refuse = (code: GrpcCode, message: string): { readonly ok: false; readonly error: GrpcStatus } => fail(grpcStatus(code, message));
+const REVOKED = refuse('permission_denied', 'this identity is revoked');
 /** One answer for every token of a pod that proves nothing here, also for one that was spent. */
 const NOT_ATTESTED = refuse('unauthenticated', 'the service-account token proves no workload here, or was used before');
 /** One answer for every token that does not buy anything: which of them it was is nobody's business but the log's. */
@@ -99,6 +101,26 @@ export class EnrolmentService {
   async placeOf(spiffeId: SpiffeId): Promise<{ readonly area: Area; readonly ring: Ring } | undefined> {
     const known = await this.#workload(spiffeId);
     return known === undefined ? undefined : { area: known.area, ring: known.ring };
+  }
+
+  /** Where a caller is served, or why it is not: an identity of nobody, or a revoked one. */
+  async admit(caller: Caller): Promise<Result<{ readonly area: Area; readonly ring: Ring }, GrpcStatus>> {
+    const place = await this.placeOf(caller.spiffeId);
+    if (place === undefined) return refuse('unauthenticated', 'this identity was not enrolled here');
+    return (await this.banned([caller])).size > 0 ? REVOKED : ok(place);
+  }
+
+  /** Which of these are revoked by their own name or their agent's; a ban of everything leaves the way by which it is lifted. */
+  async banned(callers: readonly Caller[]): Promise<ReadonlySet<SpiffeId>> {
+    const bans = await this.#bansOf(callers);
+    const own = callers.filter((_, index) => ['sidecar', 'agent'].includes(bans[index]?.selector.type ?? ''));
+    return new Set(own.map(({ spiffeId }) => spiffeId));
+  }
+
+  async #bansOf(callers: readonly Caller[]): Promise<readonly (RevocationEntry | undefined)[]> {
+    const { database, revocation, clock } = this.#options;
+    const state = await database.read(async (tx) => revocation.state(tx));
+    return callers.map((caller) => banOf(caller, state, clock.wall()));
   }
 
   /** When the certificates that each identity was given last end. */
@@ -222,7 +244,7 @@ export class EnrolmentService {
     const { spiffeId } = caller;
     const known = await this.#workload(spiffeId);
     if (known === undefined) return refuse('permission_denied', 'this identity was not enrolled here: enrol with a join token');
-    if (await isBanned(caller, known.agent, this.#options)) return refuse('permission_denied', 'this identity is revoked');
+    if ((await this.#bansOf([caller]))[0] !== undefined) return REVOKED;
     const registered = await this.#requireRegistered(known.area, known.agent);
     if (!registered.ok) return registered;
     const step = judgeCounter(known, safeNumber(request.counter), keys.value);
@@ -325,14 +347,13 @@ function judgeCounter(known: Workload, counter: number | undefined, keys: Keys):
   return counter === known.counter - 1 && isSame ? 'again' : 'fork';
 }
 
-async function isBanned(caller: Caller, agent: AgentName, { database, revocation, clock }: EnrolmentOptions): Promise<boolean> {
-  const since = readCertificate(caller.certificate)?.notBefore as Instant | undefined;
+/** The entry that bans a caller, if any does. */
+function banOf({ spiffeId, purpose, certificate }: Caller, state: RevocationState, now: Instant): RevocationEntry | undefined {
+  const since = readCertificate(certificate)?.notBefore as Instant | undefined;
   const at = since === undefined ? {} : { authenticatedAt: since };
-  const now = clock.wall();
   // Nobody's sign-in, but the proof of a key at this very moment: what signs everybody out must not let every sidecar run out.
-  const session = { value: caller.spiffeId, authenticatedAt: now };
-  const subject = { session, sidecar: { value: caller.spiffeId, ...at }, agent: { value: agent, ...at } };
-  return isRevoked(await database.read(async (tx) => revocation.state(tx)), subject, now) !== undefined;
+  const subject = { session: { value: spiffeId, authenticatedAt: now }, sidecar: { value: spiffeId, ...at } };
+  return isRevoked(state, purpose.kind === 'sidecar' ? { ...subject, agent: { value: purpose.agent, ...at } } : subject, now);
 }
 
 function stateOf(

@@ -13,6 +13,7 @@ import type { GrpcStatus, StreamWriter } from '@sallyport/net';
 import type { Counter, Log, Metrics } from '@sallyport/telemetry';
 import type { AuditService } from '../audit/api.ts';
 import type { Authority } from '../authority.ts';
+import type { Caller } from '../callers.ts';
 import type { Change, Changes } from '../changes.ts';
 import type { EnrolmentService } from '../enrolment/api.ts';
 import type { IssueProblem, IssuedStatement } from '../freshness/api.ts';
@@ -39,7 +40,7 @@ export interface PolicyPlaneOptions extends Present {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly enrolment: Pick<EnrolmentService, 'placeOf'>;
+  readonly enrolment: Pick<EnrolmentService, 'placeOf' | 'admit' | 'banned'>;
   readonly audit: Pick<AuditService, 'alert' | 'noteHead' | 'noteContact'>;
   readonly changes: Changes;
   readonly draining: AbortSignal;
@@ -62,6 +63,7 @@ export class PolicyPlaneService {
   readonly #unsent: Counter<'code'>;
   // Owner of what follows: this service. One stream per sidecar: a newer one takes the place of the older.
   readonly #subscribers = new Map<SpiffeId, Subscriber>();
+  readonly #callers = new Map<SpiffeId, Caller>();
   /** What each place with sidecars should hold, read once however many they are, and again at every change. */
   readonly #views = new Map<string, PlaceView>();
   /** The views may be older than what was committed. */
@@ -107,8 +109,15 @@ export class PolicyPlaneService {
   }
 
   async #beat(): Promise<void> {
+    await this.#sendOffRevoked();
     if (this.#isDirty) await this.#renew({ isAttested: true });
     else await this.#broadcast();
+  }
+
+  /** Not at once: an honest sidecar is told first that it is revoked, and refuses everything itself. It finds no way back in. */
+  async #sendOffRevoked(): Promise<void> {
+    for (const spiffeId of await this.#options.enrolment.banned([...this.#callers.values()]))
+      this.#subscribers.get(spiffeId)?.reconnect('this identity is revoked');
   }
 
   async #broadcast(onlineKeys?: Uint8Array): Promise<void> {
@@ -229,9 +238,10 @@ export class PolicyPlaneService {
     call: ProvenCall,
   ): Promise<Result<void, GrpcStatus>> {
     const { clock, enrolment, limits, draining } = this.#options;
-    const { spiffeId, notAfter } = call.caller;
-    const place = await enrolment.placeOf(spiffeId);
-    if (place === undefined) return fail(grpcStatus('unauthenticated', 'this identity was not enrolled here'));
+    const { notAfter } = call.caller;
+    const admitted = await enrolment.admit(call.caller);
+    if (!admitted.ok) return admitted;
+    const place = admitted.value;
     if (this.#subscribers.size >= limits.subscribersMax) return fail(grpcStatus('resource_exhausted', 'too many policy streams'));
     const life = streamLife({ clock, notAfter, call: call.signal, draining });
     const waiting = new AbortController();
@@ -314,6 +324,7 @@ export class PolicyPlaneService {
     const { spiffeId, purpose } = call.caller;
     this.#subscribers.get(spiffeId)?.reconnect('another stream of this identity has begun');
     this.#subscribers.set(spiffeId, subscriber);
+    this.#callers.set(spiffeId, call.caller);
     const named = purpose.kind === 'sidecar' ? { agent: purpose.agent, instance: purpose.instance } : { agent: '-', instance: '-' };
     fleet.connect({ spiffeId, ...named, ...place });
     const { build, isolation, freshnessSeq, revocationSeq } = hello;
@@ -342,6 +353,7 @@ export class PolicyPlaneService {
     // A newer stream of the same sidecar may have taken its place.
     if (this.#subscribers.get(spiffeId) !== subscriber) return;
     this.#subscribers.delete(spiffeId);
+    this.#callers.delete(spiffeId);
     this.#options.fleet.disconnect(spiffeId);
   }
 

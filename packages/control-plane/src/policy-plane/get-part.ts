@@ -17,7 +17,7 @@ import { digestOfText, safeNumber } from '../wire.ts';
 export interface GetPartOptions {
   readonly objects: Objects;
   readonly publish: Pick<PublishService, 'partFor'>;
-  readonly enrolment: Pick<EnrolmentService, 'placeOf'>;
+  readonly enrolment: Pick<EnrolmentService, 'admit'>;
   readonly directory: Pick<DirectoryService, 'hasContent'>;
   readonly partStreamsMax: number;
 }
@@ -30,8 +30,9 @@ export function getPartHandler({ objects, publish, enrolment, directory, partStr
     const digest = digestOfText(request.digest);
     const offset = safeNumber(request.offset);
     if (digest === undefined || offset === undefined) return fail(grpcStatus('invalid_argument', 'a digest and an offset are needed'));
-    const place = await enrolment.placeOf(call.caller.spiffeId);
-    if (place === undefined) return fail(grpcStatus('unauthenticated', 'this identity was not enrolled here'));
+    const admitted = await enrolment.admit(call.caller);
+    if (!admitted.ok) return admitted;
+    const place = admitted.value;
     // The directory is one for all.
     const part = directory.hasContent(digest) ? 'directory' : await publish.partFor(digest, place);
     if (part === 'unknown') return fail(grpcStatus('not_found', 'no bundle names this part'));

@@ -215,6 +215,21 @@ describe('a stream begins', () => {
     expect(stream.received).toEqual([]);
   });
 
+  test('an identity whose agent is revoked gets nothing; what is banned with everything else still hears how it is lifted', async () => {
+    await released();
+    const sidecar = await harness.enrol();
+    const publish = await harness.client(Publish, '/admin/alice');
+    await publish.revoke(create(RevokeRequestSchema, { selector: 'everything', value: '*' }), soon);
+    const heard = open(sidecar);
+    heard.hello();
+    await heard.next('liveProof');
+    await publish.revoke(create(RevokeRequestSchema, { selector: 'agent', value: 'support-triage' }), soon);
+    const refused = open(sidecar);
+    refused.hello();
+    expect(await refused.status).toMatchObject({ code: 'permission_denied' });
+    expect(refused.received).toEqual([]);
+  });
+
   test('what it says is active is not offered again', async () => {
     const { release } = await released();
     const stream = open(await harness.enrol());

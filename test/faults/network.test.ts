@@ -1,5 +1,6 @@
 /** The line between sidecar and control plane, lost in every way: before anything, in the middle of a message, in the middle of a part. */
 
+import { randomBytes } from 'node:crypto';
 import { recordingUpstream, type FakeClock, type RecordingUpstream } from '@sallyport/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -126,7 +127,7 @@ describe('the line to the control plane', () => {
     expect(places).toEqual(places.map((_, index) => index + 1));
   });
 
-  /** A catalog of some 250 KB. */
+  /** A catalog of some 250 KB, whose difference from the one before is as long. */
   function longPolicy(): string {
     const tools = Array.from(
       { length: 150 },
@@ -134,7 +135,7 @@ describe('the line to the control plane', () => {
 ---
 kind: Tool
 name: orders/more_${index}
-description: "${`Says more about ${index}. `.repeat(50).trim()}"
+description: "Says more about ${index}: ${randomBytes(750).toString('base64url')}"
 effect: read
 route: { method: GET, path: /more/${index} }`,
     );

@@ -50,6 +50,8 @@ export class Evidence {
   #opened: Opened | undefined;
   /** Owner: `begin`. */
   #recorder: StreamRecorder | undefined;
+  /** Owner: `close`. */
+  #isClosed = false;
   /** Owner: `watch`. The state that was last put on record. */
   #noted: Held['state'] = 'absent';
 
@@ -184,8 +186,15 @@ export class Evidence {
     this.#note({ kind: 'ALERT', code, subject: null, detail: kept });
   }
 
+  /** Ends the stream, before the process does. What still happens is in the log alone. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#recorder?.close('drain');
+  }
+
   /** A record beside the calls'. When the journal cannot take it, the calls notice by themselves. */
   #note(body: RecordBody): void {
+    if (this.#isClosed) return;
     const noted = this.#recorder?.note(body);
     noted?.catch((error: unknown) => this.#with.log.error('record_lost', { name: body.kind }, error));
   }

@@ -213,7 +213,7 @@ class RunningSidecar implements Sidecar {
     this.#serving?.ports.leases.cutAll();
     await this.#last('calls', () => this.#settled());
     await this.#last('upstream', () => this.#serving?.upstream.close());
-    await this.#last('stream', () => this.#evidence.recorder?.close('drain'));
+    await this.#last('stream', () => this.#evidence.close());
     const report = await this.#drain.drain({ graceMs });
     if (!report.isClean) log.warn('drain_incomplete', { detail: report.left.join(', ') });
     await this.#last('journal', () => this.#evidence.journal?.close());

@@ -17,6 +17,7 @@ import type { Bundle } from '@sallyport/trust';
 import type { Command } from '../command.ts';
 import { agentsJoinToken } from '../commands/agents-join-token.ts';
 import { auditTail } from '../commands/audit-tail.ts';
+import { auditVerify } from '../commands/audit-verify.ts';
 import { fleetStatus } from '../commands/fleet-status.ts';
 import { policyPublish } from '../commands/policy-publish.ts';
 import { revokePrincipal } from '../commands/revoke.ts';
@@ -82,7 +83,7 @@ export interface Ground {
   close(): Promise<void>;
 }
 
-const COMMANDS: readonly Command[] = [rootInit, policyPublish, agentsJoinToken, revokePrincipal, fleetStatus, auditTail];
+const COMMANDS: readonly Command[] = [rootInit, policyPublish, agentsJoinToken, revokePrincipal, fleetStatus, auditTail, auditVerify];
 const TRUST_DOMAIN = 'chaos.local';
 const POLICY_DIR = 'policy';
 export const PLACE: ReturnType<typeof placeOf> = placeOf({ area: 'default', ring: 'default' });

@@ -5,9 +5,10 @@
 
 import { BundleOfferSchema, create, FreshnessEntrySchema, FreshnessSchema } from '@sallyport/contract';
 import type { Freshness as FreshnessMessage, PartDelta } from '@sallyport/contract';
+import type { LocalSigner } from '@sallyport/crypto/keys';
 import type { Area, Digest, Instant, ReleaseSeq, Ring } from '@sallyport/model';
-import { encodeFreshness, encodeLiveProof, encodeRevocation, freshnessTree, signEnvelope } from '@sallyport/trust';
-import type { Freshness, FreshnessEntry, FreshnessLeaf, Revocation, RevocationHead, StatementOffer } from '@sallyport/trust';
+import { encodeFreshness, encodeLiveProof, freshnessTree, signEnvelope } from '@sallyport/trust';
+import type { Freshness, FreshnessEntry, FreshnessLeaf, RevocationHead, StatementOffer } from '@sallyport/trust';
 import { startRogueServer } from './rogue-server.ts';
 import type { RogueServer, RogueServerOptions } from './rogue-server.ts';
 import { readStolen } from './stolen.ts';
@@ -29,19 +30,25 @@ export interface Forged {
   readonly identity?: string;
 }
 
-export interface Rogue extends Pick<RogueServer, 'port' | 'streams' | 'hello' | 'serveParts' | 'close'> {
+/** What an offer of a bundle brings beside it. */
+export interface OfferedBeside {
+  readonly deltas?: readonly PartDelta[];
+  readonly delegation?: Uint8Array;
+}
+
+export interface Rogue extends Pick<RogueServer, 'port' | 'streams' | 'hello' | 'offer' | 'serveParts' | 'close'> {
   /** What was stolen with it. */
   readonly keys: Stolen;
   /** Offers a bundle and gives the verdict, such as `REJECTED SIGNATURE`. */
-  offerBundle(envelope: Uint8Array, parts?: readonly Uint8Array[], deltas?: readonly PartDelta[]): Promise<string>;
+  offerBundle(envelope: Uint8Array, parts?: readonly Uint8Array[], more?: OfferedBeside): Promise<string>;
   offerRelease(envelope: Uint8Array): Promise<string>;
   /** Answers the sidecar's question under the stolen freshness key. */
   prove(forged: Forged): Promise<void>;
-  /** A statement under the stolen freshness key, to be played now or later. */
-  sign(forged: Forged): Promise<StatementOffer>;
+  /** A statement under the stolen freshness key, or another, to be played now or later. */
+  sign(forged: Forged, signer?: LocalSigner): Promise<StatementOffer>;
+  /** As `play` of a freshness statement, and gives the verdict; under other certified keys where these are given. */
+  offerStatement(statement: StatementOffer, onlineKeys?: Uint8Array): Promise<string>;
   play(kind: 'liveProof' | 'freshness', offer: StatementOffer): Promise<void>;
-  /** An entry of the revocation log under the stolen revocation key; gives its envelope's payload. */
-  revoke(entry: Revocation): Promise<Uint8Array>;
 }
 
 const TTL_MS = 60_000;
@@ -74,12 +81,15 @@ export async function startRogue(options: RogueOptions): Promise<Rogue> {
       return server.streams;
     },
     hello: () => server.hello(),
+    offer: (message) => server.offer(message),
+    offerStatement: (statement, onlineKeys = keys.onlineKeys) =>
+      server.offer({ case: 'freshness', value: messageOf(statement, { onlineKeys }) }),
     serveParts: (serve) => server.serveParts(serve),
     close: () => server.close(),
     play,
-    offerBundle(envelope, parts = [], deltas = []) {
+    offerBundle(envelope, parts = [], { deltas = [], delegation = keys.delegation } = {}) {
       server.bring(parts);
-      const value = create(BundleOfferSchema, { envelope, delegation: keys.delegation, deltas: [...deltas] });
+      const value = create(BundleOfferSchema, { envelope, delegation, deltas: [...deltas] });
       return server.offer({ case: 'bundle', value });
     },
     offerRelease: (envelope) => server.offer({ case: 'release', value: { $typeName: 'sallyport.policy.v1.ReleaseOffer', envelope } }),
@@ -89,19 +99,14 @@ export async function startRogue(options: RogueOptions): Promise<Rogue> {
       const envelope = await signEnvelope('LiveProof', proof, [keys.freshness]);
       await play('liveProof', { envelope, entries: freshnessTree(forged.leaves).entries });
     },
-    async sign(forged) {
-      const envelope = await signEnvelope('Freshness', encodeFreshness(await payloadOf(forged)), [keys.freshness]);
+    async sign(forged, signer = keys.freshness) {
+      const envelope = await signEnvelope('Freshness', encodeFreshness(await payloadOf(forged)), [signer]);
       return { envelope, entries: freshnessTree(forged.leaves).entries };
-    },
-    async revoke(entry) {
-      const payload = encodeRevocation(entry);
-      await server.say({ case: 'revocation', value: await signEnvelope('Revocation', payload, [keys.revocation]) });
-      return payload;
     },
   };
 }
 
-function messageOf({ envelope, entries }: StatementOffer, { onlineKeys }: Stolen): FreshnessMessage {
+function messageOf({ envelope, entries }: StatementOffer, { onlineKeys }: Pick<Stolen, 'onlineKeys'>): FreshnessMessage {
   const wire = ({ releaseSeq, leafIndex, treeSize, proof, ...rest }: FreshnessEntry): FreshnessMessage['entries'][number] =>
     create(FreshnessEntrySchema, {
       ...rest,

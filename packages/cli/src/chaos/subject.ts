@@ -35,6 +35,8 @@ export interface Subject {
   read(operator?: Operator): Promise<string>;
   /** The answer to a call that only the first release allows. */
   refund(): Promise<string>;
+  /** The answer to a session that is asked for with this token. */
+  open(operatorToken: string): Promise<string>;
   ready(): Promise<Ready>;
   isLive(): Promise<boolean>;
   /** The sum of a metric over its labels. */
@@ -115,6 +117,10 @@ export async function startSubject(options: SubjectOptions): Promise<Subject> {
     },
     read: (operator = ALICE) => call(READ, operator),
     refund: () => call(REFUND, ALICE),
+    async open(token) {
+      const opened = await agent.open(token);
+      return 'token' in opened ? 'a session' : `${opened.status} ${opened.code}`;
+    },
     ready,
     isLive: async () => (await get('/livez')).status === 200,
     async metric(name) {

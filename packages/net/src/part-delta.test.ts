@@ -1,3 +1,5 @@
+import { buffer } from 'node:stream/consumers';
+import { constants, createZstdCompress, zstdDecompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { applyDelta, makeDelta } from './part-delta.ts';
 
@@ -21,6 +23,18 @@ describe('a part as its difference from another', () => {
     expect(applyDelta(delta.subarray(0, -2), base, part.byteLength)).toBeUndefined();
     expect(applyDelta(delta, base, part.byteLength - 1)).toBeUndefined();
     expect(applyDelta(bytes('no frame'), base, part.byteLength)).toBeUndefined();
+  });
+
+  it('a frame that asks for 128 MB to become seven bytes', async () => {
+    const frame = createZstdCompress({ params: { [constants.ZSTD_c_windowLog]: 27 } });
+    const whole = buffer(frame);
+    frame.write('all');
+    // What has been written before its end is in a frame that cannot say how long it will be.
+    await new Promise<void>((resolve) => frame.flush(resolve));
+    frame.end(' new');
+    const delta = await whole;
+    expect(zstdDecompressSync(delta).toString()).toBe('all new');
+    expect(applyDelta(delta, new Uint8Array(), 7)).toBeUndefined();
   });
 
   it('from nothing, and to nothing', () => {

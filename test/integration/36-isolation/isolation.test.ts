@@ -49,6 +49,7 @@ const UNGUARDED = { look: 'ok', refund: 'obligation_unsupported', small: 'ok', d
 const USERS = kernelPeerUsers();
 const OTHER_USER = 4_242;
 
+// Not run elsewhere: only Linux says whose a connection is (`/proc/net/tcp`).
 describe.skipIf(process.platform !== 'linux')('an agent and its sidecar', () => {
   let world: World;
   let orders: RecordingUpstream;
@@ -102,6 +103,7 @@ describe.skipIf(process.platform !== 'linux')('an agent and its sidecar', () => 
     await sidecar.drain();
   });
 
+  // Not run by others than root: only root can start an agent of another user.
   it.skipIf(USERS.own !== 0)('of two users, and nothing open between them: everything that rules allow', async () => {
     const sidecar = await started({ name: 'apart' });
     const session = await sidecar.session();

@@ -47,11 +47,13 @@ describe('whose the other end of a connection is', () => {
     expect(peerUserIn(tables, of)).toBe('unknown');
   });
 
+  // Not run elsewhere: only Linux has the table (`/proc/net/tcp`).
   test.skipIf(process.platform !== 'linux')('is our own user for a connection of this process, of either family', async () => {
     const users = kernelPeerUsers();
     for (const host of ['127.0.0.1', '::1']) expect(await userOn(host, (port) => createConnection(port, host))).toBe(users.own);
   });
 
+  // Not run by others than root: only root can start a process of another user.
   test.skipIf(process.platform !== 'linux' || process.getuid?.() !== 0)('is another user for a process of another user', async () => {
     const user = await userOn('127.0.0.1', (port) => {
       const code = `require('net').createConnection(${port}, '127.0.0.1'); process.stdin.resume().on('end', () => process.exit());`;

@@ -72,6 +72,7 @@ describe('what must be kept from the agent', () => {
     expect([...judgePlaces([key(join(file('file', 0o600), 'below'))], OWN).open.keys()]).toEqual(['key_open']);
   });
 
+  // Not run by others than root, here and below: only root can give a file to another user.
   test.skipIf(OWN !== 0)('the owner of a place, and of a folder above it, can reach it', () => {
     const path = file('key.pem', 0o600);
     chownSync(path, 4_242, 4_242);

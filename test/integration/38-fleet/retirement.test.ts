@@ -38,7 +38,7 @@ describe('an agent that is retired', () => {
   const handOn = async (): Promise<HttpAnswer> =>
     callAgent(agents, billing, { as: posed, hops: [await posed.hop([], { audience: billing.id })] });
 
-  it('[R14.13] its sessions, its hops, its sidecar and its certificate are refused; its record stays', async () => {
+  it('its sessions, its hops, its sidecar and its certificate are refused; its record stays', async () => {
     const { world } = agents;
     const identity = await stolenIdentity(desk.sidecar, { agent: 'front-desk', instance: 'front-desk' });
     const channel = workloadChannel(world, tlsOf(identity));
